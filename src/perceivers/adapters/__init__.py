@@ -1,0 +1,1 @@
+"""One file a modality: a raw batch → `Inputs` for the core."""

@@ -1,0 +1,218 @@
+"""The command line. Imports torch only inside a command that needs it."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from . import __version__, overrides
+from .data.sets import SETS
+from .models.presets import PRESETS
+from .recipes import RECIPES, get_recipe
+from .training.recipe import Recipe
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with one line an error."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the line and leave with status 2."""
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 0 if all went well.
+
+    What a user can mend is one line on stderr; `PERCEIVERS_DEBUG=1` shows where it came from.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        options, rest = _parser(arguments).parse_known_args(arguments)
+        if rest and options.command != "train":
+            raise ValueError(
+                f"unexpected argument {rest[0]!r}; see perceivers {options.command} -h"
+            )
+        return options.run(options, rest)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, ImportError) as error:
+        if os.environ.get("PERCEIVERS_DEBUG"):
+            raise
+        message = " ".join(str(error).split())
+        print(f"perceivers: {message or type(error).__name__}", file=sys.stderr)
+        return 1
+
+
+def _parser(arguments: list[str]) -> Parser:
+    parser = Parser(
+        prog="perceivers", description="Train and use Perceivers, on any input.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", parser_class=Parser
+    )
+
+    def command(name: str, run: Any, text: str, **more: Any) -> Parser:
+        sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False, **more)
+        sub.set_defaults(run=run)
+        return sub
+
+    command("list", _list, "Show recipes, presets and data sets.")
+    _train_parser(command, arguments)
+    sub = command("eval", _eval, "Score a run on its test split; writes metrics.json.")
+    sub.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    sub.add_argument("--data", metavar="PATH|HUB_NAME", help="other data with the same classes")
+    sub = command("predict", _predict, "Name what is in each file.")
+    sub.add_argument("model", metavar="RUN_DIR", help="a run, a saved model or a hub name")
+    sub.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    sub.add_argument("--top-k", type=int, default=5, metavar="K", help="classes to show [5]")
+    sub.add_argument("--json", action="store_true", help="print JSON")
+    sub = command("cost", _cost, "Count parameters and FLOPs, and how they grow with the input.")
+    sub.add_argument("model", metavar="PRESET|RUN_DIR")
+    sub.add_argument(
+        "--inputs", type=int, nargs="+", default=[], metavar="M", help="elements of an example"
+    )
+    return parser
+
+
+def _train_parser(command: Any, arguments: list[str]) -> None:
+    sub = command("train", _train, "Train a recipe, or go on with a run (RUN_DIR --resume).")
+    sub.add_argument("recipe", metavar="RECIPE|RUN_DIR", help=", ".join(RECIPES))
+    sub.add_argument("--data", metavar="PATH|HUB_NAME", help="where the data lies")
+    sub.add_argument("--out", type=Path, metavar="RUN_DIR", help="default: runs/RECIPE-TIME")
+    sub.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    sub.add_argument("--seed", type=int, help="same as --trainer.seed")
+    sub.add_argument("--strict", action="store_true", help="stop at an unreadable file")
+    named = next((word for word in arguments[1:] if word in RECIPES), None)
+    overrides.add_options(sub, get_recipe(named) if named else Recipe(name=""))
+
+
+def _list(options: argparse.Namespace, rest: list[str]) -> int:
+    for title, entries in (
+        ("recipes", {name: _first_line(make) for name, make in RECIPES.items()}),
+        ("presets", {name: _first_line(make) for name, make in PRESETS.items()}),
+        ("data sets", {name: entry.title for name, entry in SETS.items()}),
+    ):
+        print(f"{title}:")
+        for name, text in entries.items():
+            print(f"  {name:28} {text}")
+    return 0
+
+
+def _train(options: argparse.Namespace, rest: list[str]) -> int:
+    changes = {path: value for path, value in vars(options).items() if "." in path}
+    run_dir = Path(options.recipe)
+    if not options.resume:
+        recipe = get_recipe(options.recipe)
+        run_dir = options.out or Path("runs") / f"{recipe.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    overrides.reject_unknown(rest, Recipe(name=""))
+    if options.seed is not None:
+        changes["trainer.seed"] = options.seed
+    if options.strict:
+        changes["data.strict"] = True
+    if options.data is not None:
+        changes["data.path"] = options.data
+
+    if options.resume:
+        from .training.engine import read_recipe, resume
+
+        result = resume(run_dir, overrides.apply(read_recipe(run_dir), changes))
+    else:
+        from .training.engine import train
+
+        result = train(overrides.apply(recipe, changes), run_dir)
+    _report(result, run_dir)
+    return 130 if result["interrupted"] else 0
+
+
+def _report(result: dict[str, Any], run_dir: Path) -> None:
+    best = result["best"]
+    if best:
+        print(
+            f"best epoch {best['epoch']}: validation top-1 {best['val_top1']:.2%}, "
+            f"top-5 {best['val_top5']:.2%}"
+        )
+    if "test" in result:
+        print(_scores_line(result["test"]))
+    print(f"run: {run_dir}")
+
+
+def _scores_line(scores: dict[str, Any]) -> str:
+    return (
+        f"test top-1 {scores['top1']:.2%}, top-5 {scores['top5']:.2%}, loss {scores['loss']:.4f} "
+        f"on {scores['examples']:,} examples"
+    )
+
+
+def _eval(options: argparse.Namespace, rest: list[str]) -> int:
+    from .training.engine import evaluate
+
+    print(_scores_line(evaluate(options.run_dir, options.data)))
+    return 0
+
+
+def _predict(options: argparse.Namespace, rest: list[str]) -> int:
+    from .predict import Predictor, each
+
+    results, failed = [], 0
+    for file, outcome in each(Predictor(options.model), options.files, options.top_k):
+        if isinstance(outcome, ValueError):
+            print(f"perceivers: {outcome}", file=sys.stderr)
+            failed += 1
+        elif options.json:
+            pairs = [{"label": label, "probability": value} for label, value in outcome]
+            results.append({"file": str(file), "predictions": pairs})
+        else:
+            print(f"{file}: " + ", ".join(f"{label} {value:.1%}" for label, value in outcome))
+    if options.json:
+        print(json.dumps(results, indent=1))
+    return 1 if failed else 0
+
+
+def _cost(options: argparse.Namespace, rest: list[str]) -> int:
+    from .checkpoint import read_config
+    from .errors import unknown
+    from .models.config import ModelConfig, from_dict
+    from .models.cost import cost
+
+    if options.model in PRESETS:
+        config = PRESETS[options.model]()
+    elif Path(options.model).is_dir():
+        config = from_dict(ModelConfig, read_config(Path(options.model))["model"], "model")
+    else:
+        raise unknown("preset or run directory", options.model, PRESETS)
+    native = cost(config)
+    sizes = options.inputs or [
+        max(1, native.num_inputs * factor // 16) for factor in (1, 4, 16, 64, 256)
+    ]
+    print(f"{native.num_parameters:,} parameters ({native.num_parameters / 1e6:.2f}M)")
+    print("GFLOPs of one example, a multiply and an add counted as two:")
+    print(f"{'inputs M':>12} {'cross':>10} {'latent':>10} {'total':>10} {'as published':>13}")
+    for m in sizes:
+        c = cost(config, m)
+        cells = (c.cross_flops, c.latent_flops, c.flops, c.flops_published)
+        row = "".join(
+            f" {value / 1e9:>{width}.3f}"
+            for value, width in zip(cells, (10, 10, 10, 13), strict=True)
+        )
+        print(f"{c.num_inputs:>12,}{row}")
+    print(
+        "as published: keys and values of a shared cross-attend made anew each time it is applied"
+    )
+    return 0
+
+
+def _first_line(function: Any) -> str:
+    return (function.__doc__ or "").strip().splitlines()[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

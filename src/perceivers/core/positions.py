@@ -1,0 +1,144 @@
+"""Where an element is: Fourier features of coordinates, and learned positions."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from .attention import trunc_normal
+
+# M elements · A axes · K bands
+
+Spacing = Literal["linear", "log"]
+
+
+def grid(*sizes: int, device: torch.device | str | None = None) -> Tensor:
+    """Coordinates of a regular grid, (sizes[0]·sizes[1]·…, number of axes), float32 in [-1, 1].
+
+    End points are included and the last axis runs fastest, as in the paper. An axis of size 1 is
+    at 0, its middle.
+    """
+    axes = [
+        torch.linspace(-1, 1, size, device=device) if size > 1 else torch.zeros(size, device=device)
+        for size in sizes
+    ]
+    return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).flatten(0, -2)
+
+
+def fourier_features(
+    coordinates: Tensor,
+    *,
+    num_bands: int,
+    max_resolution: Sequence[float],
+    spacing: Spacing = "linear",
+) -> Tensor:
+    """Fourier position features of coordinates in [-1, 1]: (…, A) → (…, A·(2·num_bands + 1)).
+
+    Columns are the coordinates themselves, then sin(π·f·x) of every axis and band, then cos. Bands
+    f run from 1 to max_resolution / 2 of the axis (Nyquist), evenly spaced in f (`linear`, paper
+    v2 §3.2) or in log f (`log`, paper v1). The result is float32 whatever the input's type: at the
+    upper bands half precision has no correct digit left.
+
+    Args:
+        coordinates: any leading shape, last axis the A spatial axes.
+        num_bands: K, frequencies per axis; 0 leaves the coordinates alone.
+        max_resolution: μ, one number per axis: the resolution whose Nyquist frequency is reached.
+        spacing: how the bands are spread.
+    """
+    axes = coordinates.shape[-1]
+    if len(max_resolution) != axes:
+        raise ValueError(
+            f"max_resolution has {len(max_resolution)} entries {tuple(max_resolution)}; "
+            f"expected one for each of the {axes} axes"
+        )
+    x = coordinates.float()
+    if num_bands == 0:
+        return x
+    bands = torch.stack([_bands(num_bands, r, spacing, x.device) for r in max_resolution])  # A K
+    angles = math.pi * (x[..., None] * bands).flatten(-2)  # … A·K
+    return torch.cat([x, angles.sin(), angles.cos()], dim=-1)
+
+
+def _bands(num: int, resolution: float, spacing: Spacing, device: torch.device) -> Tensor:
+    if spacing == "linear":
+        return torch.linspace(1.0, resolution / 2, num, device=device)
+    if spacing == "log":
+        return torch.logspace(0.0, math.log2(resolution / 2), num, base=2.0, device=device)
+    raise ValueError(f"unknown spacing {spacing!r}; expected 'linear' or 'log'")
+
+
+class FourierPosition(nn.Module):
+    """Fourier features of a grid (shared by the batch) or of each example's own coordinates.
+
+    Args:
+        max_resolution: one entry per axis; see `fourier_features`.
+        num_bands: frequencies per axis.
+        spacing: "linear" (paper v2) or "log" (paper v1).
+    """
+
+    def __init__(
+        self, max_resolution: Sequence[float], *, num_bands: int, spacing: Spacing = "linear"
+    ) -> None:
+        super().__init__()
+        self.max_resolution = tuple(max_resolution)
+        self.num_bands = num_bands
+        self.spacing: Spacing = spacing
+        # Not state: a cache of the last grid's features, keyed by what they were made from.
+        self._cached: tuple[object, Tensor] | None = None
+
+    @property
+    def dim(self) -> int:
+        """P, channels of a position."""
+        return len(self.max_resolution) * (2 * self.num_bands + 1)
+
+    def forward(self, coordinates: Tensor) -> Tensor:
+        """Per-example coordinates (B, M, A) in [-1, 1] → float32 (B, M, P)."""
+        return fourier_features(
+            coordinates,
+            num_bands=self.num_bands,
+            max_resolution=self.max_resolution,
+            spacing=self.spacing,
+        )
+
+    def on_grid(self, *sizes: int, device: torch.device | str | None = None) -> Tensor:
+        """Features of a regular grid, float32 (1, M, P)."""
+        key = (sizes, torch.device(device or "cpu"))
+        if self._cached is None or self._cached[0] != key:
+            # Made outside autograd modes, so that a grid first seen in inference can be trained on.
+            with torch.inference_mode(False), torch.no_grad():
+                self._cached = (key, self(grid(*sizes, device=device)[None]))
+        return self._cached[1]
+
+    def extra_repr(self) -> str:
+        return (
+            f"max_resolution={self.max_resolution}, num_bands={self.num_bands}, "
+            f"spacing={self.spacing!r}"
+        )
+
+
+class LearnedPosition(nn.Module):
+    """One learned vector per element, shared by the batch.
+
+    Args:
+        num_positions: M, elements of the input.
+        dim: P, channels of a position.
+        init_std: spread of the initial vectors (Perceiver IO's code: 0.02; the paper's
+            learned-position ImageNet model: 1.0).
+    """
+
+    def __init__(self, num_positions: int, dim: int, *, init_std: float = 0.02) -> None:
+        super().__init__()
+        self.init_std = init_std
+        self.dim = dim
+        self.weight = nn.Parameter(torch.empty(num_positions, dim))
+        self.init_weights()
+
+    def forward(self) -> Tensor:
+        """(1, M, P)."""
+        return self.weight[None]
+
+    def init_weights(self) -> None:
+        """Truncated normal of spread `init_std`."""
+        trunc_normal(self.weight, self.init_std)

@@ -1,0 +1,1 @@
+"""Raw samples in: readers, and the transforms that training and prediction share."""

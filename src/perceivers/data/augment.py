@@ -1,0 +1,96 @@
+"""Augmentation of whole batches: uint8 (B, H, W, C) in and out, each image drawn for itself."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .config import DataConfig
+from .rand_augment import rand_augment
+
+
+def augment(images: Tensor, config: DataConfig) -> Tensor:
+    """Random crop, flip, zoom and RandAugment, as configured; uint8 (B, H, W, C) → the same."""
+    if config.crop_padding or config.flip:
+        images = crop_and_flip(images, padding=config.crop_padding, flip=config.flip)
+    if config.zoom:
+        images = random_zoom(images, config.zoom)
+    if config.rand_augment_layers:
+        images = rand_augment(
+            images, layers=config.rand_augment_layers, magnitude=config.rand_augment_magnitude
+        )
+    return images
+
+
+def crop_and_flip(images: Tensor, *, padding: int, flip: bool) -> Tensor:
+    """Shift each image by up to `padding` pixels on black, mirror every other one: one gather."""
+    batch, height, width, _ = images.shape
+    device = images.device
+    down, across = torch.randint(0, 2 * padding + 1, (2, batch, 1), device=device)
+    rows = torch.arange(height, device=device) + down
+    columns = torch.arange(width, device=device).expand(batch, width)
+    if flip:
+        mirrored = torch.rand(batch, 1, device=device) < 0.5
+        columns = torch.where(mirrored, width - 1 - columns, columns)
+    columns = columns + across
+    padded = F.pad(images, (0, 0, padding, padding, padding, padding))
+    example = torch.arange(batch, device=device)[:, None, None]
+    return padded[example, rows[:, :, None], columns[:, None, :]]
+
+
+def random_zoom(images: Tensor, share: float) -> Tensor:
+    """Scale height and width, each by its own factor in [1 - share, 1 + share], about the middle.
+
+    What falls outside is filled by reflection, as Keras' RandomZoom does by default.
+    """
+    batch = len(images)
+    factors = 1 + share * (2 * torch.rand(batch, 2, device=images.device) - 1)
+    matrices = torch.zeros(batch, 2, 3, device=images.device)
+    matrices[:, 0, 0], matrices[:, 1, 1] = factors[:, 1], factors[:, 0]
+    return warp(images, matrices, padding_mode="reflection")
+
+
+def warp(images: Tensor, matrices: Tensor, *, padding_mode: str = "zeros") -> Tensor:
+    """Resample bilinearly: `matrices` (B, 2, 3) map output to input coordinates in [-1, 1]."""
+    x = images.permute(0, 3, 1, 2).float()
+    where = F.affine_grid(matrices, list(x.shape), align_corners=False)
+    out = F.grid_sample(x, where, padding_mode=padding_mode, align_corners=False)
+    return out.round().to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def mix(images: Tensor, targets: Tensor, *, mixup: float, cutmix: float) -> tuple[Tensor, Tensor]:
+    """Mixup (arXiv 1710.09412) or CutMix (arXiv 1905.04899) of a batch with its own reversal.
+
+    Args:
+        images: uint8 (B, H, W, C).
+        targets: (B, classes) probabilities.
+        mixup: parameter of the Beta distribution; 0: off.
+        cutmix: the same for CutMix; if both are on, each batch draws one of them.
+
+    Returns:
+        Images (float in [0, 1] after mixup, else uint8) and targets, mixed in the same proportion.
+    """
+    use_cutmix = bool(cutmix) and (not mixup or torch.rand(()).item() < 0.5)
+    alpha = cutmix if use_cutmix else mixup
+    if not alpha:
+        return images, targets
+    kept = float(torch.distributions.Beta(alpha, alpha).sample())
+    if use_cutmix:
+        images, kept = _paste(images, kept)
+    else:
+        x = images.float() / 255
+        images = kept * x + (1 - kept) * x.flip(0)
+    return images, kept * targets + (1 - kept) * targets.flip(0)
+
+
+def _paste(images: Tensor, kept: float) -> tuple[Tensor, float]:
+    """Paste a rectangle of about 1 - kept of the area; also the share really kept."""
+    height, width = images.shape[1:3]
+    side = math.sqrt(1 - kept)
+    row, column = torch.randint(height, ()).item(), torch.randint(width, ()).item()
+    top, bottom = (round(min(max(row + s * side * height / 2, 0), height)) for s in (-1, 1))
+    left, right = (round(min(max(column + s * side * width / 2, 0), width)) for s in (-1, 1))
+    pasted = images.clone()
+    pasted[:, top:bottom, left:right] = images.flip(0)[:, top:bottom, left:right]
+    return pasted, 1 - (bottom - top) * (right - left) / (height * width)

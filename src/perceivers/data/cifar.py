@@ -1,0 +1,218 @@
+"""CIFAR-10 and CIFAR-100 from their official files: python or binary, archive or unpacked."""
+
+import hashlib
+import io
+import pickle
+import tarfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Arrays = tuple[np.ndarray, np.ndarray]  # images (N, 32, 32, 3) uint8, labels (N,) int64
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One of the forms a set is published in; file names with their md5."""
+
+    archive: str
+    folder: str
+    train: dict[str, str]
+    test: dict[str, str]
+    names: str
+    """File of the class names."""
+
+
+# md5 of the members as published with the archives at https://www.cs.toronto.edu/~kriz/cifar.html
+LAYOUTS: dict[str, tuple[Layout, Layout]] = {
+    "cifar10": (
+        Layout(
+            "cifar-10-python.tar.gz",
+            "cifar-10-batches-py",
+            {
+                "data_batch_1": "c99cafc152244af753f735de768cd75f",
+                "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+                "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+                "data_batch_4": "634d18415352ddfa80567beed471001a",
+                "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+            },
+            {"test_batch": "40351d587109b95175f43aff81a1287e"},
+            "batches.meta",
+        ),
+        Layout(
+            "cifar-10-binary.tar.gz",
+            "cifar-10-batches-bin",
+            {
+                "data_batch_1.bin": "5dd7e06a14cb22eb9f671a540d1b7c25",
+                "data_batch_2.bin": "5ea93a67294ea407fff1d09f752e9692",
+                "data_batch_3.bin": "942cd6a4bcdd0dd3c604fbe906cb4421",
+                "data_batch_4.bin": "ae636b3ba5c66a11e91e8cb52e771fcb",
+                "data_batch_5.bin": "53f37980c15c3d472c316c40844f3f0d",
+            },
+            {"test_batch.bin": "803d5f7f4d78ea53de84dbe85f74fb6d"},
+            "batches.meta.txt",
+        ),
+    ),
+    "cifar100": (
+        Layout(
+            "cifar-100-python.tar.gz",
+            "cifar-100-python",
+            {"train": "16019d7e3df5f24257cddd939b257f8d"},
+            {"test": "f0ef6b0ae62326f3e7ffdfab6717acfc"},
+            "meta",
+        ),
+        Layout(
+            "cifar-100-binary.tar.gz",
+            "cifar-100-binary",
+            {"train.bin": "6172c7755cfe09b2fe270c85cebc1b15"},
+            {"test.bin": "4499cfba6c016c1be1438163640a0898"},
+            "fine_label_names.txt",
+        ),
+    ),
+}
+
+
+def is_cifar(name: str, path: Path) -> bool:
+    """Whether the official files of the set are at `path`, in any form."""
+    return name in LAYOUTS and _locate(name, path) is not None
+
+
+def read_cifar(name: str, path: Path) -> tuple[Arrays, Arrays, tuple[str, ...]]:
+    """Training arrays, test arrays and class names of "cifar10" or "cifar100".
+
+    Args:
+        name: the set.
+        path: the archive, its unpacked folder, or the folder that holds either.
+
+    Raises:
+        FileNotFoundError: a file of the set is not there.
+        ValueError: a file differs from the published one, or is cut short.
+    """
+    located = _locate(name, path)
+    if located is None:
+        raise FileNotFoundError(
+            f"{path} holds no files of {name}; expected one of "
+            + ", ".join(f"{layout.archive} or {layout.folder}/" for layout in LAYOUTS[name])
+        )
+    layout, read = located
+    binary = layout.names.endswith(".txt")
+    decode = _decode_binary if binary else _decode_python
+
+    def arrays(members: dict[str, str]) -> Arrays:
+        parts = [decode(name, _verified(read, member, md5)) for member, md5 in members.items()]
+        return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])
+
+    train, test = arrays(layout.train), arrays(layout.test)
+    raw = read(layout.names)
+    if binary:
+        names = tuple(raw.decode().split())
+    else:
+        meta = restricted_loads(raw)
+        key = b"label_names" if name == "cifar10" else b"fine_label_names"
+        names = tuple(label.decode() for label in meta[key])
+    return train, test, names
+
+
+def _locate(name: str, path: Path) -> tuple[Layout, Callable[[str], bytes]] | None:
+    """The layout found at `path`, and how to read its members."""
+    for layout in LAYOUTS[name]:
+        first = next(iter(layout.train))
+        for folder in (path, path / layout.folder):
+            if (folder / first).is_file() and (folder / layout.names).is_file():
+                return layout, lambda member, folder=folder: _read_file(folder / member)
+        for archive in (path, path / layout.archive):
+            if archive.is_file() and archive.name == layout.archive:
+                return layout, _ArchiveReader(archive, layout.folder)
+    return None
+
+
+def _read_file(path: Path) -> bytes:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; unpack the whole archive again")
+    return path.read_bytes()
+
+
+class _ArchiveReader:
+    """Members of a tar archive, read in one pass into memory: going back in a gzip is slow."""
+
+    def __init__(self, archive: Path, folder: str) -> None:
+        self.archive, self.folder = archive, folder
+        self.members: dict[str, bytes] = {}
+
+    def __call__(self, member: str) -> bytes:
+        if not self.members:
+            self.members = self._read_all()
+        if member not in self.members:
+            raise FileNotFoundError(
+                f"{self.archive} holds no {self.folder}/{member}; download it again"
+            )
+        return self.members[member]
+
+    def _read_all(self) -> dict[str, bytes]:
+        members = {}
+        try:
+            with tarfile.open(self.archive, "r|*") as tar:
+                for info in tar:
+                    if info.isfile() and (file := tar.extractfile(info)) is not None:
+                        members[Path(info.name).name] = file.read()
+        except (EOFError, tarfile.TarError, zlib.error, OSError) as error:
+            size = self.archive.stat().st_size
+            raise ValueError(
+                f"{self.archive} is damaged or its download was cut short ({size:,} bytes: "
+                f"{error}); download it again"
+            ) from None
+        return members
+
+
+def _verified(read: Callable[[str], bytes], member: str, md5: str) -> bytes:
+    raw = read(member)
+    got = hashlib.md5(raw, usedforsecurity=False).hexdigest()
+    if got != md5:
+        raise ValueError(
+            f"{member} has md5 {got}, the published file has {md5}; "
+            "it is damaged or altered: download it again"
+        )
+    return raw
+
+
+def _decode_binary(name: str, raw: bytes) -> Arrays:
+    label_bytes = 1 if name == "cifar10" else 2  # CIFAR-100: coarse, then fine
+    rows = np.frombuffer(raw, np.uint8).reshape(-1, label_bytes + 3072)
+    return _channels_last(rows[:, label_bytes:]), rows[:, label_bytes - 1].astype(np.int64)
+
+
+def _decode_python(name: str, raw: bytes) -> Arrays:
+    batch = restricted_loads(raw)
+    labels = batch[b"labels" if name == "cifar10" else b"fine_labels"]
+    return _channels_last(batch[b"data"]), np.asarray(labels, np.int64)
+
+
+def _channels_last(rows: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+
+
+class _NumpyUnpickler(pickle.Unpickler):
+    """Reads plain containers and NumPy arrays; a pickle that names anything else is refused."""
+
+    allowed = {"_reconstruct", "ndarray", "dtype"}  # noqa: RUF012
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.split(".")[0] == "numpy" and name in self.allowed:
+            # NumPy has moved its internals since 2009: take today's.
+            return np.empty(0).__reduce__()[0] if name == "_reconstruct" else getattr(np, name)
+        raise ValueError(
+            f"this pickle asks for {module}.{name}, which a CIFAR file never does; it could run "
+            "code and is refused: download the file from its official page"
+        )
+
+
+def restricted_loads(raw: bytes) -> Any:
+    """Unpickle containers, strings, numbers and NumPy arrays only; strings as bytes."""
+    try:
+        return _NumpyUnpickler(io.BytesIO(raw), encoding="bytes").load()
+    except (pickle.UnpicklingError, EOFError, IndexError, AttributeError, TypeError) as error:
+        raise ValueError(f"not a readable CIFAR pickle ({error}); download it again") from None

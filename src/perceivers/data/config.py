@@ -1,0 +1,39 @@
+"""What to train on and how it is varied, as plain data. Imports no torch."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """The examples, their split, and the augmentation of training batches."""
+
+    name: str = "folder"
+    """A named set (`perceivers list`), or "folder" for your own data."""
+    path: str | None = None
+    """Where it lies: files, a folder, or a hub name; none: the named set's own place."""
+    batch_size: int = 128
+    """Examples in a batch."""
+    validation: float = 0.1
+    """Share of the training examples held out for validation, unless the data has its own."""
+    test: float = 0.1
+    """Share of the examples held out for the test, unless the data has its own."""
+    strict: bool = False
+    """Stop at the first unreadable file instead of skipping it with a count."""
+    hold_gb: float = 4.0
+    """Sets up to this size, decoded, are held in memory; larger ones are decoded batch by batch."""
+    workers: int = 2
+    """Processes that decode, where the set is too large to hold."""
+    crop_padding: int = 0
+    """Random crop after padding each side by this many pixels."""
+    flip: bool = False
+    """Random horizontal flip."""
+    zoom: float = 0.0
+    """Random zoom in or out of height and width by up to this share."""
+    rand_augment_layers: int = 0
+    """RandAugment operations applied to each image; 0: none."""
+    rand_augment_magnitude: float = 5.0
+    """Strength of RandAugment, 0 to 10."""
+    mixup: float = 0.0
+    """Mixup's Beta parameter; 0: off. With cutmix too, each batch draws one of them."""
+    cutmix: float = 0.0
+    """CutMix's Beta parameter; 0: off."""

@@ -1,0 +1,173 @@
+"""RandAugment (arXiv 1909.13719) with operations drawn for each image, not for the batch."""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Every operation takes images as float (B, C, H, W) in [0, 255] and a strength (B,) in [-1, 1]
+# (magnitude / 10, of random sign), and gives the same back. Ranges are those of the paper's
+# published code: shear 0.3, translation 0.45 of the side, rotation 30°, enhancement 0.9.
+
+Operation = Callable[[Tensor, Tensor], Tensor]
+
+
+def rand_augment(images: Tensor, *, layers: int, magnitude: float) -> Tensor:
+    """Apply `layers` operations to each image, each drawn from the 14 of the paper.
+
+    Args:
+        images: uint8 (B, H, W, C).
+        layers: operations one after another.
+        magnitude: strength, 0 to 10.
+
+    Returns:
+        uint8 (B, H, W, C).
+    """
+    if not 0 <= magnitude <= 10:
+        raise ValueError(f"rand_augment_magnitude={magnitude}; expected 0 to 10")
+    x = images.permute(0, 3, 1, 2).float()
+    for _ in range(layers):
+        drawn = torch.randint(len(OPERATIONS), (len(x),), device=x.device)
+        sign = 1 - 2 * torch.randint(2, (len(x),), device=x.device).float()
+        strength = sign * magnitude / 10
+        result = x.clone()
+        for index, operation in enumerate(OPERATIONS):
+            chosen = (drawn == index).nonzero()[:, 0]
+            if len(chosen):
+                result[chosen] = operation(x[chosen], strength[chosen])
+        x = result.clamp(0, 255).round()
+    return x.to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def identity(x: Tensor, strength: Tensor) -> Tensor:
+    """Leave it alone."""
+    return x
+
+
+def auto_contrast(x: Tensor, strength: Tensor) -> Tensor:
+    """Stretch each channel to the full range."""
+    low, high = x.amin((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
+    return torch.where(high > low, (x - low) * 255 / (high - low).clamp(min=1), x)
+
+
+def equalize(x: Tensor, strength: Tensor) -> Tensor:
+    """Flatten each channel's histogram."""
+    flat = x.round().long().flatten(2)  # B C pixels
+    counts = torch.zeros(*flat.shape[:2], 256, device=x.device).scatter_add_(
+        2, flat, torch.ones_like(flat, dtype=torch.float32)
+    )
+    below = counts.cumsum(2) - counts
+    brightest = counts.gather(2, flat.amax(2, keepdim=True))
+    step = ((flat.shape[2] - brightest) / 255).floor()  # pixels to a level, as Pillow counts
+    table = ((below + (step / 2).floor()) / step.clamp(min=1)).floor().clamp(max=255)
+    return torch.where(step[..., None] > 0, table.gather(2, flat).view_as(x), x)
+
+
+def rotate(x: Tensor, strength: Tensor) -> Tensor:
+    """Up to 30 degrees."""
+    angle = strength * math.pi / 6
+    cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
+    return _affine(x, cos, -sin, zero, sin, cos, zero)
+
+
+def solarize(x: Tensor, strength: Tensor) -> Tensor:
+    """Invert what is brighter than a threshold."""
+    return torch.where(x >= 256 * (1 - strength.abs()[:, None, None, None]), 255 - x, x)
+
+
+def posterize(x: Tensor, strength: Tensor) -> Tensor:
+    """Keep the upper 8 to 4 bits."""
+    step = torch.exp2((4 * strength.abs()).floor())[:, None, None, None]
+    return torch.floor(x / step) * step
+
+
+def colour(x: Tensor, strength: Tensor) -> Tensor:
+    """Towards grey or away from it."""
+    return _blend(_grey(x), x, strength)
+
+
+def contrast(x: Tensor, strength: Tensor) -> Tensor:
+    """Towards the mean grey or away from it."""
+    return _blend(_grey(x).mean((1, 2, 3), keepdim=True), x, strength)
+
+
+def brightness(x: Tensor, strength: Tensor) -> Tensor:
+    """Towards black or away from it."""
+    return _blend(torch.zeros_like(x), x, strength)
+
+
+def sharpness(x: Tensor, strength: Tensor) -> Tensor:
+    """Towards a 3×3 smoothing or away from it; the border is left alone."""
+    if min(x.shape[2:]) < 3:
+        return x
+    kernel = torch.ones(3, 3, device=x.device)
+    kernel[1, 1] = 5
+    kernel = (kernel / 13).expand(x.shape[1], 1, 3, 3)
+    smooth = x.clone()
+    smooth[:, :, 1:-1, 1:-1] = F.conv2d(x, kernel, groups=x.shape[1])
+    return _blend(smooth, x, strength)
+
+
+def shear_x(x: Tensor, strength: Tensor) -> Tensor:
+    """Slant across by up to 0.3."""
+    one, zero = torch.ones_like(strength), torch.zeros_like(strength)
+    return _affine(x, one, 0.3 * strength, zero, zero, one, zero)
+
+
+def shear_y(x: Tensor, strength: Tensor) -> Tensor:
+    """Slant down by up to 0.3."""
+    one, zero = torch.ones_like(strength), torch.zeros_like(strength)
+    return _affine(x, one, zero, zero, 0.3 * strength, one, zero)
+
+
+def translate_x(x: Tensor, strength: Tensor) -> Tensor:
+    """Shift across by up to 0.45 of the width (the coordinates are 2 wide)."""
+    one, zero = torch.ones_like(strength), torch.zeros_like(strength)
+    return _affine(x, one, zero, 0.9 * strength, zero, one, zero)
+
+
+def translate_y(x: Tensor, strength: Tensor) -> Tensor:
+    """Shift down by up to 0.45 of the height."""
+    one, zero = torch.ones_like(strength), torch.zeros_like(strength)
+    return _affine(x, one, zero, zero, zero, one, 0.9 * strength)
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    identity,
+    auto_contrast,
+    equalize,
+    rotate,
+    solarize,
+    colour,
+    posterize,
+    contrast,
+    brightness,
+    sharpness,
+    shear_x,
+    shear_y,
+    translate_x,
+    translate_y,
+)
+
+
+def _grey(x: Tensor) -> Tensor:
+    """Luma (ITU-R 601) for RGB, the mean otherwise; (B, 1, H, W)."""
+    if x.shape[1] != 3:
+        return x.mean(1, keepdim=True)
+    weights = torch.tensor([0.299, 0.587, 0.114], device=x.device)[:, None, None]
+    return (weights * x).sum(1, keepdim=True)
+
+
+def _blend(base: Tensor, x: Tensor, strength: Tensor) -> Tensor:
+    factor = (1 + 0.9 * strength)[:, None, None, None]
+    return base + factor * (x - base)
+
+
+def _affine(x: Tensor, *entries: Tensor) -> Tensor:
+    """Resample by the 2×3 matrix of each image; outside is mid-grey, as in the paper's code."""
+    matrix = torch.stack(entries, dim=1).view(-1, 2, 3)
+    where = F.affine_grid(matrix, list(x.shape), align_corners=False)
+    # Sampling around 128 makes "zeros" padding mean mid-grey.
+    return F.grid_sample(x - 128, where, mode="bilinear", align_corners=False) + 128

@@ -1,0 +1,1 @@
+"""Model configurations, their building, the published presets and what each costs."""

@@ -1,0 +1,126 @@
+"""Command-line options made from configuration dataclasses, typed and documented by them."""
+
+import argparse
+import ast
+import dataclasses
+import inspect
+import textwrap
+import types
+import typing
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+from .errors import unknown
+
+
+def add_options(parser: argparse.ArgumentParser, config: Any) -> None:
+    """One option a field, named by its path (`--model.num_latents`), the default being config's."""
+    for path, hint, default, text in _leaves(config):
+        section = path.split(".")[0]
+        group = next((g for g in parser._action_groups if g.title == section), None)
+        group = group or parser.add_argument_group(section)
+        group.add_argument(
+            f"--{path}",
+            dest=path,
+            type=_parser_of(hint),
+            default=argparse.SUPPRESS,
+            metavar=_describe(hint),
+            help=f"{text} [{_show(default)}]".replace("%", "%%"),
+        )
+
+
+def apply(config: Any, values: dict[str, Any]) -> Any:
+    """A configuration with the given paths ("model.num_latents") replaced."""
+    for path, value in values.items():
+        config = _replace(config, path.split("."), value)
+    return config
+
+
+def reject_unknown(arguments: Sequence[str], config: Any) -> None:
+    """ValueError for the first option that no field has, with the nearest that one has."""
+    known = [f"--{path}" for path, *_ in _leaves(config)]
+    for argument in arguments:
+        if argument.startswith("--"):
+            raise unknown("option", argument.split("=")[0], known)
+    if arguments:
+        raise ValueError(f"unexpected argument {arguments[0]!r}; options look like --name VALUE")
+
+
+def _leaves(config: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any, str]]:
+    """(path, type, value, description) of every field that is not itself a configuration."""
+    hints, texts = typing.get_type_hints(type(config)), _field_texts(type(config))
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from _leaves(value, f"{prefix}{field.name}.")
+        elif prefix:  # what lies at the top, the recipe's name, is no option
+            yield f"{prefix}{field.name}", hints[field.name], value, texts.get(field.name, "")
+
+
+def _field_texts(cls: type) -> dict[str, str]:
+    """The string literal under each field of a dataclass."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    texts = {}
+    for statement, following in zip(body.body, body.body[1:], strict=False):
+        if (
+            isinstance(statement, ast.AnnAssign)
+            and isinstance(statement.target, ast.Name)
+            and isinstance(following, ast.Expr)
+            and isinstance(following.value, ast.Constant)
+        ):
+            texts[statement.target.id] = str(following.value.value).rstrip(".")
+    return texts
+
+
+def _parser_of(hint: Any) -> Callable[[str], Any]:
+    """A function from the option's text to a value of the type."""
+
+    def parse(text: str) -> Any:
+        return _parse(hint, text.strip())
+
+    parse.__name__ = _describe(hint)  # argparse: "invalid <name> value: <text>"
+    return parse
+
+
+def _parse(hint: Any, text: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        if text.lower() == "none" and type(None) in arguments:
+            return None
+        return _parse(next(a for a in arguments if a is not type(None)), text)
+    if origin is Literal:
+        if text not in arguments:
+            raise ValueError(text)
+        return text
+    if origin is tuple:
+        return tuple(_parse(arguments[0], part.strip()) for part in text.split(",") if part)
+    if hint is bool:
+        if text.lower() not in ("true", "false"):
+            raise ValueError(text)
+        return text.lower() == "true"
+    return hint(text)
+
+
+def _describe(hint: Any) -> str:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return "|".join("none" if a is type(None) else _describe(a) for a in arguments)
+    if origin is Literal:
+        return "|".join(arguments)
+    if origin is tuple:
+        return f"{_describe(arguments[0])},…"
+    return "true|false" if hint is bool else hint.__name__
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(_show(item) for item in value) or "empty"
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
+def _replace(config: Any, path: list[str], value: Any) -> Any:
+    name, *rest = path
+    if rest:
+        value = _replace(getattr(config, name), rest, value)
+    return dataclasses.replace(config, **{name: value})

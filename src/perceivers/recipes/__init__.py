@@ -1,0 +1,21 @@
+"""One short file a recipe. Imports no torch."""
+
+from collections.abc import Callable
+
+from ..errors import unknown
+from ..training.recipe import Recipe
+from .cifar10 import cifar10
+from .cifar100 import cifar100
+from .digits import digits
+from .folder import folder
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    recipe.__name__: recipe for recipe in (digits, cifar10, cifar100, folder)
+}
+
+
+def get_recipe(name: str) -> Recipe:
+    """The recipe of that name; ValueError with the nearest name if there is none."""
+    if name not in RECIPES:
+        raise unknown("recipe", name, RECIPES)
+    return RECIPES[name]()

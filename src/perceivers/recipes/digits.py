@@ -1,0 +1,25 @@
+"""The packaged handwritten digits: the shortest way to a trained Perceiver."""
+
+from ..data.config import DataConfig
+from ..models.config import ImageConfig, ModelConfig
+from ..training.recipe import OptimizerConfig, Recipe, TrainerConfig
+
+
+def digits() -> Recipe:
+    """Handwritten digits of 8×8 pixels, every pixel an element; in the package, about a minute."""
+    return Recipe(
+        name="digits",
+        model=ModelConfig(
+            num_classes=10,
+            input=ImageConfig(image_size=8, channels=1, num_bands=4),
+            num_latents=16,
+            latent_dim=64,
+            cross_order=(0, 1, 1),
+            block_order=(0, 0, 0),
+            num_layers_per_block=2,
+            num_self_heads=4,
+        ),
+        data=DataConfig(name="digits", batch_size=64, validation=0.1, test=0.2, crop_padding=1),
+        optimizer=OptimizerConfig(lr=2e-3, warmup_epochs=2, clip_norm=1.0),
+        trainer=TrainerConfig(max_epochs=60, monitor="val_top1", patience=0),
+    )

@@ -1,0 +1,1 @@
+"""The recipes' engine, on Lightning."""

@@ -1,0 +1,315 @@
+"""Train, resume and evaluate a recipe, in a run directory."""
+
+import dataclasses
+import logging
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import (
+    EarlyStopping,
+    EMAWeightAveraging,
+    ModelCheckpoint,
+    TQDMProgressBar,
+)
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from .. import __version__
+from ..checkpoint import (
+    load,
+    read_config,
+    read_json,
+    save_weights,
+    write_config,
+    write_json,
+)
+from ..data.read import Splits, read_splits
+from ..models.build import PerceiverClassifier, build
+from ..models.config import from_dict, to_dict
+from .batches import batches, normalisation
+from .machine import describe_machine
+from .recipe import Recipe, TrainerConfig
+from .recorder import Recorder, duration
+from .task import Classification, summary
+
+log = logging.getLogger(__name__)
+
+METRICS_FILE = "metrics.json"
+LAST = Path("checkpoints") / "last.ckpt"
+
+
+class Interrupted(Exception):
+    """The user pressed Ctrl-C; raised between two batches, when everything is in order."""
+
+
+def train(recipe: Recipe, run_dir: Path) -> dict[str, Any]:
+    """Train a recipe into a new run directory.
+
+    Args:
+        recipe: what to train.
+        run_dir: must not exist, or be empty.
+
+    Returns:
+        What `metrics.json` holds: the best epoch's validation scores, the test scores, the time.
+
+    Raises:
+        FileExistsError: the directory is in use.
+        ValueError, OSError: bad data or configuration; see the message.
+    """
+    if run_dir.exists() and any(run_dir.iterdir()):
+        raise FileExistsError(
+            f"{run_dir} exists already; choose another --out, or go on with it: "
+            f"perceivers train {run_dir} --resume"
+        )
+    splits = _read(recipe)
+    recipe = dataclasses.replace(
+        recipe, model=dataclasses.replace(recipe.model, num_classes=len(splits.labels))
+    )
+    torch.manual_seed(recipe.trainer.seed)
+    model = build(recipe.model, splits.labels)
+    model.adapter.set_normalisation(*normalisation(splits.tables["train"]))
+    run_dir.mkdir(parents=True, exist_ok=True)
+    write_config(
+        run_dir, model=to_dict(recipe.model), labels=list(splits.labels), recipe=to_dict(recipe)
+    )
+    with _log_file(run_dir), _quiet_lightning():
+        return _fit(model, recipe, splits, run_dir, checkpoint=None)
+
+
+def resume(run_dir: Path, recipe: Recipe) -> dict[str, Any]:
+    """Go on with a run from its last finished epoch, to the same numbers as without the break.
+
+    Args:
+        run_dir: what `train` wrote.
+        recipe: as `read_recipe` gives it, changed where wanted (more epochs, another data path).
+    """
+    config = read_config(run_dir)
+    checkpoint = run_dir / LAST
+    if not checkpoint.exists():
+        raise FileNotFoundError(
+            f"{run_dir} has no {LAST}: it was stopped before its first epoch ended; "
+            f"start anew: perceivers train {recipe.name}"
+        )
+    splits = _read(recipe)
+    if list(splits.labels) != config["labels"]:
+        raise ValueError(
+            f"the data has classes {list(splits.labels)[:10]}, the run was trained on "
+            f"{config['labels'][:10]}; give the data it was trained on"
+        )
+    write_config(run_dir, recipe=to_dict(recipe))
+    model = build(recipe.model, splits.labels)
+    with _log_file(run_dir), _quiet_lightning():
+        return _fit(model, recipe, splits, run_dir, checkpoint)
+
+
+def read_recipe(run_dir: Path) -> Recipe:
+    """The recipe a run directory was trained with."""
+    config = read_config(run_dir)
+    if "recipe" not in config:
+        raise ValueError(f"{run_dir} is a saved model, not a training run: it has no recipe")
+    return from_dict(Recipe, config["recipe"], "recipe")
+
+
+def evaluate(run_dir: Path, data_path: str | None = None) -> dict[str, Any]:
+    """Scores of a run's best weights on its test split, also written to its `metrics.json`.
+
+    Args:
+        run_dir: what `train` wrote.
+        data_path: other data than it was trained on; all of it is taken, unless it has a test
+            split of its own.
+
+    Returns:
+        {"loss", "top1", "top5", "examples", "data"}, accuracies as shares of 1.
+    """
+    recipe = read_recipe(run_dir)
+    model = load(run_dir)
+    data = recipe.data
+    if data_path is not None:
+        data = dataclasses.replace(data, path=data_path)
+    splits = _read(dataclasses.replace(recipe, data=data))
+    if splits.labels != model.labels:
+        raise ValueError(
+            f"the data has classes {list(splits.labels)[:10]}, the model knows "
+            f"{list(model.labels)[:10]}; give data with the same classes"
+        )
+    scores = _test(model, recipe, splits)
+    scores["data"] = data.path or data.name
+    path = run_dir / METRICS_FILE
+    write_json(path, {**(read_json(path) if path.exists() else {}), "eval": scores})
+    return scores
+
+
+def _fit(
+    model: PerceiverClassifier,
+    recipe: Recipe,
+    splits: Splits,
+    run_dir: Path,
+    checkpoint: Path | None,
+) -> dict[str, Any]:
+    config = recipe.trainer
+    recorder = Recorder(run_dir, config.monitor)
+    task = Classification(model, recipe)
+    trainer = _trainer(
+        config,
+        max_epochs=config.max_epochs,
+        callbacks=_callbacks(config, run_dir, recorder),
+        logger=TensorBoardLogger(run_dir, name="tensorboard", version=""),
+    )
+    train_loader = batches(splits.tables["train"], recipe.data, shuffle_seed=config.seed)
+    val_loader = batches(splits.tables["validation"], recipe.data)
+    machine = describe_machine(trainer.strategy.root_device)
+    parameters = sum(p.numel() for p in model.parameters())
+    started, interrupted = time.perf_counter(), False
+    try:
+        log.info("%s, %.2fM parameters, on %s", recipe.name, parameters / 1e6, machine)
+        with _interruptible(trainer):
+            trainer.fit(task, train_loader, val_loader, ckpt_path=checkpoint, weights_only=True)
+    except Interrupted:
+        interrupted = True
+        if not recorder.best:
+            save_weights(model, run_dir)  # better a little trained than nothing to load
+        log.info("stopped; go on with: perceivers train %s --resume", run_dir)
+    seconds = time.perf_counter() - started
+    result = {
+        "recipe": recipe.name,
+        "perceivers": __version__,
+        "machine": machine,
+        "parameters": parameters,
+        "train_examples": len(splits.tables["train"]),
+        "skipped_files": list(splits.skipped),
+        "epochs": len(recorder.rows),
+        "train_seconds": sum(row["seconds"] for row in recorder.rows),
+        "best": recorder.best,
+        "interrupted": interrupted,
+    }
+    if not interrupted:
+        log.info("trained %s in %s", recipe.name, duration(seconds))
+        if "test" in splits.tables:
+            result["test"] = _test(load(run_dir), recipe, splits)
+    write_json(run_dir / METRICS_FILE, result)
+    return result
+
+
+def _test(model: PerceiverClassifier, recipe: Recipe, splits: Splits) -> dict[str, Any]:
+    table = splits.tables.get("test", splits.tables["validation"])
+    task = Classification(model, recipe)
+    with _quiet_lightning():
+        trainer = _trainer(recipe.trainer, callbacks=[TQDMProgressBar()], logger=False)
+        trainer.test(task, batches(table, recipe.data), verbose=False)
+    return {**summary(task.test_scores), "examples": len(table)}
+
+
+def _read(recipe: Recipe) -> Splits:
+    def progress(done: int, total: int) -> None:
+        if total > 5000:
+            log.info("decoded %d of %d images", done, total)
+
+    image = recipe.model.input
+    return read_splits(
+        recipe.data, size=image.image_size, channels=image.channels, progress=progress
+    )
+
+
+def _callbacks(config: TrainerConfig, run_dir: Path, recorder: Recorder) -> list[pl.Callback]:
+    """In the order their hooks run: the recorder looks while the averaged weights are in place."""
+    callbacks: list[pl.Callback] = [TQDMProgressBar(), recorder]
+    if config.ema_decay:
+        callbacks.append(EMAWeightAveraging(decay=config.ema_decay))
+    if config.patience:
+        mode = "min" if config.monitor == "val_loss" else "max"
+        callbacks.append(EarlyStopping(config.monitor, patience=config.patience, mode=mode))
+    callbacks.append(
+        ModelCheckpoint(
+            run_dir / LAST.parent,
+            filename=LAST.stem,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+    )
+    return callbacks
+
+
+def _trainer(config: TrainerConfig, **arguments: Any) -> pl.Trainer:
+    cuda = torch.cuda.is_available()
+    if config.device == "cuda" and not cuda:
+        raise ValueError("trainer.device=cuda, but torch finds no CUDA device; use auto or cpu")
+    use_cuda = cuda and config.device != "cpu"
+    half = config.precision == "bfloat16" or (config.precision == "auto" and use_cuda)
+    return pl.Trainer(
+        accelerator="cuda" if use_cuda else "cpu",
+        devices=1,
+        precision="bf16-mixed" if half else "32-true",
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        **arguments,
+    )
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Lightning without its advice: each line left out is about something done on purpose."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
+        warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
+        warnings.filterwarnings("ignore", ".*LeafSpec.*")  # its own use of torch
+        yield
+
+
+@contextmanager
+def _log_file(run_dir: Path) -> Iterator[None]:
+    """Copies this package's log lines to the run's `log.txt`."""
+    handler = logging.FileHandler(run_dir / "log.txt")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    package = logging.getLogger(__name__.split(".")[0])
+    level = package.level
+    package.addHandler(handler)
+    package.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        package.setLevel(level)
+        package.removeHandler(handler)
+        handler.close()
+
+
+@contextmanager
+def _interruptible(trainer: pl.Trainer) -> Iterator[None]:
+    """Turn Ctrl-C into `Interrupted` after the batch under way; a second one stops at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.getsignal(signal.SIGINT)
+
+    class Watch(pl.Callback):
+        asked = False
+
+        def on_train_batch_end(self, *_: Any) -> None:
+            if self.asked:
+                raise Interrupted
+
+        def on_validation_batch_end(self, *_: Any) -> None:
+            self.on_train_batch_end()
+
+    watch = Watch()
+
+    def ask(signum: int, frame: FrameType | None) -> None:
+        log.info("stopping after this batch; press Ctrl-C again to stop at once")
+        watch.asked = True
+        signal.signal(signal.SIGINT, previous)
+
+    trainer.callbacks.append(watch)  # type: ignore[attr-defined]
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)

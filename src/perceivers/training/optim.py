@@ -1,0 +1,198 @@
+"""LAMB, Muon beside AdamW, parameter groups and learning-rate schedules."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
+
+from .recipe import OptimizerConfig
+
+
+class Lamb(torch.optim.Optimizer):
+    """LAMB (arXiv 1904.00962, Algorithm 2): Adam's step, scaled layer by layer.
+
+    m ← β₁m + (1-β₁)g, v ← β₂v + (1-β₂)g², both bias-corrected;
+    u = m̂ / (√v̂ + ε) + λw; w ← w - lr · ‖w‖/‖u‖ · u, the ratio being 1 where either norm is 0.
+
+    Args:
+        params: parameters or groups.
+        lr: learning rate.
+        betas: decay of first and second moment.
+        eps: ε.
+        weight_decay: λ.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-6,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(
+            params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        )
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One update; returns what `closure` returned."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._update(parameter, parameter.grad, group)
+        return loss
+
+    def _update(self, w: Tensor, g: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[w]
+        if not state:
+            state["step"] = 0
+            state["m"], state["v"] = torch.zeros_like(w), torch.zeros_like(w)
+        state["step"] += 1
+        beta1, beta2 = group["betas"]
+        m = state["m"].lerp_(g, 1 - beta1)
+        v = state["v"].mul_(beta2).addcmul_(g, g, value=1 - beta2)
+        m_hat = m / (1 - beta1 ** state["step"])
+        v_hat = v / (1 - beta2 ** state["step"])
+        u = m_hat / (v_hat.sqrt() + group["eps"]) + group["weight_decay"] * w
+        w_norm, u_norm = w.norm(), u.norm()
+        ratio = torch.where((w_norm > 0) & (u_norm > 0), w_norm / u_norm, torch.ones_like(w_norm))
+        w.sub_(group["lr"] * ratio * u)
+
+
+class MuonAdamW(torch.optim.Optimizer):
+    """torch's Muon for the matrices of hidden layers and AdamW for all else, as one optimiser.
+
+    Muon (https://kellerjordan.github.io/posts/muon/) orthogonalises each update; its step is scaled
+    to the size of AdamW's (arXiv 2502.16982), so that one learning rate serves both.
+
+    Args:
+        hidden: two-axis weights for Muon.
+        others: AdamW's parameter groups.
+        lr: learning rate of both.
+        weight_decay: of the hidden weights; the other groups bring their own.
+        momentum: of Muon.
+        betas: of AdamW.
+    """
+
+    def __init__(
+        self,
+        hidden: list[Tensor],
+        others: list[dict[str, Any]],
+        *,
+        lr: float,
+        weight_decay: float,
+        momentum: float = 0.95,
+        betas: tuple[float, float] = (0.9, 0.999),
+    ) -> None:
+        muon = torch.optim.Muon(
+            hidden,
+            lr=lr,
+            weight_decay=weight_decay,
+            momentum=momentum,
+            adjust_lr_fn="match_rms_adamw",
+        )
+        self.parts = (muon, torch.optim.AdamW(others, lr=lr, betas=betas, fused=True))
+        super().__init__([group for part in self.parts for group in part.param_groups], {"lr": lr})
+        self._share()
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One update; returns what `closure` returned."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for part in self.parts:
+            part.step()
+        return loss
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore both parts."""
+        super().load_state_dict(state_dict)
+        self._share()
+
+    def _share(self) -> None:
+        """Let the parts work on this optimiser's own groups and state: a schedule or a checkpoint
+        sees a single optimiser."""
+        muon, adamw = self.parts
+        muon.param_groups, adamw.param_groups = self.param_groups[:1], self.param_groups[1:]
+        muon.state = adamw.state = self.state
+
+
+def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
+    """The configured optimiser; biases and norms (one axis) are not decayed unless `decay_all`."""
+    hidden = [
+        module.weight
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and name != "head" and config.name == "muon"
+    ]
+    taken = {id(weight) for weight in hidden}
+    parameters = [p for p in model.parameters() if id(p) not in taken]
+    decayed = [p for p in parameters if p.ndim > 1 or config.decay_all]
+    spared = [p for p in parameters if p.ndim <= 1 and not config.decay_all]
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": spared, "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    betas = (config.beta1, config.beta2)
+    if config.name == "lamb":
+        return Lamb(groups, lr=config.lr, betas=betas)
+    if config.name == "adamw":
+        return torch.optim.AdamW(groups, lr=config.lr, betas=betas, fused=True)
+    if config.name == "adam":
+        return torch.optim.Adam(groups, lr=config.lr, betas=betas, fused=True)
+    if config.name == "sgd":
+        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
+    if config.name == "muon":
+        return MuonAdamW(
+            hidden,
+            groups,
+            lr=config.lr,
+            weight_decay=config.weight_decay,
+            momentum=config.momentum,
+            betas=betas,
+        )
+    raise ValueError(f"unknown optimizer {config.name!r}; expected adamw, lamb, adam, sgd or muon")
+
+
+def build_schedule(
+    optimizer: torch.optim.Optimizer, config: OptimizerConfig, *, epochs: int, steps: int
+) -> LRScheduler | ReduceLROnPlateau:
+    """The configured schedule over `epochs` epochs of `steps` optimiser steps each.
+
+    All but plateau are stepped after every optimiser step; plateau after every epoch, with the
+    validation loss.
+    """
+    warmup = round(config.warmup_epochs * steps)
+    if config.schedule == "plateau":
+        if warmup:
+            raise ValueError("optimizer.warmup_epochs does not go with plateau; set it to 0")
+        return ReduceLROnPlateau(
+            optimizer, factor=config.plateau_factor, patience=config.plateau_patience
+        )
+    total = max(1, epochs * steps)
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        if config.schedule == "cosine":
+            return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / (total - warmup))))
+        if config.schedule == "multistep":
+            return config.gamma ** sum(step >= epoch * steps for epoch in config.milestones)
+        return 1.0
+
+    if config.schedule == "cosine" and warmup >= total:
+        raise ValueError(
+            f"optimizer.warmup_epochs={config.warmup_epochs} is no shorter than the "
+            f"{epochs} epochs of the run; lower it"
+        )
+    return LambdaLR(optimizer, factor)

@@ -1,0 +1,103 @@
+"""Real files for the tests: small image folders, and CIFAR in its four official forms."""
+
+import io
+import pickle
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from perceivers.data import cifar
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch, tmp_path):
+    """Tests reach no hub, and 🤗 datasets keeps its cache to itself."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+
+
+@pytest.fixture
+def image_folder(tmp_path):
+    """A folder of two classes, bright and dark, 12 images of various sizes each."""
+    return write_image_folder(tmp_path / "photos")
+
+
+def write_image_folder(root: Path, count: int = 12) -> Path:
+    rng = np.random.default_rng(0)
+    for label, low in (("bright", 160), ("dark", 0)):
+        (root / label).mkdir(parents=True)
+        for index in range(count):
+            size = (int(rng.integers(8, 20)), int(rng.integers(8, 20)), 3)
+            pixels = rng.integers(low, low + 90, size, dtype=np.uint8)
+            Image.fromarray(pixels).save(root / label / f"{index}.png")
+    return root
+
+
+class Cifar:
+    """A made-up set in the official layouts, its checksums registered in place of the real ones."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root, self.monkeypatch = root, monkeypatch
+        rng = np.random.default_rng(0)
+        self.images = rng.integers(0, 256, (60, 32, 32, 3), dtype=np.uint8)
+        self.labels = np.arange(60) % 10
+
+    def write(self, name: str, form: str, *, archive: bool) -> Path:
+        """The set's files, unpacked or as one tar.gz; gives the path to point at."""
+        layout = cifar.LAYOUTS[name][form == "binary"]
+        members, sums = {}, []
+        for files, start, stop in ((layout.train, 0, 50), (layout.test, 50, 60)):
+            parts = np.array_split(np.arange(start, stop), len(files))
+            entries = {}
+            for file, part in zip(files, parts, strict=True):
+                members[file] = self._encode(name, form, part)
+                entries[file] = cifar.hashlib.md5(members[file]).hexdigest()
+            sums.append(entries)
+        names = [f"class{index}" for index in range(10)]
+        if form == "binary":
+            members[layout.names] = "\n".join(names).encode() + b"\n"
+        else:
+            key = b"label_names" if name == "cifar10" else b"fine_label_names"
+            members[layout.names] = pickle.dumps({key: [n.encode() for n in names]}, protocol=3)
+        mine = cifar.Layout(layout.archive, layout.folder, sums[0], sums[1], layout.names)
+        both = list(cifar.LAYOUTS[name])
+        both[form == "binary"] = mine
+        self.monkeypatch.setitem(cifar.LAYOUTS, name, tuple(both))
+        if archive:
+            return self._pack(layout, members)
+        folder = self.root / layout.folder
+        folder.mkdir()
+        for file, raw in members.items():
+            (folder / file).write_bytes(raw)
+        return folder
+
+    def _pack(self, layout: cifar.Layout, members: dict[str, bytes]) -> Path:
+        with tarfile.open(self.root / layout.archive, "w:gz") as tar:
+            for file, raw in members.items():
+                info = tarfile.TarInfo(f"{layout.folder}/{file}")
+                info.size = len(raw)
+                tar.addfile(info, io.BytesIO(raw))
+        return self.root / layout.archive
+
+    def _encode(self, name: str, form: str, part: np.ndarray) -> bytes:
+        rows = self.images[part].transpose(0, 3, 1, 2).reshape(len(part), 3072)
+        labels = self.labels[part]
+        if form == "binary":
+            columns = [labels[:, None].astype(np.uint8), rows]
+            if name == "cifar100":
+                columns.insert(0, labels[:, None].astype(np.uint8) // 5)  # coarse first
+            return np.concatenate(columns, 1).tobytes()
+        key = b"labels" if name == "cifar10" else b"fine_labels"
+        return pickle.dumps({b"data": rows, key: labels.tolist()}, protocol=3)
+
+
+@pytest.fixture
+def cifar_files(tmp_path, monkeypatch):
+    """Writes CIFAR-10 or -100 in any of the official forms."""
+    return Cifar(tmp_path, monkeypatch)

@@ -1,0 +1,176 @@
+"""The Perceiver against a plain float64 rewriting of the paper, and its sharing."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from perceivers.core import CrossAttend, Inputs, Perceiver
+
+SMALL = {"num_latents": 5, "latent_dim": 8, "num_self_heads": 2, "num_layers_per_block": 2}
+
+
+def make(input_dim=7, **changes):
+    torch.manual_seed(0)
+    arguments = {**SMALL, "cross_order": (0, 1, 1), "block_order": (0, 0, 0), **changes}
+    return Perceiver(input_dim, **arguments)
+
+
+def inputs(batch=2, elements=9, content=4, position=3, mask=None, shared=True, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    return Inputs(
+        torch.randn(batch, elements, content, generator=generator),
+        torch.randn(1 if shared else batch, elements, position, generator=generator),
+        mask,
+    )
+
+
+def plain_attention(weights, prefix, queries, x, heads, mask=None):
+    def project(name, t):
+        return t @ weights[f"{prefix}.{name}.weight"].T + weights[f"{prefix}.{name}.bias"]
+
+    q, k, v = project("to_q", queries), project("to_k", x), project("to_v", x)
+    outputs = []
+    for q_h, k_h, v_h in zip(*(t.chunk(heads, -1) for t in (q, k, v)), strict=True):
+        logits = q_h @ k_h.mT / q_h.shape[-1] ** 0.5
+        if mask is not None:
+            logits = logits.masked_fill(~mask[:, None], -torch.inf)
+        outputs.append(logits.softmax(-1).nan_to_num(0.0) @ v_h)
+    return project("to_out", torch.cat(outputs, -1))
+
+
+def norm(weights, prefix, x):
+    return F.layer_norm(
+        x, x.shape[-1:], weights[f"{prefix}.weight"], weights[f"{prefix}.bias"], 1e-5
+    )
+
+
+def plain_mlp(weights, prefix, x):
+    y = norm(weights, f"{prefix}.norm", x)
+    y = y @ weights[f"{prefix}.expand.weight"].T + weights[f"{prefix}.expand.bias"]
+    y = F.gelu(y)
+    return y @ weights[f"{prefix}.contract.weight"].T + weights[f"{prefix}.contract.bias"]
+
+
+def reference(model, given_inputs, cross_heads=1, self_heads=2):
+    """The paper's figure, step by step, in float64, everything made anew each time."""
+    w = {name: t.double() for name, t in model.state_dict().items()}
+    content = given_inputs.content.double()
+    position = given_inputs.position.double().expand(len(content), -1, -1)
+    x = torch.cat([content, position], -1)
+    z = w["latents"].expand(len(x), -1, -1)
+    for cross, block in zip(model.cross_order, model.block_order, strict=True):
+        if cross is not None:
+            p = f"cross_attends.{cross}"
+            q, kv = norm(w, f"{p}.norm_latents", z), norm(w, f"{p}.norm_inputs", x)
+            z = z + plain_attention(w, f"{p}.attention", q, kv, cross_heads, given_inputs.mask)
+            z = z + plain_mlp(w, f"{p}.feed_forward", z)
+        if block is not None:
+            for layer in range(2):
+                p = f"blocks.{block}.{layer}"
+                y = norm(w, f"{p}.norm", z)
+                z = z + plain_attention(w, f"{p}.attention", y, y, self_heads)
+                z = z + plain_mlp(w, f"{p}.feed_forward", z)
+    return z
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"cross_order": (0, 1, 2), "block_order": (0, 1, 2)},
+        {"cross_order": (0, None, 1), "block_order": (None, 0, 0)},
+        {"num_cross_heads": 2, "qk_dim": 6, "v_dim": 10, "widening_factor": 3},
+    ],
+    ids=["paper sharing", "unshared", "gaps", "heads and widths"],
+)
+@pytest.mark.parametrize("shared", [True, False], ids=["shared positions", "own positions"])
+def test_matches_the_paper_in_float64(changes, shared):
+    model, x = make(**changes), inputs(shared=shared)
+    expected = reference(model, x, cross_heads=changes.get("num_cross_heads", 1))
+    torch.testing.assert_close(model(x).double(), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_matches_the_paper_under_masks():
+    mask = torch.tensor([[True] * 4 + [False] * 5, [False] * 9])
+    model, x = make(), inputs(mask=mask)
+    torch.testing.assert_close(model(x).double(), reference(model, x), atol=1e-5, rtol=1e-5)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 3), st.integers(1, 12), st.permutations(range(12)))
+def test_order_of_elements_does_not_matter(batch, elements, order):
+    model, x = make(), inputs(batch, elements)
+    order = [index for index in order if index < elements]
+    permuted = Inputs(x.content[:, order], x.position[:, order])
+    torch.testing.assert_close(model(x), model(permuted), atol=1e-5, rtol=1e-5)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 6), st.integers(0, 6))
+def test_padding_under_a_mask_changes_nothing(real, padding):
+    model, x = make(), inputs(elements=real + padding)
+    mask = (torch.arange(real + padding) < real).expand(2, -1)
+    alone = Inputs(x.content[:, :real], x.position[:, :real])
+    torch.testing.assert_close(
+        model(Inputs(x.content, x.position, mask)), model(alone), atol=1e-5, rtol=1e-5
+    )
+
+
+def test_keys_and_values_of_a_shared_cross_attend_are_made_once(monkeypatch):
+    made = []
+    original = CrossAttend.keys_values
+
+    def count(self, x):
+        made.append(self)
+        return original(self, x)
+
+    monkeypatch.setattr(CrossAttend, "keys_values", count)
+    model = make(cross_order=(0, 1, 1, 1, 1), block_order=(0,) * 5)
+    model(inputs())
+    assert made == list(model.cross_attends)
+
+
+def test_sharing_stores_each_module_once():
+    assert len(make(cross_order=(0, 1, 1)).cross_attends) == 2
+    assert len(make(block_order=(0, 1, 0)).blocks) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cross_order": (0, 1)}, "cross_order has 2 steps and block_order 3"),
+        ({"cross_order": (0, 2, 2)}, r"number them from 0 without gaps: \[0, 1\]"),
+        ({"num_self_heads": 3}, "not divisible by 3 heads"),
+    ],
+)
+def test_impossible_configurations(changes, message):
+    with pytest.raises(ValueError, match=message):
+        make(**changes)
+
+
+def test_wrong_number_of_channels():
+    with pytest.raises(ValueError, match="inputs have 7 channels .* input_dim=6"):
+        make(input_dim=6)(inputs())
+
+
+@pytest.mark.parametrize(
+    ("content", "position", "mask", "message"),
+    [
+        (torch.zeros(2, 3), None, None, "expected \\(batch, elements, channels\\)"),
+        (torch.zeros(2, 3, 4), torch.zeros(3, 3, 1), None, "expected \\(1 or 2, 3"),
+        (torch.zeros(2, 3, 4), torch.zeros(1, 4, 1), None, "expected \\(1 or 2, 3"),
+        (torch.zeros(2, 3, 4), None, torch.ones(2, 3), "expected torch.bool"),
+        (torch.zeros(2, 3, 4), None, torch.ones(3, 3).bool(), "expected torch.bool"),
+    ],
+)
+def test_inputs_that_do_not_fit_together(content, position, mask, message):
+    with pytest.raises(ValueError, match=message):
+        Inputs(content, position, mask)
+
+
+def test_published_latent_initialisation():
+    latents = make(num_latents=200, latent_dim=200).latents
+    assert latents.abs().max() <= 0.04
+    assert latents.mean().abs() < 1e-3

@@ -1,0 +1,90 @@
+"""The official CIFAR files, in every form they are published in, whole and damaged."""
+
+import os
+import pickle
+
+import numpy as np
+import pytest
+
+from perceivers.data.cifar import LAYOUTS, is_cifar, read_cifar, restricted_loads
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+@pytest.mark.parametrize("form", ["python", "binary"])
+@pytest.mark.parametrize("archive", [True, False], ids=["archive", "unpacked"])
+@pytest.mark.parametrize("parent", [True, False], ids=["from above", "itself"])
+def test_every_official_form(cifar_files, name, form, archive, parent):
+    path = cifar_files.write(name, form, archive=archive)
+    path = path.parent if parent else path
+    assert is_cifar(name, path)
+    train, test, labels = read_cifar(name, path)
+    np.testing.assert_array_equal(train[0], cifar_files.images[:50])
+    np.testing.assert_array_equal(train[1], cifar_files.labels[:50])
+    np.testing.assert_array_equal(test[0], cifar_files.images[50:])
+    assert labels[3] == "class3"
+
+
+def test_wrong_checksum_names_the_file(cifar_files):
+    folder = cifar_files.write("cifar10", "binary", archive=False)
+    file = folder / "data_batch_3.bin"
+    raw = bytearray(file.read_bytes())
+    raw[100] ^= 1
+    file.write_bytes(raw)
+    with pytest.raises(ValueError, match=r"data_batch_3.bin has md5 \w+, the published file has"):
+        read_cifar("cifar10", folder)
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.9])
+def test_interrupted_download(cifar_files, kept):
+    archive = cifar_files.write("cifar100", "python", archive=True)
+    raw = archive.read_bytes()
+    archive.write_bytes(raw[: int(kept * len(raw))])
+    with pytest.raises(ValueError, match="damaged or its download was cut short"):
+        read_cifar("cifar100", archive)
+
+
+def test_missing_member(cifar_files):
+    folder = cifar_files.write("cifar10", "python", archive=False)
+    (folder / "data_batch_4").unlink()
+    with pytest.raises(FileNotFoundError, match="data_batch_4 is missing"):
+        read_cifar("cifar10", folder)
+
+
+def test_nothing_there(tmp_path):
+    assert not is_cifar("cifar10", tmp_path)
+    with pytest.raises(FileNotFoundError, match="expected one of cifar-10-python.tar.gz or"):
+        read_cifar("cifar10", tmp_path)
+
+
+class Malicious:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_pickle_that_runs_code_is_refused(tmp_path):
+    target = tmp_path / "owned"
+    with pytest.raises(ValueError, match=r"asks for \w+.mkdir.* is refused"):
+        restricted_loads(pickle.dumps(Malicious(target)))
+    assert not target.exists()
+
+
+def test_a_pickle_that_reaches_through_numpy_is_refused():
+    # NumPy re-exports the os module in places: only three names of it may be asked for.
+    with pytest.raises(ValueError, match="is refused"):
+        restricted_loads(b"cnumpy.lib.npyio\nos\n.")
+
+
+@pytest.mark.parametrize("raw", [b"", b"not a pickle", b"\x80\x02}q\x00"])
+def test_damaged_pickle(raw):
+    with pytest.raises(ValueError, match="not a readable CIFAR pickle"):
+        restricted_loads(raw)
+
+
+def test_every_published_member_has_an_md5():
+    for layouts in LAYOUTS.values():
+        for layout in layouts:
+            for md5 in (*layout.train.values(), *layout.test.values()):
+                assert len(bytes.fromhex(md5)) == 16

@@ -1,0 +1,101 @@
+"""Models from configurations."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+import perceivers
+from perceivers.models.build import build
+from perceivers.models.config import ImageConfig, ModelConfig, from_dict, to_dict
+
+TINY = ModelConfig(
+    num_classes=3,
+    input=ImageConfig(image_size=8, num_bands=2),
+    num_latents=4,
+    latent_dim=16,
+    cross_order=(0, 1),
+    block_order=(0, 0),
+    num_layers_per_block=1,
+    num_self_heads=2,
+)
+
+
+def test_presets_are_listed_and_described():
+    from perceivers.models.presets import PRESETS
+
+    assert perceivers.list_presets() == list(PRESETS)
+    for make in PRESETS.values():
+        assert "arXiv" in make.__doc__
+
+
+def test_create_with_overrides():
+    with torch.device("meta"):
+        model = perceivers.create(
+            "perceiver-imagenet", num_classes=10, num_latents=8, input={"image_size": 32}
+        )
+    assert model.head.out_features == 10
+    assert model.adapter.num_inputs == 1024
+
+
+def test_create_suggests():
+    with pytest.raises(ValueError, match="did you mean 'perceiver-imagenet'"):
+        perceivers.create("perceiver-imagnet")
+    with pytest.raises(ValueError, match="did you mean 'num_latents'"):
+        perceivers.create("perceiver-imagenet", num_latent=3)
+
+
+def test_logits_start_at_zero_and_are_named():
+    model = build(TINY, ("a", "b", "c"))
+    assert torch.equal(model(torch.zeros(2, 8, 8, 3)), torch.zeros(2, 3))
+    assert model.labels == ("a", "b", "c")
+    with pytest.raises(ValueError, match="got 1 labels for num_classes=3"):
+        build(TINY, ("a",))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"num_latents": 5},
+        {"latent_dim": 32},
+        {"cross_order": (0, None)},
+        {"block_order": (0, 1)},
+        {"num_layers_per_block": 2},
+        {"num_cross_heads": 13},
+        {"num_self_heads": 4},
+        {"qk_dim": 8},
+        {"v_dim": 8},
+        {"widening_factor": 2},
+        {"latent_std": 0.5},
+        {"final_norm": True},
+        {"input": ImageConfig(image_size=8, num_bands=3)},
+        {"input": ImageConfig(image_size=8, num_bands=2, max_resolution=4)},
+        {"input": ImageConfig(image_size=8, num_bands=3, spacing="log")},
+        {"input": ImageConfig(image_size=8, patch_size=2, num_bands=2)},
+        {"input": ImageConfig(image_size=8, patch_size=4, patch_stride=2, num_bands=2)},
+        {"input": ImageConfig(image_size=8, position="learned", position_dim=10)},
+    ],
+    ids=str,
+)
+def test_every_field_changes_the_model(change):
+    """No field without an effect (Hugging Face documents a layer_norm_eps that is never used)."""
+
+    def latents(config):
+        torch.manual_seed(0)
+        model = build(config)
+        images = torch.randn(1, 8, 8, 3, generator=torch.Generator().manual_seed(1))
+        return model.norm(model.perceiver(model.adapter(images)))
+
+    before, after = latents(TINY), latents(dataclasses.replace(TINY, **change))
+    assert before.shape != after.shape or not torch.allclose(before, after)
+
+
+def test_configuration_survives_json():
+    config = dataclasses.replace(TINY, cross_order=(0, None), qk_dim=8)
+    assert from_dict(ModelConfig, json.loads(json.dumps(to_dict(config)))) == config
+
+
+def test_configuration_with_an_unknown_field():
+    with pytest.raises(ValueError, match=r"field of model.input 'image_sise'.*'image_size'"):
+        from_dict(ModelConfig, {"input": {"image_sise": 3}}, "model")

@@ -1,0 +1,148 @@
+"""Saving and loading, and every way a saved model can be damaged."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import perceivers
+from perceivers import checkpoint
+from perceivers.models.build import build
+from perceivers.models.config import ImageConfig, ModelConfig
+
+CONFIG = ModelConfig(
+    num_classes=2,
+    input=ImageConfig(image_size=8, channels=1, num_bands=2),
+    num_latents=4,
+    latent_dim=16,
+    cross_order=(0, None),
+    block_order=(0, 0),
+    num_layers_per_block=1,
+    num_self_heads=2,
+)
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    model = build(CONFIG, ("no", "yes")).eval()
+    torch.nn.init.normal_(model.head.weight)
+    model.adapter.set_normalisation(torch.tensor([0.3]), torch.tensor([0.2]))
+    return model
+
+
+@pytest.fixture
+def saved(model, tmp_path):
+    perceivers.save(model, tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_round_trip(model, saved):
+    again = perceivers.load(saved)
+    images = torch.randint(0, 256, (3, 8, 8, 1), dtype=torch.uint8)
+    assert torch.equal(model(images), again(images))
+    assert (again.labels, again.config) == (("no", "yes"), CONFIG)
+    assert not again.training
+    assert sorted(os.listdir(saved)) == ["config.json", "model.safetensors"]
+
+
+def edit(saved, **changes):
+    path = saved / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_another_version(saved):
+    edit(saved, format=99)
+    with pytest.raises(ValueError, match="format 99, but this version of perceivers reads format"):
+        perceivers.load(saved)
+
+
+def test_unknown_field(saved):
+    edit(saved, model={"num_latens": 3})
+    with pytest.raises(ValueError, match="'num_latens'; did you mean 'num_latents'"):
+        perceivers.load(saved)
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", ""])
+def test_damaged_config(saved, text):
+    (saved / "config.json").write_text(text)
+    with pytest.raises(ValueError, match="config.json"):
+        perceivers.load(saved)
+
+
+def test_incomplete_config(saved):
+    (saved / "config.json").write_text('{"format": 1}')
+    with pytest.raises(ValueError, match="not a complete model description"):
+        perceivers.load(saved)
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.05, 0.7])
+def test_truncated_weights(saved, kept):
+    path = saved / "model.safetensors"
+    raw = path.read_bytes()
+    path.write_bytes(raw[: int(kept * len(raw))])
+    with pytest.raises(ValueError, match=r"model.safetensors: damaged or cut short"):
+        perceivers.load(saved)
+
+
+def test_weights_that_do_not_fit_are_all_listed(saved):
+    from safetensors.torch import load_file, save_file
+
+    state = load_file(saved / "model.safetensors")
+    del state["head.bias"]
+    state["extra"] = torch.zeros(1)
+    state["head.weight"] = torch.zeros(3, 3)
+    save_file(state, saved / "model.safetensors")
+    with pytest.raises(ValueError, match="does not fit its config.json") as caught:
+        perceivers.load(saved)
+    for part in ("head.bias is missing", "extra is not part", "(3, 3), expected (2, 16)"):
+        assert part in str(caught.value)
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"holds no config.json"):
+        perceivers.load(tmp_path)
+    with pytest.raises(FileNotFoundError, match="the Hugging Face hub did not give it"):
+        perceivers.load("nobody/nothing")
+
+
+def test_missing_weights(saved):
+    (saved / "model.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match="the run may have ended before its first epoch"):
+        perceivers.load(saved)
+
+
+def test_full_disk_keeps_what_was_saved(model, saved, monkeypatch):
+    """A real full file: /dev/full refuses every write with ENOSPC."""
+    before = (saved / "model.safetensors").read_bytes()
+    with pytest.raises(OSError, match=r"could not write .*No space left.*is untouched"):
+        checkpoint.write_atomically(
+            saved / "model.safetensors",
+            lambda part: os.symlink("/dev/full", part) or part.write_bytes(before),
+        )
+    assert (saved / "model.safetensors").read_bytes() == before
+    assert not list(saved.glob("*.part"))
+
+
+def test_file_size_limit_while_saving(saved):
+    """A second process may write only 4 KiB a file; the first one's weights survive."""
+    before = (saved / "model.safetensors").read_bytes()
+    code = (
+        "import sys, resource, signal, perceivers\n"
+        "model = perceivers.load(sys.argv[1])\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "try:\n    perceivers.save(model, sys.argv[1])\n"
+        "except OSError as error:\n    print(error)\n"
+    )
+    assert resource.RLIMIT_FSIZE is not None
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(saved)], capture_output=True, text=True, check=True
+    )
+    assert "could not write" in ran.stdout
+    assert (saved / "model.safetensors").read_bytes() == before
+    perceivers.load(saved)

@@ -1,0 +1,163 @@
+"""The command line, as a user types it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from perceivers import cli
+from perceivers.models.presets import PRESETS
+from perceivers.recipes import RECIPES
+
+COMMANDS = ["list", "train", "eval", "predict", "cost"]
+TINY = [
+    "--model.num_latents", "4", "--model.latent_dim", "16", "--model.num_self_heads", "2",
+    "--data.test", "0.6",
+]  # fmt: skip
+
+
+def run(capsys, *arguments):
+    """Exit status, what went to stdout, what went to stderr."""
+    try:
+        status = cli.main([str(a) for a in arguments])
+    except SystemExit as stop:
+        status = stop.code
+    out = capsys.readouterr()
+    return status, out.out, out.err
+
+
+def test_list_names_everything_in_one_line_each(capsys):
+    status, out, _ = run(capsys, "list")
+    assert status == 0
+    lines = [line.split()[0] for line in out.splitlines() if line.startswith("  ")]
+    assert {*RECIPES, *PRESETS} <= set(lines)
+    assert all(len(line) < 120 for line in out.splitlines())
+
+
+def test_version(capsys):
+    assert run(capsys, "--version")[:2] == (0, "0.1.0\n")
+
+
+@pytest.mark.parametrize("command", [[], *([c] for c in COMMANDS)], ids=str)
+def test_help_answers_without_importing_torch(command):
+    code = (
+        "import sys\nfrom perceivers.cli import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit as stop:\n    assert stop.code == 0\n"
+        "heavy = {'torch', 'numpy', 'lightning', 'datasets'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *command, "--help"], capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "usage: perceivers" in ran.stdout
+
+
+def test_train_eval_predict(capsys, tmp_path):
+    out_dir = tmp_path / "run"
+    status, out, _ = run(
+        capsys, "train", "digits", "--out", out_dir, *TINY, "--trainer.max_epochs", "2",
+        "--optimizer.warmup_epochs", "0", "--seed", "5",
+    )  # fmt: skip
+    assert status == 0
+    assert "test top-1" in out
+    assert f"run: {out_dir}" in out
+    config = json.loads((out_dir / "config.json").read_text())
+    assert config["recipe"]["trainer"]["seed"] == 5
+    assert config["model"]["num_latents"] == 4
+
+    status, out, _ = run(capsys, "eval", out_dir)
+    assert status == 0
+    assert out.startswith("test top-1")
+
+    digit = "examples/digits/3.png"
+    status, out, _ = run(capsys, "predict", out_dir, digit, "--json", "--top-k", "3")
+    assert status == 0
+    (entry,) = json.loads(out)
+    assert entry["file"] == digit
+    assert len(entry["predictions"]) == 3
+
+    (tmp_path / "bad.png").write_bytes(b"x")
+    status, out, err = run(capsys, "predict", out_dir, tmp_path / "bad.png", digit)
+    assert status == 1
+    assert out.startswith(f"{digit}: ")
+    assert "bad.png: not an image" in err
+
+    status, out, _ = run(capsys, "train", out_dir, "--resume", "--trainer.max_epochs", "3")
+    assert status == 0
+    assert "epoch 3/3" in (out_dir / "log.txt").read_text()
+
+    status, out, _ = run(capsys, "cost", out_dir)
+    assert status == 0
+
+
+def test_cost(capsys):
+    status, out, _ = run(capsys, "cost", "perceiver-imagenet", "--inputs", 50176, 100352)
+    assert status == 0
+    assert "44,912,254 parameters (44.91M)" in out
+    rows = [line.split() for line in out.splitlines() if line.strip()[:1].isdigit()]
+    by_inputs = {row[0]: row for row in rows}
+    assert by_inputs["50,176"][4] == "706.279"
+    assert float(by_inputs["100,352"][1]) > 1.9 * float(by_inputs["50,176"][1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "digts"], "unknown recipe 'digts'; did you mean 'digits'?"),
+        (["train", "digits", "--model.num_latent", "3"], "did you mean '--model.num_latents'?"),
+        (["train", "digits", "--model.num_latents", "x"], "invalid int value: 'x'"),
+        (["train", "digits", "--optimizer.name", "adma"], "value: 'adma'"),
+        (["train", "digits", "--model.num_self_heads", "7"], "not divisible by 7 heads"),
+        (["train", "folder"], "point at your folder: --data DIR"),
+        (["train", "folder", "--data", "./nowhere"], "no folder ./nowhere"),
+        (["train", "cifar10"], "download cifar-10-python.tar.gz or cifar-10-binary.tar.gz"),
+        (["train", "nowhere", "--resume"], "nowhere holds no config.json"),
+        (["eval", "nowhere"], "nowhere holds no config.json"),
+        (["predict", "nowhere", "x.png"], "nowhere holds no config.json"),
+        (["predict", "nowhere"], "the following arguments are required: FILE"),
+        (["cost", "perceiver-imagent"], "did you mean 'perceiver-imagenet'?"),
+        (["cost", "perceiver-imagenet", "--inputs", "0"], "expected at least one element"),
+        (["list", "everything"], "unexpected argument 'everything'"),
+        (["lst"], "invalid choice: 'lst'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_errors_are_one_line_and_a_status(capsys, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run(capsys, *arguments)
+    assert status in (1, 2)
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+    assert "Traceback" not in err
+    assert not out
+    assert list(tmp_path.glob("runs/*")) == []
+
+
+def test_debug_shows_where_it_came_from(capsys, monkeypatch):
+    monkeypatch.setenv("PERCEIVERS_DEBUG", "1")
+    with pytest.raises(ValueError, match="unknown recipe"):
+        cli.main(["train", "digts"])
+
+
+@pytest.mark.slow
+def test_a_killed_process_resumes(tmp_path):
+    """A real process, killed with SIGKILL in mid-epoch, goes on as if it had not been."""
+    command = [sys.executable, "-m", "perceivers.cli", "train"]
+    options = [*TINY, "--trainer.max_epochs", "6", "--data.batch_size", "4"]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run([*command, "digits", "--out", whole, *options], check=True, env=environment)
+    process = subprocess.Popen([*command, "digits", "--out", killed, *options], env=environment)
+    deadline = time.time() + 300
+    while time.time() < deadline and not (killed / "checkpoints" / "last.ckpt").exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    subprocess.run([*command, killed, "--resume"], check=True, env=environment)
+    scores = [json.loads((d / "metrics.json").read_text())["test"] for d in (whole, killed)]
+    assert scores[0] == scores[1]

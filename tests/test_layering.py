@@ -1,0 +1,78 @@
+"""The house: imports point downward, and heavy packages stay in their rooms."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "perceivers"
+
+LEVELS = {
+    "errors": -1,
+    "core": 0,
+    "data": 0,
+    "adapters": 1,
+    "models": 2,
+    "checkpoint": 3,
+    "training": 4,
+    "predict": 4,
+    "recipes": 5,
+    "overrides": 5,
+    "cli": 6,
+}
+# Third-party packages that only some rooms may import.
+CONFINED = {
+    "lightning": {"training"},
+    "torchmetrics": {"training"},
+    "matplotlib": {"training"},
+    "datasets": {"data"},
+    "PIL": {"data", "predict"},
+    "huggingface_hub": {"checkpoint"},
+}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(parts: tuple[str, ...]) -> str:
+    return Path(parts[0]).stem
+
+
+def imports(path: Path) -> list[tuple[str, bool]]:
+    """(dotted name, whether it is ours) of every import in a file, relative ones resolved."""
+    package = path.relative_to(PACKAGE).parts[:-1]
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, False) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1]
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            found += [(".".join((*base, name)), True) for name in names]
+        elif isinstance(node, ast.ImportFrom):
+            found.append((node.module or "", False))
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_downward(path: Path) -> None:
+    room = room_of(path.relative_to(PACKAGE).parts)
+    if room == "__init__":
+        pytest.skip("the package's own front door opens every room, lazily")
+    for name, ours in imports(path):
+        top = name.split(".")[0]
+        if ours and top in LEVELS and top != room:
+            assert LEVELS[top] < LEVELS[room], f"{room} imports {name}, which lies above or beside"
+        if not ours and top in CONFINED:
+            assert room in CONFINED[top], f"{top} is imported in {room}"
+
+
+def test_core_imports_torch_alone() -> None:
+    allowed = {"torch", "math", "collections", "typing", "dataclasses"}
+    for path in (PACKAGE / "core").glob("*.py"):
+        for name, ours in imports(path):
+            assert ours or name.split(".")[0] in allowed, f"{path.name} imports {name}"
+            assert not ours or name.split(".")[0] == "core", f"{path.name} imports {name}"
+
+
+def test_every_room_has_a_level() -> None:
+    rooms = {room_of(path.relative_to(PACKAGE).parts) for path in MODULES} - {"__init__"}
+    assert rooms == set(LEVELS)

@@ -1,0 +1,261 @@
+"""Runs from beginning to end, on the packaged digits and small folders."""
+
+import csv
+import dataclasses
+import json
+import logging
+import signal
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+import perceivers
+from perceivers.models.config import ImageConfig, ModelConfig
+from perceivers.recipes import get_recipe
+from perceivers.training import engine
+from perceivers.training.batches import ShuffleSampler, batches, normalisation
+from perceivers.training.recorder import Recorder, duration
+
+
+def tiny(epochs=2, data=None, trainer=None, optimizer=None):
+    """The digits recipe with a model of a few thousand weights and few examples."""
+    recipe = get_recipe("digits")
+    model = dataclasses.replace(
+        recipe.model, num_latents=4, latent_dim=16, cross_order=(0, 0), block_order=(0, 0),
+        num_layers_per_block=1, num_self_heads=2, input=ImageConfig(
+            image_size=8, channels=1, num_bands=2
+        ),
+    )  # fmt: skip
+    return dataclasses.replace(
+        recipe,
+        model=model,
+        data=dataclasses.replace(recipe.data, test=0.6, **(data or {})),
+        optimizer=dataclasses.replace(recipe.optimizer, warmup_epochs=0, **(optimizer or {})),
+        trainer=dataclasses.replace(recipe.trainer, max_epochs=epochs, **(trainer or {})),
+    )
+
+
+def rows(run_dir):
+    with open(run_dir / "metrics.csv") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_leaves_all_it_should(tmp_path):
+    run = tmp_path / "run"
+    result = engine.train(tiny(), run)
+    names = {path.name for path in run.iterdir()}
+    assert names == {
+        "config.json", "model.safetensors", "checkpoints", "metrics.csv", "metrics.json",
+        "curves.png", "log.txt", "tensorboard",
+    }  # fmt: skip
+    assert json.loads((run / "metrics.json").read_text()) == result
+    assert [row["epoch"] for row in rows(run)] == ["1", "2"]
+    assert {"train_loss", "train_top1", "val_loss", "val_top1", "val_top5", "lr"} <= set(
+        rows(run)[0]
+    )
+    with Image.open(run / "curves.png") as curves:
+        assert curves.width > 500
+    assert "epoch 2/2: train loss" in (run / "log.txt").read_text()
+    assert list((run / "tensorboard").glob("events*"))
+    assert result["test"]["examples"] > 1000
+    model = perceivers.load(run)
+    assert model.adapter.mean.item() == pytest.approx(0.305, abs=0.01)
+    scored = engine.evaluate(run)
+    assert scored["top1"] == pytest.approx(result["test"]["top1"])
+    assert json.loads((run / "metrics.json").read_text())["eval"] == scored
+
+
+def test_same_seed_same_numbers_other_seed_others(tmp_path):
+    recipe = tiny(1, data={"crop_padding": 1, "mixup": 0.2, "cutmix": 1.0})
+    other = dataclasses.replace(recipe, trainer=dataclasses.replace(recipe.trainer, seed=1))
+    losses = []
+    for name, chosen in (("a", recipe), ("b", recipe), ("c", other)):
+        engine.train(chosen, tmp_path / name)
+        losses.append(rows(tmp_path / name)[0]["train_loss"])
+    assert losses[0] == losses[1] != losses[2]
+
+
+class Killed(BaseException):
+    """Stands for a kill that no handler sees."""
+
+
+def test_a_killed_run_resumes_to_the_same_numbers(tmp_path, monkeypatch):
+    recipe = tiny(4, data={"mixup": 0.2}, trainer={"ema_decay": 0.9, "patience": 9})
+    engine.train(recipe, tmp_path / "whole")
+
+    original = Recorder.on_validation_epoch_start
+
+    def die(self, trainer, task):
+        original(self, trainer, task)
+        if trainer.current_epoch == 2:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recorder, "on_validation_epoch_start", die)
+        with pytest.raises(Killed):
+            engine.train(recipe, tmp_path / "killed")
+    run = tmp_path / "killed"
+    assert len(rows(run)) == 2
+    result = engine.resume(run, engine.read_recipe(run))
+    assert result["epochs"] == 4
+    whole, resumed = rows(tmp_path / "whole"), rows(run)
+    for a, b in zip(whole, resumed, strict=True):
+        assert {k: v for k, v in a.items() if k != "seconds"} == {
+            k: v for k, v in b.items() if k != "seconds"
+        }
+    first, second = (load_file(d / "model.safetensors") for d in (tmp_path / "whole", run))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_ctrl_c_leaves_a_usable_run(tmp_path, monkeypatch):
+    def press(self, trainer, task):
+        if trainer.current_epoch == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    original = Recorder.on_train_epoch_start
+    monkeypatch.setattr(
+        Recorder,
+        "on_train_epoch_start",
+        lambda self, t, m: (original(self, t, m), press(self, t, m)),
+    )
+    before = signal.getsignal(signal.SIGINT)
+    result = engine.train(tiny(3), tmp_path / "run")
+    assert signal.getsignal(signal.SIGINT) is before
+    assert result["interrupted"]
+    assert result["epochs"] == 1
+    assert perceivers.load(tmp_path / "run")
+    monkeypatch.undo()
+    assert engine.resume(tmp_path / "run", tiny(3))["epochs"] == 3
+
+
+def test_ctrl_c_in_the_first_epoch(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        Recorder, "on_train_epoch_start", lambda *_: signal.raise_signal(signal.SIGINT)
+    )
+    result = engine.train(tiny(3), tmp_path / "run")
+    assert result["interrupted"]
+    assert perceivers.load(tmp_path / "run")
+    with pytest.raises(FileNotFoundError, match="stopped before its first epoch ended"):
+        engine.resume(tmp_path / "run", tiny(3))
+
+
+def test_existing_run_is_not_overwritten(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").write_text("keep")
+    with pytest.raises(FileExistsError, match=r"exists already; .*--resume"):
+        engine.train(tiny(), tmp_path / "run")
+    assert [p.name for p in (tmp_path / "run").iterdir()] == ["mine.txt"]
+
+
+def test_early_stopping_keeps_the_best_weights(tmp_path):
+    """With a rate that destroys the model, the first epoch stays the best one."""
+    recipe = tiny(
+        20,
+        trainer={"patience": 2, "monitor": "val_loss"},
+        optimizer={"schedule": "constant", "lr": 0.3, "name": "adam"},
+    )
+    result = engine.train(recipe, tmp_path / "run")
+    losses = [float(row["val_loss"]) for row in rows(tmp_path / "run")]
+    best = min(range(len(losses)), key=losses.__getitem__)
+    assert len(losses) == best + 3 < 20
+    assert result["best"]["epoch"] == best + 1
+    torch.manual_seed(0)
+    loader = batches(engine._read(recipe).tables["validation"], recipe.data)
+    model = perceivers.load(tmp_path / "run")
+    with torch.inference_mode():
+        losses_again = [
+            torch.nn.functional.cross_entropy(model(x), y, reduction="sum") for x, y in loader
+        ]
+    total = sum(losses_again) / len(loader.dataset)
+    assert float(total) == pytest.approx(losses[best], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("section", "change"),
+    [
+        ("trainer", {"label_smoothing": 0.5}),
+        ("trainer", {"ema_decay": 0.5}),
+        ("trainer", {"precision": "bfloat16"}),
+        ("optimizer", {"clip_norm": 0.001, "name": "sgd"}),
+        ("data", {"batch_size": 17}),
+        ("data", {"validation": 0.3}),
+    ],
+    ids=str,
+)
+def test_each_field_reaches_the_loop(tmp_path, section, change):
+    base = {"optimizer": {"name": change["name"]}} if "name" in change else {}
+    engine.train(tiny(1, **base), tmp_path / "a")
+    engine.train(tiny(1, **{section: change}), tmp_path / "b")
+    assert rows(tmp_path / "a")[0]["val_loss"] != rows(tmp_path / "b")[0]["val_loss"]
+
+
+def test_divergence_is_said_and_keeps_the_best_weights(tmp_path):
+    recipe = tiny(3, optimizer={"name": "sgd", "lr": 1e30, "schedule": "constant"})
+    with pytest.raises(ValueError, match="training diverged; lower --optimizer.lr"):
+        engine.train(recipe, tmp_path / "run")
+
+
+def test_cuda_where_there_is_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="torch finds no CUDA device"):
+        engine.train(tiny(trainer={"device": "cuda"}), tmp_path / "run")
+
+
+@pytest.mark.parametrize("hold_gb", [1.0, 0.0], ids=["held", "batch by batch"])
+def test_a_folder_of_images(image_folder, tmp_path, hold_gb, caplog):
+    caplog.set_level(logging.INFO)
+    (image_folder / "dark" / "broken.png").write_bytes(b"no image")
+    recipe = get_recipe("folder")
+    recipe = dataclasses.replace(
+        recipe,
+        model=dataclasses.replace(recipe.model, num_latents=4, latent_dim=16),
+        data=dataclasses.replace(
+            recipe.data, path=str(image_folder), batch_size=4, hold_gb=hold_gb, workers=0
+        ),
+        trainer=dataclasses.replace(recipe.trainer, max_epochs=3),
+        optimizer=dataclasses.replace(recipe.optimizer, warmup_epochs=0),
+    )
+    result = engine.train(recipe, tmp_path / "run")
+    assert perceivers.load(tmp_path / "run").labels == ("bright", "dark")
+    assert "broken.png: not an image" in caplog.text
+    if hold_gb:
+        assert [name.endswith("broken.png") for name in result["skipped_files"]] == [True]
+    predictor = perceivers.Predictor(tmp_path / "run")
+    assert predictor([image_folder / "dark" / "0.png"], top_k=1)[0][0][0] in ("bright", "dark")
+
+
+def test_evaluating_on_other_data(image_folder, tmp_path):
+    engine.train(tiny(1), tmp_path / "run")
+    with pytest.raises(ValueError, match="the data has classes .* the model knows"):
+        engine.evaluate(tmp_path / "run", str(image_folder))
+
+
+def test_a_saved_model_is_no_run(tmp_path):
+    from perceivers.models.build import build
+
+    perceivers.save(build(ModelConfig(num_latents=2, latent_dim=8)), tmp_path / "model")
+    with pytest.raises(ValueError, match="is a saved model, not a training run"):
+        engine.evaluate(tmp_path / "model")
+
+
+def test_order_depends_on_seed_and_epoch_alone():
+    first, second = ShuffleSampler(50, seed=3), ShuffleSampler(50, seed=3)
+    assert list(first) == list(second)
+    second.set_epoch(1)
+    assert list(first) != list(second)
+    assert sorted(second) == list(range(50))
+    assert list(ShuffleSampler(50, seed=4)) != list(first)
+
+
+def test_normalisation_is_that_of_the_pixels():
+    table = engine._read(tiny()).tables["train"]
+    mean, std = normalisation(table)
+    pixels = table.images.double() / 255
+    assert mean.item() == pytest.approx(pixels.mean().item(), abs=1e-6)
+    assert std.item() == pytest.approx(pixels.std(unbiased=False).item(), abs=1e-6)
+
+
+def test_durations():
+    assert [duration(s) for s in (5, 125, 3725)] == ["0:05", "2:05", "1:02:05"]
