@@ -190,20 +190,14 @@ def _cost(options: argparse.Namespace, rest: list[str]) -> int:
     else:
         raise unknown("preset or run directory", options.model, PRESETS)
     native = cost(config)
-    sizes = options.inputs or [
-        max(1, native.num_inputs * factor // 16) for factor in (1, 4, 16, 64, 256)
-    ]
+    sizes = options.inputs or [max(1, native.num_inputs * k // 16) for k in (1, 4, 16, 64, 256)]
+    costs = [cost(config, size) for size in sizes]
     print(f"{native.num_parameters:,} parameters ({native.num_parameters / 1e6:.2f}M)")
     print("GFLOPs of one example, a multiply and an add counted as two:")
-    print(f"{'inputs M':>12} {'cross':>10} {'latent':>10} {'total':>10} {'as published':>13}")
-    for m in sizes:
-        c = cost(config, m)
+    print(f"{'inputs M':>12} {'cross':>12} {'latent':>12} {'total':>12} {'as published':>13}")
+    for c in costs:
         cells = (c.cross_flops, c.latent_flops, c.flops, c.flops_published)
-        row = "".join(
-            f" {value / 1e9:>{width}.3f}"
-            for value, width in zip(cells, (10, 10, 10, 13), strict=True)
-        )
-        print(f"{c.num_inputs:>12,}{row}")
+        print(f"{c.num_inputs:>12,}" + "".join(f" {value / 1e9:>12.3f}" for value in cells))
     print(
         "as published: keys and values of a shared cross-attend made anew each time it is applied"
     )

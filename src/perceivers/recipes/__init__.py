@@ -5,12 +5,12 @@ from collections.abc import Callable
 from ..errors import unknown
 from ..training.recipe import Recipe
 from .cifar10 import cifar10
-from .cifar100 import cifar100
+from .cifar100 import cifar100, cifar100_small
 from .digits import digits
 from .folder import folder
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
-    recipe.__name__: recipe for recipe in (digits, cifar10, cifar100, folder)
+    make().name: make for make in (digits, cifar10, cifar100, cifar100_small, folder)
 }
 
 

@@ -1,37 +1,55 @@
-"""CIFAR-100 from scratch on two CPU cores."""
+"""CIFAR-100 from scratch: for a GPU, and cut down to an hour of two CPU cores."""
+
+from dataclasses import replace
 
 from ..data.config import DataConfig
 from ..models.config import ImageConfig, ModelConfig
 from ..training.recipe import OptimizerConfig, Recipe, TrainerConfig
+from .cifar10 import cifar10
 
 
 def cifar100() -> Recipe:
-    """CIFAR-100 in under an hour on two CPU cores."""
+    """CIFAR-100 on a GPU, fewer parameters and epochs than the Keras example (52.64 / 80.87)."""
     return Recipe(
         name="cifar100",
         model=ModelConfig(
             num_classes=100,
             input=ImageConfig(image_size=32, patch_size=4, patch_stride=2, num_bands=16),
-            num_latents=64,
-            latent_dim=128,
+            num_latents=128,
+            latent_dim=256,
             cross_order=(0, 1, 1, 1),
             block_order=(0, 1, 2, 3),
-            num_layers_per_block=2,
-            num_self_heads=4,
-            qk_dim=128,
+            num_layers_per_block=3,
+            widening_factor=2,
+            qk_dim=256,
             final_norm=True,
         ),
         data=DataConfig(
-            name="cifar100", batch_size=128, validation=0.05, crop_padding=4, flip=True
+            name="cifar100",
+            batch_size=256,
+            validation=0.05,
+            crop_padding=4,
+            flip=True,
+            rand_augment_layers=2,
+            rand_augment_magnitude=5,
+            mixup=0.2,
+            cutmix=1.0,
         ),
         optimizer=OptimizerConfig(
-            name="muon", lr=3e-3, momentum=0.95, beta2=0.98, warmup_epochs=1, clip_norm=1.0
+            name="muon", lr=3e-3, momentum=0.95, beta2=0.98, warmup_epochs=2, clip_norm=1.0
         ),
         trainer=TrainerConfig(
-            max_epochs=16,
-            label_smoothing=0.1,
-            monitor="val_top1",
-            patience=0,
-            precision="bfloat16",
+            max_epochs=45, label_smoothing=0.1, monitor="val_top1", patience=0, ema_decay=0.999
         ),
+    )
+
+
+def cifar100_small() -> Recipe:
+    """CIFAR-100 in an hour on two CPU cores: the `cifar10` recipe with 100 classes."""
+    recipe = cifar10()
+    return replace(
+        recipe,
+        name="cifar100-small",
+        model=replace(recipe.model, num_classes=100),
+        data=replace(recipe.data, name="cifar100"),
     )

@@ -3,11 +3,12 @@
 import dataclasses
 import logging
 import signal
+import sys
 import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -32,7 +33,7 @@ from ..checkpoint import (
     write_json,
 )
 from ..data.read import Splits, read_splits
-from ..models.build import PerceiverClassifier, build
+from ..models.build import PerceiverClassifier, build, build_on_meta
 from ..models.config import from_dict, to_dict
 from .batches import batches, normalisation
 from .machine import describe_machine
@@ -69,6 +70,7 @@ def train(recipe: Recipe, run_dir: Path) -> dict[str, Any]:
             f"{run_dir} exists already; choose another --out, or go on with it: "
             f"perceivers train {run_dir} --resume"
         )
+    build_on_meta(recipe.model)  # an impossible model is told before the data is read
     splits = _read(recipe)
     recipe = dataclasses.replace(
         recipe, model=dataclasses.replace(recipe.model, num_classes=len(splits.labels))
@@ -255,9 +257,9 @@ def _trainer(config: TrainerConfig, **arguments: Any) -> pl.Trainer:
 
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
-    """Lightning without its advice: each line left out is about something done on purpose."""
+    """Lightning's progress bars on stderr, and none of its advice about what is on purpose here."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), redirect_stdout(sys.stderr):
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
         warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
