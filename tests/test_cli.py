@@ -145,6 +145,23 @@ def test_debug_shows_where_it_came_from(capsys, monkeypatch):
 
 
 @pytest.mark.slow
+def test_ctrl_c_in_a_real_process(tmp_path):
+    """SIGINT, as the terminal sends it: a clean end, a usable run, the status shells expect."""
+    options = [*TINY, "--trainer.max_epochs", "500", "--data.batch_size", "4"]
+    command = [sys.executable, "-m", "perceivers.cli", "train", "digits", "--out", tmp_path / "run"]
+    process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
+    deadline = time.time() + 300
+    while time.time() < deadline and not (tmp_path / "run" / "metrics.csv").exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "--resume" in err
+    assert cli.main(["eval", str(tmp_path / "run")]) == 0
+
+
+@pytest.mark.slow
 def test_a_killed_process_resumes(tmp_path):
     """A real process, killed with SIGKILL in mid-epoch, goes on as if it had not been."""
     command = [sys.executable, "-m", "perceivers.cli", "train"]

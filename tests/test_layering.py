@@ -25,6 +25,7 @@ CONFINED = {
     "lightning": {"training"},
     "torchmetrics": {"training"},
     "matplotlib": {"training"},
+    "tqdm": {"training"},
     "datasets": {"data"},
     "PIL": {"data", "predict"},
     "huggingface_hub": {"checkpoint"},

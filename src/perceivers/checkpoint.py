@@ -110,6 +110,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     part = path.with_name(path.name + ".part")
     try:
         write(part)
+        part.chmod(0o644)  # safetensors makes files that only their owner can read
         with open(part, "rb") as file:
             os.fsync(file.fileno())
         os.replace(part, path)

@@ -15,11 +15,9 @@ from .errors import unknown
 
 def add_options(parser: argparse.ArgumentParser, config: Any) -> None:
     """One option a field, named by its path (`--model.num_latents`), the default being config's."""
+    sections = {field.name: parser.add_argument_group(field.name) for field in _sections(config)}
     for path, hint, default, text in _leaves(config):
-        section = path.split(".")[0]
-        group = next((g for g in parser._action_groups if g.title == section), None)
-        group = group or parser.add_argument_group(section)
-        group.add_argument(
+        sections[path.split(".")[0]].add_argument(
             f"--{path}",
             dest=path,
             type=_parser_of(hint),
@@ -44,6 +42,13 @@ def reject_unknown(arguments: Sequence[str], config: Any) -> None:
             raise unknown("option", argument.split("=")[0], known)
     if arguments:
         raise ValueError(f"unexpected argument {arguments[0]!r}; options look like --name VALUE")
+
+
+def _sections(config: Any) -> list[dataclasses.Field[Any]]:
+    """The fields that are configurations themselves."""
+    return [
+        f for f in dataclasses.fields(config) if dataclasses.is_dataclass(getattr(config, f.name))
+    ]
 
 
 def _leaves(config: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any, str]]:

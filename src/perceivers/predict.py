@@ -1,6 +1,6 @@
 """From a trained model and files to labels."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,13 +85,24 @@ class Predictor:
         return self.model(batch.to(device)).float().softmax(dim=-1).cpu()
 
 
-def each(predictor: Predictor, files: Iterable[Path], top_k: int) -> Iterable[tuple[Path, Any]]:
-    """Predict file by file: (file, prediction), or (file, the error that names what is wrong)."""
-    for file in files:
-        try:
-            yield file, predictor([file], top_k=top_k)[0]
-        except ValueError as error:
-            yield file, error
+def each(
+    predictor: Predictor, files: Sequence[Path], top_k: int
+) -> Iterator[tuple[Path, Prediction | ValueError]]:
+    """Every file with its prediction, or with the error that says why it has none."""
+    for start in range(0, len(files), predictor.batch_size):
+        chunk = files[start : start + predictor.batch_size]
+        prepared = [_attempt(predictor.prepare, file) for file in chunk]
+        readable = [image for image in prepared if not isinstance(image, ValueError)]
+        predictions = iter(predictor(readable, top_k=top_k))
+        for file, image in zip(chunk, prepared, strict=True):
+            yield file, image if isinstance(image, ValueError) else next(predictions)
+
+
+def _attempt(function: Callable[[Any], np.ndarray], argument: Any) -> np.ndarray | ValueError:
+    try:
+        return function(argument)
+    except ValueError as error:
+        return error
 
 
 def _to_pillow(array: np.ndarray) -> Any:

@@ -117,6 +117,11 @@ def test_what_cannot_be_read(raw, message):
         decode(raw, channels=3, size=8)
 
 
+def test_a_folder_is_no_image(tmp_path):
+    with pytest.raises(ValueError, match="cannot be opened: Is a directory"):
+        decode(tmp_path, channels=3, size=8)
+
+
 def test_no_such_file(tmp_path):
     with pytest.raises(ValueError, match="no such file"):
         decode(tmp_path / "none.png", channels=3, size=8)

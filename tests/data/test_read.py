@@ -68,6 +68,26 @@ def test_parquet_folder(image_folder, tmp_path):
     assert len(splits.tables["train"]) + len(splits.tables["validation"]) == 12
 
 
+def test_hub_data_set_with_fine_and_coarse_labels(image_folder, monkeypatch):
+    """What the hub gives, without the hub: CIFAR-100's columns, encoded images."""
+    import datasets
+
+    features = datasets.Features(
+        coarse_label=datasets.ClassLabel(names=["c0", "c1", "c2"]),
+        img=datasets.Image(),
+        fine_label=datasets.ClassLabel(names=["f0", "f1"]),
+    )
+    paths = sorted(str(path) for path in image_folder.rglob("*.png"))
+    rows = {"coarse_label": [2] * 24, "img": paths, "fine_label": [0] * 12 + [1] * 12}
+    given = {name: datasets.Dataset.from_dict(rows, features) for name in ("train", "test")}
+    asked = []
+    monkeypatch.setattr(datasets, "load_dataset", lambda name: asked.append(name) or given)
+    splits = read(None, name="cifar100")
+    assert asked == ["uoft-cs/cifar100"]
+    assert splits.labels == ("f0", "f1")
+    assert splits.tables["test"].labels.tolist() == [0] * 12 + [1] * 12
+
+
 def test_large_sets_are_decoded_batch_by_batch(image_folder):
     held = read(image_folder).tables["train"]
     filed = read(image_folder, hold_gb=0.0).tables["train"]

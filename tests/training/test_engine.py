@@ -4,7 +4,10 @@ import csv
 import dataclasses
 import json
 import logging
+import pickle
 import signal
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -12,6 +15,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import perceivers
+from perceivers.data.config import DataConfig
+from perceivers.data.read import read_splits
 from perceivers.models.config import ImageConfig, ModelConfig
 from perceivers.recipes import get_recipe
 from perceivers.training import engine
@@ -141,6 +146,45 @@ def test_ctrl_c_in_the_first_epoch(tmp_path, monkeypatch):
         engine.resume(tmp_path / "run", tiny(3))
 
 
+class Malicious:
+    def __reduce__(self):
+        return exec, ("raise SystemExit('ran')",)
+
+
+@pytest.mark.parametrize("damage", ["cut short", "empty", "malicious"])
+def test_a_damaged_checkpoint_is_said(tmp_path, damage):
+    engine.train(tiny(1), tmp_path / "run")
+    checkpoint = tmp_path / "run" / engine.LAST
+    raw = checkpoint.read_bytes()
+    pickled = pickle.dumps(Malicious())
+    damaged = {"cut short": raw[: len(raw) // 2], "empty": b"", "malicious": pickled}
+    checkpoint.write_bytes(damaged[damage])
+    with pytest.raises(ValueError, match="is damaged, cut short or not a checkpoint"):
+        engine.resume(tmp_path / "run", tiny(2))
+    assert perceivers.load(tmp_path / "run")
+
+
+def test_a_full_disk_keeps_the_last_whole_epoch(tmp_path):
+    """A process that may write no file of more than 24 KiB: the checkpoint does not fit."""
+    run = tmp_path / "run"
+    engine.train(tiny(1), run)
+    kept = {path: path.read_bytes() for path in (run / engine.LAST, run / "model.safetensors")}
+    code = (
+        "import resource, signal, sys\n"
+        "from perceivers.cli import main\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (24576, 24576))\n"
+        "sys.exit(main(['train', sys.argv[1], '--resume', '--trainer.max_epochs', '2']))\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, run], capture_output=True, text=True)
+    said = [line for line in ran.stderr.splitlines() if line.startswith("perceivers:")]
+    assert ran.returncode == 1
+    assert len(said) == 1
+    assert "could not write" in said[0]
+    assert "File too large" in said[0]
+    assert kept == {path: path.read_bytes() for path in kept}
+
+
 def test_existing_run_is_not_overwritten(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine.txt").write_text("keep")
@@ -255,6 +299,20 @@ def test_normalisation_is_that_of_the_pixels():
     pixels = table.images.double() / 255
     assert mean.item() == pytest.approx(pixels.mean().item(), abs=1e-6)
     assert std.item() == pytest.approx(pixels.std(unbiased=False).item(), abs=1e-6)
+
+
+def test_worker_processes_give_the_same_batches(image_folder):
+    table = read_splits(DataConfig(path=str(image_folder), hold_gb=0.0), size=8, channels=3).tables[
+        "train"
+    ]
+    here, there = (
+        list(batches(table, DataConfig(workers=workers, batch_size=5), shuffle_seed=1))
+        for workers in (0, 1)
+    )
+    assert len(here) == len(table) // 5
+    for a, b in zip(here, there, strict=True):
+        assert torch.equal(a[0], b[0])
+        assert torch.equal(a[1], b[1])
 
 
 def test_durations():

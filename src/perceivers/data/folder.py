@@ -1,5 +1,6 @@
 """Image folders, parquet folders and hub data sets, all through 🤗 datasets."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ import torch
 from ..errors import missing_extra
 from .sets import NamedSet
 from .tables import FileTable
+
+log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = {
     ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif",
@@ -104,6 +107,7 @@ def _read_parquet(path: Path, files: list[Path]) -> Any:
 
 
 def _read_hub(name: str, named: NamedSet | None) -> Any:
+    log.info("asking the Hugging Face hub for %s (up to half a minute if it is out of reach)", name)
     with _quiet_datasets() as datasets:
         try:
             return datasets.load_dataset(name)
@@ -180,6 +184,7 @@ def _quiet_datasets() -> Iterator[Any]:
         import datasets
     except ImportError:
         raise missing_extra("datasets", "data") from None
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it repeats each failed attempt
     shown = datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:

@@ -34,7 +34,7 @@ def decode(source: Source, *, channels: int, size: int) -> np.ndarray:
             image.draft("L" if channels == 1 else "RGB", (2 * size, 2 * size))
             return to_array(image, channels=channels, size=size)
     except FileNotFoundError:
-        raise ValueError("no such file") from None
+        raise ValueError("no such file; check the path") from None
     except image_module.UnidentifiedImageError:
         raise ValueError("not an image, or of a kind that Pillow cannot read") from None
     except image_module.DecompressionBombError as error:
@@ -43,6 +43,8 @@ def decode(source: Source, *, channels: int, size: int) -> np.ndarray:
             f"too large: expected at most {limit} megapixels; make it smaller ({error})"
         ) from None
     except (OSError, SyntaxError, EOFError) as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise ValueError(f"cannot be opened: {error.strerror}") from None
         raise ValueError(f"damaged image ({error})") from None
 
 

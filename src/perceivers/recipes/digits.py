@@ -12,14 +12,22 @@ def digits() -> Recipe:
         model=ModelConfig(
             num_classes=10,
             input=ImageConfig(image_size=8, channels=1, num_bands=4),
-            num_latents=16,
+            num_latents=32,
             latent_dim=64,
             cross_order=(0, 1, 1),
             block_order=(0, 0, 0),
             num_layers_per_block=2,
+            num_cross_heads=2,
             num_self_heads=4,
+            qk_dim=64,
         ),
-        data=DataConfig(name="digits", batch_size=64, validation=0.1, test=0.2, crop_padding=1),
-        optimizer=OptimizerConfig(lr=2e-3, warmup_epochs=2, clip_norm=1.0),
-        trainer=TrainerConfig(max_epochs=60, monitor="val_top1", patience=0),
+        data=DataConfig(
+            name="digits", batch_size=64, validation=0.1, test=0.2, crop_padding=1, zoom=0.15
+        ),
+        optimizer=OptimizerConfig(
+            name="muon", lr=5e-3, momentum=0.95, warmup_epochs=2, clip_norm=1.0
+        ),
+        trainer=TrainerConfig(
+            max_epochs=40, label_smoothing=0.1, monitor="val_top1", patience=0, ema_decay=0.98
+        ),
     )

@@ -1,6 +1,7 @@
 """Tables to batches: order, size, and the constants measured on them."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -52,10 +53,15 @@ def batches(
     return DataLoader(
         table,
         batch_sampler=BatchSampler(sampler, config.batch_size, drop_last),
-        collate_fn=lambda batch: batch,  # the table made it whole
+        collate_fn=_whole,
         num_workers=config.workers if isinstance(table, FileTable) else 0,
         pin_memory=torch.cuda.is_available(),
     )
+
+
+def _whole(batch: Any) -> Any:
+    """The table made the batch already."""
+    return batch
 
 
 def normalisation(table: Table, limit: int = 10_000) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import pickle
 import signal
 import sys
 import threading
@@ -22,6 +23,7 @@ from lightning.pytorch.callbacks import (
     TQDMProgressBar,
 )
 from lightning.pytorch.loggers import TensorBoardLogger
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from .. import __version__
 from ..checkpoint import (
@@ -100,6 +102,7 @@ def resume(run_dir: Path, recipe: Recipe) -> dict[str, Any]:
             f"{run_dir} has no {LAST}: it was stopped before its first epoch ended; "
             f"start anew: perceivers train {recipe.name}"
         )
+    _check_checkpoint(checkpoint)
     splits = _read(recipe)
     if list(splits.labels) != config["labels"]:
         raise ValueError(
@@ -174,6 +177,13 @@ def _fit(
         log.info("%s, %.2fM parameters, on %s", recipe.name, parameters / 1e6, machine)
         with _interruptible(trainer):
             trainer.fit(task, train_loader, val_loader, ckpt_path=checkpoint, weights_only=True)
+    except OSError as error:
+        if error.strerror is None:
+            raise  # already says what could not be written, and what is safe
+        raise OSError(
+            f"could not write to {run_dir}: {error.strerror}; what the last whole epoch saved is "
+            f"kept. Free some space, then: perceivers train {run_dir} --resume"
+        ) from error
     except Interrupted:
         interrupted = True
         if not recorder.best:
@@ -198,6 +208,17 @@ def _fit(
             result["test"] = _test(load(run_dir), recipe, splits)
     write_json(run_dir / METRICS_FILE, result)
     return result
+
+
+def _check_checkpoint(path: Path) -> None:
+    """A damaged checkpoint, or one that would run code, is told before any work is done."""
+    try:
+        torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(
+            f"{path} is damaged, cut short or not a checkpoint ({str(error).splitlines()[0]}); the "
+            f"best weights are still in {path.parents[1]}: use them, or train anew"
+        ) from None
 
 
 def _test(model: PerceiverClassifier, recipe: Recipe, splits: Splits) -> dict[str, Any]:
@@ -259,12 +280,16 @@ def _trainer(config: TrainerConfig, **arguments: Any) -> pl.Trainer:
 def _quiet_lightning() -> Iterator[None]:
     """Lightning's progress bars on stderr, and none of its advice about what is on purpose here."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), redirect_stdout(sys.stderr):
+    with warnings.catch_warnings(), redirect_stdout(sys.stderr), logging_redirect_tqdm():
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
         warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
         warnings.filterwarnings("ignore", ".*LeafSpec.*")  # its own use of torch
-        yield
+        try:
+            yield
+        except BaseException:
+            print(file=sys.stderr)  # what is said next begins on a line of its own
+            raise
 
 
 @contextmanager
