@@ -141,6 +141,23 @@ def test_empty_class(image_folder):
         read(image_folder)
 
 
+def test_images_below_a_class(image_folder):
+    (image_folder / "dark" / "more").mkdir()
+    (image_folder / "dark" / "0.png").rename(image_folder / "dark" / "more" / "0.png")
+    with pytest.raises(ValueError, match="0.png lies deeper than its class 'dark'"):
+        read(image_folder)
+
+
+def test_stray_files_are_no_examples(image_folder):
+    Image.new("RGB", (9, 9)).save(image_folder / "logo.png")
+    Image.new("RGB", (9, 9)).save(image_folder / "dark" / "UPPER.PNG")
+    (image_folder / "dark" / "notes.txt").write_text("x")
+    (image_folder / "dark" / ".DS_Store").write_bytes(b"x")
+    splits = read(image_folder, strict=True)
+    assert splits.labels == ("bright", "dark")
+    assert sum(len(table) for table in splits.tables.values()) == 25
+
+
 def test_one_class_only(image_folder):
     shutil.rmtree(image_folder / "dark")
     with pytest.raises(ValueError, match=r"found 1 class \['bright'\]; .* needs at least two"):

@@ -247,21 +247,22 @@ def test_cuda_where_there_is_none(tmp_path, monkeypatch):
         engine.train(tiny(trainer={"device": "cuda"}), tmp_path / "run")
 
 
+def small_folder_recipe(path, **data):
+    recipe = get_recipe("folder")
+    return dataclasses.replace(
+        recipe,
+        model=dataclasses.replace(recipe.model, num_latents=4, latent_dim=16, qk_dim=None),
+        data=dataclasses.replace(recipe.data, path=str(path), batch_size=4, workers=0, **data),
+        trainer=dataclasses.replace(recipe.trainer, max_epochs=2),
+        optimizer=dataclasses.replace(recipe.optimizer, warmup_epochs=0),
+    )
+
+
 @pytest.mark.parametrize("hold_gb", [1.0, 0.0], ids=["held", "batch by batch"])
 def test_a_folder_of_images(image_folder, tmp_path, hold_gb, caplog):
     caplog.set_level(logging.INFO)
     (image_folder / "dark" / "broken.png").write_bytes(b"no image")
-    recipe = get_recipe("folder")
-    recipe = dataclasses.replace(
-        recipe,
-        model=dataclasses.replace(recipe.model, num_latents=4, latent_dim=16),
-        data=dataclasses.replace(
-            recipe.data, path=str(image_folder), batch_size=4, hold_gb=hold_gb, workers=0
-        ),
-        trainer=dataclasses.replace(recipe.trainer, max_epochs=3),
-        optimizer=dataclasses.replace(recipe.optimizer, warmup_epochs=0),
-    )
-    result = engine.train(recipe, tmp_path / "run")
+    result = engine.train(small_folder_recipe(image_folder, hold_gb=hold_gb), tmp_path / "run")
     assert perceivers.load(tmp_path / "run").labels == ("bright", "dark")
     assert "broken.png: not an image" in caplog.text
     if hold_gb:
@@ -274,6 +275,29 @@ def test_evaluating_on_other_data(image_folder, tmp_path):
     engine.train(tiny(1), tmp_path / "run")
     with pytest.raises(ValueError, match="the data has classes .* the model knows"):
         engine.evaluate(tmp_path / "run", str(image_folder))
+
+
+def test_other_data_is_scored_whole(image_folder, tmp_path):
+    recipe = small_folder_recipe(image_folder)
+    result = engine.train(recipe, tmp_path / "run")
+    assert result["test"]["examples"] == 2
+    assert engine.evaluate(tmp_path / "run")["examples"] == 2
+    assert engine.evaluate(tmp_path / "run", str(image_folder))["examples"] == 24
+
+
+def test_a_run_keeps_its_model(tmp_path):
+    engine.train(tiny(1), tmp_path / "run")
+    recipe = engine.read_recipe(tmp_path / "run")
+    changed = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, num_latents=9))
+    with pytest.raises(ValueError, match="goes on with the model it began with"):
+        engine.resume(tmp_path / "run", changed)
+
+
+def test_a_relative_data_path_holds_from_anywhere(image_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(image_folder.parent)
+    engine.train(small_folder_recipe(image_folder.name), tmp_path / "run")
+    monkeypatch.chdir("/")
+    assert engine.evaluate(tmp_path / "run")["examples"] == 2
 
 
 def test_a_saved_model_is_no_run(tmp_path):

@@ -78,15 +78,28 @@ def _read_images(path: Path) -> Any:
             )
         for folder in classes:
             images = [f for f in folder.rglob("*") if f.suffix.lower() in IMAGE_SUFFIXES]
+            nested = next((f for f in images if f.parent != folder), None)
+            if nested is not None:
+                raise ValueError(
+                    f"{nested} lies deeper than its class {folder.name!r}; expected all images of "
+                    f"a class directly in {folder}: move them there"
+                )
             if not images:
                 raise ValueError(
                     f"class {folder.name!r} is empty: {folder} holds no image; "
                     "add images or remove the folder"
                 )
         split = "train" if root is path else SPLIT_NAMES[root.name.lower()]
-        files[split] = [str(root / "**")]
+        # Only what lies in a class: 🤗 takes a stray image's own folder for its class.
+        files[split] = [str(root / "*" / f"*{suffix}") for suffix in _suffixes(classes)]
     with _quiet_datasets() as datasets:
         return datasets.load_dataset("imagefolder", data_files=files, drop_labels=False)
+
+
+def _suffixes(classes: list[Path]) -> set[str]:
+    """Endings of image files in these folders, as they are written (.jpg, .JPG)."""
+    found = {file.suffix for folder in classes for file in folder.iterdir()}
+    return {suffix for suffix in found if suffix.lower() in IMAGE_SUFFIXES}
 
 
 def _read_parquet(path: Path, files: list[Path]) -> Any:

@@ -36,7 +36,12 @@ class Splits:
 
 
 def read_splits(
-    config: DataConfig, *, size: int, channels: int, progress: Progress | None = None
+    config: DataConfig,
+    *,
+    size: int,
+    channels: int,
+    hold_out: bool = True,
+    progress: Progress | None = None,
 ) -> Splits:
     """Read a data set and hold out what it does not hold out itself.
 
@@ -44,6 +49,7 @@ def read_splits(
         config: which set, where it lies, how much to hold out.
         size: height and width images are brought to, where the set's own differ.
         channels: 1 or 3.
+        hold_out: hold out a test and a validation split if the data has none of its own.
         progress: called with (done, total) while images are decoded.
 
     Raises:
@@ -56,6 +62,18 @@ def read_splits(
             f"found {len(labels)} class {list(labels)}; a classifier needs at least two: "
             "one folder of images each"
         )
+    if hold_out:
+        _hold_out(tables, config)
+    for name, table in tables.items():
+        if len(table) == 0:
+            raise ValueError(f"the {name} split has no examples; add data or change its share")
+    counts = ", ".join(f"{len(table):,} {name}" for name, table in tables.items())
+    log.info("data: %s examples, %d classes, %d skipped", counts, len(labels), len(skipped))
+    return Splits(tables, labels, tuple(skipped))
+
+
+def _hold_out(tables: dict[str, Table], config: DataConfig) -> None:
+    """Give up examples of the training split for the splits that are not there."""
     if "train" not in tables:
         raise ValueError(f"found only {sorted(tables)}; expected a 'train' split or plain classes")
     for name, share in (("test", config.test), ("validation", config.validation)):
@@ -68,12 +86,6 @@ def read_splits(
             f"data.validation={config.validation}; expected more than 0: without validation "
             "examples the best weights cannot be told"
         )
-    for name, table in tables.items():
-        if len(table) == 0:
-            raise ValueError(f"the {name} split has no examples; add data or change its share")
-    counts = ", ".join(f"{len(table):,} {name}" for name, table in tables.items())
-    log.info("data: %s examples, %d classes, %d skipped", counts, len(labels), len(skipped))
-    return Splits(tables, labels, tuple(skipped))
 
 
 def stratified_split(labels: Tensor, share: float) -> tuple[Tensor, Tensor]:

@@ -10,16 +10,19 @@ def folder() -> Recipe:
     return Recipe(
         name="folder",
         model=ModelConfig(
-            input=ImageConfig(image_size=64, patch_size=4, num_bands=16),
+            input=ImageConfig(image_size=64, patch_size=8, patch_stride=4, num_bands=16),
             num_latents=64,
             latent_dim=128,
             cross_order=(0, 1, 1, 1),
             block_order=(0, 1, 2, 3),
             num_layers_per_block=2,
             num_self_heads=4,
+            qk_dim=128,
             final_norm=True,
         ),
         data=DataConfig(name="folder", batch_size=64, validation=0.1, crop_padding=4, flip=True),
-        optimizer=OptimizerConfig(lr=1e-3, warmup_epochs=2, clip_norm=1.0),
+        optimizer=OptimizerConfig(
+            name="muon", lr=3e-3, momentum=0.95, beta2=0.98, warmup_epochs=1, clip_norm=1.0
+        ),
         trainer=TrainerConfig(max_epochs=30, label_smoothing=0.1, monitor="val_loss"),
     )

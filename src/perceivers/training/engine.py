@@ -6,7 +6,6 @@ import pickle
 import signal
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -36,11 +35,11 @@ from ..checkpoint import (
 )
 from ..data.read import Splits, read_splits
 from ..models.build import PerceiverClassifier, build, build_on_meta
-from ..models.config import from_dict, to_dict
+from ..models.config import ModelConfig, from_dict, to_dict
 from .batches import batches, normalisation
 from .machine import describe_machine
 from .recipe import Recipe, TrainerConfig
-from .recorder import Recorder, duration
+from .recorder import Recorder
 from .task import Classification, summary
 
 log = logging.getLogger(__name__)
@@ -67,7 +66,7 @@ def train(recipe: Recipe, run_dir: Path) -> dict[str, Any]:
         FileExistsError: the directory is in use.
         ValueError, OSError: bad data or configuration; see the message.
     """
-    if run_dir.exists() and any(run_dir.iterdir()):
+    if run_dir.is_file() or (run_dir.is_dir() and any(run_dir.iterdir())):
         raise FileExistsError(
             f"{run_dir} exists already; choose another --out, or go on with it: "
             f"perceivers train {run_dir} --resume"
@@ -75,7 +74,9 @@ def train(recipe: Recipe, run_dir: Path) -> dict[str, Any]:
     build_on_meta(recipe.model)  # an impossible model is told before the data is read
     splits = _read(recipe)
     recipe = dataclasses.replace(
-        recipe, model=dataclasses.replace(recipe.model, num_classes=len(splits.labels))
+        recipe,
+        model=dataclasses.replace(recipe.model, num_classes=len(splits.labels)),
+        data=dataclasses.replace(recipe.data, path=_absolute(recipe.data.path)),
     )
     torch.manual_seed(recipe.trainer.seed)
     model = build(recipe.model, splits.labels)
@@ -101,6 +102,10 @@ def resume(run_dir: Path, recipe: Recipe) -> dict[str, Any]:
         raise FileNotFoundError(
             f"{run_dir} has no {LAST}: it was stopped before its first epoch ended; "
             f"start anew: perceivers train {recipe.name}"
+        )
+    if recipe.model != from_dict(ModelConfig, config["model"], "model"):
+        raise ValueError(
+            "a run goes on with the model it began with; to change --model options, train anew"
         )
     _check_checkpoint(checkpoint)
     splits = _read(recipe)
@@ -136,17 +141,17 @@ def evaluate(run_dir: Path, data_path: str | None = None) -> dict[str, Any]:
     """
     recipe = read_recipe(run_dir)
     model = load(run_dir)
-    data = recipe.data
     if data_path is not None:
-        data = dataclasses.replace(data, path=data_path)
-    splits = _read(dataclasses.replace(recipe, data=data))
+        data = dataclasses.replace(recipe.data, path=_absolute(data_path))
+        recipe = dataclasses.replace(recipe, data=data)
+    splits = _read(recipe, hold_out=data_path is None)
     if splits.labels != model.labels:
         raise ValueError(
             f"the data has classes {list(splits.labels)[:10]}, the model knows "
             f"{list(model.labels)[:10]}; give data with the same classes"
         )
     scores = _test(model, recipe, splits)
-    scores["data"] = data.path or data.name
+    scores["data"] = recipe.data.path or recipe.data.name
     path = run_dir / METRICS_FILE
     write_json(path, {**(read_json(path) if path.exists() else {}), "eval": scores})
     return scores
@@ -172,9 +177,9 @@ def _fit(
     val_loader = batches(splits.tables["validation"], recipe.data)
     machine = describe_machine(trainer.strategy.root_device)
     parameters = sum(p.numel() for p in model.parameters())
-    started, interrupted = time.perf_counter(), False
+    log.info("%s, %.2fM parameters, on %s", recipe.name, parameters / 1e6, machine)
+    interrupted = False
     try:
-        log.info("%s, %.2fM parameters, on %s", recipe.name, parameters / 1e6, machine)
         with _interruptible(trainer):
             trainer.fit(task, train_loader, val_loader, ckpt_path=checkpoint, weights_only=True)
     except OSError as error:
@@ -189,7 +194,6 @@ def _fit(
         if not recorder.best:
             save_weights(model, run_dir)  # better a little trained than nothing to load
         log.info("stopped; go on with: perceivers train %s --resume", run_dir)
-    seconds = time.perf_counter() - started
     result = {
         "recipe": recipe.name,
         "perceivers": __version__,
@@ -197,15 +201,11 @@ def _fit(
         "parameters": parameters,
         "train_examples": len(splits.tables["train"]),
         "skipped_files": list(splits.skipped),
-        "epochs": len(recorder.rows),
-        "train_seconds": sum(row["seconds"] for row in recorder.rows),
-        "best": recorder.best,
+        **recorder.summary(),
         "interrupted": interrupted,
     }
-    if not interrupted:
-        log.info("trained %s in %s", recipe.name, duration(seconds))
-        if "test" in splits.tables:
-            result["test"] = _test(load(run_dir), recipe, splits)
+    if not interrupted and "test" in splits.tables:
+        result["test"] = _test(load(run_dir), recipe, splits)
     write_json(run_dir / METRICS_FILE, result)
     return result
 
@@ -222,7 +222,7 @@ def _check_checkpoint(path: Path) -> None:
 
 
 def _test(model: PerceiverClassifier, recipe: Recipe, splits: Splits) -> dict[str, Any]:
-    table = splits.tables.get("test", splits.tables["validation"])
+    table = next(splits.tables[n] for n in ("test", "validation", "train") if n in splits.tables)
     task = Classification(model, recipe)
     with _quiet_lightning():
         trainer = _trainer(recipe.trainer, callbacks=[TQDMProgressBar()], logger=False)
@@ -230,15 +230,26 @@ def _test(model: PerceiverClassifier, recipe: Recipe, splits: Splits) -> dict[st
     return {**summary(task.test_scores), "examples": len(table)}
 
 
-def _read(recipe: Recipe) -> Splits:
+def _read(recipe: Recipe, *, hold_out: bool = True) -> Splits:
     def progress(done: int, total: int) -> None:
         if total > 5000:
             log.info("decoded %d of %d images", done, total)
 
     image = recipe.model.input
     return read_splits(
-        recipe.data, size=image.image_size, channels=image.channels, progress=progress
+        recipe.data,
+        size=image.image_size,
+        channels=image.channels,
+        hold_out=hold_out,
+        progress=progress,
     )
+
+
+def _absolute(path: str | None) -> str | None:
+    """A local path as it holds from any working directory; a hub name as it is."""
+    if path is None or not Path(path).expanduser().exists():
+        return path
+    return str(Path(path).expanduser().resolve())
 
 
 def _callbacks(config: TrainerConfig, run_dir: Path, recorder: Recorder) -> list[pl.Callback]:

@@ -91,6 +91,11 @@ class Recorder(pl.Callback):
             duration(left * seconds),
         )
 
+    def summary(self) -> dict[str, Any]:
+        """What `metrics.json` says of the whole run: epochs, their seconds, the best one."""
+        seconds = sum(row["seconds"] for row in self.rows)
+        return {"epochs": len(self.rows), "train_seconds": seconds, "best": self.best}
+
     def _csv(self) -> str:
         text = io.StringIO()
         writer = csv.DictWriter(text, self.rows[0])
