@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import torch
 
 from ..errors import missing_extra
 from .sets import NamedSet
-from .tables import FileTable
+from .tables import File, FileTable
 
 log = logging.getLogger(__name__)
 
@@ -153,12 +153,10 @@ def _tables(
         image, label = _columns(split, source)
         names = split.features[label].names
         labels = tuple(names) if names else labels
-        encoded = _undecoded(split, image)
-        files = [row["path"] if row["bytes"] is None else row["bytes"] for row in encoded]
         tables[SPLIT_NAMES[key]] = FileTable(
-            files,
-            [row["path"] or f"{source} {key} row {i}" for i, row in enumerate(encoded)],
+            EncodedImages(split, image, f"{source} {key}"),
             torch.tensor(split[label][:], dtype=torch.int64),
+            torch.arange(len(split)),
             size,
             channels,
             strict,
@@ -168,10 +166,23 @@ def _tables(
     return tables, labels
 
 
-def _undecoded(split: Any, column: str) -> list[dict[str, Any]]:
-    import datasets
+class EncodedImages(Sequence[File]):
+    """The image column of a 🤗 split, each image as its path or its bytes, read one at a time."""
 
-    return split.cast_column(column, datasets.Image(decode=False))[column][:]
+    def __init__(self, split: Any, column: str, where: str) -> None:
+        import datasets
+
+        only = split.select_columns([column])
+        self.split = only.cast_column(column, datasets.Image(decode=False))
+        self.column, self.where = column, where
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, index: Any) -> Any:
+        image = self.split[index][self.column]
+        name = image["path"] or f"{self.where} row {index}"
+        return name, image["path"] if image["bytes"] is None else image["bytes"]
 
 
 def _columns(split: Any, source: str) -> tuple[str, str]:

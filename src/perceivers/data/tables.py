@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from .images import Source, decode
 
 log = logging.getLogger(__name__)
 
+File = tuple[str, Source]  # the name for messages, and the path or bytes
 Batch = tuple[Tensor, Tensor]  # images (B, H, W, C) uint8, labels (B,) int64
 
 
@@ -60,16 +61,23 @@ class HeldTable(Table):
 class FileTable(Table):
     """Image files decoded when they are asked for. An unreadable one is named and left out.
 
-    The files and labels are held as given; `decode_all` turns the table into a held one.
+    `decode_all` turns the table into a held one.
     """
 
-    files: Sequence[Source]
-    names: Sequence[str]
+    files: Sequence[File]
+    """All files of the source; nothing is read before it is asked for."""
     labels: Tensor
+    """(examples,) int64."""
+    rows: Tensor
+    """(examples,) int64: which of the files are this table's."""
     size: int
+    """Height and width that images are brought to."""
     channels: int
+    """1 or 3."""
     strict: bool = False
+    """Stop at an unreadable file."""
     skipped: list[str] = field(default_factory=list)
+    """Names of the unreadable files met so far."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -88,15 +96,8 @@ class FileTable(Table):
         return torch.from_numpy(np.stack(images)), self.labels[torch.as_tensor(kept)]
 
     def subset(self, indices: Sequence[int]) -> "FileTable":
-        return FileTable(
-            [self.files[i] for i in indices],
-            [self.names[i] for i in indices],
-            self.labels[torch.as_tensor(indices, dtype=torch.int64)],
-            self.size,
-            self.channels,
-            self.strict,
-            self.skipped,
-        )
+        chosen = torch.as_tensor(indices, dtype=torch.int64)
+        return replace(self, labels=self.labels[chosen], rows=self.rows[chosen])
 
     def decode_all(self, progress: Callable[[int, int], None] | None = None) -> HeldTable:
         """Every readable image, decoded by as many threads as there are cores.
@@ -117,12 +118,13 @@ class FileTable(Table):
         return HeldTable(held, self.labels[torch.as_tensor(kept, dtype=torch.int64)])
 
     def _decode(self, index: int) -> np.ndarray | None:
+        name, source = self.files[int(self.rows[index])]
         try:
-            return decode(self.files[index], channels=self.channels, size=self.size)
+            return decode(source, channels=self.channels, size=self.size)
         except ValueError as error:
-            problem = f"{self.names[index]}: {error}"
+            problem = f"{name}: {error}"
         if self.strict:
             raise ValueError(f"{problem}; repair or remove it, or run without --strict")
         log.warning("skipped %s", problem)
-        self.skipped.append(self.names[index])
+        self.skipped.append(name)
         return None
