@@ -6,7 +6,11 @@ from ..training.recipe import OptimizerConfig, Recipe, TrainerConfig
 
 
 def digits() -> Recipe:
-    """Handwritten digits of 8×8 pixels, every pixel an element; in the package, about a minute."""
+    """Handwritten digits of 8×8 pixels, every pixel an element; in the package, about a minute.
+
+    `perceivers train digits`: test top-1 98.61% (354 of 359 held-out digits), 55 s of training on
+    2 CPU cores (AMD EPYC, torch 2.13.0, float32), seed 0, 2026-11-21; docs/results/digits.
+    """
     return Recipe(
         name="digits",
         model=ModelConfig(
