@@ -9,8 +9,8 @@ def cifar10() -> Recipe:
     """CIFAR-10 in under an hour on two CPU cores.
 
     `perceivers train cifar10 --data cifar-10-binary.tar.gz`: test top-1 79.59%, top-5 98.78%
-    (validation 80.96%), 59 min 14 s of training on 2 CPU cores shared with other work (AMD EPYC with
-    AVX-512 bfloat16, torch 2.13.0), 1.0M parameters, seed 0, one run, 2026-11-21;
+    (validation 80.96%), 59 min 14 s of training on 2 CPU cores shared with other work (AMD EPYC
+    with AVX-512 bfloat16, torch 2.13.0), 1.0M parameters, seed 0, one run, 2026-11-21;
     docs/results/cifar10. On a processor without bfloat16 instructions, --trainer.precision float32
     is faster.
 
