@@ -17,11 +17,13 @@ def make(input_dim=7, **changes):
     return Perceiver(input_dim, **arguments)
 
 
-def inputs(batch=2, elements=9, content=4, position=3, mask=None, shared=True, seed=1):
+def inputs(
+    batch=2, elements=9, content=4, position=3, mask=None, shared=True, seed=1, dtype=torch.float32
+):
     generator = torch.Generator().manual_seed(seed)
     return Inputs(
-        torch.randn(batch, elements, content, generator=generator),
-        torch.randn(1 if shared else batch, elements, position, generator=generator),
+        torch.randn(batch, elements, content, generator=generator, dtype=dtype),
+        torch.randn(1 if shared else batch, elements, position, generator=generator, dtype=dtype),
         mask,
     )
 
@@ -101,20 +103,20 @@ def test_matches_the_paper_under_masks():
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 3), st.integers(1, 12), st.permutations(range(12)))
 def test_order_of_elements_does_not_matter(batch, elements, order):
-    model, x = make(), inputs(batch, elements)
+    model, x = make().double(), inputs(batch, elements, dtype=torch.float64)
     order = [index for index in order if index < elements]
     permuted = Inputs(x.content[:, order], x.position[:, order])
-    torch.testing.assert_close(model(x), model(permuted), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(model(x), model(permuted), atol=1e-10, rtol=0)
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 6), st.integers(0, 6))
 def test_padding_under_a_mask_changes_nothing(real, padding):
-    model, x = make(), inputs(elements=real + padding)
+    model, x = make().double(), inputs(elements=real + padding, dtype=torch.float64)
     mask = (torch.arange(real + padding) < real).expand(2, -1)
     alone = Inputs(x.content[:, :real], x.position[:, :real])
     torch.testing.assert_close(
-        model(Inputs(x.content, x.position, mask)), model(alone), atol=1e-5, rtol=1e-5
+        model(Inputs(x.content, x.position, mask)), model(alone), atol=1e-10, rtol=0
     )
 
 
