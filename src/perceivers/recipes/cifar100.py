@@ -52,5 +52,4 @@ def cifar100_small() -> Recipe:
         name="cifar100-small",
         model=replace(recipe.model, num_classes=100),
         data=replace(recipe.data, name="cifar100"),
-        trainer=replace(recipe.trainer, max_epochs=12),
     )

@@ -3,26 +3,12 @@
 import dataclasses
 import logging
 import pickle
-import signal
-import sys
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import (
-    EarlyStopping,
-    EMAWeightAveraging,
-    ModelCheckpoint,
-    TQDMProgressBar,
-)
+from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from .. import __version__
 from ..checkpoint import (
@@ -37,19 +23,23 @@ from ..data.read import Splits, read_splits
 from ..models.build import PerceiverClassifier, build, build_on_meta
 from ..models.config import ModelConfig, from_dict, to_dict
 from .batches import batches, normalisation
+from .loop import (
+    LAST,
+    Interrupted,
+    callbacks,
+    interruptible,
+    log_file,
+    make_trainer,
+    quiet_lightning,
+)
 from .machine import describe_machine
-from .recipe import Recipe, TrainerConfig
+from .recipe import Recipe
 from .recorder import Recorder
 from .task import Classification, summary
 
 log = logging.getLogger(__name__)
 
 METRICS_FILE = "metrics.json"
-LAST = Path("checkpoints") / "last.ckpt"
-
-
-class Interrupted(Exception):
-    """The user pressed Ctrl-C; raised between two batches, when everything is in order."""
 
 
 def train(recipe: Recipe, run_dir: Path) -> dict[str, Any]:
@@ -85,7 +75,7 @@ def train(recipe: Recipe, run_dir: Path) -> dict[str, Any]:
     write_config(
         run_dir, model=to_dict(recipe.model), labels=list(splits.labels), recipe=to_dict(recipe)
     )
-    with _log_file(run_dir), _quiet_lightning():
+    with log_file(run_dir), quiet_lightning():
         return _fit(model, recipe, splits, run_dir, checkpoint=None)
 
 
@@ -116,7 +106,7 @@ def resume(run_dir: Path, recipe: Recipe) -> dict[str, Any]:
         )
     write_config(run_dir, recipe=to_dict(recipe))
     model = build(recipe.model, splits.labels)
-    with _log_file(run_dir), _quiet_lightning():
+    with log_file(run_dir), quiet_lightning():
         return _fit(model, recipe, splits, run_dir, checkpoint)
 
 
@@ -167,10 +157,10 @@ def _fit(
     config = recipe.trainer
     recorder = Recorder(run_dir, config.monitor)
     task = Classification(model, recipe)
-    trainer = _trainer(
+    trainer = make_trainer(
         config,
         max_epochs=config.max_epochs,
-        callbacks=_callbacks(config, run_dir, recorder),
+        callbacks=callbacks(config, run_dir, recorder),
         logger=TensorBoardLogger(run_dir, name="tensorboard", version=""),
     )
     train_loader = batches(splits.tables["train"], recipe.data, shuffle_seed=config.seed)
@@ -180,7 +170,7 @@ def _fit(
     log.info("%s, %.2fM parameters, on %s", recipe.name, parameters / 1e6, machine)
     interrupted = False
     try:
-        with _interruptible(trainer):
+        with interruptible(trainer):
             trainer.fit(task, train_loader, val_loader, ckpt_path=checkpoint, weights_only=True)
     except OSError as error:
         if error.strerror is None:
@@ -224,8 +214,8 @@ def _check_checkpoint(path: Path) -> None:
 def _test(model: PerceiverClassifier, recipe: Recipe, splits: Splits) -> dict[str, Any]:
     table = next(splits.tables[n] for n in ("test", "validation", "train") if n in splits.tables)
     task = Classification(model, recipe)
-    with _quiet_lightning():
-        trainer = _trainer(recipe.trainer, callbacks=[TQDMProgressBar()], logger=False)
+    with quiet_lightning():
+        trainer = make_trainer(recipe.trainer, callbacks=[TQDMProgressBar()], logger=False)
         trainer.test(task, batches(table, recipe.data), verbose=False)
     return {**summary(task.test_scores), "examples": len(table)}
 
@@ -250,104 +240,3 @@ def _absolute(path: str | None) -> str | None:
     if path is None or not Path(path).expanduser().exists():
         return path
     return str(Path(path).expanduser().resolve())
-
-
-def _callbacks(config: TrainerConfig, run_dir: Path, recorder: Recorder) -> list[pl.Callback]:
-    """In the order their hooks run: the recorder looks while the averaged weights are in place."""
-    callbacks: list[pl.Callback] = [TQDMProgressBar(), recorder]
-    if config.ema_decay:
-        callbacks.append(EMAWeightAveraging(decay=config.ema_decay))
-    if config.patience:
-        mode = "min" if config.monitor == "val_loss" else "max"
-        callbacks.append(EarlyStopping(config.monitor, patience=config.patience, mode=mode))
-    callbacks.append(
-        ModelCheckpoint(
-            run_dir / LAST.parent,
-            filename=LAST.stem,
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        )
-    )
-    return callbacks
-
-
-def _trainer(config: TrainerConfig, **arguments: Any) -> pl.Trainer:
-    cuda = torch.cuda.is_available()
-    if config.device == "cuda" and not cuda:
-        raise ValueError("trainer.device=cuda, but torch finds no CUDA device; use auto or cpu")
-    use_cuda = cuda and config.device != "cpu"
-    half = config.precision == "bfloat16" or (config.precision == "auto" and use_cuda)
-    return pl.Trainer(
-        accelerator="cuda" if use_cuda else "cpu",
-        devices=1,
-        precision="bf16-mixed" if half else "32-true",
-        num_sanity_val_steps=0,
-        enable_model_summary=False,
-        **arguments,
-    )
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Lightning's progress bars on stderr, and none of its advice about what is on purpose here."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), redirect_stdout(sys.stderr), logging_redirect_tqdm():
-        warnings.filterwarnings("ignore", ".*does not have many workers.*")
-        warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
-        warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
-        warnings.filterwarnings("ignore", ".*LeafSpec.*")  # its own use of torch
-        try:
-            yield
-        except BaseException:
-            print(file=sys.stderr)  # what is said next begins on a line of its own
-            raise
-
-
-@contextmanager
-def _log_file(run_dir: Path) -> Iterator[None]:
-    """Copies this package's log lines to the run's `log.txt`."""
-    handler = logging.FileHandler(run_dir / "log.txt")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    package = logging.getLogger(__name__.split(".")[0])
-    level = package.level
-    package.addHandler(handler)
-    package.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        package.setLevel(level)
-        package.removeHandler(handler)
-        handler.close()
-
-
-@contextmanager
-def _interruptible(trainer: pl.Trainer) -> Iterator[None]:
-    """Turn Ctrl-C into `Interrupted` after the batch under way; a second one stops at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.getsignal(signal.SIGINT)
-
-    class Watch(pl.Callback):
-        asked = False
-
-        def on_train_batch_end(self, *_: Any) -> None:
-            if self.asked:
-                raise Interrupted
-
-        def on_validation_batch_end(self, *_: Any) -> None:
-            self.on_train_batch_end()
-
-    watch = Watch()
-
-    def ask(signum: int, frame: FrameType | None) -> None:
-        log.info("stopping after this batch; press Ctrl-C again to stop at once")
-        watch.asked = True
-        signal.signal(signal.SIGINT, previous)
-
-    trainer.callbacks.append(watch)  # type: ignore[attr-defined]
-    signal.signal(signal.SIGINT, ask)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
