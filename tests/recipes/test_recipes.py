@@ -1,0 +1,31 @@
+"""Every recipe's whole pipeline, a few steps of it, on a set in the official form."""
+
+import dataclasses
+
+import pytest
+
+from perceivers.recipes import RECIPES, get_recipe
+from perceivers.training import engine
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100", "cifar100-small"])
+def test_cifar_recipes_run(cifar_files, tmp_path, name):
+    """All but the sizes is the recipe's own: augmentation, optimiser, precision, averaging."""
+    recipe = get_recipe(name)
+    path = cifar_files.write(recipe.data.name, "binary", archive=True)
+    recipe = dataclasses.replace(
+        recipe,
+        model=dataclasses.replace(recipe.model, num_latents=4, latent_dim=16, qk_dim=16),
+        data=dataclasses.replace(recipe.data, path=str(path), batch_size=16, validation=0.2),
+        trainer=dataclasses.replace(recipe.trainer, max_epochs=3),
+    )
+    result = engine.train(recipe, tmp_path / "run")
+    assert result["epochs"] == 3
+    assert result["test"]["examples"] == 10
+    assert 0 < result["best"]["val_loss"] < 10
+
+
+def test_recipes_are_called_what_they_are_called():
+    assert {name: make().name for name, make in RECIPES.items()} == {n: n for n in RECIPES}
+    with pytest.raises(ValueError, match="unknown recipe 'digit'; did you mean 'digits'"):
+        get_recipe("digit")
