@@ -12,8 +12,8 @@ def cifar100() -> Recipe:
     """CIFAR-100 on a GPU: 7.3M parameters, 45 epochs, RandAugment, mixup, CutMix, averaging.
 
     `perceivers train cifar100 --data cifar-100-python.tar.gz`. Not measured yet: no GPU was at hand
-    on 2026-11-21. To compare with: the Keras example, 52.64% / 80.87% after 45 epochs of its LAMB version
-    (https://keras.io/examples/vision/perceiver_image_classification/).
+    on 2026-11-21. To compare with: 52.64% / 80.87% of the Keras example's LAMB version, stopped
+    after 45 epochs (https://keras.io/examples/vision/perceiver_image_classification/).
     """
     return Recipe(
         name="cifar100",
