@@ -148,6 +148,15 @@ def test_images_below_a_class(image_folder):
         read(image_folder)
 
 
+def test_a_class_called_train_in_a_folder_with_brackets(image_folder, tmp_path):
+    (image_folder / "dark").rename(image_folder / "train")
+    (image_folder / ".cache").mkdir()
+    odd = image_folder.rename(tmp_path / "photos [2020] *new*")
+    splits = read(odd)
+    assert splits.labels == ("bright", "train")
+    assert sum(len(table) for table in splits.tables.values()) == 24
+
+
 def test_stray_files_are_no_examples(image_folder):
     Image.new("RGB", (9, 9)).save(image_folder / "logo.png")
     Image.new("RGB", (9, 9)).save(image_folder / "dark" / "UPPER.PNG")

@@ -1,5 +1,6 @@
 """Image folders, parquet folders and hub data sets, all through 🤗 datasets."""
 
+import glob
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -67,11 +68,12 @@ def read_source(
 
 def _read_images(path: Path) -> Any:
     """An image folder, after checking by hand what 🤗 datasets passes over in silence."""
-    folders = sorted(entry for entry in path.iterdir() if entry.is_dir())
-    roots = [folder for folder in folders if folder.name.lower() in SPLIT_NAMES] or [path]
+    # A folder called "train" is a split if it holds classes; else it is the class of trains.
+    splits = [f for f in _folders(path) if f.name.lower() in SPLIT_NAMES and _folders(f)]
+    roots = splits or [path]
     files: dict[str, list[str]] = {}
     for root in roots:
-        classes = sorted(entry for entry in root.iterdir() if entry.is_dir())
+        classes = _folders(root)
         if not classes:
             raise ValueError(
                 f"{root} has no sub-folders; expected one folder of images for each class"
@@ -91,9 +93,14 @@ def _read_images(path: Path) -> Any:
                 )
         split = "train" if root is path else SPLIT_NAMES[root.name.lower()]
         # Only what lies in a class: 🤗 takes a stray image's own folder for its class.
-        files[split] = [str(root / "*" / f"*{suffix}") for suffix in _suffixes(classes)]
+        here = glob.escape(str(root))
+        files[split] = [f"{here}/*/*{suffix}" for suffix in _suffixes(classes)]
     with _quiet_datasets() as datasets:
         return datasets.load_dataset("imagefolder", data_files=files, drop_labels=False)
+
+
+def _folders(path: Path) -> list[Path]:
+    return sorted(f for f in path.iterdir() if f.is_dir() and not f.name.startswith("."))
 
 
 def _suffixes(classes: list[Path]) -> set[str]:
