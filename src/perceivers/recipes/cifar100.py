@@ -50,7 +50,14 @@ def cifar100() -> Recipe:
 
 
 def cifar100_small() -> Recipe:
-    """CIFAR-100 in an hour on two CPU cores: the `cifar10` recipe with 100 classes."""
+    """CIFAR-100 in an hour on two CPU cores: the `cifar10` recipe with 100 classes.
+
+    Measured with half the epochs so far, `perceivers train cifar100-small --data
+    cifar-100-python.tar.gz --trainer.max_epochs 8`: test top-1 48.32%, top-5 78.30%
+    (validation 47.48%), 25 min of training on 2 CPU cores shared with other work (AMD
+    EPYC with AVX-512 bfloat16, torch 2.13.0), seed 0, one run, 2026-11-21;
+    docs/results/cifar100-small.
+    """
     recipe = cifar10()
     return replace(
         recipe,
