@@ -12,7 +12,8 @@ import torch
 import perceivers
 from perceivers import checkpoint
 from perceivers.models.build import build
-from perceivers.models.config import ImageConfig, ModelConfig
+from perceivers.models.config import ModelConfig
+from perceivers.models.inputs import ImageConfig
 
 CONFIG = ModelConfig(
     num_classes=2,

@@ -7,7 +7,8 @@ from PIL import Image
 
 import perceivers
 from perceivers.models.build import build
-from perceivers.models.config import ImageConfig, ModelConfig
+from perceivers.models.config import ModelConfig
+from perceivers.models.inputs import ImageConfig
 
 
 @pytest.fixture

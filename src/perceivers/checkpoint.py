@@ -9,7 +9,8 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from .models.build import PerceiverClassifier, build
+from .models.build import build
+from .models.classifier import PerceiverClassifier
 from .models.config import ModelConfig, from_dict, to_dict
 
 FORMAT = 1

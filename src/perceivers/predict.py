@@ -10,7 +10,8 @@ from torch import Tensor
 
 from .checkpoint import load
 from .data.images import decode, to_array
-from .models.build import PerceiverClassifier
+from .models.classifier import PerceiverClassifier
+from .models.inputs import require_images
 
 Prediction = list[tuple[str, float]]
 
@@ -67,7 +68,7 @@ class Predictor:
 
     def prepare(self, image: Any) -> np.ndarray:
         """One image as the model takes it, uint8 (H, W, C)."""
-        config = self.model.config.input
+        config = require_images(self.model.config.input)
         size, channels = config.image_size, config.channels
         if isinstance(image, str | Path | bytes):
             try:

@@ -8,7 +8,8 @@ import torch
 
 import perceivers
 from perceivers.models.build import build
-from perceivers.models.config import ImageConfig, ModelConfig, from_dict, to_dict
+from perceivers.models.config import ModelConfig, from_dict, to_dict
+from perceivers.models.inputs import ImageConfig
 
 TINY = ModelConfig(
     num_classes=3,

@@ -17,7 +17,8 @@ from safetensors.torch import load_file
 import perceivers
 from perceivers.data.config import DataConfig
 from perceivers.data.read import read_splits
-from perceivers.models.config import ImageConfig, ModelConfig
+from perceivers.models.config import ModelConfig
+from perceivers.models.inputs import ImageConfig
 from perceivers.recipes import get_recipe
 from perceivers.training import engine
 from perceivers.training.batches import ShuffleSampler, batches, normalisation

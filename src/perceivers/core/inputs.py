@@ -1,6 +1,7 @@
 """What a Perceiver reads: content, position and mask, kept apart."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -22,6 +23,8 @@ class Inputs:
     """Where it was sensed: (1, M, P) if shared by all examples, else (B, M, P). None: nowhere."""
     mask: Tensor | None = None
     """Boolean (B, M), True = attend. None: every element is there."""
+    fusion: Literal["concatenate", "add"] = "concatenate"
+    """How the cross-attend sees the two: side by side (the papers), or as their sum (P = C)."""
 
     def __post_init__(self) -> None:
         content, position, mask = self.content, self.position, self.mask
@@ -39,6 +42,11 @@ class Inputs:
                 f"position has shape {tuple(position.shape)}; expected (1 or {batch}, {elements}, "
                 "position channels) to go with the content"
             )
+        if position is not None and self.fusion == "add" and position.shape[2] != content.shape[2]:
+            raise ValueError(
+                f"position has {position.shape[2]} channels and content {content.shape[2]}; "
+                "to be added they must have equally many"
+            )
         if mask is not None and (mask.shape != (batch, elements) or mask.dtype != torch.bool):
             raise ValueError(
                 f"mask is {mask.dtype} of shape {tuple(mask.shape)}; expected torch.bool of shape "
@@ -47,12 +55,38 @@ class Inputs:
 
     @property
     def dim(self) -> int:
-        """C + P: channels of one element as the cross-attend sees it (`input_dim`)."""
-        return self.content.shape[-1] + (0 if self.position is None else self.position.shape[-1])
+        """Channels of one element as the cross-attend sees it (`input_dim`): C + P, or C = P."""
+        if self.position is None or self.fusion == "add":
+            return self.content.shape[-1]
+        return self.content.shape[-1] + self.position.shape[-1]
 
-    def concatenated(self) -> Tensor:
-        """Content and position side by side, (B, M, C + P), in the content's dtype."""
+    def joined(self) -> Tensor:
+        """Content and position as one, (B, M, `dim`), in the content's dtype."""
         if self.position is None:
             return self.content
-        position = self.position.to(self.content.dtype).expand(self.content.shape[0], -1, -1)
-        return torch.cat([self.content, position], dim=-1)
+        position = self.position.to(self.content.dtype)
+        if self.fusion == "add":
+            return self.content + position
+        return torch.cat([self.content, position.expand(self.content.shape[0], -1, -1)], dim=-1)
+
+    def permuted(self, order: Tensor) -> "Inputs":
+        """The same elements in another order, each keeping its position and mask.
+
+        Args:
+            order: (M,), one order for all examples, or (B, M), one for each; entry i is the index
+                of the element that comes i-th.
+        """
+        batch = len(self.content)
+        rows = torch.arange(batch, device=order.device)[:, None]
+
+        def reorder(x: Tensor) -> Tensor:
+            if order.ndim == 1:
+                return x[:, order]
+            return x.expand(batch, *x.shape[1:])[rows, order]
+
+        return replace(
+            self,
+            content=reorder(self.content),
+            position=None if self.position is None else reorder(self.position),
+            mask=None if self.mask is None else reorder(self.mask),
+        )

@@ -1,14 +1,14 @@
 """The Perceiver: a small latent array that reads an input array again and again."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from .attention import trunc_normal
 from .inputs import Inputs
-from .layers import CrossAttend, KeysValues, SelfAttend
+from .layers import Activation, Attention, CrossAttend, KeysValues, SelfAttend
 
 # B batch · M inputs · C input_dim · N latents · D latent_dim
 
@@ -31,7 +31,14 @@ class Perceiver(nn.Module):
         num_self_heads: heads of a self-attend.
         qk_dim: total width of queries and keys in cross-attends; None: min(D, C), as published.
         v_dim: total width of values in cross-attends; None: `qk_dim`.
+        self_qk_dim: total width of queries and keys in self-attends; None: D.
+        self_v_dim: total width of values in self-attends; None: `self_qk_dim`.
+        qkv_bias: whether queries, keys and values have biases (the papers).
+        attention: the part of the inputs that keys are made from; see `CrossAttend`.
+        attention_dropout: probability with which an attention weight is dropped (the papers: 0).
         widening_factor: hidden width of each feed-forward over D.
+        activation: of each feed-forward, "gelu" or "geglu".
+        dropout: probability with which a feed-forward's output is dropped (the papers: 0).
         latent_std: spread of the initial latents (published: 0.02; 0.1 diverged there).
 
     Raises:
@@ -51,7 +58,14 @@ class Perceiver(nn.Module):
         num_self_heads: int = 8,
         qk_dim: int | None = None,
         v_dim: int | None = None,
+        self_qk_dim: int | None = None,
+        self_v_dim: int | None = None,
+        qkv_bias: bool = True,
+        attention: Attention = "both",
+        attention_dropout: float = 0.0,
         widening_factor: int = 1,
+        activation: Activation = "gelu",
+        dropout: float = 0.0,
         latent_std: float = 0.02,
     ) -> None:
         super().__init__()
@@ -61,26 +75,37 @@ class Perceiver(nn.Module):
         self.block_order = tuple(block_order)
         self.latent_std = latent_std
         self.latents = nn.Parameter(torch.empty(num_latents, latent_dim))
-        self.cross_attends = nn.ModuleList(
-            CrossAttend(
+        shared: dict[str, Any] = {
+            "qkv_bias": qkv_bias,
+            "attention_dropout": attention_dropout,
+            "widening_factor": widening_factor,
+            "activation": activation,
+            "dropout": dropout,
+        }
+
+        def cross_attend() -> CrossAttend:
+            return CrossAttend(
                 latent_dim,
                 input_dim,
                 num_heads=num_cross_heads,
                 qk_dim=qk_dim,
                 v_dim=v_dim,
-                widening_factor=widening_factor,
+                attention=attention,
+                **shared,
             )
-            for _ in range(num_cross)
-        )
+
+        def self_attend() -> SelfAttend:
+            return SelfAttend(
+                latent_dim,
+                num_heads=num_self_heads,
+                qk_dim=self_qk_dim,
+                v_dim=self_v_dim,
+                **shared,
+            )
+
+        self.cross_attends = nn.ModuleList(cross_attend() for _ in range(num_cross))
         self.blocks = nn.ModuleList(
-            nn.Sequential(
-                *(
-                    SelfAttend(
-                        latent_dim, num_heads=num_self_heads, widening_factor=widening_factor
-                    )
-                    for _ in range(num_layers_per_block)
-                )
-            )
+            nn.Sequential(*(self_attend() for _ in range(num_layers_per_block)))
             for _ in range(num_blocks)
         )
         self.init_weights()
@@ -92,14 +117,13 @@ class Perceiver(nn.Module):
                 f"inputs have {inputs.dim} channels (content and position together); "
                 f"this model was built for input_dim={self.input_dim}"
             )
-        x = inputs.concatenated()
-        z = self.latents.expand(x.shape[0], -1, -1)
+        z = self.latents.expand(len(inputs.content), -1, -1)
         cross_attends = cast(Sequence[CrossAttend], self.cross_attends)
         made: dict[int, KeysValues] = {}  # a shared cross-attend makes its keys and values once
         for cross, block in zip(self.cross_order, self.block_order, strict=True):
             if cross is not None:
                 if cross not in made:
-                    made[cross] = cross_attends[cross].keys_values(x)
+                    made[cross] = cross_attends[cross].keys_values(inputs)
                 z = cross_attends[cross](z, made[cross], inputs.mask)
             if block is not None:
                 z = self.blocks[block](z)

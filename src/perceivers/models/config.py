@@ -3,45 +3,24 @@
 import dataclasses
 import typing
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from ..errors import unknown
+from .inputs import ImageConfig, InputConfig
 
 Order = tuple[int | None, ...]
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageConfig:
-    """How images become elements; see `perceivers.adapters.image.ImageAdapter`."""
-
-    image_size: int = 224
-    """Height and width that images are brought to, in pixels."""
-    channels: int = 3
-    """1 for grey, 3 for RGB."""
-    patch_size: int = 1
-    """Side of a patch in pixels; 1: every pixel is an element."""
-    patch_stride: int | None = None
-    """Step from patch to patch; None: patch_size, no overlap."""
-    position: Literal["fourier", "learned"] = "fourier"
-    """Position features of a patch."""
-    num_bands: int = 64
-    """Fourier frequencies per axis."""
-    max_resolution: float | None = None
-    """Resolution whose Nyquist frequency the bands reach; None: the grid's own (the paper's)."""
-    spacing: Literal["linear", "log"] = "linear"
-    """Spread of the Fourier bands."""
-    position_dim: int = 128
-    """Channels of a learned position."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """A Perceiver classifier: adapter, latent array, order of its parts, head."""
 
+    kind: ClassVar[str] = "perceiver"
+
     num_classes: int = 1000
     """Classes of the output."""
-    input: ImageConfig = field(default_factory=ImageConfig)
+    input: InputConfig = field(default_factory=ImageConfig)
     """The input adapter."""
     num_latents: int = 512
     """Rows of the latent array (N)."""
@@ -61,17 +40,34 @@ class ModelConfig:
     """Width of cross-attend queries and keys over all heads; none: min(D, C)."""
     v_dim: int | None = None
     """Width of cross-attend values over all heads; none: qk_dim."""
+    self_qk_dim: int | None = None
+    """Width of self-attend queries and keys over all heads; none: D."""
+    self_v_dim: int | None = None
+    """Width of self-attend values over all heads; none: self_qk_dim."""
+    qkv_bias: bool = True
+    """Biases of queries, keys and values."""
+    attention: Literal["content", "position", "both"] = "both"
+    """The term of the attention logits that counts in cross-attends."""
+    attention_dropout: float = 0.0
+    """Share of attention weights dropped in training (the papers: 0)."""
     widening_factor: int = 1
     """Hidden width of each feed-forward over D."""
+    activation: Literal["gelu", "geglu"] = "gelu"
+    """Of each feed-forward; geglu is gated, with a first linear twice as wide."""
+    dropout: float = 0.0
+    """Share of each feed-forward's outputs dropped in training (the papers: 0)."""
     latent_std: float = 0.02
     """Spread of the initial latents."""
     final_norm: bool = False
     """LayerNorm before the average over latents (the paper has none)."""
+    pooled_norm: bool = False
+    """LayerNorm after the average over latents (perceiver-pytorch)."""
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """A configuration dataclass as plain JSON-able data."""
-    return dataclasses.asdict(config)
+    """A configuration dataclass as plain JSON-able data; one of several kinds says which it is."""
+    data = {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+    return {"kind": config.kind, **data} if hasattr(config, "kind") else data
 
 
 def from_dict(cls: type[T], data: dict[str, Any], where: str = "configuration") -> T:
@@ -80,14 +76,33 @@ def from_dict(cls: type[T], data: dict[str, Any], where: str = "configuration") 
     Raises:
         ValueError: a name that the dataclass does not have.
     """
+    cls = _of_kind(cls, data, where)
     hints = typing.get_type_hints(cls)
+    fields = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
     values = {}
     for name, value in data.items():
-        if name not in hints:
-            raise unknown(f"field of {where}", name, hints)
+        if name == "kind" and hasattr(cls, "kind"):
+            continue
+        if name not in fields:
+            raise unknown(f"field of {where}", name, fields)
         if dataclasses.is_dataclass(hints[name]):
             value = from_dict(hints[name], value, f"{where}.{name}")
         elif isinstance(value, list):
             value = tuple(value)
         values[name] = value
     return cls(**values)
+
+
+def _plain(value: Any) -> Any:
+    return to_dict(value) if dataclasses.is_dataclass(value) else value
+
+
+def _of_kind(cls: Any, data: dict[str, Any], where: str) -> Any:
+    """The class of a configuration that comes in several kinds; where none is named, the first."""
+    kinds = {c.kind: c for c in (cls, *cls.__subclasses__()) if hasattr(c, "kind")}
+    if not kinds:
+        return cls
+    kind = data.get("kind", next(iter(kinds)))
+    if kind not in kinds:
+        raise unknown(f"kind of {where}", str(kind), kinds)
+    return kinds[kind]

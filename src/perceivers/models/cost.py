@@ -1,13 +1,16 @@
-"""What a model costs: parameters and floating-point operations, counted by formula."""
+"""What a model costs: parameters and floating-point operations, counted without running it."""
 
 from dataclasses import dataclass
 
-from ..core.layers import attention_widths
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..core import Inputs
 from .build import build_on_meta
 from .config import ModelConfig
 
-# M inputs · C input_dim · N latents · D latent_dim. A multiply and an add count as two, as in the
-# paper; norms, activations and softmax are left out, as there.
+# M inputs. A multiply and an add count as two, as in the paper; norms, activations and softmax are
+# left out, as there. What an adapter does before the Perceiver is not counted.
 
 
 @dataclass(frozen=True)
@@ -50,19 +53,23 @@ def cost(config: ModelConfig, num_inputs: int | None = None) -> Cost:
         num_inputs = model.adapter.num_inputs
     if num_inputs < 1:
         raise ValueError(f"inputs={num_inputs}; expected at least one element")
-    n, d = config.num_latents, config.latent_dim
-    feed_forward = 4 * n * d * d * config.widening_factor
-    qk, v = attention_widths(min(d, model.adapter.dim), config.qk_dim, config.v_dim)
-    keys_values = 2 * num_inputs * model.adapter.dim * (qk + v)
-    other = 2 * n * (num_inputs + d) * (qk + v) + feed_forward
+    elements = torch.empty(1, num_inputs, model.adapter.dim, device="meta")
+    with FlopCounterMode(display=False) as counter:
+        model.classify(Inputs(elements))
+    counts = {name: sum(ops.values()) for name, ops in counter.get_flop_counts().items()}
+    perceiver = counts["Perceiver"]
+    latent = sum(counts[f"Perceiver.blocks.{i}"] for i in range(len(model.perceiver.blocks)))
     steps = [index for index in config.cross_order if index is not None]
-    self_attend = 8 * n * d * d + 4 * n * n * d + feed_forward
-    blocks = sum(index is not None for index in config.block_order)
+    made_again = sum(
+        (steps.count(i) - 1) * counts[f"Perceiver.cross_attends.{i}.attention.{name}"]
+        for i in set(steps)
+        for name in ("to_k", "to_v")
+    )
     return Cost(
         num_inputs=num_inputs,
         num_parameters=sum(p.numel() for p in model.parameters()),
-        cross_flops=len(steps) * other + len(set(steps)) * keys_values,
-        cross_flops_published=len(steps) * (other + keys_values),
-        latent_flops=blocks * config.num_layers_per_block * self_attend,
-        head_flops=2 * d * config.num_classes,
+        cross_flops=perceiver - latent,
+        cross_flops_published=perceiver - latent + made_again,
+        latent_flops=latent,
+        head_flops=counts["Global"] - perceiver,
     )

@@ -1,7 +1,8 @@
 """Your own folder."""
 
 from ..data.config import DataConfig
-from ..models.config import ImageConfig, ModelConfig
+from ..models.config import ModelConfig
+from ..models.inputs import ImageConfig
 from ..training.recipe import OptimizerConfig, Recipe, TrainerConfig
 
 

@@ -20,8 +20,10 @@ from ..checkpoint import (
     write_json,
 )
 from ..data.read import Splits, read_splits
-from ..models.build import PerceiverClassifier, build, build_on_meta
+from ..models.build import build, build_on_meta
+from ..models.classifier import PerceiverClassifier
 from ..models.config import ModelConfig, from_dict, to_dict
+from ..models.inputs import require_images
 from .batches import batches, normalisation
 from .loop import (
     LAST,
@@ -225,7 +227,7 @@ def _read(recipe: Recipe, *, hold_out: bool = True) -> Splits:
         if total > 5000:
             log.info("decoded %d of %d images", done, total)
 
-    image = recipe.model.input
+    image = require_images(recipe.model.input)
     return read_splits(
         recipe.data,
         size=image.image_size,

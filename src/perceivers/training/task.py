@@ -10,7 +10,7 @@ from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
 from ..data.augment import augment, mix
-from ..models.build import PerceiverClassifier
+from ..models.classifier import PerceiverClassifier
 from .optim import build_optimizer, build_schedule
 from .recipe import Recipe
 

@@ -1,0 +1,80 @@
+"""The model that all presets and recipes build: adapter, Perceiver, head."""
+
+import dataclasses
+import inspect
+from typing import Any
+
+from torch import Tensor, nn
+
+from ..adapters.grid import GridAdapter
+from ..adapters.image import ImageAdapter
+from ..core import Inputs, Perceiver
+from ..core.attention import init_linear
+from .config import ModelConfig
+from .inputs import ArrayConfig, ImageConfig, InputConfig
+
+Adapter = GridAdapter
+
+ADAPTERS: dict[type[InputConfig], type[Adapter]] = {
+    ImageConfig: ImageAdapter,
+    ArrayConfig: GridAdapter,
+}
+
+# Every option of the core is a field of the same name.
+CORE_OPTIONS = tuple(inspect.signature(Perceiver).parameters)[1:]
+
+
+class PerceiverClassifier(nn.Module):
+    """Adapter → Perceiver → average over latents → linear head.
+
+    The average comes before the projection (paper v2, App. F). The head starts at zero, as in
+    DeepMind's code.
+
+    Args:
+        config: everything needed to build the model again.
+        labels: names of the classes in output order; None: the numbers themselves.
+    """
+
+    def __init__(self, config: ModelConfig, labels: tuple[str, ...] | None = None) -> None:
+        super().__init__()
+        if labels is not None and len(labels) != config.num_classes:
+            raise ValueError(f"got {len(labels)} labels for num_classes={config.num_classes}")
+        self.config = config
+        self.labels = labels or tuple(str(index) for index in range(config.num_classes))
+        self.adapter = build_adapter(config.input)
+        options: dict[str, Any] = {name: getattr(config, name) for name in CORE_OPTIONS}
+        self.perceiver = Perceiver(self.adapter.dim, **options)
+        dim = config.latent_dim
+        self.norm = nn.LayerNorm(dim) if config.final_norm else nn.Identity()
+        self.pooled_norm = nn.LayerNorm(dim) if config.pooled_norm else nn.Identity()
+        self.head: nn.Module = self.build_head()
+
+    def build_head(self) -> nn.Module:
+        """From the averaged latents to logits."""
+        head = nn.Linear(self.config.latent_dim, self.config.num_classes)
+        init_linear(head)
+        nn.init.zeros_(head.weight)
+        return head
+
+    def forward(self, x: Any, mask: Tensor | None = None) -> Tensor:
+        """A raw batch of the adapter's modality, such as images (B, H, W, C) → (B, num_classes).
+
+        Args:
+            x: see the adapter.
+            mask: boolean (B, M), True = attend; None: every element is there.
+        """
+        inputs = self.adapter(x)
+        if mask is not None:
+            inputs = dataclasses.replace(inputs, mask=mask)
+        return self.classify(inputs)
+
+    def classify(self, inputs: Inputs) -> Tensor:
+        """Elements → logits (B, num_classes)."""
+        z = self.norm(self.perceiver(inputs))
+        return self.head(self.pooled_norm(z.mean(dim=1)))
+
+
+def build_adapter(config: InputConfig) -> Adapter:
+    """The adapter that a configuration describes."""
+    values = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+    return ADAPTERS[type(config)](**values)
