@@ -14,6 +14,7 @@ LEVELS = {
     "adapters": 1,
     "models": 2,
     "checkpoint": 3,
+    "interop": 3,
     "training": 4,
     "predict": 4,
     "recipes": 5,
@@ -29,6 +30,7 @@ CONFINED = {
     "datasets": {"data"},
     "PIL": {"data", "predict"},
     "huggingface_hub": {"checkpoint"},
+    "perceiver_pytorch": {"interop"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = [path for path in MODULES if path != PACKAGE / "__init__.py"]  # the door opens them all

@@ -9,6 +9,7 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from .errors import misfits
 from .models.build import build
 from .models.classifier import PerceiverClassifier
 from .models.config import ModelConfig, from_dict, to_dict
@@ -133,14 +134,10 @@ def _load_weights(model: PerceiverClassifier, path: Path) -> None:
         raise ValueError(
             f"{path}: damaged or cut short ({error}); copy or download it again"
         ) from None
-    expected = model.state_dict()
-    problems = [f"{name} is missing" for name in expected if name not in state]
-    problems += [f"{name} is not part of this model" for name in state if name not in expected]
-    problems += [
-        f"{name} has shape {tuple(state[name].shape)}, expected {tuple(expected[name].shape)}"
-        for name in expected
-        if name in state and state[name].shape != expected[name].shape
-    ]
+    problems = misfits(
+        {name: tensor.shape for name, tensor in state.items()},
+        {name: tensor.shape for name, tensor in model.state_dict().items()},
+    )
     if problems:
         raise ValueError(f"{path} does not fit its {CONFIG}: {'; '.join(problems)}")
     model.load_state_dict(state)

@@ -1,7 +1,7 @@
 """Errors that a user can act on: what, what was got, what was expected, the fix."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> ValueError:
@@ -24,3 +24,14 @@ def missing_extra(package: str, extra: str) -> ImportError:
         f"{package} is not installed and this needs it; "
         f"install the extra: pip install 'perceivers[{extra}]'"
     )
+
+
+def misfits(got: Mapping[str, Sequence[int]], expected: Mapping[str, Sequence[int]]) -> list[str]:
+    """All that keeps weights, by name and shape, from fitting a model; empty if they do."""
+    problems = [f"{name} is missing" for name in expected if name not in got]
+    problems += [f"{name} is not part of this model" for name in got if name not in expected]
+    return problems + [
+        f"{name} has shape {tuple(got[name])}, expected {tuple(shape)}"
+        for name, shape in expected.items()
+        if name in got and tuple(got[name]) != tuple(shape)
+    ]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from .config import ModelConfig
+from .inputs import ImageConfig
 
 
 def perceiver_imagenet() -> ModelConfig:
@@ -31,10 +32,38 @@ def perceiver_imagenet_unshared() -> ModelConfig:
     return replace(perceiver_imagenet(), cross_order=tuple(range(8)), block_order=tuple(range(8)))
 
 
+def perceiver_pytorch_cifar10() -> ModelConfig:
+    """The small model of a guide to perceiver-pytorch on CIFAR-10: 2.45M parameters, 32 latents.
+
+    "Guide to Perceiver: A Scalable Transformer-based Model" (Analytics India Magazine): depth 6,
+    nothing shared, 32 latents of 128 channels, 6 bands up to max_freq 10, one cross head and two
+    latent heads of 8. The library's architecture: `perceivers.interop.from_perceiver_pytorch`.
+    """
+    order = tuple(range(6))
+    return ModelConfig(
+        num_classes=10,
+        input=ImageConfig(image_size=32, num_bands=6, max_resolution=10.0),
+        num_latents=32,
+        latent_dim=128,
+        cross_order=order,
+        block_order=order,
+        num_layers_per_block=1,
+        num_self_heads=2,
+        qk_dim=8,
+        self_qk_dim=16,
+        qkv_bias=False,
+        widening_factor=4,
+        activation="geglu",
+        latent_std=1.0,
+        pooled_norm=True,
+    )
+
+
 PRESETS: dict[str, Callable[[], ModelConfig]] = {
     "perceiver-imagenet": perceiver_imagenet,
     "perceiver-imagenet-1x": perceiver_imagenet_1x,
     "perceiver-imagenet-unshared": perceiver_imagenet_unshared,
+    "perceiver-pytorch-cifar10": perceiver_pytorch_cifar10,
 }
 
 

@@ -8,9 +8,11 @@ from .cifar10 import cifar10
 from .cifar100 import cifar100, cifar100_small
 from .digits import digits
 from .folder import folder
+from .perceiver_pytorch_cifar10 import perceiver_pytorch_cifar10
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
-    make().name: make for make in (digits, cifar10, cifar100, cifar100_small, folder)
+    make().name: make
+    for make in (digits, cifar10, cifar100, cifar100_small, perceiver_pytorch_cifar10, folder)
 }
 
 
