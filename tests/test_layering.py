@@ -15,6 +15,7 @@ LEVELS = {
     "models": 2,
     "checkpoint": 3,
     "interop": 3,
+    "explain": 3,
     "training": 4,
     "predict": 4,
     "recipes": 5,

@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import explain, interop
     from .checkpoint import load, save
     from .core import Inputs, Perceiver
     from .models.build import create
@@ -25,10 +26,24 @@ _HOME = {
     "save": "checkpoint",
 }
 
-__all__ = ["Inputs", "Perceiver", "Predictor", "create", "list_presets", "load", "save"]
+_ROOMS = ("explain", "interop")
+
+__all__ = [
+    "Inputs",
+    "Perceiver",
+    "Predictor",
+    "create",
+    "explain",
+    "interop",
+    "list_presets",
+    "load",
+    "save",
+]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f".{name}", __name__)
     if name not in _HOME:
         raise AttributeError(f"module 'perceivers' has no attribute {name!r}")
     return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)

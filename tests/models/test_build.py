@@ -9,7 +9,7 @@ import torch
 import perceivers
 from perceivers.models.build import build
 from perceivers.models.config import ModelConfig, from_dict, to_dict
-from perceivers.models.inputs import ImageConfig
+from perceivers.models.inputs import ArrayConfig, ImageConfig
 
 TINY = ModelConfig(
     num_classes=3,
@@ -28,7 +28,8 @@ def test_presets_are_listed_and_described():
 
     assert perceivers.list_presets() == list(PRESETS)
     for make in PRESETS.values():
-        assert "arXiv" in make.__doc__
+        sources = ("arXiv", "https://keras.io", "Analytics India Magazine")
+        assert any(source in make.__doc__ for source in sources)
 
 
 def test_create_with_overrides():
@@ -69,13 +70,30 @@ def test_logits_start_at_zero_and_are_named():
         {"v_dim": 8},
         {"widening_factor": 2},
         {"latent_std": 0.5},
+        {"self_qk_dim": 4},
+        {"self_v_dim": 4},
+        {"qkv_bias": False},
+        {"attention": "content"},
+        {"attention": "position"},
+        {"attention_dropout": 0.5},
+        {"activation": "geglu"},
+        {"dropout": 0.5},
         {"final_norm": True},
+        {"pooled_norm": True},
         {"input": ImageConfig(image_size=8, num_bands=3)},
         {"input": ImageConfig(image_size=8, num_bands=2, max_resolution=4)},
         {"input": ImageConfig(image_size=8, num_bands=3, spacing="log")},
         {"input": ImageConfig(image_size=8, patch_size=2, num_bands=2)},
         {"input": ImageConfig(image_size=8, patch_size=4, patch_stride=2, num_bands=2)},
         {"input": ImageConfig(image_size=8, position="learned", position_dim=10)},
+        {"input": ImageConfig(image_size=8, position="none")},
+        {"input": ImageConfig(image_size=8, num_bands=2, projection_dim=5)},
+        {
+            "input": ImageConfig(
+                image_size=8, projection_dim=13, position="learned", position_dim=13, fusion="add"
+            )
+        },
+        {"input": ArrayConfig(shape=(8, 8), channels=3, num_bands=2, max_resolution=(4.0, 8.0))},
     ],
     ids=str,
 )
@@ -86,17 +104,43 @@ def test_every_field_changes_the_model(change):
         torch.manual_seed(0)
         model = build(config)
         images = torch.randn(1, 8, 8, 3, generator=torch.Generator().manual_seed(1))
-        return model.norm(model.perceiver(model.adapter(images)))
+        for parameter in model.parameters():  # biases start at zero, here they must matter
+            if parameter.ndim == 1:
+                torch.nn.init.normal_(parameter)
+        return model.pooled_norm(model.norm(model.perceiver(model.adapter(images))).mean(1))
 
     before, after = latents(TINY), latents(dataclasses.replace(TINY, **change))
     assert before.shape != after.shape or not torch.allclose(before, after)
 
 
-def test_configuration_survives_json():
-    config = dataclasses.replace(TINY, cross_order=(0, None), qk_dim=8)
+@pytest.mark.parametrize("adapter", [ImageConfig(), ArrayConfig(shape=(2, 3), max_resolution=None)])
+def test_configuration_survives_json(adapter):
+    config = dataclasses.replace(TINY, cross_order=(0, None), qk_dim=8, input=adapter)
     assert from_dict(ModelConfig, json.loads(json.dumps(to_dict(config)))) == config
 
 
 def test_configuration_with_an_unknown_field():
     with pytest.raises(ValueError, match=r"field of model.input 'image_sise'.*'image_size'"):
         from_dict(ModelConfig, {"input": {"image_sise": 3}}, "model")
+
+
+def test_configuration_of_an_unknown_kind():
+    with pytest.raises(ValueError, match=r"unknown kind of model.input 'imge'; did you mean 'ima"):
+        from_dict(ModelConfig, {"input": {"kind": "imge"}}, "model")
+
+
+def test_configuration_saved_before_there_were_kinds():
+    assert from_dict(ModelConfig, {"input": {"image_size": 8}}, "model").input == ImageConfig(
+        image_size=8
+    )
+
+
+def test_a_mask_leaves_elements_out():
+    model = build(dataclasses.replace(TINY, input=ArrayConfig(shape=(6,), channels=2)))
+    torch.nn.init.normal_(model.head.weight)
+    x = torch.randn(2, 6, 2)
+    mask = torch.tensor([[True] * 6, [True, True, False, True, False, True]])
+    expected = model(x, mask)
+    x[1, [2, 4]] = 100.0
+    torch.testing.assert_close(model(x, mask), expected)
+    assert not torch.allclose(model(x), expected)

@@ -1,0 +1,59 @@
+"""What a cross-attend takes: shapes, how content and position join, order."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from perceivers import Inputs, Perceiver
+
+
+def test_added_positions_are_a_sum():
+    content, position = torch.rand(2, 3, 4), torch.rand(1, 3, 4)
+    inputs = Inputs(content, position, fusion="add")
+    assert inputs.dim == 4
+    assert torch.equal(inputs.joined(), content + position)
+
+
+def test_added_positions_need_as_many_channels():
+    with pytest.raises(ValueError, match="position has 5 channels and content 4"):
+        Inputs(torch.rand(2, 3, 4), torch.rand(1, 3, 5), fusion="add")
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(1, 3),
+    st.integers(1, 9),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(["concatenate", "add"]),
+    st.integers(0, 999),
+)
+def test_the_order_of_elements_does_not_matter(batch, elements, masked, per_example, fusion, seed):
+    generator = torch.Generator().manual_seed(seed)
+    inputs = Inputs(
+        torch.randn(batch, elements, 4, generator=generator),
+        torch.randn(1, elements, 4, generator=generator),
+        torch.rand(batch, elements, generator=generator) < 0.7 if masked else None,
+        fusion,
+    )
+    leading = (batch, elements) if per_example else (elements,)
+    order = torch.rand(leading, generator=generator).argsort(-1)
+    shuffled = inputs.permuted(order)
+    assert shuffled.fusion == fusion
+    row = order[0] if per_example else order
+    assert torch.equal(shuffled.content[0], inputs.content[0, row])
+    assert torch.equal(shuffled.position[0], inputs.position[0, row])
+    if masked:
+        assert torch.equal(shuffled.mask[0], inputs.mask[0, row])
+    model = Perceiver(
+        inputs.dim,
+        num_latents=2,
+        latent_dim=8,
+        cross_order=(0,),
+        block_order=(0,),
+        num_layers_per_block=1,
+        num_self_heads=2,
+        latent_std=1.0,
+    )
+    torch.testing.assert_close(model(shuffled), model(inputs), rtol=0, atol=1e-5)

@@ -1,0 +1,100 @@
+"""The residual layers against plain float64 arithmetic, and their options."""
+
+import pytest
+import torch
+from torch import nn
+
+from perceivers.core import CrossAttend, FeedForward, Inputs, SelfAttend
+
+
+def randomised(module: nn.Module) -> nn.Module:
+    torch.manual_seed(0)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return module
+
+
+def norm(x, layer):
+    x = (x - x.mean(-1, keepdim=True)) / (x.var(-1, correction=0, keepdim=True) + layer.eps).sqrt()
+    return x * layer.weight + layer.bias
+
+
+def test_gated_feed_forward_is_the_published_one():
+    """GEGLU, arXiv 2002.05202, eq. 5: (xW) * GELU(xV), then the linear out."""
+    layer = randomised(FeedForward(6, widening_factor=3, activation="geglu")).double()
+    x = torch.randn(2, 4, 6, dtype=torch.float64)
+    w, v = layer.expand.weight.chunk(2)
+    bw, bv = layer.expand.bias.chunk(2)
+    y = norm(x, layer.norm)
+    gate = y @ v.T + bv
+    hidden = (y @ w.T + bw) * gate * 0.5 * (1 + torch.erf(gate / 2**0.5))
+    torch.testing.assert_close(layer(x), hidden @ layer.contract.weight.T + layer.contract.bias)
+
+
+def test_unknown_activation():
+    with pytest.raises(ValueError, match="unknown activation 'relu'"):
+        FeedForward(4, activation="relu")
+
+
+@pytest.mark.parametrize("fusion", ["concatenate", "add"])
+@pytest.mark.parametrize("position_batch", [1, 3])
+def test_key_terms_sum_to_the_normalised_inputs(fusion, position_batch):
+    inputs = Inputs(torch.randn(3, 5, 4) + 3, torch.randn(position_batch, 5, 4), fusion=fusion)
+    cross = randomised(CrossAttend(8, inputs.dim, qk_dim=4))
+    terms = cross.key_terms(inputs)
+    total = terms["content"] + terms["position"]
+    torch.testing.assert_close(total, cross.norm_inputs(inputs.joined()))
+    moved = Inputs(inputs.content, inputs.position * 0, fusion=fusion)
+    if fusion == "add":  # without positions their term is nothing, whatever the norm's scale
+        assert cross.key_terms(moved)["position"].abs().max() == 0
+
+
+def test_self_attend_with_widths_of_its_own():
+    layer = randomised(SelfAttend(6, num_heads=2, qk_dim=4, v_dim=10, qkv_bias=False)).double()
+    z = torch.randn(2, 5, 6, dtype=torch.float64)
+    a = layer.attention
+    assert a.to_q.bias is None
+    assert a.to_out.bias is not None
+    y = norm(z, layer.norm)
+    q, k, v = (y @ w.weight.T for w in (a.to_q, a.to_k, a.to_v))
+    heads = []
+    for h in range(2):
+        logits = q[..., 2 * h : 2 * h + 2] @ k[..., 2 * h : 2 * h + 2].mT / 2**0.5
+        heads.append(logits.softmax(-1) @ v[..., 5 * h : 5 * h + 5])
+    attended = z + torch.cat(heads, -1) @ a.to_out.weight.T + a.to_out.bias
+    torch.testing.assert_close(layer(z), attended + layer.feed_forward(attended))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_dropout_of_attention_weights_keeps_their_mean(dtype):
+    """In training only, at the stated rate, on weights: with values all one, sums of what is left.
+
+    Both forms of the kernel: the fused one and the plain one of bfloat16 on CPU.
+    """
+    layer = SelfAttend(4, num_heads=1, attention_dropout=0.25).to(dtype)
+    keys = torch.zeros(1, 1, 400, 4, dtype=dtype)
+    values = torch.ones(1, 1, 400, 4, dtype=dtype)
+    layer.attention.to_out = nn.Identity()
+    torch.manual_seed(0)
+    latents = torch.zeros(1, 200, 4, dtype=dtype)
+    kept = layer.attention(latents, (keys, values)).float()
+    assert kept.mean().item() == pytest.approx(1.0, abs=0.02)
+    spread = (0.25 / 0.75 / 400) ** 0.5  # of an average of 400 weights, each kept with 3/4
+    assert kept.std().item() == pytest.approx(spread, rel=0.15)
+    layer.eval()
+    torch.testing.assert_close(layer.attention(latents, (keys, values)), torch.ones_like(latents))
+
+
+def test_dropout_of_feed_forward_outputs():
+    layer = randomised(FeedForward(64, dropout=0.3))
+    x = torch.randn(1, 50, 64)
+    torch.manual_seed(0)
+    dropped = layer(x) == 0
+    assert dropped.float().mean().item() == pytest.approx(0.3, abs=0.03)
+    layer.eval()
+    assert not (layer(x) == 0).any()
+
+
+def test_unknown_attention():
+    with pytest.raises(ValueError, match="expected 'content', 'position' or 'both'"):
+        CrossAttend(4, 4, attention="contents")

@@ -1,0 +1,153 @@
+"""Recorded attention is the attention the model used, and its two terms sum to it."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from perceivers import Inputs, Perceiver, create
+from perceivers.explain import record_attention
+
+
+def perceiver(input_dim: int, **options) -> Perceiver:
+    torch.manual_seed(0)
+    model = Perceiver(
+        input_dim,
+        num_latents=3,
+        latent_dim=8,
+        cross_order=(0, 1, None, 1),
+        block_order=(0, 0, 0, None),
+        num_layers_per_block=1,
+        num_cross_heads=2,
+        num_self_heads=2,
+        qk_dim=8,
+        latent_std=1.0,
+        **options,
+    )
+    for module in model.modules():  # norms and biases that matter
+        if isinstance(module, nn.LayerNorm | nn.Linear):
+            for parameter in module.parameters():
+                if parameter.ndim == 1:
+                    nn.init.normal_(parameter, mean=0.5)
+    return model.eval()
+
+
+def inputs(fusion: str, elements: int = 7, masked: bool = False, shared: bool = True) -> Inputs:
+    generator = torch.Generator().manual_seed(elements)
+    content = 2 + torch.randn(2, elements, 5, generator=generator)
+    position = torch.randn(1 if shared else 2, elements, 5, generator=generator) - 1
+    mask = torch.rand(2, elements, generator=generator) < 0.5 if masked else None
+    return Inputs(content, position, mask, fusion)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(["concatenate", "add"]), st.integers(1, 40), st.booleans(), st.booleans())
+def test_the_two_terms_sum_to_the_logits_the_model_used(fusion, elements, masked, shared):
+    read = inputs(fusion, elements, masked, shared)
+    model = perceiver(read.dim)
+    with record_attention(model) as maps:
+        model(read)
+    assert [m.cross for m in maps] == [0, 1, 1]
+    for m in maps:
+        tolerance = 4e-6 * m.logits.abs().max().item() + 4e-6
+        torch.testing.assert_close(m.content + m.position, m.logits, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("fusion", ["concatenate", "add"])
+@pytest.mark.parametrize("attention", ["content", "position", "both"])
+def test_each_term_can_be_all_there_is(fusion, attention):
+    read = inputs(fusion)
+    model = perceiver(read.dim, attention=attention)
+    with record_attention(model) as maps:
+        model(read)
+    for m in maps:
+        used = {"content": m.content, "position": m.position, "both": m.content + m.position}
+        # The key's bias is the same for all inputs: it shifts logits and leaves the weights alone.
+        expected = used[attention].softmax(-1)
+        torch.testing.assert_close(m.weights, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("fusion", ["concatenate", "add"])
+def test_content_attention_does_not_look_at_positions_nor_the_other_way(fusion):
+    read = inputs(fusion)
+    model = perceiver(read.dim)
+    with torch.no_grad():
+        for cross in model.cross_attends:
+            rows = slice(5, None) if fusion == "concatenate" else slice(0, 0)
+            cross.attention.to_k.weight[:, rows] = 0
+    with record_attention(model) as maps:
+        model(read)
+    for m in maps:
+        if fusion == "concatenate":
+            assert m.position.abs().max() == 0
+        assert m.content.std(dim=-1).min() > 0
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_weights_are_those_that_made_the_output(masked):
+    """From the recorded weights, the attention's output is computed again by hand."""
+    read = inputs("concatenate", masked=masked)
+    model = perceiver(read.dim)
+    outputs, values = [], []
+    for cross in model.cross_attends:
+        cross.attention.register_forward_hook(lambda _, args, out: outputs.append(out))
+        cross.attention.register_forward_hook(lambda _, args, out: values.append(args[1][1]))
+    with record_attention(model) as maps:
+        model(read)
+    for m, out, value in zip(maps, outputs, values, strict=True):
+        attention = model.cross_attends[m.cross].attention
+        expected = attention.to_out((m.weights @ value).transpose(1, 2).flatten(2))
+        torch.testing.assert_close(out, expected)
+        if masked:
+            assert m.weights.masked_select(~read.mask[:, None, None]).abs().sum() == 0
+
+
+def test_an_example_without_inputs_has_no_weights():
+    read = inputs("concatenate", masked=True)
+    read.mask[0] = False
+    with record_attention(model := perceiver(read.dim)) as maps:
+        model(read)
+    assert maps[0].weights[0].abs().sum() == 0
+    assert maps[0].weights[1].sum(-1).allclose(torch.ones(()))
+
+
+def test_the_papers_first_second_and_eighth_cross_attend():
+    model = create(
+        "perceiver-imagenet", num_latents=4, latent_dim=8, num_layers_per_block=1, input={}
+    )
+    with record_attention(model) as maps:
+        model(torch.rand(1, 6, 6, 3))
+    assert [m.cross for m in maps] == [0, 1, 1, 1, 1, 1, 1, 1]
+    assert maps[7].weights.shape == (1, 1, 4, 36)
+
+
+def test_what_is_recorded_is_the_last_pass_and_nothing_after():
+    read = inputs("concatenate")
+    model = perceiver(read.dim)
+    with record_attention(model) as maps:
+        model(read)
+        model(inputs("concatenate", elements=9))
+        assert len(maps) == 3
+        assert maps[0].logits.shape[-1] == 9
+    model(read)
+    assert maps[0].logits.shape[-1] == 9
+    assert not maps[0].logits.requires_grad
+
+
+def test_position_attention_without_positions():
+    model = perceiver(5, attention="position")
+    with pytest.raises(ValueError, match="carry no position"):
+        model(Inputs(torch.rand(1, 4, 5)))
+    both = perceiver(5)
+    with record_attention(both) as maps:
+        both(Inputs(torch.rand(1, 4, 5)))
+    assert maps[0].position.abs().sum() == 0
+    assert math.isclose(maps[0].weights.sum().item(), 2 * 3, rel_tol=1e-5)
+
+
+def test_a_model_without_a_perceiver():
+    with pytest.raises(ValueError, match="found 0 Perceivers"), record_attention(nn.Linear(2, 2)):
+        pass
