@@ -23,6 +23,27 @@ def augment(images: Tensor, config: DataConfig) -> Tensor:
     return images
 
 
+def permutation(kind: str, *, batch: int, elements: int, seed: int) -> Tensor:
+    """An order of elements for the permuted-image experiment (arXiv 2103.03206, Table 2).
+
+    Args:
+        kind: "fixed", the same for all images of all runs; or "random", a new one for each image
+            (v1 of the paper).
+        batch: B.
+        elements: M.
+        seed: of the random ones.
+
+    Returns:
+        (M,) if fixed, (B, M) if random; entry i is the element that comes i-th.
+    """
+    if kind == "fixed":
+        return torch.randperm(elements, generator=torch.Generator().manual_seed(0))
+    if kind == "random":
+        generator = torch.Generator().manual_seed(seed)
+        return torch.rand(batch, elements, generator=generator).argsort(dim=-1)
+    raise ValueError(f"unknown permutation {kind!r}; expected 'fixed' or 'random'")
+
+
 def crop_and_flip(images: Tensor, *, padding: int, flip: bool) -> Tensor:
     """Shift each image by up to `padding` pixels on black, mirror every other one: one gather."""
     batch, height, width, _ = images.shape

@@ -1,6 +1,7 @@
 """What to train on and how it is varied, as plain data. Imports no torch."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,8 @@ class DataConfig:
     """Sets up to this size, decoded, are held in memory; larger ones are decoded batch by batch."""
     workers: int = 2
     """Processes that decode, where the set is too large to hold."""
+    permute: Literal["none", "fixed", "random"] = "none"
+    """Shuffle what the model reads, positions along: one order for all images, or one for each."""
     crop_padding: int = 0
     """Random crop after padding each side by this many pixels."""
     flip: bool = False

@@ -9,7 +9,7 @@ from torch import Tensor
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
-from ..data.augment import augment, mix
+from ..data.augment import augment, mix, permutation
 from ..models.classifier import PerceiverClassifier
 from .optim import build_optimizer, build_schedule
 from .recipe import Recipe
@@ -43,7 +43,7 @@ class Classification(pl.LightningModule):
         data = self.recipe.data
         targets = F.one_hot(labels, self.model.config.num_classes).float()
         images, targets = mix(augment(images, data), targets, mixup=data.mixup, cutmix=data.cutmix)
-        logits = self.model(images).float()
+        logits = self._logits(images, seed)
         loss = F.cross_entropy(logits, targets, label_smoothing=self.recipe.trainer.label_smoothing)
         self._score(self.train_scores, logits, labels, loss)
         return loss
@@ -55,11 +55,11 @@ class Classification(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Score one batch, as it is."""
-        self._evaluate(self.val_scores, batch)
+        self._evaluate(self.val_scores, batch, batch_index)
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
         """Score one batch, as it is."""
-        self._evaluate(self.test_scores, batch)
+        self._evaluate(self.test_scores, batch, batch_index)
 
     def on_validation_epoch_end(self) -> None:
         """Make the scores known to early stopping, the plateau schedule and the progress bar."""
@@ -83,9 +83,19 @@ class Classification(pl.LightningModule):
             },
         }
 
-    def _evaluate(self, scores: MetricCollection, batch: Batch) -> None:
+    def _logits(self, images: Tensor, seed: int) -> Tensor:
+        """(B, classes) in float32; the elements come in a permuted order if that is asked for."""
+        inputs = self.model.adapter(images)
+        kind = self.recipe.data.permute
+        if kind != "none":
+            batch, elements = inputs.content.shape[:2]
+            order = permutation(kind, batch=batch, elements=elements, seed=seed)
+            inputs = inputs.permuted(order.to(inputs.content.device))
+        return self.model.classify(inputs).float()
+
+    def _evaluate(self, scores: MetricCollection, batch: Batch, batch_index: int) -> None:
         images, labels = batch
-        logits = self.model(images).float()
+        logits = self._logits(images, batch_index)
         loss = F.cross_entropy(logits, labels)
         if not loss.isfinite():
             raise ValueError(
