@@ -1,10 +1,12 @@
 """Options made from dataclasses."""
 
 import argparse
+import dataclasses
 
 import pytest
 
 from perceivers import overrides
+from perceivers.models.presets import PRESETS
 from perceivers.recipes import RECIPES, get_recipe
 from perceivers.training.recipe import Recipe
 
@@ -55,6 +57,23 @@ def test_wrong_names_suggest_the_right_one():
         overrides.reject_unknown(["--optimizer.rl", "3"], Recipe(name="x"))
     with pytest.raises(ValueError, match="unexpected argument 'digits2'"):
         overrides.reject_unknown(["digits2"], Recipe(name="x"))
+
+
+def test_options_of_each_modality():
+    model = PRESETS["perceiver-audioset-av"]()
+    before = dataclasses.replace(Recipe(name="x"), model=model)
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    overrides.add_options(parser, before)
+    arguments = ["--model.input.parts.audio.num_bands=8", "--model.input.min_embedding_dim=6"]
+    after = overrides.apply(before, vars(parser.parse_args(arguments)))
+    audio, video = (after.model.input.parts[name] for name in ("audio", "video"))
+    assert (audio.num_bands, after.model.input.min_embedding_dim) == (8, 6)
+    assert video == model.input.parts["video"]
+    assert model.input.parts["audio"].num_bands == 64  # what was there is left as it was
+    with pytest.raises(ValueError, match="did you mean '--model.input.parts.video.num_frames'"):
+        overrides.reject_unknown(["--model.input.parts.video.num_frame", "3"], before)
+    for path, _, _, text in overrides._leaves(before):
+        assert text, f"{path} has no description"
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -58,15 +58,19 @@ def _leaves(config: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any, str]
         value = getattr(config, field.name)
         if dataclasses.is_dataclass(value):
             yield from _leaves(value, f"{prefix}{field.name}.")
+        elif isinstance(value, dict):  # of configurations, by name
+            for name, item in value.items():
+                yield from _leaves(item, f"{prefix}{field.name}.{name}.")
         elif prefix:  # what lies at the top, the recipe's name, is no option
             yield f"{prefix}{field.name}", hints[field.name], value, texts.get(field.name, "")
 
 
 def _field_texts(cls: type) -> dict[str, str]:
-    """The string literal under each field of a dataclass."""
+    """The string literal under each field of a dataclass, inherited fields included."""
+    bases = [base for base in cls.__bases__ if dataclasses.is_dataclass(base)]
+    texts = {name: text for base in bases for name, text in _field_texts(base).items()}
     body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
     assert isinstance(body, ast.ClassDef)
-    texts = {}
     for statement, following in zip(body.body, body.body[1:], strict=False):
         if (
             isinstance(statement, ast.AnnAssign)
@@ -126,6 +130,7 @@ def _show(value: Any) -> str:
 
 def _replace(config: Any, path: list[str], value: Any) -> Any:
     name, *rest = path
+    inside = isinstance(config, dict)
     if rest:
-        value = _replace(getattr(config, name), rest, value)
-    return dataclasses.replace(config, **{name: value})
+        value = _replace(config[name] if inside else getattr(config, name), rest, value)
+    return {**config, name: value} if inside else dataclasses.replace(config, **{name: value})

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypedDict
 
 import torch
 import torch.nn.functional as F
@@ -11,17 +11,27 @@ from torch import Tensor, nn
 from ..core import FourierPosition, Inputs, LearnedPosition
 from ..core.attention import init_linear
 from ..core.positions import Spacing
+from .base import ChannelsLastAdapter
 
 # B batch · A axes · S_a cells of an axis · C channels · M elements · P position channels
 
 
-class GridAdapter(nn.Module):
+class GridOptions(TypedDict, total=False):
+    """The options of `GridAdapter` that mean the same for every modality on a grid."""
+
+    projection_dim: int | None
+    position: Literal["fourier", "learned", "none"]
+    num_bands: int
+    spacing: Spacing
+    position_dim: int
+    fusion: Literal["concatenate", "add"]
+
+
+class GridAdapter(ChannelsLastAdapter):
     """A raw batch (B, S_1, …, S_A, C) → `Inputs` of one element a cell, or a patch of cells.
 
-    uint8 is scaled to [0, 1], floats are taken as they are; then each channel is normalised by the
-    buffers `mean` and `std` (identity until `set_normalisation`), so that training, prediction and
-    export cannot disagree. A patch is flattened cell by cell, last axis and then channels fastest.
-    Positions are those of the grid of patches of the array as given: of the crop (paper §3.2).
+    A patch is flattened cell by cell, last axis and then channels fastest. Positions are those of
+    the grid of patches of the array as given: of the crop (paper §3.2).
 
     Args:
         shape: S_1 … S_A that the model is made for.
@@ -43,8 +53,6 @@ class GridAdapter(nn.Module):
         ValueError: sizes that do not go together, here or in `forward`.
     """
 
-    mean: Tensor
-    std: Tensor
     noun = "array"
 
     def __init__(
@@ -62,19 +70,20 @@ class GridAdapter(nn.Module):
         position_dim: int = 128,
         fusion: Literal["concatenate", "add"] = "concatenate",
     ) -> None:
-        super().__init__()
-        self.shape, self.channels, self.fusion = tuple(shape), channels, fusion
+        super().__init__(channels)
+        self.shape, self.fusion = tuple(shape), fusion
         self.patch_size = tuple(patch_size or (1,) * len(self.shape))
         self.stride = tuple(patch_stride or self.patch_size)
         self._check()
         grid = self.grid_size(*self.shape)
         self.position: FourierPosition | LearnedPosition | None
         if position == "fourier":
-            self.position = FourierPosition(
-                max_resolution or [float(size) for size in grid],
-                num_bands=num_bands,
-                spacing=spacing,
-            )
+            resolution = tuple(max_resolution or map(float, grid))
+            if len(resolution) != len(grid):
+                raise ValueError(
+                    f"max_resolution={resolution}; expected one entry per axis of {self.shape}"
+                )
+            self.position = FourierPosition(resolution, num_bands=num_bands, spacing=spacing)
         elif position == "learned":
             self.position = LearnedPosition(math.prod(grid), position_dim)
         elif position == "none":
@@ -94,8 +103,6 @@ class GridAdapter(nn.Module):
                 f"fusion='add' adds positions of {self.position.dim} channels to content of "
                 f"{self.content_dim}; set projection_dim={self.position.dim} or change the position"
             )
-        self.register_buffer("mean", torch.zeros(channels))
-        self.register_buffer("std", torch.ones(channels))
 
     @property
     def dim(self) -> int:
@@ -111,7 +118,7 @@ class GridAdapter(nn.Module):
 
     def grid_size(self, *shape: int) -> tuple[int, ...]:
         """Patches along each axis of an array of this shape."""
-        if any(size % stride for size, stride in zip(shape, self.stride, strict=True)):
+        if any(not size or size % stride for size, stride in zip(shape, self.stride, strict=True)):
             fitting = [
                 max(1, size // stride) * stride
                 for size, stride in zip(shape, self.stride, strict=True)
@@ -122,11 +129,6 @@ class GridAdapter(nn.Module):
             )
         return tuple(size // stride for size, stride in zip(shape, self.stride, strict=True))
 
-    def set_normalisation(self, mean: Tensor, std: Tensor) -> None:
-        """Per-channel constants (C,) of arrays in [0, 1], measured on the training data."""
-        self.mean.copy_(mean)
-        self.std.copy_(std)
-
     def forward(self, arrays: Tensor) -> Inputs:
         """Arrays (B, S_1, …, S_A, C), uint8 or float → M = Π S_a / stride_a elements."""
         axes = len(self.shape)
@@ -136,6 +138,7 @@ class GridAdapter(nn.Module):
                 f"{'axes' if axes > 1 else 'axis'}, {self.channels}), channels last"
             )
         sizes = tuple(arrays.shape[1:-1])
+        self.grid_size(*sizes)  # or an error, before a patch is cut short
         content = self.patches(self.normalise(arrays))
         if self.projection is not None:
             content = self.projection(content)
@@ -153,12 +156,6 @@ class GridAdapter(nn.Module):
                 )
             return self.position()
         return None
-
-    def normalise(self, arrays: Tensor) -> Tensor:
-        """Scaled (uint8 only) and normalised, in the parameters' floating type."""
-        dtype = self.mean.dtype
-        x = arrays.to(dtype) / 255 if arrays.dtype == torch.uint8 else arrays.to(dtype)
-        return (x - self.mean) / self.std
 
     def patches(self, x: Tensor) -> Tensor:
         """(B, S_1, …, S_A, C) → (B, M, Π patch_size · C)."""

@@ -1,9 +1,8 @@
 """Images to elements: pixels or patches, with Fourier or learned positions."""
 
-from typing import Literal
+from typing import Unpack
 
-from ..core.positions import Spacing
-from .grid import GridAdapter
+from .grid import GridAdapter, GridOptions
 
 
 class ImageAdapter(GridAdapter):
@@ -14,8 +13,9 @@ class ImageAdapter(GridAdapter):
         channels: C.
         patch_size: side of a patch in pixels; 1: pixels.
         patch_stride: step from patch to patch; None: `patch_size`, no overlap.
-        projection_dim, position, num_bands, spacing, position_dim, fusion: see `GridAdapter`.
         max_resolution: of both axes; None: that of the patch grid (Nyquist).
+        options: projection_dim, position, num_bands, spacing, position_dim, fusion; see
+            `GridAdapter`.
     """
 
     noun = "image"
@@ -27,24 +27,14 @@ class ImageAdapter(GridAdapter):
         channels: int = 3,
         patch_size: int = 1,
         patch_stride: int | None = None,
-        projection_dim: int | None = None,
-        position: Literal["fourier", "learned", "none"] = "fourier",
-        num_bands: int = 64,
         max_resolution: float | None = None,
-        spacing: Spacing = "linear",
-        position_dim: int = 128,
-        fusion: Literal["concatenate", "add"] = "concatenate",
+        **options: Unpack[GridOptions],
     ) -> None:
         super().__init__(
             (image_size, image_size),
             channels=channels,
             patch_size=(patch_size,) * 2,
             patch_stride=None if patch_stride is None else (patch_stride,) * 2,
-            projection_dim=projection_dim,
-            position=position,
-            num_bands=num_bands,
             max_resolution=None if max_resolution is None else (max_resolution,) * 2,
-            spacing=spacing,
-            position_dim=position_dim,
-            fusion=fusion,
+            **options,
         )

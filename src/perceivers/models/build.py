@@ -1,13 +1,12 @@
 """From a configuration to a model, and back to it."""
 
-import dataclasses
 from typing import Any
 
 import torch
 
 from ..errors import unknown
 from .classifier import PerceiverClassifier
-from .config import ModelConfig
+from .config import ModelConfig, with_changes
 from .presets import PRESETS
 
 
@@ -22,21 +21,15 @@ def create(preset: str, **overrides: Any) -> PerceiverClassifier:
     Args:
         preset: a name of `list_presets()`.
         **overrides: fields of `ModelConfig` to change, such as `num_classes=10`; those of the input
-            by a dictionary: `input={"image_size": 32}`.
+            by a dictionary: `input={"image_size": 32}`, or of one of several modalities:
+            `input={"parts": {"audio": {"num_bands": 16}}}`.
 
     Raises:
         ValueError: no such preset or field.
     """
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    config = PRESETS[preset]()
-    fields = {field.name for field in dataclasses.fields(config)}
-    for name in overrides:
-        if name not in fields:
-            raise unknown("model field", name, fields)
-    if isinstance(changed := overrides.get("input"), dict):
-        overrides["input"] = dataclasses.replace(config.input, **changed)
-    return build(dataclasses.replace(config, **overrides))
+    return build(with_changes(PRESETS[preset](), overrides, "model"))
 
 
 def build_on_meta(config: ModelConfig) -> PerceiverClassifier:

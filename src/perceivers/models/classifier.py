@@ -2,22 +2,38 @@
 
 import dataclasses
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
 
+from ..adapters.audio import AudioAdapter
+from ..adapters.base import Adapter
+from ..adapters.fusion import FusionAdapter
 from ..adapters.grid import GridAdapter
 from ..adapters.image import ImageAdapter
+from ..adapters.points import PointAdapter
+from ..adapters.video import VideoAdapter
 from ..core import Inputs, Perceiver
 from ..core.attention import init_linear
 from .config import ModelConfig
-from .inputs import ArrayConfig, ImageConfig, InputConfig
+from .inputs import (
+    ArrayConfig,
+    AudioConfig,
+    FusionConfig,
+    ImageConfig,
+    InputConfig,
+    PointsConfig,
+    VideoConfig,
+)
 
-Adapter = GridAdapter
-
-ADAPTERS: dict[type[InputConfig], type[Adapter]] = {
+ADAPTERS: dict[type[InputConfig], Callable[..., Adapter]] = {
     ImageConfig: ImageAdapter,
     ArrayConfig: GridAdapter,
+    AudioConfig: AudioAdapter,
+    VideoConfig: VideoAdapter,
+    PointsConfig: PointAdapter,
+    FusionConfig: FusionAdapter,
 }
 
 # Every option of the core is a field of the same name.
@@ -61,11 +77,13 @@ class PerceiverClassifier(nn.Module):
 
         Args:
             x: see the adapter.
-            mask: boolean (B, M), True = attend; None: every element is there.
+            mask: boolean (B, M), True = attend; None: every element is there. What the adapter
+                itself masks, such as a missing modality, stays masked.
         """
         inputs = self.adapter(x)
         if mask is not None:
-            inputs = dataclasses.replace(inputs, mask=mask)
+            seen = mask if inputs.mask is None else mask & inputs.mask
+            inputs = dataclasses.replace(inputs, mask=seen)
         return self.classify(inputs)
 
     def classify(self, inputs: Inputs) -> Tensor:
@@ -77,4 +95,6 @@ class PerceiverClassifier(nn.Module):
 def build_adapter(config: InputConfig) -> Adapter:
     """The adapter that a configuration describes."""
     values = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+    if isinstance(config, FusionConfig):
+        values["parts"] = {name: build_adapter(part) for name, part in config.parts.items()}
     return ADAPTERS[type(config)](**values)

@@ -87,22 +87,50 @@ def from_dict(cls: type[T], data: dict[str, Any], where: str = "configuration") 
             raise unknown(f"field of {where}", name, fields)
         if dataclasses.is_dataclass(hints[name]):
             value = from_dict(hints[name], value, f"{where}.{name}")
+        elif typing.get_origin(hints[name]) is dict:  # of configurations, by name
+            of = typing.get_args(hints[name])[1]
+            value = {key: from_dict(of, v, f"{where}.{name}.{key}") for key, v in value.items()}
         elif isinstance(value, list):
             value = tuple(value)
         values[name] = value
     return cls(**values)
 
 
+def with_changes(config: Any, changes: dict[str, Any], where: str) -> Any:
+    """A configuration with fields replaced; those of a configuration within it by a dictionary.
+
+    Raises:
+        ValueError: a name that the configuration does not have.
+    """
+    by_name = isinstance(config, dict)  # configurations by name, such as the parts of a fusion
+    fields = config if by_name else vars(config)
+    values = {}
+    for name, value in changes.items():
+        if name not in fields:
+            raise unknown(f"field of {where}", name, fields)
+        if isinstance(value, dict):
+            value = with_changes(fields[name], value, f"{where}.{name}")
+        values[name] = value
+    return {**fields, **values} if by_name else dataclasses.replace(config, **values)
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
     return to_dict(value) if dataclasses.is_dataclass(value) else value
 
 
 def _of_kind(cls: Any, data: dict[str, Any], where: str) -> Any:
     """The class of a configuration that comes in several kinds; where none is named, the first."""
-    kinds = {c.kind: c for c in (cls, *cls.__subclasses__()) if hasattr(c, "kind")}
+    kinds = {c.kind: c for c in _with_subclasses(cls) if hasattr(c, "kind")}
     if not kinds:
         return cls
     kind = data.get("kind", next(iter(kinds)))
     if kind not in kinds:
         raise unknown(f"kind of {where}", str(kind), kinds)
     return kinds[kind]
+
+
+def _with_subclasses(cls: Any) -> list[Any]:
+    """A class, then all that derive from it, each before the next of its level."""
+    return [cls, *(below for sub in cls.__subclasses__() for below in _with_subclasses(sub))]

@@ -1,6 +1,6 @@
 """How each modality becomes elements, as plain data; each configures the adapter of its name."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 
@@ -10,7 +10,25 @@ class InputConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageConfig(InputConfig):
+class GridConfig(InputConfig):
+    """What the configurations of arrays on a grid have in common."""
+
+    projection_dim: int | None = None
+    """Channels to which a patch is linearly projected; None: it is not."""
+    position: Literal["fourier", "learned", "none"] = "fourier"
+    """Position features of a patch."""
+    num_bands: int = 64
+    """Fourier frequencies per axis."""
+    spacing: Literal["linear", "log"] = "linear"
+    """Spread of the Fourier bands."""
+    position_dim: int = 128
+    """Channels of a learned position."""
+    fusion: Literal["concatenate", "add"] = "concatenate"
+    """How position features join the patch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageConfig(GridConfig):
     """How images become elements; see `perceivers.adapters.image.ImageAdapter`."""
 
     kind: ClassVar[str] = "image"
@@ -23,24 +41,12 @@ class ImageConfig(InputConfig):
     """Side of a patch in pixels; 1: every pixel is an element."""
     patch_stride: int | None = None
     """Step from patch to patch; None: patch_size, no overlap."""
-    projection_dim: int | None = None
-    """Channels to which a patch is linearly projected; None: it is not."""
-    position: Literal["fourier", "learned", "none"] = "fourier"
-    """Position features of a patch."""
-    num_bands: int = 64
-    """Fourier frequencies per axis."""
     max_resolution: float | None = None
     """Resolution whose Nyquist frequency the bands reach; None: the grid's own (the paper's)."""
-    spacing: Literal["linear", "log"] = "linear"
-    """Spread of the Fourier bands."""
-    position_dim: int = 128
-    """Channels of a learned position."""
-    fusion: Literal["concatenate", "add"] = "concatenate"
-    """How position features join the patch."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArrayConfig(InputConfig):
+class ArrayConfig(GridConfig):
     """How any array on a grid becomes elements; see `perceivers.adapters.grid.GridAdapter`."""
 
     kind: ClassVar[str] = "array"
@@ -53,20 +59,76 @@ class ArrayConfig(InputConfig):
     """Cells of a patch along each axis; None: every cell is an element."""
     patch_stride: tuple[int, ...] | None = None
     """Step from patch to patch along each axis; None: patch_size, no overlap."""
-    projection_dim: int | None = None
-    """Channels to which a patch is linearly projected; None: it is not."""
-    position: Literal["fourier", "learned", "none"] = "fourier"
-    """Position features of a patch."""
-    num_bands: int = 64
-    """Fourier frequencies per axis."""
     max_resolution: tuple[float, ...] | None = None
     """Resolution per axis whose Nyquist frequency the bands reach; None: the grid's own."""
-    spacing: Literal["linear", "log"] = "linear"
-    """Spread of the Fourier bands."""
-    position_dim: int = 128
-    """Channels of a learned position."""
-    fusion: Literal["concatenate", "add"] = "concatenate"
-    """How position features join the patch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioConfig(GridConfig):
+    """How waveforms become elements; see `perceivers.adapters.audio.AudioAdapter`."""
+
+    kind: ClassVar[str] = "audio"
+
+    num_samples: int = 61_440
+    """Samples of an example."""
+    channels: int = 1
+    """1 for mono, 2 for stereo."""
+    patch_size: int = 128
+    """Samples of a patch."""
+    patch_stride: int | None = None
+    """Step from patch to patch; None: patch_size, no overlap."""
+    max_resolution: float | None = None
+    """Resolution whose Nyquist frequency the bands reach; None: that of the patches."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoConfig(GridConfig):
+    """How videos become elements; see `perceivers.adapters.video.VideoAdapter`."""
+
+    kind: ClassVar[str] = "video"
+
+    num_frames: int = 32
+    """Frames of an example."""
+    image_size: int = 224
+    """Height and width of a frame in pixels."""
+    channels: int = 3
+    """1 for grey, 3 for RGB."""
+    patch_frames: int = 2
+    """Frames of a patch."""
+    patch_size: int = 8
+    """Side of a patch in pixels."""
+    max_resolution: tuple[float, ...] | None = None
+    """Resolutions of time, height and width whose Nyquist the bands reach; None: the patches'."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointsConfig(InputConfig):
+    """How point clouds become elements; see `perceivers.adapters.points.PointAdapter`."""
+
+    kind: ClassVar[str] = "points"
+
+    num_points: int = 2048
+    """Points of an example."""
+    channels: int = 3
+    """Channels of a point, the first three its coordinates."""
+    num_bands: int = 64
+    """Fourier frequencies per axis."""
+    max_resolution: float = 2240.0
+    """Resolution of each axis whose Nyquist frequency the bands reach."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusionConfig(InputConfig):
+    """How several modalities become elements; see `perceivers.adapters.fusion.FusionAdapter`."""
+
+    kind: ClassVar[str] = "fusion"
+
+    parts: dict[str, InputConfig] = field(
+        default_factory=lambda: {"audio": AudioConfig(), "video": VideoConfig()}
+    )
+    """The modalities by name, in the order of their elements."""
+    min_embedding_dim: int = 4
+    """Learned channels that tell the widest modality apart; narrower ones get more."""
 
 
 def require_images(config: InputConfig) -> ImageConfig:

@@ -1,0 +1,63 @@
+"""What every adapter is: a module from a raw batch to `Inputs`."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..core import Inputs
+
+
+class Adapter(nn.Module, ABC):
+    """A raw batch of one modality, or of several, → `Inputs`."""
+
+    @property
+    @abstractmethod
+    def dim(self) -> int:
+        """C of the elements, positions included: the core's `input_dim`."""
+
+    @property
+    @abstractmethod
+    def num_inputs(self) -> int:
+        """M, elements of an example of the size the model is made for."""
+
+    @abstractmethod
+    def set_normalisation(self, mean: Any, std: Any) -> None:
+        """Constants measured on the training data, kept as buffers of the model."""
+
+    @abstractmethod
+    def forward(self, batch: Any) -> Inputs:
+        """The elements of a raw batch."""
+
+
+class ChannelsLastAdapter(Adapter):
+    """An adapter of tensors (B, …, C) with normalising constants for each channel.
+
+    uint8 is scaled to [0, 1], floats are taken as they are; then each channel is normalised by the
+    buffers `mean` and `std` (identity until `set_normalisation`), so that training, prediction and
+    export cannot disagree.
+
+    Args:
+        channels: C.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("std", torch.ones(channels))
+
+    def set_normalisation(self, mean: Tensor, std: Tensor) -> None:
+        """Per-channel constants (C,), measured on the training data after uint8 was scaled."""
+        self.mean.copy_(mean)
+        self.std.copy_(std)
+
+    def normalise(self, x: Tensor) -> Tensor:
+        """Scaled (uint8 only) and normalised, in the parameters' floating type."""
+        dtype = self.mean.dtype
+        x = x.to(dtype) / 255 if x.dtype == torch.uint8 else x.to(dtype)
+        return (x - self.mean) / self.std

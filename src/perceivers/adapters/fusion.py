@@ -1,0 +1,167 @@
+"""Several modalities in one input array, told apart by learned embeddings."""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..core import Inputs
+from ..core.attention import trunc_normal
+from ..errors import unknown
+from .base import Adapter
+
+# B batch · M elements · W common width
+
+EMBEDDING_STD = 0.02  # as the latents; the paper does not give it
+
+
+class FusionAdapter(Adapter):
+    """A batch {"audio": …, "video": …} → `Inputs` of the elements of all parts, one after another.
+
+    As published (arXiv 2103.03206v2, §4.2): an element of a part is its content, its position and a
+    learned embedding of its modality, side by side. The embedding fills up to a common width W:
+    `min_embedding_dim` channels for the widest part (paper: 4, video), more for narrower ones.
+
+    The elements come as content and position to be added, each in columns of its own, so that the
+    embedding counts as position and the sum is that concatenation. Positions are shared by the
+    batch if those of all parts are.
+
+    A part that is missing from the batch, or None, is masked out; its elements are as many as an
+    example of the configured size has. Where only some examples lack a part, give zeros for it and
+    mask them.
+
+    Args:
+        parts: the adapter of each modality, in the order of their elements.
+        min_embedding_dim: learned channels of the widest part, at least.
+
+    Raises:
+        ValueError: no parts, or a name that cannot be one; in `forward`, a modality that is not
+            among the parts, none at all, or parts of unequal batch size.
+    """
+
+    def __init__(self, parts: Mapping[str, Adapter], *, min_embedding_dim: int = 4) -> None:
+        super().__init__()
+        if not parts:
+            raise ValueError("no parts; expected at least one modality and its adapter")
+        if min_embedding_dim < 1:
+            raise ValueError(
+                f"min_embedding_dim={min_embedding_dim}; expected at least 1, or modalities could "
+                "not be told apart"
+            )
+        for name in parts:
+            if not name.isidentifier() or hasattr(nn.ModuleDict(), name):
+                raise ValueError(
+                    f"a modality cannot be called {name!r}; use another word of letters and digits"
+                )
+        self.width = max(part.dim for part in parts.values()) + min_embedding_dim
+        self.parts = nn.ModuleDict(parts)
+        self.embeddings = nn.ParameterDict(
+            {name: torch.empty(self.width - part.dim) for name, part in parts.items()}
+        )
+        for embedding in self.embeddings.values():
+            trunc_normal(embedding, EMBEDDING_STD)
+
+    @property
+    def dim(self) -> int:
+        """W."""
+        return self.width
+
+    @property
+    def num_inputs(self) -> int:
+        """M, elements of all parts together."""
+        return sum(part.num_inputs for part in self._parts().values())
+
+    def set_normalisation(self, mean: Mapping[str, Tensor], std: Mapping[str, Tensor]) -> None:
+        """The constants of each part, by name; a part that is not named keeps its own."""
+        parts = self._parts()
+        for name in mean:
+            self._known(name)
+            parts[name].set_normalisation(mean[name], std[name])
+
+    def forward(self, batch: Mapping[str, Tensor | None]) -> Inputs:
+        """Raw batches by modality, each as its own adapter takes it → M = Σ elements of the parts.
+
+        A modality that is None or not there is masked out.
+        """
+        if not isinstance(batch, Mapping):
+            raise ValueError(
+                f"got a {type(batch).__name__}; expected a dictionary of raw batches, one for each "
+                f"of {', '.join(self.parts)}"
+            )
+        for name in batch:
+            self._known(name)
+        parts = self._parts()
+        given = {name: parts[name](x) for name, x in batch.items() if x is not None}
+        if not given:
+            raise ValueError(
+                f"the batch has no modality; expected one or more of {', '.join(self.parts)}"
+            )
+        sizes = {name: len(part.content) for name, part in given.items()}
+        if len(set(sizes.values())) > 1:
+            raise ValueError(
+                f"batch sizes disagree: {sizes}; expected equally many examples of each modality"
+            )
+        like = next(iter(given.values())).content
+        columns = [
+            self._columns(name, given[name]) if name in given else self._absent(name, like)
+            for name in self.parts
+        ]
+        return _joined(columns)
+
+    def _parts(self) -> dict[str, Adapter]:
+        """The adapters, typed."""
+        return {name: part for name, part in self.parts.items() if isinstance(part, Adapter)}
+
+    def _known(self, name: str) -> None:
+        if name not in self.parts:
+            raise unknown("modality", name, self.parts)
+
+    def _columns(self, name: str, part: Inputs) -> Inputs:
+        """A part's content, and its position and embedding, in their columns of the width W."""
+        embedding: Tensor = self.embeddings[name]
+        content = F.pad(part.content, (0, self.width - part.content.shape[-1]))
+        elements = part.content.shape[1]
+        learned = embedding.expand(1, elements, -1)
+        if part.position is None:
+            before = learned.new_zeros(1, elements, part.dim)
+        else:
+            # To be added, a position lies over the content; otherwise it follows it.
+            before = F.pad(part.position, (part.dim - part.position.shape[-1], 0))
+            learned = learned.expand(len(before), -1, -1)
+        position = torch.cat([before, learned], dim=-1)
+        return Inputs(content, position, part.mask, fusion="add")
+
+    def _absent(self, name: str, like: Tensor) -> Inputs:
+        """The masked elements of a part that is missing from a batch of `like`'s examples."""
+        elements = self._parts()[name].num_inputs
+        return Inputs(
+            like.new_zeros(len(like), elements, self.width),
+            like.new_zeros(1, elements, self.width),
+            torch.zeros(len(like), elements, dtype=torch.bool, device=like.device),
+            fusion="add",
+        )
+
+
+def _joined(parts: list[Inputs]) -> Inputs:
+    """The elements of all parts, one part after another."""
+    batch = len(parts[0].content)
+    positions = [part.position for part in parts if part.position is not None]
+    shared = max(len(position) for position in positions)  # 1, or the batch size
+    mask = None
+    if any(part.mask is not None for part in parts):
+        mask = torch.cat(
+            [
+                part.content.new_ones(batch, part.content.shape[1], dtype=torch.bool)
+                if part.mask is None
+                else part.mask
+                for part in parts
+            ],
+            dim=1,
+        )
+    return Inputs(
+        torch.cat([part.content for part in parts], dim=1),
+        torch.cat([position.expand(shared, -1, -1) for position in positions], dim=1),
+        mask,
+        fusion="add",
+    )

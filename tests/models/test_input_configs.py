@@ -1,0 +1,180 @@
+"""Configurations of inputs: each field does something, and all of it survives JSON."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+import perceivers
+from perceivers.models.classifier import ADAPTERS, build_adapter
+from perceivers.models.config import ModelConfig, from_dict, to_dict
+from perceivers.models.inputs import (
+    ArrayConfig,
+    AudioConfig,
+    FusionConfig,
+    GridConfig,
+    ImageConfig,
+    InputConfig,
+    PointsConfig,
+    VideoConfig,
+)
+
+AUDIO = AudioConfig(num_samples=16, patch_size=4, num_bands=2)
+VIDEO = VideoConfig(num_frames=4, image_size=8, patch_size=2, num_bands=2)
+POINTS = PointsConfig(num_points=5, num_bands=2)
+FUSION = FusionConfig(parts={"audio": AUDIO, "video": VIDEO})
+BATCH = {
+    "audio": torch.rand(2, 16, generator=torch.Generator().manual_seed(0)),
+    "video": torch.rand(2, 4, 8, 8, 3, generator=torch.Generator().manual_seed(1)),
+    "points": torch.rand(2, 5, 3, generator=torch.Generator().manual_seed(2)),
+}
+BATCH["fusion"] = {name: BATCH[name] for name in ("audio", "video")}
+
+
+def brief(value):
+    return getattr(value, "kind", None) or str(value)
+
+
+@pytest.mark.parametrize(
+    ("config", "change"),
+    [
+        (AUDIO, {"patch_size": 2}),
+        (AUDIO, {"patch_stride": 2}),
+        (AUDIO, {"max_resolution": 9.0}),
+        (VIDEO, {"patch_frames": 1}),
+        (VIDEO, {"patch_size": 4}),
+        (VIDEO, {"max_resolution": (9.0, 1.0, 1.0)}),
+        *((config, change) for config in (AUDIO, VIDEO) for change in (
+            {"projection_dim": 3},
+            {"position": "none"},
+            {"position": "learned", "position_dim": 7},
+            {"num_bands": 3},
+            {"num_bands": 3, "spacing": "log"},
+            {"projection_dim": 6, "position": "learned", "position_dim": 6, "fusion": "add"},
+        )),
+        (POINTS, {"num_bands": 3}),
+        (POINTS, {"max_resolution": 9.0}),
+        (FUSION, {"min_embedding_dim": 5}),
+        (FUSION, {"parts": {"video": VIDEO, "audio": AUDIO}}),
+    ],
+    ids=brief,
+)  # fmt: skip
+def test_every_field_changes_the_elements(config, change):
+    def elements(config):
+        torch.manual_seed(0)
+        return build_adapter(config)(BATCH[config.kind]).joined()
+
+    # A field that needs another one is compared with that one alone.
+    *others, _ = change
+    before = elements(dataclasses.replace(config, **{name: change[name] for name in others}))
+    after = elements(dataclasses.replace(config, **change))
+    assert before.shape != after.shape or not torch.allclose(before, after)
+
+
+@pytest.mark.parametrize(
+    ("config", "num_inputs"),
+    [
+        (dataclasses.replace(AUDIO, num_samples=32), 8),
+        (dataclasses.replace(VIDEO, num_frames=8), 64),
+        (dataclasses.replace(VIDEO, image_size=16), 128),
+        (dataclasses.replace(POINTS, num_points=6), 6),
+        (FusionConfig(parts={"points": POINTS, "audio": AUDIO}), 9),
+    ],
+    ids=brief,
+)
+def test_sizes_say_how_many_elements(config, num_inputs):
+    assert build_adapter(config).num_inputs == num_inputs
+
+
+@pytest.mark.parametrize("config", [AUDIO, VIDEO, POINTS])
+def test_channels_are_those_of_the_batch(config):
+    adapter = build_adapter(dataclasses.replace(config, channels=4))
+    batch = BATCH[config.kind]
+    batch = batch[..., None] if config.kind == "audio" else batch[..., :1]
+    assert adapter(batch.expand(*batch.shape[:-1], 4)).dim == adapter.dim
+
+
+def test_every_kind_has_an_adapter_and_a_name_of_its_own():
+    kinds = {*GridConfig.__subclasses__(), *InputConfig.__subclasses__()} - {GridConfig}
+    assert kinds == set(ADAPTERS)
+    assert len({config.kind for config in kinds}) == len(kinds)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ImageConfig(image_size=8),
+        ArrayConfig(shape=(2, 3), max_resolution=(2.0, 4.0)),
+        AUDIO,
+        dataclasses.replace(VIDEO, max_resolution=(2.0, 4.0, 8.0)),
+        POINTS,
+        FUSION,
+        FusionConfig(parts={"av": FUSION, "points": POINTS}, min_embedding_dim=2),
+    ],
+    ids=brief,
+)
+def test_survives_json(config):
+    model = ModelConfig(input=config)
+    data = json.loads(json.dumps(to_dict(model)))
+    assert from_dict(ModelConfig, data) == model
+    assert list(data["input"].get("parts", {})) == list(getattr(config, "parts", {}))
+
+
+def test_images_where_no_kind_is_named():
+    config = from_dict(ModelConfig, {"input": {"image_size": 3}})
+    assert config.input == ImageConfig(image_size=3)
+
+
+def test_unknown_names_within_parts():
+    parts = {"audio": {"kind": "audio", "num_sampels": 3}}
+    with pytest.raises(ValueError, match=r"model.input.parts.audio 'num_sampels'.*'num_samples'"):
+        from_dict(ModelConfig, {"input": {"kind": "fusion", "parts": parts}}, "model")
+    parts = {"audio": {"kind": "audoi"}}
+    with pytest.raises(ValueError, match=r"kind of model.input.parts.audio 'audoi'.*'audio'"):
+        from_dict(ModelConfig, {"input": {"kind": "fusion", "parts": parts}}, "model")
+
+
+def test_create_changes_parts():
+    changes = {"parts": {"audio": {"num_samples": 1280}, "video": {"image_size": 16}}}
+    with torch.device("meta"):
+        model = perceivers.create("perceiver-audioset-av", num_latents=8, input=changes)
+    assert model.adapter.num_inputs == 10 + 16 * 2 * 2
+    assert model.config.input.parts["audio"] == AudioConfig(num_samples=1280)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"part": {}}, "unknown field of model.input 'part'; did you mean 'parts'"),
+        ({"parts": {"vidoe": {}}}, "field of model.input.parts 'vidoe'; did you mean 'video'"),
+        ({"parts": {"audio": {"bands": 4}}}, "model.input.parts.audio 'bands'.*'num_bands'"),
+    ],
+)
+def test_create_suggests_within_the_input(changes, message):
+    with pytest.raises(ValueError, match=message):
+        perceivers.create("perceiver-audioset-av", input=changes)
+
+
+def test_a_model_of_parts_is_saved_and_loaded(tmp_path):
+    changes = {
+        "parts": {
+            "audio": {"num_samples": 16, "patch_size": 4, "num_bands": 2},
+            "video": {"num_frames": 4, "image_size": 8, "num_bands": 2},
+        }
+    }
+    model = perceivers.create(
+        "perceiver-audioset-av",
+        num_latents=4,
+        latent_dim=16,
+        num_layers_per_block=1,
+        num_classes=3,
+        input=changes,
+    )
+    torch.nn.init.normal_(model.head.weight)
+    model.adapter.set_normalisation({"audio": torch.ones(1)}, {"audio": torch.full((1,), 2.0)})
+    perceivers.save(model, tmp_path / "model")
+    loaded = perceivers.load(tmp_path / "model")
+    assert loaded.config == model.config
+    with torch.no_grad():
+        assert torch.equal(loaded(BATCH["fusion"]), model.eval()(BATCH["fusion"]))

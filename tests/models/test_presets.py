@@ -1,0 +1,156 @@
+"""The published configurations: what they say of themselves, and what they must be like."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from perceivers.models.build import build, build_on_meta
+from perceivers.models.config import ModelConfig
+from perceivers.models.cost import cost
+from perceivers.models.inputs import FusionConfig, GridConfig, PointsConfig
+from perceivers.models.presets import PRESETS
+
+# Sizes that keep each kind of input what it is, in a test's time.
+SMALL = {
+    "image": {"image_size": 8},
+    "array": {"shape": (12,)},
+    "audio": {"num_samples": 1024},
+    "video": {"num_frames": 4, "image_size": 16},
+    "points": {"num_points": 16},
+}
+
+
+def small_input(config):
+    if isinstance(config, FusionConfig):
+        parts = {name: small_input(part) for name, part in config.parts.items()}
+        return dataclasses.replace(config, parts=parts)
+    return dataclasses.replace(config, **SMALL[config.kind], num_bands=4)
+
+
+def raw_batch(config, size=2):
+    """A random batch as the model takes it."""
+    if isinstance(config, FusionConfig):
+        return {name: raw_batch(part, size) for name, part in config.parts.items()}
+    shape = {
+        "image": lambda c: (c.image_size, c.image_size),
+        "array": lambda c: c.shape,
+        "audio": lambda c: (c.num_samples,),
+        "video": lambda c: (c.num_frames, c.image_size, c.image_size),
+        "points": lambda c: (c.num_points,),
+    }[config.kind](config)
+    return torch.rand(size, *shape, config.channels) * 2 - 1
+
+
+def small(name):
+    """A preset with fewer, narrower layers and a head that does not start at zero."""
+    torch.manual_seed(0)
+    config = PRESETS[name]()
+    model = build(
+        dataclasses.replace(
+            config,
+            num_classes=5,
+            num_latents=8,
+            latent_dim=32,
+            num_layers_per_block=1,
+            input=small_input(config.input),
+        )
+    )
+    for parameter in model.head.parameters():
+        torch.nn.init.normal_(parameter)
+    return model.eval()
+
+
+def has_fourier_positions(config):
+    if isinstance(config, FusionConfig):
+        return all(has_fourier_positions(part) for part in config.parts.values())
+    return isinstance(config, PointsConfig) or (
+        isinstance(config, GridConfig) and config.position == "fourier"
+    )
+
+
+FOURIER = [name for name, make in PRESETS.items() if has_fourier_positions(make().input)]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_builds(name):
+    config = PRESETS[name]()
+    model = build_on_meta(config)
+    assert model.adapter.num_inputs > 0
+    logits = model.head(torch.empty(2, config.latent_dim, device="meta"))
+    assert logits.shape == (2, config.num_classes)
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "dim", "parameters"),
+    [
+        ("perceiver-modelnet40", 2_048, 3 + 3 * 129, 44_793_844),
+        ("perceiver-audioset-audio", 480, 128 + 129, 107_419_677),
+        ("perceiver-audioset-video", 12_544, 384 + 3 * 129, 111_643_729),
+        ("perceiver-audioset-av", 13_024, 384 + 3 * 129 + 4, 111_685_411),
+    ],
+)
+def test_sizes_and_the_counts_in_the_docstrings(name, inputs, dim, parameters):
+    """M of arXiv 2103.03206v2, §4.2 and §4.3; the parameters are ours, as counted."""
+    config = PRESETS[name]()
+    counted = cost(config)
+    assert counted.num_inputs == inputs
+    assert build_on_meta(config).adapter.dim == dim
+    assert counted.num_parameters == parameters
+    assert f"{parameters / 1e6:.2f}M" in PRESETS[name].__doc__
+    assert f"perceivers cost {name}" in " ".join(PRESETS[name].__doc__.split())
+
+
+def test_a_count_by_hand():
+    """The AudioSet audio model, from the paper's description: nothing is shared."""
+    n, d, c = 512, 1024, 128 + 129
+    feed_forward = 2 * d + 2 * (d * d + d)
+    cross = 2 * d + 2 * c + (d * c + c) + 2 * (c * c + c) + (c * d + d) + feed_forward
+    self_attend = 2 * d + 4 * (d * d + d) + feed_forward
+    head = 527 * d + 527
+    expected = n * d + 2 * cross + 2 * 8 * self_attend + head
+    assert cost(PRESETS["perceiver-audioset-audio"]()).num_parameters == expected
+
+
+def test_modelnet40_is_imagenet_cut_to_two_steps():
+    """arXiv 2103.03206v2, §4.3."""
+    points, images = PRESETS["perceiver-modelnet40"](), PRESETS["perceiver-imagenet"]()
+    changed = {"num_classes", "input", "cross_order", "block_order"}
+    for field in dataclasses.fields(ModelConfig):
+        same = getattr(points, field.name) == getattr(images, field.name)
+        assert same == (field.name not in changed), field.name
+    assert points.cross_order == images.cross_order[:2]
+    assert points.block_order == images.block_order[:2]
+
+
+def test_presets_to_permute():
+    """The list below is every preset but the one with learned positions."""
+    assert set(PRESETS) - set(FOURIER) <= {"keras-cifar100"}
+
+
+@pytest.mark.parametrize("name", FOURIER)
+@pytest.mark.parametrize("shared", [True, False], ids=["one order", "an order each"])
+@torch.no_grad()
+def test_order_does_not_matter_and_position_does(name, shared):
+    """arXiv 2103.03206v2, Table 2: permuting elements with their positions changes nothing."""
+    model = small(name)
+    inputs = model.adapter(raw_batch(model.config.input))
+    elements = inputs.content.shape[1]
+    orders = torch.stack([torch.randperm(elements) for _ in range(2)])
+    order = orders[0] if shared else orders
+    logits = model.classify(inputs)
+    assert logits.std() > 1e-2
+    torch.testing.assert_close(model.classify(inputs.permuted(order)), logits, atol=1e-5, rtol=1e-5)
+    moved = dataclasses.replace(inputs, content=inputs.permuted(order).content)
+    assert (model.classify(moved) - logits).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_audioset_answers_with_either_modality_alone():
+    model = small("perceiver-audioset-av")
+    batch = raw_batch(model.config.input)
+    both = model(batch)
+    for name in batch:
+        alone = model({name: batch[name]})
+        assert alone.shape == (2, 5)
+        assert (alone - both).abs().max() > 1e-3
