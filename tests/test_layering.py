@@ -32,6 +32,8 @@ CONFINED = {
     "PIL": {"data", "predict"},
     "huggingface_hub": {"checkpoint"},
     "perceiver_pytorch": {"interop"},
+    "keras": {"interop"},
+    "h5py": {"interop"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = [path for path in MODULES if path != PACKAGE / "__init__.py"]  # the door opens them all

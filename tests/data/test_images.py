@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perceivers.data.images import decode
+from perceivers.data.images import decode, fit
 
 RED = (200, 10, 20)
 
@@ -125,3 +125,11 @@ def test_a_folder_is_no_image(tmp_path):
 def test_no_such_file(tmp_path):
     with pytest.raises(ValueError, match="no such file"):
         decode(tmp_path / "none.png", channels=3, size=8)
+
+
+def test_grey_arrays_are_fitted_too():
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 6, 6, 1), dtype=np.uint8)
+    assert fit(pixels, channels=1, size=6) is pixels
+    fitted = fit(pixels, channels=3, size=12)
+    expected = decode(encoded(Image.fromarray(pixels[1, ..., 0])), channels=3, size=12)
+    np.testing.assert_array_equal(fitted[1], expected)

@@ -1,5 +1,6 @@
 """Folders, parquet, the packaged digits, and all that can be wrong with them."""
 
+import io
 import shutil
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from PIL import Image
 
 from perceivers.data.config import DataConfig
+from perceivers.data.images import decode
 from perceivers.data.read import read_digits, read_splits, stratified_split
 from perceivers.data.tables import FileTable, HeldTable
 
@@ -102,6 +104,19 @@ def test_cifar_files_through_the_same_door(cifar_files):
     splits = read(path, size=32, name="cifar10")
     assert len(splits.tables["train"]) + len(splits.tables["validation"]) == 50
     assert len(splits.tables["test"]) == 10
+    assert torch.equal(splits.tables["test"].images, torch.from_numpy(cifar_files.images[50:]))
+
+
+@pytest.mark.parametrize(("size", "channels"), [(64, 3), (32, 1)])
+def test_cifar_files_at_another_size(cifar_files, size, channels):
+    """As any other image file of the same pixels, so that training and prediction agree."""
+    path = cifar_files.write("cifar10", "binary", archive=True)
+    images = read(path, size=size, channels=channels, name="cifar10").tables["test"].images
+    for got, pixels in zip(images, cifar_files.images[50:], strict=True):
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "PNG")
+        expected = decode(file.getvalue(), channels=channels, size=size)
+        assert torch.equal(got, torch.tensor(expected))
 
 
 @pytest.mark.parametrize("hold_gb", [4.0, 0.0], ids=["held", "batch by batch"])

@@ -59,6 +59,18 @@ def to_array(image: Any, *, channels: int, size: int) -> np.ndarray:
     return np.asarray(image, np.uint8).reshape(size, size, channels)
 
 
+def fit(images: np.ndarray, *, channels: int, size: int) -> np.ndarray:
+    """Decoded images, uint8 (N, H, W, 1 or 3) → (N, size, size, channels), each as by `decode`."""
+    if images.shape[1:] == (size, size, channels):
+        return images
+    from_array = _pillow().fromarray
+    fitted = np.empty((len(images), size, size, channels), np.uint8)
+    for index, pixels in enumerate(images):
+        image = from_array(pixels if pixels.shape[-1] == 3 else pixels[..., 0])
+        fitted[index] = to_array(image, channels=channels, size=size)
+    return fitted
+
+
 def _to_mode(image: Any, mode: str) -> Any:
     pillow = _pillow()
     if image.mode.startswith("I"):  # 16 bits, or 16 held in 32: Pillow's own conversion clips

@@ -13,6 +13,7 @@ from torch import Tensor
 from .cifar import is_cifar, read_cifar
 from .config import DataConfig
 from .folder import read_source
+from .images import fit
 from .sets import named_set
 from .tables import FileTable, HeldTable, Table
 
@@ -117,7 +118,8 @@ def _read(
             return {"train": HeldTable(*read_digits())}, tuple("0123456789"), []
         if config.path is not None and is_cifar(config.name, Path(config.path).expanduser()):
             train, test, labels = read_cifar(config.name, Path(config.path).expanduser())
-            return {"train": _held(train), "test": _held(test)}, labels, []
+            splits = {"train": train, "test": test}
+            return {n: _held(arrays, size, channels) for n, arrays in splits.items()}, labels, []
         source = config.path or named.hub_id
         assert source is not None
     elif config.path is None:
@@ -139,8 +141,9 @@ def _read(
     return tables, labels, skipped
 
 
-def _held(arrays: tuple[np.ndarray, np.ndarray]) -> HeldTable:
-    return HeldTable(torch.from_numpy(arrays[0]), torch.from_numpy(arrays[1]))
+def _held(arrays: tuple[np.ndarray, np.ndarray], size: int, channels: int) -> HeldTable:
+    images = fit(arrays[0], channels=channels, size=size)
+    return HeldTable(torch.from_numpy(images), torch.from_numpy(arrays[1]))
 
 
 def _hold(table: FileTable, limit_gb: float, progress: Progress | None) -> Table:

@@ -4,14 +4,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .keras import from_keras, to_keras
     from .perceiver_pytorch import from_perceiver_pytorch, to_perceiver_pytorch
 
 _HOME = {
+    "from_keras": "keras",
     "from_perceiver_pytorch": "perceiver_pytorch",
+    "to_keras": "keras",
     "to_perceiver_pytorch": "perceiver_pytorch",
 }
 
-__all__ = ["from_perceiver_pytorch", "to_perceiver_pytorch"]
+__all__ = ["from_keras", "from_perceiver_pytorch", "to_keras", "to_perceiver_pytorch"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,18 +1,25 @@
 """From a configuration to a model, and back to it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from ..errors import unknown
 from .classifier import PerceiverClassifier
-from .config import ModelConfig, with_changes
+from .config import KerasExampleConfig, ModelConfig, with_changes
+from .keras_example import KerasExample
 from .presets import PRESETS
+
+MODELS: dict[type[ModelConfig], Callable[..., PerceiverClassifier]] = {
+    ModelConfig: PerceiverClassifier,
+    KerasExampleConfig: KerasExample,
+}
 
 
 def build(config: ModelConfig, labels: tuple[str, ...] | None = None) -> PerceiverClassifier:
-    """A freshly initialised model."""
-    return PerceiverClassifier(config, labels)
+    """A freshly initialised model of the class that the configuration's type asks for."""
+    return MODELS[type(config)](config, labels)
 
 
 def create(preset: str, **overrides: Any) -> PerceiverClassifier:

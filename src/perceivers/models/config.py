@@ -64,6 +64,47 @@ class ModelConfig:
     """LayerNorm after the average over latents (perceiver-pytorch)."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class KerasExampleConfig(ModelConfig):
+    """The Keras example's own Perceiver; see `perceivers.models.keras_example.KerasExample`."""
+
+    kind: ClassVar[str] = "keras-example"
+
+    num_classes: int = 100
+    """Classes of the output."""
+    input: InputConfig = field(
+        default_factory=lambda: ImageConfig(
+            image_size=64,
+            patch_size=2,
+            projection_dim=256,
+            position="learned",
+            position_dim=256,
+            fusion="add",
+        )
+    )
+    """The input adapter."""
+    num_latents: int = 256
+    """Rows of the latent array (N)."""
+    latent_dim: int = 256
+    """Channels of a latent (D)."""
+    cross_order: Order = (0, 0)
+    """Which distinct cross-attend reads the input at each step; none: no reading there."""
+    block_order: Order = (0, 0)
+    """Which distinct block of self-attends follows at each step; none: no block there."""
+    num_layers_per_block: int = 4
+    """Self-attends in a block."""
+    self_qk_dim: int | None = 2048
+    """Width of self-attend queries and keys over all heads; none: D."""
+    attention_dropout: float = 0.1
+    """Share of attention weights dropped in training."""
+    dropout: float = 0.2
+    """Share of each feed-forward's outputs, and of the logits, dropped in training."""
+    latent_std: float = 0.05
+    """Spread of the initial latents."""
+    head_dim: int = 256
+    """Width of the head's hidden layer."""
+
+
 def to_dict(config: Any) -> dict[str, Any]:
     """A configuration dataclass as plain JSON-able data; one of several kinds says which it is."""
     data = {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}

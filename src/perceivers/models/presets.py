@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from .config import ModelConfig
+from .config import KerasExampleConfig, ModelConfig
 from .inputs import AudioConfig, FusionConfig, ImageConfig, InputConfig, PointsConfig, VideoConfig
 
 
@@ -115,6 +115,17 @@ def perceiver_pytorch_cifar10() -> ModelConfig:
     )
 
 
+def keras_cifar100() -> ModelConfig:
+    """The Keras example's model for CIFAR-100: 64² images in 2×2 patches; 9.70M parameters.
+
+    https://keras.io/examples/vision/perceiver_image_classification/ (Khalid Salama, 2021), after
+    arXiv 2103.03206: 256 latents of 256 channels, one cross-attend and one block of four
+    self-attends, both applied twice. Test top-1 52.64, top-5 80.87 there, in its version trained by
+    LAMB. What it does otherwise than the paper: `perceivers.models.keras_example.KerasExample`.
+    """
+    return KerasExampleConfig()
+
+
 PRESETS: dict[str, Callable[[], ModelConfig]] = {
     "perceiver-imagenet": perceiver_imagenet,
     "perceiver-imagenet-1x": perceiver_imagenet_1x,
@@ -124,6 +135,7 @@ PRESETS: dict[str, Callable[[], ModelConfig]] = {
     "perceiver-audioset-video": perceiver_audioset_video,
     "perceiver-audioset-av": perceiver_audioset_av,
     "perceiver-pytorch-cifar10": perceiver_pytorch_cifar10,
+    "keras-cifar100": keras_cifar100,
 }
 
 

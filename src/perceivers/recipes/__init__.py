@@ -8,11 +8,21 @@ from .cifar10 import cifar10
 from .cifar100 import cifar100, cifar100_small
 from .digits import digits
 from .folder import folder
+from .keras_cifar100 import keras_cifar100, keras_cifar100_lamb
 from .perceiver_pytorch_cifar10 import perceiver_pytorch_cifar10
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     make().name: make
-    for make in (digits, cifar10, cifar100, cifar100_small, perceiver_pytorch_cifar10, folder)
+    for make in (
+        digits,
+        cifar10,
+        cifar100,
+        cifar100_small,
+        keras_cifar100,
+        keras_cifar100_lamb,
+        perceiver_pytorch_cifar10,
+        folder,
+    )
 }
 
 
