@@ -4,17 +4,27 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .files import Converted, convert
     from .keras import from_keras, to_keras
     from .perceiver_pytorch import from_perceiver_pytorch, to_perceiver_pytorch
 
 _HOME = {
+    "Converted": "files",
+    "convert": "files",
     "from_keras": "keras",
     "from_perceiver_pytorch": "perceiver_pytorch",
     "to_keras": "keras",
     "to_perceiver_pytorch": "perceiver_pytorch",
 }
 
-__all__ = ["from_keras", "from_perceiver_pytorch", "to_keras", "to_perceiver_pytorch"]
+__all__ = [
+    "Converted",
+    "convert",
+    "from_keras",
+    "from_perceiver_pytorch",
+    "to_keras",
+    "to_perceiver_pytorch",
+]
 
 
 def __getattr__(name: str) -> Any:

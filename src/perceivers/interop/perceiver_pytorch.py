@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ..adapters.grid import GridAdapter
 from ..errors import misfits, missing_extra
 from ..models.build import build
 from ..models.classifier import PerceiverClassifier
@@ -86,6 +87,37 @@ def to_perceiver_pytorch(model: PerceiverClassifier) -> nn.Module:
     module = library_module(call)
     module.load_state_dict(state)
     return module.eval()
+
+
+def difference(
+    model: PerceiverClassifier, source: nn.Module | Mapping[str, Tensor] | str | Path
+) -> float:
+    """Largest absolute difference between the library's logits and ours on a random batch.
+
+    The library's module is filled from the source, not from our weights.
+
+    Args:
+        model: as `from_perceiver_pytorch(source)` gave it.
+        source: what it came from.
+
+    Raises:
+        ImportError: the library is not installed.
+    """
+    call = call_of(model.config)
+    adapter = model.adapter
+    assert isinstance(adapter, GridAdapter)
+    if isinstance(source, nn.Module):
+        module = source.eval()
+    else:
+        state = read_state(source) if isinstance(source, str | Path) else source
+        module = library_module(call)
+        module.load_state_dict(one_layout(state))
+    sizes = {1: (256,), 2: (24, 20), 3: (6, 8, 7)}.get(call.input_axis, (3,) * call.input_axis)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, *sizes, call.input_channels, generator=generator)
+    with torch.no_grad():
+        theirs = module.eval()(adapter.normalise(x))
+        return (theirs - model.eval()(x)).abs().max().item()
 
 
 def library_module(call: Arguments) -> nn.Module:
