@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import socket
 import tarfile
 from pathlib import Path
 
@@ -106,3 +107,11 @@ class Cifar:
 def cifar_files(tmp_path, monkeypatch):
     """Writes CIFAR-10 or -100 in any of the official forms."""
     return Cifar(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def free_port():
+    """A TCP port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

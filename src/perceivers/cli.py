@@ -80,9 +80,7 @@ def _parser(arguments: list[str]) -> Parser:
         "convert", _convert, "Weights of the Keras example or perceiver-pytorch to our format."
     )
     sub.add_argument("source", type=Path, metavar="SOURCE", help="the other library's file")
-    sub.add_argument(
-        "dest", type=Path, metavar="DEST", help="a new directory"
-    )
+    sub.add_argument("dest", type=Path, metavar="DEST", help="a new directory")
     sub.add_argument(
         "--arguments", nargs="+", default=[], metavar="NAME=VALUE",
         help="what the file does not tell, such as depth=6 max_freq=10 num_freq_bands=6",

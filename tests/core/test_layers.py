@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from perceivers.core import CrossAttend, FeedForward, Inputs, SelfAttend
+from perceivers.core import CrossAttend, FeedForward, Held, Inputs, SelfAttend
 
 
 def randomised(module: nn.Module) -> nn.Module:
@@ -38,15 +38,31 @@ def test_unknown_activation():
 
 @pytest.mark.parametrize("fusion", ["concatenate", "add"])
 @pytest.mark.parametrize("position_batch", [1, 3])
-def test_key_terms_sum_to_the_normalised_inputs(fusion, position_batch):
+def test_key_terms_sum_to_the_keys(fusion, position_batch):
     inputs = Inputs(torch.randn(3, 5, 4) + 3, torch.randn(position_batch, 5, 4), fusion=fusion)
     cross = randomised(CrossAttend(8, inputs.dim, qk_dim=4))
-    terms = cross.key_terms(inputs)
-    total = terms["content"] + terms["position"]
-    torch.testing.assert_close(total, cross.norm_inputs(inputs.joined()))
-    moved = Inputs(inputs.content, inputs.position * 0, fusion=fusion)
+    content, position = cross.key_terms(inputs)
+    torch.testing.assert_close(content + position, cross.source(inputs).keys)
+    nowhere = Inputs(inputs.content, inputs.position * 0, fusion=fusion)
     if fusion == "add":  # without positions their term is nothing, whatever the norm's scale
-        assert cross.key_terms(moved)["position"].abs().max() == 0
+        assert cross.key_terms(nowhere)[1].abs().max() == 0
+
+
+@pytest.mark.parametrize("fusion", ["concatenate", "add"])
+@pytest.mark.parametrize("position_batch", [0, 1, 3])
+@pytest.mark.parametrize("qkv_bias", [False, True])
+def test_projected_keys_and_values_are_those_of_the_norm_of_the_whole(
+    fusion, position_batch, qkv_bias
+):
+    """The published form written out, in float64: LayerNorm of the joined inputs, then linears."""
+    position = torch.randn(position_batch, 5, 4).double() if position_batch else None
+    inputs = Inputs(1e3 + torch.randn(3, 5, 4).double(), position, fusion=fusion)
+    cross = randomised(CrossAttend(8, inputs.dim, qk_dim=4, v_dim=6, qkv_bias=qkv_bias)).double()
+    source = cross.source(inputs)
+    x = norm(inputs.joined(), cross.norm_inputs)
+    attention = cross.attention
+    torch.testing.assert_close(source.keys, attention.split_heads(attention.to_k(x)))
+    torch.testing.assert_close(source.values, attention.split_heads(attention.to_v(x)))
 
 
 def test_self_attend_with_widths_of_its_own():
@@ -77,12 +93,13 @@ def test_dropout_of_attention_weights_keeps_their_mean(dtype):
     layer.attention.to_out = nn.Identity()
     torch.manual_seed(0)
     latents = torch.zeros(1, 200, 4, dtype=dtype)
-    kept = layer.attention(latents, (keys, values)).float()
+    source = Held(keys, values)
+    kept = layer.attention(latents, source).float()
     assert kept.mean().item() == pytest.approx(1.0, abs=0.02)
     spread = (0.25 / 0.75 / 400) ** 0.5  # of an average of 400 weights, each kept with 3/4
     assert kept.std().item() == pytest.approx(spread, rel=0.15)
     layer.eval()
-    torch.testing.assert_close(layer.attention(latents, (keys, values)), torch.ones_like(latents))
+    torch.testing.assert_close(layer.attention(latents, source), torch.ones_like(latents))
 
 
 def test_dropout_of_feed_forward_outputs():

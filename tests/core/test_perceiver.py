@@ -122,13 +122,13 @@ def test_padding_under_a_mask_changes_nothing(real, padding):
 
 def test_keys_and_values_of_a_shared_cross_attend_are_made_once(monkeypatch):
     made = []
-    original = CrossAttend.keys_values
+    original = CrossAttend.source
 
     def count(self, x):
         made.append(self)
         return original(self, x)
 
-    monkeypatch.setattr(CrossAttend, "keys_values", count)
+    monkeypatch.setattr(CrossAttend, "source", count)
     model = make(cross_order=(0, 1, 1, 1, 1), block_order=(0,) * 5)
     model(inputs())
     assert made == list(model.cross_attends)

@@ -94,7 +94,7 @@ def test_the_weights_are_those_that_made_the_output(masked):
     outputs, values = [], []
     for cross in model.cross_attends:
         cross.attention.register_forward_hook(lambda _, args, out: outputs.append(out))
-        cross.attention.register_forward_hook(lambda _, args, out: values.append(args[1][1]))
+        cross.attention.register_forward_hook(lambda _, args, out: values.append(args[1].values))
     with record_attention(model) as maps:
         model(read)
     for m, out, value in zip(maps, outputs, values, strict=True):

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..core import Inputs
-from ..core.attention import trunc_normal
+from ..core.init import trunc_normal
 from ..errors import unknown
 from .base import Adapter
 

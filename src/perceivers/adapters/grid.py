@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..core import FourierPosition, Inputs, LearnedPosition
-from ..core.attention import init_linear
+from ..core.init import init_linear
 from ..core.positions import Spacing
 from .base import ChannelsLastAdapter
 

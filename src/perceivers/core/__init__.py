@@ -1,20 +1,26 @@
 """The architecture: attention, positions, `Perceiver`. Imports torch alone."""
 
-from .attention import MultiHeadAttention, attend
+from .attention import attend
 from .inputs import Inputs
 from .layers import CrossAttend, FeedForward, SelfAttend
+from .multihead import MultiHeadAttention
 from .perceiver import Perceiver
 from .positions import FourierPosition, LearnedPosition, fourier_features, grid
+from .sources import Chunked, Held, Source, Streamed
 
 __all__ = [
+    "Chunked",
     "CrossAttend",
     "FeedForward",
     "FourierPosition",
+    "Held",
     "Inputs",
     "LearnedPosition",
     "MultiHeadAttention",
     "Perceiver",
     "SelfAttend",
+    "Source",
+    "Streamed",
     "attend",
     "fourier_features",
     "grid",

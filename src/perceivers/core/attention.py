@@ -1,14 +1,15 @@
-"""Multi-head attention over torch's fused kernels."""
+"""Scaled dot-product attention over torch's fused kernels, whole and in parts."""
 
 import math
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 # B batch · N queries (latents) · M keys (inputs) · H heads · K qk_dim / H · V v_dim / H
 
 PLAIN_LOGITS = 2**18  # N·M up to which a head's logits are held, on CPU in bfloat16
+FAR = -1e30  # the logit of a masked input in a part
 
 
 def attend(
@@ -17,9 +18,11 @@ def attend(
     """Scaled dot-product attention: q (B, H, N, K), k (B, H, M, K), v (B, H, M, V) → (B, H, N, V).
 
     `mask` is boolean (B, M), True = attend. An example whose mask is all False gets zeros: there
-    was nothing to read, so nothing is read, as in DeepMind's own code. `dropout` is the probability
-    with which an attention weight is dropped.
+    was nothing to read, so nothing is read, as in DeepMind's own code; so do all where M = 0.
+    `dropout` is the probability with which an attention weight is dropped.
     """
+    if not k.shape[-2]:
+        return v.new_zeros(*q.shape[:-1], v.shape[-1])
     if mask is None:
         return _kernel(q, k, v, None, dropout)
     seen = mask.any(dim=-1)
@@ -44,88 +47,57 @@ def _kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
 
 
-class MultiHeadAttention(nn.Module):
-    """Queries read keys and values; `qk_dim` and `v_dim` are totals over all heads.
+def partial_attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Attention to some of the inputs, and the logsumexp of its logits, (B, H, N), to merge it by.
 
-    The projections are separate calls, so that a cross-attend applied several times can make its
-    keys and values once.
-
-    Args:
-        query_dim: channels of the queries, and of the output.
-        input_dim: channels of what is attended to.
-        num_heads: must divide `qk_dim` and `v_dim`.
-        qk_dim: width of queries and keys.
-        v_dim: width of values.
-        qkv_bias: whether the three projections in have biases (the papers); the one out always has.
-        dropout: probability with which an attention weight is dropped in training (the papers: 0).
+    Masked logits count as `FAR`, not as -inf: of a part that is masked whole the weight comes out
+    as 0, and nothing as NaN. The same holds of a part without inputs.
     """
-
-    def __init__(
-        self,
-        query_dim: int,
-        input_dim: int,
-        *,
-        num_heads: int,
-        qk_dim: int,
-        v_dim: int,
-        qkv_bias: bool = True,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__()
-        for name, width in (("qk_dim", qk_dim), ("v_dim", v_dim)):
-            if width % num_heads:
-                raise ValueError(
-                    f"{name}={width} is not divisible by {num_heads} heads; "
-                    f"use {width // num_heads * num_heads or num_heads} or change the heads"
-                )
-        self.num_heads = num_heads
-        self.dropout = dropout
-        self.to_q = nn.Linear(query_dim, qk_dim, bias=qkv_bias)
-        self.to_k = nn.Linear(input_dim, qk_dim, bias=qkv_bias)
-        self.to_v = nn.Linear(input_dim, v_dim, bias=qkv_bias)
-        self.to_out = nn.Linear(v_dim, query_dim)
-
-    def split_heads(self, x: Tensor) -> Tensor:
-        """(B, L, H·K) → (B, H, L, K), a view."""
-        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-
-    def queries(self, x: Tensor) -> Tensor:
-        """(B, N, D) → (B, H, N, K)."""
-        return self.split_heads(self.to_q(x))
-
-    def keys(self, x: Tensor) -> Tensor:
-        """(B, M, C) → (B, H, M, K)."""
-        return self.split_heads(self.to_k(x))
-
-    def values(self, x: Tensor) -> Tensor:
-        """(B, M, C) → (B, H, M, V)."""
-        return self.split_heads(self.to_v(x))
-
-    def forward(
-        self, x: Tensor, keys_values: tuple[Tensor, Tensor], mask: Tensor | None = None
-    ) -> Tensor:
-        """What asks, (B, N, D), reads `keys_values` → (B, N, D)."""
-        dropout = self.dropout if self.training else 0.0
-        out = attend(self.queries(x), *keys_values, mask, dropout=dropout)
-        return self.to_out(out.transpose(1, 2).flatten(2))
-
-    def init_weights(self) -> None:
-        """As DeepMind's code: every projection variance-scaling on fan-in, biases zero."""
-        for linear in (self.to_q, self.to_k, self.to_v, self.to_out):
-            init_linear(linear)
+    if not k.shape[-2]:
+        return v.new_zeros(*q.shape[:-1], v.shape[-1]), q.new_full(q.shape[:-1], FAR)
+    if _flash_on_cpu(q, v):
+        return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            q, k, v, attn_mask=_penalty(mask, q)
+        )
+    logits = _logits(q, k, mask)
+    lse = logits.logsumexp(dim=-1)
+    return (logits - lse[..., None]).exp().to(v.dtype) @ v, lse
 
 
-def init_linear(linear: nn.Linear) -> None:
-    """Truncated normal of variance 1 / fan-in, bias zero (Haiku's VarianceScaling, scale 1).
+def partial_attend_backward(
+    grad: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, mask: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of q, k and v of one part; `out` and `lse` are those of all parts merged."""
+    if not k.shape[-2]:
+        return torch.zeros_like(q), torch.zeros_like(k), torch.zeros_like(v)
+    if _flash_on_cpu(q, v):
+        return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
+            grad, q, k, v, out, lse, 0.0, False, attn_mask=_penalty(mask, q)
+        )
+    weights = (_logits(q, k, mask) - lse[..., None]).exp().to(v.dtype)
+    of_weights = grad @ v.transpose(-1, -2) - (grad * out).sum(dim=-1, keepdim=True)
+    of_logits = weights * of_weights * q.shape[-1] ** -0.5
+    return of_logits @ k, of_logits.transpose(-1, -2) @ q, weights.transpose(-1, -2) @ grad
 
-    Truncating at two standard deviations shrinks the spread to 0.8796 of itself, made up for here.
-    """
-    std = math.sqrt(1.0 / linear.in_features) / 0.87962566103423978
-    trunc_normal(linear.weight, std)
-    if linear.bias is not None:
-        nn.init.zeros_(linear.bias)
+
+def merge(out: Tensor, lse: Tensor, more: Tensor, more_lse: Tensor) -> tuple[Tensor, Tensor]:
+    """Attention to two parts of the inputs from attention to each: exact, in any order."""
+    both = torch.logaddexp(lse, more_lse)
+    kept, added = (lse - both).exp()[..., None], (more_lse - both).exp()[..., None]
+    return (kept * out + added * more).to(out.dtype), both
 
 
-def trunc_normal(tensor: Tensor, std: float) -> None:
-    """Normal of mean 0, cut at two standard deviations (Haiku counts the bounds in std units)."""
-    nn.init.trunc_normal_(tensor, std=std, a=-2 * std, b=2 * std)
+def _flash_on_cpu(q: Tensor, v: Tensor) -> bool:
+    return q.device.type == "cpu" and q.shape[-1] == v.shape[-1]
+
+
+def _logits(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
+    logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+    logits = logits if logits.dtype == torch.float64 else logits.float()
+    return logits if mask is None else logits.masked_fill(~mask[:, None, None, :], FAR)
+
+
+def _penalty(mask: Tensor | None, q: Tensor) -> Tensor | None:
+    if mask is None:
+        return None
+    return torch.zeros(mask.shape, dtype=q.dtype).masked_fill(~mask, FAR)[:, None, None, :]

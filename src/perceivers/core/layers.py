@@ -1,17 +1,24 @@
 """The two residual layers a Perceiver is made of, both pre-norm."""
 
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.distributed import ProcessGroup
 
-from .attention import MultiHeadAttention, init_linear
+from .divided import Divided, share_weights
+from .init import init_linear
 from .inputs import Inputs
+from .multihead import MultiHeadAttention
+from .projection import Projection, project
+from .sources import Chunked, Held, Source, Streamed
 
 # B batch · M inputs · C input_dim · N latents · D latent_dim
 
-KeysValues = tuple[Tensor, Tensor]
+HELD = 2**27  # numbers: keys and values that are more are made chunk by chunk
+CHUNK = 2**14  # inputs of a chunk
 Activation = Literal["gelu", "geglu"]
 Attention = Literal["content", "position", "both"]
 
@@ -120,40 +127,54 @@ class CrossAttend(nn.Module):
             latent_dim, widening_factor=widening_factor, activation=activation, dropout=dropout
         )
 
-    def keys_values(self, inputs: Inputs) -> KeysValues:
-        """Keys and values of M inputs. They do not depend on the latents: make them once."""
-        x = self.norm_inputs(inputs.joined())
-        asked = x if self.attends_to == "both" else self.key_terms(inputs)[self.attends_to]
-        return self.attention.keys(asked), self.attention.values(x)
+    def source(self, inputs: Inputs) -> Source:
+        """What the latents read of M inputs. It does not depend on them: make it once.
 
-    def key_terms(self, inputs: Inputs) -> dict[str, Tensor]:
-        """The "content" and the "position" term of the normalised inputs, (B, M, C) each.
-
-        Their sum is LayerNorm(inputs) exactly: positions side by side with the content fill columns
-        of their own; of positions added to it, the norm is linear once its spread is known.
+        Keys and values are held if they are few, else made chunk by chunk as they are read.
         """
-        x = inputs.joined()
-        normalised = self.norm_inputs(x)
-        if inputs.position is None:
-            if self.attends_to == "position":
-                raise ValueError(
-                    "attention='position', but the inputs carry no position; use 'content' or "
-                    "'both', or an adapter with positions"
-                )
-            position = torch.zeros_like(normalised)
-        elif inputs.fusion == "add":
-            spread = (x.var(dim=-1, correction=0, keepdim=True) + self.norm_inputs.eps).rsqrt()
-            position = inputs.position.to(x.dtype)
-            position = position - position.mean(dim=-1, keepdim=True)
-            position = position * spread * self.norm_inputs.weight
-        else:
-            content_dim = inputs.content.shape[-1]
-            position = F.pad(normalised[..., content_dim:], (content_dim, 0))
-        return {"content": normalised - position, "position": position}
+        projection = self.project(inputs)
+        size = projection.scale.numel() * len(projection.bias)
+        if size > HELD and not (self.training and self.attention.dropout):
+            return Chunked(projection, self.attention.split_keys_values, inputs.mask, CHUNK)
+        return Held(*self.attention.split_keys_values(projection()), inputs.mask)
 
-    def forward(self, z: Tensor, keys_values: KeysValues, mask: Tensor | None = None) -> Tensor:
-        """Latents (B, N, D) → (B, N, D)."""
-        z = z + self.attention(self.norm_latents(z), keys_values, mask)
+    def stream(self, chunks: Callable[[], Iterable[Inputs]]) -> Source:
+        """What the latents read of chunks that come anew each time, for inference."""
+
+        def opened() -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+            for chunk in chunks():
+                yield *self.attention.split_keys_values(self.project(chunk)()), chunk.mask
+
+        return Streamed(opened)
+
+    def divided(self, inputs: Inputs, group: ProcessGroup) -> Source:
+        """What the latents read of inputs whose parts lie with the ranks of a group."""
+        projection = share_weights(self.project(inputs), group)
+        return Divided(*self.attention.split_keys_values(projection()), inputs.mask, group)
+
+    def project(self, inputs: Inputs) -> Projection:
+        """Keys and values of the inputs side by side, (B, M, qk_dim + v_dim), to be computed."""
+        linears = (self.attention.to_k, self.attention.to_v)
+        return project(inputs, self.norm_inputs, linears, (self.attends_to, "both"))
+
+    def key_terms(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """Keys from content and from position, (B, H, M, K) each; their sum is those from both.
+
+        Positions side by side with the content go through columns of their own; of positions added
+        to it, the norm is linear once its spread is known. The bias is counted with the content: it
+        is the same for all inputs, so that it changes no attention weight.
+        """
+        keys = self.attention.to_k
+        content = project(inputs, self.norm_inputs, [keys], ["content"])()
+        position = torch.zeros_like(content)
+        if inputs.position is not None:
+            alone = project(inputs, self.norm_inputs, [keys], ["position"])
+            position = alone._replace(bias=torch.zeros_like(alone.bias))()
+        return self.attention.split_heads(content), self.attention.split_heads(position)
+
+    def forward(self, z: Tensor, source: Source) -> Tensor:
+        """Latents (1 or B, N, D) → (B, N, D)."""
+        z = z + self.attention(self.norm_latents(z), source)
         return z + self.feed_forward(z)
 
     def init_weights(self) -> None:
@@ -207,7 +228,7 @@ class SelfAttend(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Latents (B, N, D) → (B, N, D)."""
         y = self.norm(z)
-        z = z + self.attention(y, (self.attention.keys(y), self.attention.values(y)))
+        z = z + self.attention(y, self.attention.held(y))
         return z + self.feed_forward(z)
 
     def init_weights(self) -> None:

@@ -1,14 +1,17 @@
 """The Perceiver: a small latent array that reads an input array again and again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.distributed import ProcessGroup
 
-from .attention import trunc_normal
+from .divided import check_parts
+from .init import trunc_normal
 from .inputs import Inputs
-from .layers import Activation, Attention, CrossAttend, KeysValues, SelfAttend
+from .layers import Activation, Attention, CrossAttend, SelfAttend
+from .sources import Source
 
 # B batch · M inputs · C input_dim · N latents · D latent_dim
 
@@ -110,21 +113,79 @@ class Perceiver(nn.Module):
         )
         self.init_weights()
 
-    def forward(self, inputs: Inputs) -> Tensor:
-        """Inputs of M elements → latents (B, N, D)."""
+    def forward(self, inputs: Inputs, group: ProcessGroup | None = None) -> Tensor:
+        """Inputs of M elements → latents (B, N, D).
+
+        Args:
+            inputs: the elements, or this rank's share of them.
+            group: ranks that each bring a part of the same examples' elements. All get the same
+                latents, and if all take the same loss of them, each the same gradients of all
+                weights as one process with all elements.
+
+        Raises:
+            ValueError: other channels than the model was built for, or ranks whose parts disagree.
+        """
+        self._check(inputs)
+        if group is None:
+            z = self._read(lambda cross: cross.source(inputs))
+        else:
+            check_parts(inputs, group)
+            z = self._read(lambda cross: cross.divided(inputs, group))
+        return z.expand(len(inputs.content), -1, -1)
+
+    @torch.no_grad()
+    def encode_stream(self, chunks: Iterable[Inputs]) -> Tensor:
+        """The same latents from inputs that come in chunks and are never held together, (B, N, D).
+
+        Each cross-attend reads the stream anew. For inference: no gradients are kept.
+
+        Args:
+            chunks: parts of the inputs along M, in any order and of any size, their positions those
+                they have in the whole. To be read again it must be iterable again: a list, or an
+                object whose `__iter__` opens the file anew, not a generator.
+
+        Raises:
+            ValueError: chunks of unequal channels or batch size, no chunk at all, or a generator
+                where the model reads more than once.
+        """
+        times = sum(cross is not None for cross in self.cross_order)
+        if isinstance(chunks, Iterator) and times > 1:
+            raise ValueError(
+                f"this model reads its input {times} times, but the stream can be read only once; "
+                "give a list, or an object whose __iter__ opens it anew"
+            )
+
+        def opened() -> Iterator[Inputs]:
+            batch = None
+            for chunk in chunks:
+                self._check(chunk)
+                batch = batch or len(chunk.content)
+                if len(chunk.content) != batch:
+                    raise ValueError(
+                        f"a chunk has {len(chunk.content)} examples, the first had {batch}; all "
+                        "chunks are parts of the same examples"
+                    )
+                yield chunk
+
+        return self._read(lambda cross: cross.stream(opened))
+
+    def _check(self, inputs: Inputs) -> None:
         if inputs.dim != self.input_dim:
             raise ValueError(
                 f"inputs have {inputs.dim} channels (content and position together); "
                 f"this model was built for input_dim={self.input_dim}"
             )
-        z = self.latents.expand(len(inputs.content), -1, -1)
+
+    def _read(self, opened: Callable[[CrossAttend], Source]) -> Tensor:
+        """The figure of the paper: latents read, think, and read again, (1 or B, N, D)."""
         cross_attends = cast(Sequence[CrossAttend], self.cross_attends)
-        made: dict[int, KeysValues] = {}  # a shared cross-attend makes its keys and values once
+        sources: dict[int, Source] = {}  # of a shared cross-attend they are made once
+        z = self.latents[None]  # one for all examples until they have read
         for cross, block in zip(self.cross_order, self.block_order, strict=True):
             if cross is not None:
-                if cross not in made:
-                    made[cross] = cross_attends[cross].keys_values(inputs)
-                z = cross_attends[cross](z, made[cross], inputs.mask)
+                if cross not in sources:
+                    sources[cross] = opened(cross_attends[cross])
+                z = cross_attends[cross](z, sources[cross])
             if block is not None:
                 z = self.blocks[block](z)
         return z

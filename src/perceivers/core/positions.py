@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .attention import trunc_normal
+from .init import trunc_normal
 
 # M elements · A axes · K bands
 

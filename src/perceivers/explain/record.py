@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..core import CrossAttend, Inputs, MultiHeadAttention, Perceiver
+from ..core import CrossAttend, Held, Inputs, Perceiver, Source
 
 # B batch · H heads · N latents · M inputs · K qk_dim / H
 
@@ -104,35 +103,24 @@ class _Recorder:
         self.inputs = args[0]
 
     @torch.no_grad()
-    def record(
-        self,
-        index: int,
-        cross: CrossAttend,
-        latents: Tensor,
-        keys_values: tuple[Tensor, Tensor],
-        mask: Tensor | None,
-    ) -> None:
-        """A cross-attend was applied to normalised latents (B, N, D)."""
+    def record(self, index: int, cross: CrossAttend, latents: Tensor, source: Source) -> None:
+        """A cross-attend was applied to normalised latents (1 or B, N, D)."""
         assert self.inputs is not None
         if index not in self.terms:  # a shared cross-attend makes its keys once
-            self.terms[index] = _key_terms(cross, self.inputs)
+            self.terms[index] = cross.key_terms(self.inputs)
         content, position = self.terms[index]
-        queries = cross.attention.queries(latents)
+        if isinstance(source, Held):
+            keys = source.keys.detach()
+        else:  # it holds none: as the model makes them
+            keys = cross.attention.split_keys_values(cross.project(self.inputs)())[0]
+        queries = cross.attention.queries(latents).expand(len(keys), -1, -1, -1)
         self.maps.append(
             AttentionMap(
                 cross=index,
                 queries=queries * queries.shape[-1] ** -0.5,
-                keys=keys_values[0].detach(),
+                keys=keys,
                 content_keys=content,
                 position_keys=position,
-                mask=mask,
+                mask=self.inputs.mask,
             )
         )
-
-
-def _key_terms(cross: CrossAttend, inputs: Inputs) -> tuple[Tensor, Tensor]:
-    """Keys from content and from position; their sum is the keys of `attention="both"`."""
-    attention: MultiHeadAttention = cross.attention
-    terms = cross.key_terms(inputs)
-    position = F.linear(terms["position"], attention.to_k.weight)
-    return attention.keys(terms["content"]), attention.split_heads(position)

@@ -15,7 +15,7 @@ from ..adapters.image import ImageAdapter
 from ..adapters.points import PointAdapter
 from ..adapters.video import VideoAdapter
 from ..core import Inputs, Perceiver
-from ..core.attention import init_linear
+from ..core.init import init_linear
 from .config import ModelConfig
 from .inputs import (
     ArrayConfig,

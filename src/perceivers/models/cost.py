@@ -1,6 +1,7 @@
 """What a model costs: parameters and floating-point operations, counted without running it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -60,11 +61,9 @@ def cost(config: ModelConfig, num_inputs: int | None = None) -> Cost:
     perceiver = counts["Perceiver"]
     latent = sum(counts[f"Perceiver.blocks.{i}"] for i in range(len(model.perceiver.blocks)))
     steps = [index for index in config.cross_order if index is not None]
-    made_again = sum(
-        (steps.count(i) - 1) * counts[f"Perceiver.cross_attends.{i}.attention.{name}"]
-        for i in set(steps)
-        for name in ("to_k", "to_v")
-    )
+    first: Any = model.perceiver.cross_attends[0]
+    widths = first.attention.to_k.weight.numel() + first.attention.to_v.weight.numel()
+    made_again = 2 * num_inputs * widths * (len(steps) - len(set(steps)))
     return Cost(
         num_inputs=num_inputs,
         num_parameters=sum(p.numel() for p in model.parameters()),

@@ -6,8 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core import CrossAttend, LearnedPosition, MultiHeadAttention
-from ..core.layers import KeysValues
+from ..core import CrossAttend, LearnedPosition, MultiHeadAttention, Source
 from .classifier import PerceiverClassifier
 from .config import KerasExampleConfig
 
@@ -66,10 +65,10 @@ class NormedCrossAttend(CrossAttend):
             dropout=plain.dropout,
         )
 
-    def forward(self, z: Tensor, keys_values: KeysValues, mask: Tensor | None = None) -> Tensor:
-        """Latents (B, N, D) → (B, N, D)."""
+    def forward(self, z: Tensor, source: Source) -> Tensor:
+        """Latents (1 or B, N, D) → (B, N, D)."""
         z = self.norm_latents(z)
-        z = self.feed_forward.norm(z + self.attention(z, keys_values, mask))
+        z = self.feed_forward.norm(z + self.attention(z, source))
         return z + self.feed_forward.transform(z)
 
 

@@ -1,0 +1,78 @@
+"""Multi-head attention: projections around whatever is read."""
+
+from torch import Tensor, nn
+
+from .init import init_linear
+from .sources import Held, Source
+
+# B batch · N queries (latents) · M inputs · H heads · K qk_dim / H · V v_dim / H
+
+
+class MultiHeadAttention(nn.Module):
+    """Queries read keys and values; `qk_dim` and `v_dim` are totals over all heads.
+
+    What is read comes from outside, as a `Source`: a cross-attend applied several times makes its
+    keys and values once.
+
+    Args:
+        query_dim: channels of the queries, and of the output.
+        input_dim: channels of what is attended to.
+        num_heads: must divide `qk_dim` and `v_dim`.
+        qk_dim: width of queries and keys.
+        v_dim: width of values.
+        qkv_bias: whether the three projections in have biases (the papers); the one out always has.
+        dropout: probability with which an attention weight is dropped in training (the papers: 0).
+    """
+
+    def __init__(
+        self,
+        query_dim: int,
+        input_dim: int,
+        *,
+        num_heads: int,
+        qk_dim: int,
+        v_dim: int,
+        qkv_bias: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        for name, width in (("qk_dim", qk_dim), ("v_dim", v_dim)):
+            if width % num_heads:
+                raise ValueError(
+                    f"{name}={width} is not divisible by {num_heads} heads; "
+                    f"use {width // num_heads * num_heads or num_heads} or change the heads"
+                )
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.to_q = nn.Linear(query_dim, qk_dim, bias=qkv_bias)
+        self.to_k = nn.Linear(input_dim, qk_dim, bias=qkv_bias)
+        self.to_v = nn.Linear(input_dim, v_dim, bias=qkv_bias)
+        self.to_out = nn.Linear(v_dim, query_dim)
+
+    def split_heads(self, x: Tensor) -> Tensor:
+        """(B, L, H·K) → (B, H, L, K), a view."""
+        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+
+    def queries(self, x: Tensor) -> Tensor:
+        """(B, N, D) → (B, H, N, K)."""
+        return self.split_heads(self.to_q(x))
+
+    def split_keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values side by side, (B, M, qk_dim + v_dim) → (B, H, M, K), (B, H, M, V)."""
+        keys, values = x.split([self.to_k.out_features, self.to_v.out_features], dim=-1)
+        return self.split_heads(keys), self.split_heads(values)
+
+    def held(self, x: Tensor, mask: Tensor | None = None) -> Held:
+        """Keys and values of (B, M, C)."""
+        return Held(self.split_heads(self.to_k(x)), self.split_heads(self.to_v(x)), mask)
+
+    def forward(self, x: Tensor, source: Source) -> Tensor:
+        """What asks, (1 or B, N, D), reads a source → (B, N, D)."""
+        dropout = self.dropout if self.training else 0.0
+        out = source.read(self.queries(x), dropout=dropout)
+        return self.to_out(out.transpose(1, 2).flatten(2))
+
+    def init_weights(self) -> None:
+        """As DeepMind's code: every projection variance-scaling on fan-in, biases zero."""
+        for linear in (self.to_q, self.to_k, self.to_v, self.to_out):
+            init_linear(linear)

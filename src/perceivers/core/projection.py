@@ -1,0 +1,143 @@
+"""LayerNorm and linear maps of the inputs in one step, without copying shared positions.
+
+A linear map of a LayerNorm, W(γ·(x - μ)/σ + β) + b, is linear in x up to the factor 1/σ: it is
+(W̃x)/σ + b̃ with W̃ = Wγ less the mean of each row, and b̃ = b + Wβ. Of x = (content, position) each
+part is mapped alone, positions that all examples share once for all of them; σ comes from sums over
+the parts. This is exact, and of the norm only the small W̃ and b̃ take part in the backward pass.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .inputs import Inputs
+
+# B batch · M inputs · C content channels · P position channels · O output width of all maps
+
+TERMS = ("content", "position", "both")
+
+
+class Projection(NamedTuple):
+    """`linear(norm(inputs))` for several linear maps side by side, not yet computed."""
+
+    content: Tensor
+    """(B, M, C)."""
+    position: Tensor | None
+    """(1 or B, M, P); None: there is none, or the content holds it."""
+    scale: Tensor
+    """1/σ, (B, M, 1)."""
+    of_content: Tensor
+    """The columns of W̃ for the content, (O, C)."""
+    of_position: Tensor | None
+    """Those for the position, (O, P)."""
+    bias: Tensor
+    """b̃, (O,)."""
+
+    def __call__(self) -> Tensor:
+        """(B, M, O)."""
+        y = F.linear(self.content, self.of_content)
+        if self.position is not None and self.of_position is not None:
+            y = y + F.linear(self.position.to(self.content.dtype), self.of_position)
+        return torch.addcmul(self.bias.to(y.dtype), self.scale.to(y.dtype), y)
+
+    def chunks(self, size: int) -> Iterator["Projection"]:
+        """The same, for at most `size` elements at a time."""
+        for start in range(0, self.content.shape[1], size):
+            part = slice(start, start + size)
+            yield self._replace(
+                content=self.content[:, part],
+                position=None if self.position is None else self.position[:, part],
+                scale=self.scale[:, part],
+            )
+
+
+def project(
+    inputs: Inputs, norm: nn.LayerNorm, linears: Sequence[nn.Linear], terms: Sequence[str]
+) -> Projection:
+    """Linear maps of the normalised inputs, side by side.
+
+    Args:
+        inputs: M elements.
+        norm: over the channels of content and position together.
+        linears: the maps.
+        terms: what each map sees of the normalised inputs: "content", "position" or "both". The
+            two sum to the third but for the bias, which each of the three has.
+
+    Raises:
+        ValueError: the position term of inputs without positions.
+    """
+    if inputs.position is None and "position" in terms:
+        raise ValueError(
+            "attention='position', but the inputs carry no position; use 'content' or 'both', or "
+            "an adapter with positions"
+        )
+    scale = (variance(inputs) + norm.eps).rsqrt()
+    biases = [_bias(linear, norm) for linear in linears]
+    apart = inputs.position is not None and (
+        inputs.fusion == "concatenate" or any(term != "both" for term in terms)
+    )
+    weights = [
+        _weight(linear.weight * norm.weight, term, inputs)
+        for linear, term in zip(linears, terms, strict=True)
+    ]
+    return Projection(
+        content=inputs.content if apart else inputs.joined(),
+        position=inputs.position if apart else None,
+        scale=scale,
+        of_content=torch.cat([of_content for of_content, _ in weights]),
+        of_position=torch.cat([of_position for _, of_position in weights]) if apart else None,
+        bias=torch.cat(biases),
+    )
+
+
+def variance(inputs: Inputs) -> Tensor:
+    """σ² of each element over its channels, (B, M, 1), in float32 at least.
+
+    Side by side, the parts' own variances and the distances of their means to the common mean: no
+    small difference of large sums is taken.
+    """
+    if inputs.position is None or inputs.fusion == "add":
+        return _statistics(inputs.joined())[0]
+    parts = (inputs.content, inputs.position)
+    shares = [part.shape[-1] / inputs.dim for part in parts]
+    variances, means = zip(*(_statistics(part) for part in parts), strict=True)
+    mean = shares[0] * means[0] + shares[1] * means[1]
+    return sum(
+        share * (v + (m - mean).square())
+        for share, v, m in zip(shares, variances, means, strict=True)
+    )
+
+
+def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
+    x = x if x.dtype == torch.float64 else x.float()
+    if not x.shape[1]:  # no elements: torch would warn of its own dividing by nothing
+        return x[..., :1], x[..., :1]
+    variance, mean = torch.var_mean(x, dim=-1, correction=0, keepdim=True)
+    return variance, mean
+
+
+def _bias(linear: nn.Linear, norm: nn.LayerNorm) -> Tensor:
+    bias = linear.weight @ norm.bias
+    return bias if linear.bias is None else bias + linear.bias
+
+
+def _weight(weight: Tensor, term: str, inputs: Inputs) -> tuple[Tensor, Tensor]:
+    """W̃ for the content and for the position; of a term alone, the other part counts nothing."""
+    content_dim = inputs.content.shape[-1]
+    if inputs.fusion == "add":
+        weight = weight - weight.mean(dim=1, keepdim=True)
+        nothing = torch.zeros_like(weight)
+        return (
+            nothing if term == "position" else weight,
+            nothing if term == "content" else weight,
+        )
+    of_content, of_position = weight[:, :content_dim], weight[:, content_dim:]
+    if term == "position":
+        of_content = torch.zeros_like(of_content)
+    elif term == "content":
+        of_position = torch.zeros_like(of_position)
+    mean = (of_content.sum(1, keepdim=True) + of_position.sum(1, keepdim=True)) / weight.shape[1]
+    return of_content - mean, of_position - mean

@@ -1,0 +1,156 @@
+"""What queries read, and how much of it is held at a time. All sources give the same numbers."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from .attention import FAR, attend, merge, partial_attend, partial_attend_backward
+from .projection import Projection
+
+# B batch · H heads · N queries (latents) · M inputs · K qk_dim / H · V v_dim / H
+
+KeysValues = tuple[Tensor, Tensor]
+PER_INPUT = ("content", "position", "scale")  # what of a projection comes chunk by chunk
+Split = Callable[[Tensor], KeysValues]  # (B, m, O) → keys (B, H, m, K) and values (B, H, m, V)
+
+
+class Source(Protocol):
+    """Something that queries can read."""
+
+    def read(self, queries: Tensor, *, dropout: float = 0.0) -> Tensor:
+        """Queries (1 or B, H, N, K) → what they read, (B, H, N, V)."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """Keys and values, made once and kept."""
+
+    keys: Tensor
+    """(B, H, M, K)."""
+    values: Tensor
+    """(B, H, M, V)."""
+    mask: Tensor | None = None
+    """Boolean (B, M), True = attend."""
+
+    def read(self, queries: Tensor, *, dropout: float = 0.0) -> Tensor:
+        """See `Source`."""
+        queries = queries.expand(len(self.keys), -1, -1, -1)
+        return attend(queries, self.keys, self.values, self.mask, dropout=dropout)
+
+
+@dataclass(frozen=True)
+class Chunked:
+    """Keys and values of `size` inputs at a time, made again in the backward pass.
+
+    Neither N×M logits nor M×K keys are ever held: memory grows with M by the inputs alone.
+    """
+
+    projection: Projection
+    """Of all M inputs, to keys and values side by side."""
+    split: Split
+    """Tells keys from values, and heads apart."""
+    mask: Tensor | None
+    """Boolean (B, M), True = attend."""
+    size: int
+    """Inputs of a chunk."""
+
+    def read(self, queries: Tensor, *, dropout: float = 0.0) -> Tensor:
+        """See `Source`."""
+        if dropout:
+            raise ValueError("attention dropout needs keys that are held; set it to 0")
+        queries = queries.expand(len(self.projection.scale), -1, -1, -1)
+        seen, mask = None, self.mask
+        if mask is not None:  # an example that sees nothing reads all, and then nothing
+            seen = mask.any(dim=-1)
+            mask = mask | ~seen[:, None]
+        out = _ReadChunks.apply(queries, mask, self.split, self.size, *self.projection)
+        return out if seen is None else torch.where(seen[:, None, None, None], out, 0.0)
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """Chunks that come one after another, each time they are asked for. For inference alone."""
+
+    open: Callable[[], Iterable[tuple[Tensor, Tensor, Tensor | None]]]
+    """Begins anew: keys, values and mask of each chunk."""
+
+    @torch.no_grad()
+    def read(self, queries: Tensor, *, dropout: float = 0.0) -> Tensor:
+        """See `Source`."""
+        out = lse = None
+        for keys, values, mask in self.open():
+            part = partial_attend(queries.expand(len(keys), -1, -1, -1), keys, values, mask)
+            out, lse = part if out is None or lse is None else merge(out, lse, *part)
+        if out is None or lse is None:
+            raise ValueError("the stream is empty; expected at least one chunk of inputs")
+        return torch.where(lse[..., None] > FAR / 2, out, 0.0)
+
+
+class _ReadChunks(torch.autograd.Function):
+    """Attention over chunks: online softmax forward, its whole output and logsumexp backward."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, queries: Tensor, mask: Tensor | None, split: Split, size: int, *tensors: Any
+    ) -> Tensor:
+        parts = (
+            partial_attend(queries, *split(chunk()), of_chunk)
+            for chunk, of_chunk in _chunks(Projection(*tensors), mask, size)
+        )
+        out, lse = next(parts)
+        for part in parts:
+            out, lse = merge(out, lse, *part)
+        ctx.save_for_backward(queries, mask, out, lse, *tensors)
+        ctx.split, ctx.size = split, size
+        device = queries.device.type  # keys are made again as they were: in half precision or not
+        ctx.autocast = torch.autocast(
+            device, torch.get_autocast_dtype(device), torch.is_autocast_enabled(device)
+        )
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        queries, mask, out, lse, *tensors = ctx.saved_tensors
+        needed = ctx.needs_input_grad[4:]
+        of_queries = torch.zeros_like(queries)
+        gathered: list[list[Tensor]] = [[] for _ in needed]
+        for chunk, of_chunk in _chunks(Projection(*tensors), mask, ctx.size):
+            leaves: list[Any] = [
+                tensor.detach().requires_grad_() if need and tensor is not None else tensor
+                for tensor, need in zip(chunk, needed, strict=True)
+            ]
+            with torch.enable_grad(), ctx.autocast:
+                made = ctx.split(Projection(*leaves)())
+            keys, values = (tensor.detach() for tensor in made)
+            of_part, *of_made = partial_attend_backward(
+                grad, queries, keys, values, out, lse, of_chunk
+            )
+            of_queries += of_part
+            wanted = [i for i, need in enumerate(needed) if need]
+            if wanted:
+                found = torch.autograd.grad(made, [leaves[i] for i in wanted], of_made)
+                for i, of_leaf in zip(wanted, found, strict=True):
+                    _gather(gathered[i], of_leaf, apart=i < len(PER_INPUT))
+        of_tensors = [
+            torch.cat(parts, dim=1) if len(parts) > 1 else next(iter(parts), None)
+            for parts in gathered
+        ]
+        return of_queries, None, None, None, *of_tensors
+
+
+def _chunks(
+    projection: Projection, mask: Tensor | None, size: int
+) -> Iterator[tuple[Projection, Tensor | None]]:
+    for i, chunk in enumerate(projection.chunks(size)):
+        yield chunk, None if mask is None else mask[:, i * size : (i + 1) * size]
+
+
+def _gather(parts: list[Tensor], part: Tensor, *, apart: bool) -> None:
+    """Gradients of what comes chunk by chunk lie side by side, those of weights add up."""
+    if apart or not parts:
+        parts.append(part)
+    else:
+        parts[0] = parts[0] + part

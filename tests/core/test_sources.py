@@ -1,0 +1,246 @@
+"""Every way of reading gives the same numbers: held, chunk by chunk, streamed."""
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from perceivers import Inputs, Perceiver
+from perceivers.core import Chunked, Held, layers
+from perceivers.core.attention import merge, partial_attend
+
+
+def perceiver(input_dim, *, dtype=torch.float32, **options):
+    torch.manual_seed(0)
+    model = Perceiver(
+        input_dim,
+        **{
+            "num_latents": 5,
+            "latent_dim": 8,
+            "cross_order": (0, 1, 1),
+            "block_order": (0, None, 0),
+            "num_layers_per_block": 1,
+            "num_self_heads": 2,
+            "qk_dim": 8,
+            "latent_std": 1.0,
+            **options,
+        },
+    )
+    for parameter in model.parameters():  # norms and biases that matter
+        if parameter.ndim == 1:
+            torch.nn.init.normal_(parameter, mean=0.5, std=0.3)
+    return model.to(dtype)
+
+
+def inputs(elements, *, fusion="concatenate", masked=False, shared=True, learned=False, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape):
+        return torch.randn(shape, generator=generator).requires_grad_(learned)
+
+    mask = torch.rand(3, elements, generator=generator) < 0.6 if masked else None
+    if masked:
+        mask[1] = False  # an example that sees nothing
+    return Inputs(draw(3, elements, 4), draw(1 if shared else 3, elements, 4), mask, fusion)
+
+
+def chunked(monkeypatch, size):
+    monkeypatch.setattr(layers, "HELD", 0)
+    monkeypatch.setattr(layers, "CHUNK", size)
+
+
+def gradients(model, read):
+    """Latents, and the gradients of every weight and of learned inputs."""
+    z = model(read)
+    leaves = [*model.parameters()]
+    leaves += [t for t in (read.content, read.position) if t.requires_grad]
+    weights = torch.randn(z.shape, generator=torch.Generator().manual_seed(9)).to(z)
+    return z, torch.autograd.grad((z * weights).sum(), leaves)
+
+
+@pytest.mark.parametrize("options", [
+    {},
+    {"qk_dim": 4, "v_dim": 12},
+    {"num_cross_heads": 4},
+    {"num_cross_heads": 2, "v_dim": 4, "qkv_bias": False},
+    {"attention": "content"},
+    {"attention": "position"},
+], ids=str)  # fmt: skip
+@pytest.mark.parametrize("fusion", ["concatenate", "add"])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("learned", [False, True])
+def test_chunks_equal_the_whole(monkeypatch, options, fusion, masked, learned):
+    read = inputs(23, fusion=fusion, masked=masked, learned=learned, shared=not masked)
+    model = perceiver(read.dim, **options)
+    assert isinstance(model.cross_attends[0].source(read), Held)
+    expected, expected_gradients = gradients(model, read)
+    chunked(monkeypatch, 7)
+    assert isinstance(model.cross_attends[0].source(read), Chunked)
+    got, got_gradients = gradients(model, read)
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
+    for a, b in zip(got_gradients, expected_gradients, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 30), st.integers(1, 31), st.booleans(), st.integers(0, 999))
+def test_any_chunk_size(elements, size, masked, seed):
+    read = inputs(elements, masked=masked, seed=seed)
+    read = Inputs(read.content.double(), read.position.double(), read.mask)
+    model = perceiver(read.dim, dtype=torch.float64)
+    expected = model(read)
+    with pytest.MonkeyPatch.context() as patch:
+        chunked(patch, size)
+        torch.testing.assert_close(model(read), expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_bfloat16(monkeypatch, masked):
+    read = inputs(40, masked=masked)
+    model = perceiver(read.dim)
+    expected, expected_gradients = gradients(model, read)
+    chunked(monkeypatch, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        got = model(read)
+    assert got.isfinite().all()
+    torch.testing.assert_close(got.float(), expected, rtol=0.05, atol=0.1)
+    weights = torch.randn(got.shape, generator=torch.Generator().manual_seed(9))
+    got_gradients = torch.autograd.grad((got * weights).sum(), [*model.parameters()])
+    largest = max(gradient.norm() for gradient in expected_gradients)
+    for a, b in zip(got_gradients, expected_gradients, strict=True):
+        error = (a - b).norm() / max(b.norm(), 0.05 * largest)
+        assert error < 0.1, error
+
+
+def test_chunks_are_differentiated_as_the_finite_differences_say(monkeypatch):
+    chunked(monkeypatch, 3)
+    read = inputs(7, masked=True, learned=True)
+    model = perceiver(read.dim, dtype=torch.float64, cross_order=(0,), block_order=(None,))
+
+    def latents(content, position):
+        return model(Inputs(content, position, read.mask))
+
+    leaves = [t.detach().double().requires_grad_() for t in (read.content, read.position)]
+    assert torch.autograd.gradcheck(latents, leaves, atol=1e-5, rtol=1e-3)
+
+
+@pytest.mark.filterwarnings("default")  # dynamo warns while it traces
+def test_chunks_compile_and_export(monkeypatch):
+    chunked(monkeypatch, 8)
+    read = inputs(20)
+    model = perceiver(read.dim, cross_order=(0, 0), block_order=(None, None))
+    expected, expected_gradients = gradients(model, read)
+    weights = torch.randn(expected.shape, generator=torch.Generator().manual_seed(9))
+
+    class Latents(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def forward(self, content, position):
+            return self.model(Inputs(content, position))
+
+    with torch.no_grad():
+        exported = torch.export.export(Latents(), (read.content, read.position))
+        got = exported.module()(read.content, read.position)
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
+    compiled = torch.compile(Latents(), backend="aot_eager")
+    z = compiled(read.content, read.position)
+    torch.testing.assert_close(z, expected, rtol=0, atol=1e-5)
+    got_gradients = torch.autograd.grad((z * weights).sum(), [*model.parameters()])
+    for a, b in zip(got_gradients, expected_gradients, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+def test_attention_dropout_keeps_keys_held(monkeypatch):
+    chunked(monkeypatch, 8)
+    read = inputs(20)
+    model = perceiver(read.dim, attention_dropout=0.1)
+    assert isinstance(model.cross_attends[0].source(read), Held)
+    assert isinstance(model.eval().cross_attends[0].source(read), Chunked)
+
+
+class Reopened:
+    """Chunks that are made anew each time they are asked for."""
+
+    def __init__(self, whole, sizes):
+        self.whole, self.sizes, self.opened = whole, sizes, 0
+
+    def __iter__(self):
+        self.opened += 1
+        starts = itertools.accumulate([0, *self.sizes])
+        for start, size in zip(starts, self.sizes, strict=False):
+            part = slice(start, start + size)
+            w = self.whole
+            mask = None if w.mask is None else w.mask[:, part]
+            yield Inputs(w.content[:, part], w.position[:, part], mask, w.fusion)
+
+
+@pytest.mark.parametrize("fusion", ["concatenate", "add"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_stream_equals_the_whole(fusion, masked):
+    read = inputs(23, fusion=fusion, masked=masked)
+    model = perceiver(read.dim, num_cross_heads=2)
+    chunks = Reopened(read, [5, 1, 10, 7])
+    got = model.encode_stream(chunks)
+    assert chunks.opened == 3
+    torch.testing.assert_close(got, model(read), rtol=0, atol=1e-5)
+    assert not got.requires_grad
+
+
+def test_the_order_of_chunks_does_not_matter():
+    read = inputs(12)
+    chunks = list(Reopened(read, [4, 4, 4]))
+    model = perceiver(read.dim)
+    torch.testing.assert_close(model.encode_stream(chunks[::-1]), model(read), rtol=0, atol=1e-5)
+
+
+def test_a_generator_can_be_read_once():
+    read = inputs(12)
+    chunks = list(Reopened(read, [4, 8]))
+    once = perceiver(read.dim, cross_order=(0,), block_order=(0,))
+    torch.testing.assert_close(once.encode_stream(iter(chunks)), once(read), rtol=0, atol=1e-5)
+    with pytest.raises(ValueError, match="reads its input 3 times"):
+        perceiver(read.dim).encode_stream(iter(chunks))
+
+
+def test_bad_streams():
+    read = inputs(8)
+    model = perceiver(read.dim)
+    with pytest.raises(ValueError, match="the stream is empty"):
+        model.encode_stream([])
+    other = Inputs(torch.rand(3, 4, 5), torch.rand(3, 4, 4))
+    with pytest.raises(ValueError, match="inputs have 9 channels"):
+        model.encode_stream([read, other])
+    fewer = Inputs(torch.rand(2, 4, 4), torch.rand(2, 4, 4))
+    with pytest.raises(ValueError, match="a chunk has 2 examples, the first had 3"):
+        model.encode_stream([read, fewer])
+
+
+def test_no_inputs_at_all_is_as_if_all_were_masked(monkeypatch):
+    read = inputs(6)
+    model = perceiver(read.dim)
+    masked = Inputs(read.content, read.position, torch.zeros(3, 6, dtype=torch.bool))
+    nothing = Inputs(read.content[:, :0], read.position[:, :0])
+    expected = model(masked)
+    assert expected.isfinite().all()
+    torch.testing.assert_close(model(nothing), expected)
+    torch.testing.assert_close(model.encode_stream([nothing, masked]), expected)
+    chunked(monkeypatch, 4)
+    torch.testing.assert_close(model(masked), expected)
+
+
+@pytest.mark.parametrize("v_dim", [4, 6])
+def test_parts_merge_exactly(v_dim):
+    """Both forms of a part's attention: the fused kernel's, and written out (v_dim ≠ qk_dim)."""
+    torch.manual_seed(0)
+    q, k, v = torch.randn(2, 3, 5, 4), torch.randn(2, 3, 9, 4), torch.randn(2, 3, 9, v_dim)
+    out, lse = partial_attend(q, k, v, None)
+    merged = merge(
+        *partial_attend(q, k[:, :, :2], v[:, :, :2], None),
+        *partial_attend(q, k[:, :, 2:], v[:, :, 2:], None),
+    )
+    torch.testing.assert_close(merged[0], out)
+    torch.testing.assert_close(merged[1], lse)
