@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench clean
 
 demo: .venv/.demo
 	@$(BIN)/perceivers train digits --out $(RUN)
@@ -22,6 +22,9 @@ lint: .venv/.test
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+bench: .venv/.bench
+	@$(BIN)/python -m benchmarks
 
 clean:
 	rm -rf .venv
@@ -41,4 +44,9 @@ clean:
 .venv/.test: .venv/.python pyproject.toml
 	@echo "Installing with test tools (once; a minute or two) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[all,dev]'
+	@touch $@
+
+.venv/.bench: .venv/.python pyproject.toml
+	@echo "Installing with the peers (once; a few minutes) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[all,dev,bench]'
 	@touch $@

@@ -1,0 +1,157 @@
+"""Our own models, and what all that run on torch share."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+import perceivers.interop.keras
+import perceivers.interop.perceiver_pytorch  # noqa: F401  so that it counts as import everywhere
+from perceivers import Inputs, Perceiver
+from perceivers.core import FourierPosition
+from perceivers.models.build import build as build_model
+from perceivers.models.build import build_on_meta
+from perceivers.models.classifier import PerceiverClassifier
+
+from ..cases import Case, Contender
+from ..report import SIDE
+
+Step = Callable[[], dict[str, np.ndarray]]
+CHUNK = 65_536  # elements of the scaling case made at a time
+SLOW = 10**7  # elements from which on a stream tells how far it is read
+
+
+def seeded(case: Case) -> PerceiverClassifier:
+    """The case's model in eval mode, every weight moved by chance, alike in every process."""
+    torch.manual_seed(0)
+    model = build_model(case.config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():  # heads, biases and norms start at 0 and 1
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    return model
+
+
+def batch(case: Case) -> tuple[Tensor, Tensor]:
+    """Arrays in [0, 1], channels last, and their classes."""
+    adapter = build_on_meta(case.config).adapter
+    shape = (*adapter.shape, adapter.channels)
+    generator = torch.Generator().manual_seed(1)
+    x = torch.rand(case.batch, *shape, generator=generator)
+    return x, torch.randint(case.config.num_classes, (case.batch,), generator=generator)
+
+
+def build(case: Case) -> Step:
+    """Our model."""
+    model = seeded(case)
+    x, _ = batch(case)
+    forward: Callable[[Tensor], Tensor] = model
+    if case.mode == "latents":
+        forward = lambda x: model.perceiver(model.adapter(x))  # noqa: E731
+    return torch_step(case, forward, x, model.perceiver.latents, list(model.parameters()))
+
+
+def torch_step(
+    case: Case,
+    forward: Callable[[Tensor], Tensor],
+    x: Tensor,
+    latents: Tensor,
+    parameters: Iterable[Tensor],
+) -> Step:
+    """What is timed: inference, or forward, cross-entropy and backward without an optimiser."""
+    _, labels = batch(case)
+    parameters = list(parameters)
+
+    def infer() -> dict[str, np.ndarray]:
+        with torch.inference_mode():
+            return {case.mode: forward(x).numpy()}
+
+    def train() -> dict[str, np.ndarray]:
+        for parameter in parameters:
+            parameter.grad = None
+        loss = F.cross_entropy(forward(x), labels)
+        loss.backward()
+        assert latents.grad is not None
+        return {"loss": loss.detach().numpy(), "gradient of the latents": latents.grad.numpy()}
+
+    return train if case.mode == "train" else infer
+
+
+def build_scaling(case: Case, elements: int) -> Step:
+    """Our model reading a stream that is made as it is read, after a check on a short one."""
+    whole = seeded(case)
+    model, position = whole.perceiver, whole.adapter.position
+    short = Stream(300, position, chunk=128)
+    parts = [(part.content, part.position) for part in short]
+    together = Inputs(*(torch.cat(tensors, dim=1) for tensors in zip(*parts, strict=True)))
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            model.encode_stream(short), model(together), rtol=1e-4, atol=1e-4
+        )
+    return partial(_encode, model, Stream(elements, position, chunk=CHUNK))
+
+
+@torch.inference_mode()
+def _encode(model: Perceiver, stream: "Stream") -> dict[str, np.ndarray]:
+    return {"latents": model.encode_stream(stream).numpy()}
+
+
+class Stream:
+    """A one-dimensional array of 3 channels, made as it is read, alike each time.
+
+    Args:
+        elements: M.
+        position: makes features of coordinates in [-1, 1].
+        chunk: elements made at a time.
+    """
+
+    def __init__(self, elements: int, position: FourierPosition, *, chunk: int) -> None:
+        self.elements, self.position, self.chunk = elements, position, chunk
+
+    def __iter__(self) -> Iterator[Inputs]:
+        generator = torch.Generator().manual_seed(2)
+        tenth = -(-self.elements // 10)
+        for start in range(0, self.elements, self.chunk):
+            size = min(self.chunk, self.elements - start)
+            if self.elements >= SLOW and start // tenth < (start + size) // tenth:
+                share = (start + size) // tenth * 10
+                print(f"  {self.elements:.0e} elements: {share}%", file=sys.stderr, flush=True)
+            index = torch.arange(start, start + size, dtype=torch.float64)
+            coordinates = (index / max(1, self.elements - 1) * 2 - 1).float()[None, :, None]
+            content = torch.rand(1, size, 3, generator=generator)
+            yield Inputs(content, self.position(coordinates))
+
+
+def build_peak(case: Case) -> Step:
+    """The machine's float32 matrix product, all that a step could be made of."""
+    a, b = (torch.rand(SIDE, SIDE) for _ in range(2))
+    out = torch.empty(SIDE, SIDE)
+
+    def step() -> dict[str, np.ndarray]:
+        torch.mm(a, b, out=out)
+        return {}
+
+    return step
+
+
+def flops(case: Case, contender: Contender) -> int:
+    """Of one step as our model needs them; training counts three times the forward pass.
+
+    A multiply and an add count as two, and keys and values of a shared cross-attend once.
+    """
+    model = build_on_meta(case.config)
+    size = contender.options.get("elements", model.adapter.num_inputs)
+
+    def forward(elements: int) -> int:
+        inputs = Inputs(torch.empty(1, elements, model.adapter.dim, device="meta"))
+        with FlopCounterMode(display=False) as counter:
+            (model.perceiver if case.mode == "latents" else model.classify)(inputs)
+        return counter.get_total_flops()
+
+    each = forward(2) - forward(1)  # the same for every element
+    of_one = forward(1) + each * (size - 1)
+    return of_one * case.batch * (3 if case.mode == "train" else 1)

@@ -1,0 +1,176 @@
+"""Benchmarks at tiny sizes: what is compared is equal, what is not is said, ratios are right."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from benchmarks import __main__ as command
+from benchmarks import cases, measure, report
+from benchmarks.peers import ours
+
+from perceivers.models.config import KerasExampleConfig, ModelConfig
+from perceivers.models.inputs import ImageConfig
+
+TINY = {"image_size": 8, "num_latents": 4, "dim": 16, "depth": 3, "batch": 2}
+HARDWARE = {"cpu": "AMD EPYC", "cpus": 2, "python": "3"}
+FACTS = {"date": "", "commit": "", "load": 0.0, "command": "", "hardware": HARDWARE}
+
+
+def build_wrong(case):
+    """Our model with one weight changed."""
+    model = ours.seeded(case)
+    with torch.no_grad():
+        model.perceiver.blocks[0][0].attention.to_v.weight[0, 0] += 0.1
+    x, _ = ours.batch(case)
+    return ours.torch_step(case, model, x, model.perceiver.latents, model.parameters())
+
+
+def run(case, repeats=2):
+    outcome = measure.run_case(case, repeats=repeats, threads=1, say=lambda text: None)
+    return FACTS | outcome
+
+
+def test_a_case_end_to_end(tmp_path):
+    pytest.importorskip("perceiver_pytorch")
+    outcome = run(cases.large_input_train(**TINY))
+    assert outcome["why_failed"] == ""
+    theirs = outcome["contenders"]["perceiver-pytorch"]
+    assert theirs["status"] == "ok"
+    assert set(theirs["differences"]) == {"loss", "gradient of the latents"}
+    assert max(theirs["differences"].values()) < 1e-5
+    for entry in outcome["contenders"].values():
+        assert len(entry["seconds"]) == 2
+        assert min(entry["seconds"]) > 0
+        assert entry["memory"] > 0
+        assert entry["flops"] > 0
+    page = report.write({"large-input-train": outcome}, tmp_path, "here")
+    assert page.name == "bench-here.md"
+    assert "| perceiver-pytorch |" in page.read_text()
+    # Another case joins the first, which stays.
+    report.write({"other": outcome}, tmp_path, "here")
+    assert list(json.loads((tmp_path / "bench-here.json").read_text())) == [
+        "large-input-train",
+        "other",
+    ]
+
+
+def test_who_differs_or_is_missing_is_reported(tmp_path):
+    case = cases.large_input_train(**TINY)
+    missing = cases.Contender("absent", packages=("no-such-package",), install="how to get it")
+    wrong = cases.Contender("wrong", f"{__name__}:build_wrong")
+    broken = cases.Contender("broken", "benchmarks.peers.no_such_file:build")
+    contenders = (cases.OURS, wrong, missing, broken)
+    outcome = run(replace(case, contenders=contenders))
+    assert "wrong differs by" in outcome["why_failed"]
+    assert all(entry["seconds"] == [] for entry in outcome["contenders"].values())
+    assert outcome["contenders"]["absent"]["status"] == "not installed"
+    assert outcome["contenders"]["broken"]["status"] == "failed"
+    text = report.write({case.name: outcome}, tmp_path, "here").read_text()
+    assert "Failed, not timed" in text
+    assert "absent: not installed" in text
+    assert "how to get it" in text
+    assert "no_such_file" in text
+
+
+def test_scaling_reads_streams_and_is_plotted(tmp_path):
+    case = cases.scaling((100, 200), num_latents=4, dim=16, layers=1)
+    contenders = {}
+    for contender in case.contenders:
+        step = ours.build_scaling(case, **contender.options)
+        assert step()["latents"].shape == (1, 4, 16)
+        contenders[contender.name] = measure.describe(case, contender) | {
+            "seconds": [float(contender.options["elements"])],
+            "memory": 10**6,
+        }
+    small, large = contenders.values()
+    assert large["flops"] > small["flops"]
+    outcome = {"title": "", "remark": "", "why_failed": "", "threads": 1, "peak_seconds": [1.0]}
+    outcome |= FACTS | {"contenders": contenders}
+    page = report.write({"scaling": outcome}, tmp_path, "here")
+    assert page.with_suffix(".png").stat().st_size > 1000
+    assert "Time grows as M^1.00" in page.read_text()
+
+
+def tiny_keras():
+    image = ImageConfig(
+        image_size=8, projection_dim=16, position="learned", position_dim=16, fusion="add"
+    )
+    return KerasExampleConfig(
+        num_classes=5, input=image, num_latents=4, latent_dim=16, self_qk_dim=32, head_dim=8
+    )
+
+
+def tiny_deepmind():
+    return ModelConfig(
+        num_latents=4,
+        latent_dim=32,
+        qk_dim=261,  # in transformers always the inputs' width
+        cross_order=(0, None),
+        block_order=(0, 0),
+        num_layers_per_block=2,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "case",
+    [
+        cases.paper_like_train(**TINY),
+        cases.keras_train(tiny_keras(), batch=2),
+        cases.deepmind_inference(8, tiny_deepmind()),
+        cases.krasserm(**TINY),
+        cases.latent(num_latents=4, dim=16, layers=2, batch=2),
+    ],
+    ids=lambda case: case.name,
+)
+def test_every_peer_gives_our_numbers(case):
+    outcome = run(case, repeats=1)
+    assert outcome["why_failed"] == ""
+    for name, entry in outcome["contenders"].items():
+        assert entry["status"] in ("ok", "not installed"), f"{name}: {entry['why']}"
+
+
+def test_relative_difference():
+    x = torch.tensor([1.0, -4.0]).numpy()
+    assert measure.relative_difference(x, x + 1) == 0.25
+    assert measure.relative_difference(x, x[:1]) == float("inf")
+    assert measure.relative_difference(x, x * float("nan")) == float("inf")
+
+
+def test_ratios_and_exponents_of_made_up_times():
+    # Each round's own ratio counts: a machine that slows down for a while slows both.
+    assert report.ratios([1.0, 10.0, 2.0], [2.0, 30.0, 8.0]) == (3.0, 2.5, 3.5)
+    entries = [
+        {"options": {"elements": m}, "seconds": [t]} for m, t in ((10, 1), (100, 10), (1000, 1000))
+    ]
+    fitted, last = report.exponents(entries)
+    assert fitted == pytest.approx(1.5)
+    assert last == pytest.approx(2.0)
+
+
+def test_names_of_machines():
+    assert report.slug({"cpu": "AMD EPYC", "cpus": 2}) == "2-cpu-amd-epyc"
+    model = "Intel(R) Xeon(R) Platinum 8488C CPU @ 2.40GHz"
+    assert report.slug({"cpu": model, "cpus": 8}) == "8-cpu-intel-xeon-platinum-8488c"
+
+
+def test_command_line(monkeypatch, tmp_path, capsys):
+    asked = []
+
+    def run_case(case, **options):
+        asked.append((case, options))
+        return {**run_case.outcome, "why_failed": case.name if case.name == "latent" else ""}
+
+    run_case.outcome = {"title": "", "remark": "", "threads": 1, "contenders": {}}
+    monkeypatch.setattr(measure, "run_case", run_case)
+    out = ["--out", str(tmp_path), "--name", "here"]
+    assert command.main(["scaling", "--quick", "--elements", "1e8", *out]) == 0
+    case, options = asked[0]
+    assert [c.options["elements"] for c in case.contenders] == [10**4, 10**5, 10**6, 10**8]
+    assert options["repeats"] == 3
+    assert command.main(["latent", *out]) == 1
+    assert asked[1][1]["repeats"] == 10
+    with pytest.raises(SystemExit):
+        command.main(["no-such-case", *out])
+    assert "expected some of" in capsys.readouterr().err
