@@ -251,7 +251,7 @@ def _cost(options: argparse.Namespace, rest: list[str]) -> int:
         raise unknown("preset or run directory", options.model, PRESETS)
     native = cost(config)
     sizes = options.inputs or [max(1, native.num_inputs * k // 16) for k in (1, 4, 16, 64, 256)]
-    costs = [cost(config, size) for size in sizes]
+    costs = [native.at(size) for size in sizes]
     print(f"{native.num_parameters:,} parameters ({native.num_parameters / 1e6:.2f}M)")
     print("GFLOPs of one example, a multiply and an add counted as two:")
     print(f"{'inputs M':>12} {'cross':>12} {'latent':>12} {'total':>12} {'as published':>13}")

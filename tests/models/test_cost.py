@@ -1,5 +1,7 @@
 """The paper's numbers, and the count against arithmetic."""
 
+import dataclasses
+
 import pytest
 
 from perceivers.models.config import ModelConfig
@@ -62,3 +64,10 @@ def test_grows_linearly_in_the_input():
 def test_no_inputs():
     with pytest.raises(ValueError, match="expected at least one element"):
         cost(SMALL, 0)
+
+
+def test_inputs_of_any_size_are_counted():
+    """Keys that would not be held are counted as if they were."""
+    small, large = cost(SMALL, 10**4), cost(SMALL, 10**7)
+    assert large.cross_flops / small.cross_flops == pytest.approx(1000, rel=0.02)
+    assert cost(dataclasses.replace(SMALL, cross_order=(None,) * 4)).cross_flops == 0

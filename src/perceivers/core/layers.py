@@ -12,7 +12,7 @@ from .divided import Divided, share_weights
 from .init import init_linear
 from .inputs import Inputs
 from .multihead import MultiHeadAttention
-from .projection import Projection, project
+from .projection import Projection, project, variance
 from .sources import Chunked, Held, Source, Streamed
 
 # B batch · M inputs · C input_dim · N latents · D latent_dim
@@ -127,12 +127,16 @@ class CrossAttend(nn.Module):
             latent_dim, widening_factor=widening_factor, activation=activation, dropout=dropout
         )
 
-    def source(self, inputs: Inputs) -> Source:
+    def source(self, inputs: Inputs, spread: Tensor | None = None) -> Source:
         """What the latents read of M inputs. It does not depend on them: make it once.
 
         Keys and values are held if they are few, else made chunk by chunk as they are read.
+
+        Args:
+            inputs: the elements.
+            spread: their `variance`, if it is known already.
         """
-        projection = self.project(inputs)
+        projection = self.project(inputs, spread)
         size = projection.scale.numel() * len(projection.bias)
         if size > HELD and not (self.training and self.attention.dropout):
             return Chunked(projection, self.attention.split_keys_values, inputs.mask, CHUNK)
@@ -152,10 +156,11 @@ class CrossAttend(nn.Module):
         projection = share_weights(self.project(inputs), group)
         return Divided(*self.attention.split_keys_values(projection()), inputs.mask, group)
 
-    def project(self, inputs: Inputs) -> Projection:
+    def project(self, inputs: Inputs, spread: Tensor | None = None) -> Projection:
         """Keys and values of the inputs side by side, (B, M, qk_dim + v_dim), to be computed."""
+        spread = variance(inputs) if spread is None else spread
         linears = (self.attention.to_k, self.attention.to_v)
-        return project(inputs, self.norm_inputs, linears, (self.attends_to, "both"))
+        return project(inputs, self.norm_inputs, linears, (self.attends_to, "both"), spread)
 
     def key_terms(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         """Keys from content and from position, (B, H, M, K) each; their sum is those from both.
@@ -164,11 +169,11 @@ class CrossAttend(nn.Module):
         to it, the norm is linear once its spread is known. The bias is counted with the content: it
         is the same for all inputs, so that it changes no attention weight.
         """
-        keys = self.attention.to_k
-        content = project(inputs, self.norm_inputs, [keys], ["content"])()
+        keys, spread = self.attention.to_k, variance(inputs)
+        content = project(inputs, self.norm_inputs, [keys], ["content"], spread)()
         position = torch.zeros_like(content)
         if inputs.position is not None:
-            alone = project(inputs, self.norm_inputs, [keys], ["position"])
+            alone = project(inputs, self.norm_inputs, [keys], ["position"], spread)
             position = alone._replace(bias=torch.zeros_like(alone.bias))()
         return self.attention.split_heads(content), self.attention.split_heads(position)
 

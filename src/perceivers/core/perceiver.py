@@ -11,6 +11,7 @@ from .divided import check_parts
 from .init import trunc_normal
 from .inputs import Inputs
 from .layers import Activation, Attention, CrossAttend, SelfAttend
+from .projection import variance
 from .sources import Source
 
 # B batch · M inputs · C input_dim · N latents · D latent_dim
@@ -127,7 +128,8 @@ class Perceiver(nn.Module):
         """
         self._check(inputs)
         if group is None:
-            z = self._read(lambda cross: cross.source(inputs))
+            spread = variance(inputs)
+            z = self._read(lambda cross: cross.source(inputs, spread))
         else:
             check_parts(inputs, group)
             z = self._read(lambda cross: cross.divided(inputs, group))

@@ -20,6 +20,9 @@ from .inputs import Inputs
 TERMS = ("content", "position", "both")
 
 
+IN_CACHE = 2**19  # numbers of an array that the second-level cache holds
+
+
 class Projection(NamedTuple):
     """`linear(norm(inputs))` for several linear maps side by side, not yet computed."""
 
@@ -38,10 +41,15 @@ class Projection(NamedTuple):
 
     def __call__(self) -> Tensor:
         """(B, M, O)."""
-        y = F.linear(self.content, self.of_content)
-        if self.position is not None and self.of_position is not None:
-            y = y + F.linear(self.position.to(self.content.dtype), self.of_position)
-        return torch.addcmul(self.bias.to(y.dtype), self.scale.to(y.dtype), y)
+        if self.position is None or self.of_position is None:
+            y = F.linear(self.content, self.of_content)
+        else:
+            batch = len(self.content)
+            base = F.linear(self.position.to(self.content.dtype), self.of_position)
+            of_content = self.of_content.mT.expand(batch, -1, -1)
+            y = torch.baddbmm(base.expand(batch, -1, -1), self.content, of_content)
+        # In place: on CPU the pages of another array this size cost more than the arithmetic.
+        return y.mul_(self.scale.to(y.dtype)).add_(self.bias.to(y.dtype))
 
     def chunks(self, size: int) -> Iterator["Projection"]:
         """The same, for at most `size` elements at a time."""
@@ -55,7 +63,11 @@ class Projection(NamedTuple):
 
 
 def project(
-    inputs: Inputs, norm: nn.LayerNorm, linears: Sequence[nn.Linear], terms: Sequence[str]
+    inputs: Inputs,
+    norm: nn.LayerNorm,
+    linears: Sequence[nn.Linear],
+    terms: Sequence[str],
+    variance: Tensor,
 ) -> Projection:
     """Linear maps of the normalised inputs, side by side.
 
@@ -65,6 +77,7 @@ def project(
         linears: the maps.
         terms: what each map sees of the normalised inputs: "content", "position" or "both". The
             two sum to the third but for the bias, which each of the three has.
+        variance: of the inputs, as `variance(inputs)` gives it.
 
     Raises:
         ValueError: the position term of inputs without positions.
@@ -74,7 +87,6 @@ def project(
             "attention='position', but the inputs carry no position; use 'content' or 'both', or "
             "an adapter with positions"
         )
-    scale = (variance(inputs) + norm.eps).rsqrt()
     biases = [_bias(linear, norm) for linear in linears]
     apart = inputs.position is not None and (
         inputs.fusion == "concatenate" or any(term != "both" for term in terms)
@@ -86,7 +98,7 @@ def project(
     return Projection(
         content=inputs.content if apart else inputs.joined(),
         position=inputs.position if apart else None,
-        scale=scale,
+        scale=(variance + norm.eps).rsqrt(),
         of_content=torch.cat([of_content for of_content, _ in weights]),
         of_position=torch.cat([of_position for _, of_position in weights]) if apart else None,
         bias=torch.cat(biases),
@@ -112,11 +124,18 @@ def variance(inputs: Inputs) -> Tensor:
 
 
 def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Variance and mean over channels, (B, M, 1) each, in float32 at least."""
     x = x if x.dtype == torch.float64 else x.float()
     if not x.shape[1]:  # no elements: torch would warn of its own dividing by nothing
         return x[..., :1], x[..., :1]
-    variance, mean = torch.var_mean(x, dim=-1, correction=0, keepdim=True)
-    return variance, mean
+    if x.device.type != "cpu" or torch.compiler.is_compiling():
+        return torch.var_mean(x, dim=-1, correction=0, keepdim=True)
+    # torch's var_mean is slow on CPU; plain arithmetic is not, on pieces that stay in the cache.
+    variances, means = [], []
+    for piece in x.split(max(1, IN_CACHE // (len(x) * x.shape[-1])), dim=1):
+        means.append(piece.mean(dim=-1, keepdim=True))
+        variances.append((piece - means[-1]).square().mean(dim=-1, keepdim=True))
+    return torch.cat(variances, dim=1), torch.cat(means, dim=1)
 
 
 def _bias(linear: nn.Linear, norm: nn.LayerNorm) -> Tensor:

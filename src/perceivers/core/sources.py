@@ -1,6 +1,7 @@
 """What queries read, and how much of it is held at a time. All sources give the same numbers."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -105,10 +106,7 @@ class _ReadChunks(torch.autograd.Function):
             out, lse = merge(out, lse, *part)
         ctx.save_for_backward(queries, mask, out, lse, *tensors)
         ctx.split, ctx.size = split, size
-        device = queries.device.type  # keys are made again as they were: in half precision or not
-        ctx.autocast = torch.autocast(
-            device, torch.get_autocast_dtype(device), torch.is_autocast_enabled(device)
-        )
+        ctx.autocast = _autocast(queries.device.type)
         return out
 
     @staticmethod
@@ -139,6 +137,14 @@ class _ReadChunks(torch.autograd.Function):
             for parts in gathered
         ]
         return of_queries, None, None, None, *of_tensors
+
+
+def _autocast(device: str) -> AbstractContextManager[Any]:
+    """The precision of now, to make keys again in it later."""
+    if not torch.amp.is_autocast_available(device):
+        return nullcontext()
+    dtype, enabled = torch.get_autocast_dtype(device), torch.is_autocast_enabled(device)
+    return torch.autocast(device, dtype, enabled)
 
 
 def _chunks(
