@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perceivers import Inputs, Perceiver
-from perceivers.core import Chunked, Held, layers
+from perceivers.core import Chunked, CrossAttend, Held, layers
 from perceivers.core.attention import merge, partial_attend
 
 
@@ -48,7 +48,8 @@ def inputs(elements, *, fusion="concatenate", masked=False, shared=True, learned
 
 def chunked(monkeypatch, size):
     monkeypatch.setattr(layers, "HELD", 0)
-    monkeypatch.setattr(layers, "CHUNK", size)
+    monkeypatch.setattr(layers, "HELD_IN_TRAINING", 0)
+    monkeypatch.setattr(layers, "CHUNK_ON_CPU", size)
 
 
 def gradients(model, read):
@@ -152,6 +153,22 @@ def test_chunks_compile_and_export(monkeypatch):
     got_gradients = torch.autograd.grad((z * weights).sum(), [*model.parameters()])
     for a, b in zip(got_gradients, expected_gradients, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("elements", "width", "grad", "kind"),
+    [
+        (2**13, 2**10, True, Held),
+        (2**13 + 1, 2**10, True, Chunked),
+        (2**13 + 1, 2**10, False, Held),
+        (2**12, 2**12, True, Held),  # few inputs, however wide: a chunk would be half of them
+    ],
+)
+def test_what_is_held_goes_by_size(elements, width, grad, kind):
+    cross = CrossAttend(8, 2, qk_dim=width - 8, v_dim=8)
+    with torch.set_grad_enabled(grad):
+        source = cross.source(Inputs(torch.rand(1, 1, 2).expand(1, elements, 2)))
+    assert type(source) is kind
 
 
 def test_attention_dropout_keeps_keys_held(monkeypatch):

@@ -13,12 +13,14 @@ from .init import init_linear
 from .inputs import Inputs
 from .multihead import MultiHeadAttention
 from .projection import Projection, project, variance
-from .sources import Chunked, Held, Source, Streamed
+from .sources import Chunked, Held, Source, Streamed, in_chunks
 
 # B batch · M inputs · C input_dim · N latents · D latent_dim
 
-HELD = 2**27  # numbers: keys and values that are more are made chunk by chunk
-CHUNK = 2**14  # inputs of a chunk
+# Keys and values of more numbers than HELD are made chunk by chunk; in training on CPU earlier,
+# where it costs no time (docs/log.md, 2026-11-21).
+HELD, HELD_IN_TRAINING = 2**27, 2**23
+CHUNK, CHUNK_ON_CPU = 2**16, 2**11  # inputs of a chunk; on CPU it fits into the cache
 Activation = Literal["gelu", "geglu"]
 Attention = Literal["content", "position", "both"]
 
@@ -137,17 +139,28 @@ class CrossAttend(nn.Module):
             spread: their `variance`, if it is known already.
         """
         projection = self.project(inputs, spread)
-        size = projection.scale.numel() * len(projection.bias)
-        if size > HELD and not (self.training and self.attention.dropout):
-            return Chunked(projection, self.attention.split_keys_values, inputs.mask, CHUNK)
-        return Held(*self.attention.split_keys_values(projection()), inputs.mask)
+        split = self.attention.split_keys_values
+        if self._too_many(projection):
+            return Chunked(projection, split, inputs.mask, _chunk_size(projection))
+        return Held(*split(projection()), inputs.mask)
+
+    def _too_many(self, projection: Projection) -> bool:
+        """Whether keys and values are to be made chunk by chunk."""
+        if self.training and self.attention.dropout:
+            return False
+        training = torch.is_grad_enabled() and projection.scale.device.type == "cpu"
+        limit = HELD_IN_TRAINING if training else HELD
+        few = projection.scale.shape[1] <= 2 * _chunk_size(projection)
+        return not few and projection.scale.numel() * len(projection.bias) > limit
 
     def stream(self, chunks: Callable[[], Iterable[Inputs]]) -> Source:
         """What the latents read of chunks that come anew each time, for inference."""
 
         def opened() -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
             for chunk in chunks():
-                yield *self.attention.split_keys_values(self.project(chunk)()), chunk.mask
+                projection = self.project(chunk)
+                for part, mask in in_chunks(projection, chunk.mask, _chunk_size(projection)):
+                    yield *self.attention.split_keys_values(part()), mask
 
         return Streamed(opened)
 
@@ -240,6 +253,10 @@ class SelfAttend(nn.Module):
         """As published; see the parts."""
         self.attention.init_weights()
         self.feed_forward.init_weights()
+
+
+def _chunk_size(projection: Projection) -> int:
+    return CHUNK_ON_CPU if projection.scale.device.type == "cpu" else CHUNK
 
 
 def attention_widths(natural: int, qk_dim: int | None, v_dim: int | None) -> tuple[int, int]:

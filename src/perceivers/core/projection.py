@@ -53,7 +53,7 @@ class Projection(NamedTuple):
 
     def chunks(self, size: int) -> Iterator["Projection"]:
         """The same, for at most `size` elements at a time."""
-        for start in range(0, self.content.shape[1], size):
+        for start in range(0, max(1, self.content.shape[1]), size):
             part = slice(start, start + size)
             yield self._replace(
                 content=self.content[:, part],

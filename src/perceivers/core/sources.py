@@ -99,7 +99,7 @@ class _ReadChunks(torch.autograd.Function):
     ) -> Tensor:
         parts = (
             partial_attend(queries, *split(chunk()), of_chunk)
-            for chunk, of_chunk in _chunks(Projection(*tensors), mask, size)
+            for chunk, of_chunk in in_chunks(Projection(*tensors), mask, size)
         )
         out, lse = next(parts)
         for part in parts:
@@ -115,7 +115,7 @@ class _ReadChunks(torch.autograd.Function):
         needed = ctx.needs_input_grad[4:]
         of_queries = torch.zeros_like(queries)
         gathered: list[list[Tensor]] = [[] for _ in needed]
-        for chunk, of_chunk in _chunks(Projection(*tensors), mask, ctx.size):
+        for chunk, of_chunk in in_chunks(Projection(*tensors), mask, ctx.size):
             leaves: list[Any] = [
                 tensor.detach().requires_grad_() if need and tensor is not None else tensor
                 for tensor, need in zip(chunk, needed, strict=True)
@@ -147,9 +147,10 @@ def _autocast(device: str) -> AbstractContextManager[Any]:
     return torch.autocast(device, dtype, enabled)
 
 
-def _chunks(
+def in_chunks(
     projection: Projection, mask: Tensor | None, size: int
 ) -> Iterator[tuple[Projection, Tensor | None]]:
+    """A projection and its mask, `size` inputs at a time; at least one part, if an empty one."""
     for i, chunk in enumerate(projection.chunks(size)):
         yield chunk, None if mask is None else mask[:, i * size : (i + 1) * size]
 
