@@ -120,7 +120,7 @@ def tiny_deepmind():
         cases.keras_train(tiny_keras(), batch=2),
         cases.deepmind_inference(8, tiny_deepmind()),
         cases.krasserm(**TINY),
-        cases.latent(num_latents=4, dim=16, layers=2, batch=2),
+        cases.latent(num_latents=4, dim=16, layers=2),
     ],
     ids=lambda case: case.name,
 )
