@@ -11,6 +11,7 @@ perceiver-pytorch-cifar10`. Only scoring on the held-out examples after each epo
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -64,10 +65,8 @@ def main() -> None:
     options = parser.parse_args()
 
     torch.manual_seed(options.seed)
-    recipe = get_recipe("perceiver-pytorch-cifar10")
-    tables = read_splits(
-        recipe.data.__class__(**{**vars(recipe.data), "path": options.data}), size=32, channels=3
-    ).tables
+    data = replace(get_recipe("perceiver-pytorch-cifar10").data, path=options.data)
+    tables = read_splits(data, size=32, channels=3).tables
     images, labels = tables["train"].__getitems__(range(len(tables["train"])))
     held_out = tables["validation"].__getitems__(range(len(tables["validation"])))
 

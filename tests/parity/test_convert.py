@@ -157,6 +157,25 @@ def test_a_file_that_would_run_code(capsys, tmp_path, monkeypatch, name):
     assert not (tmp_path / "ours").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("empty.weights.h5", "neither HDF5 nor a .keras archive"),
+        ("text.keras", "neither HDF5 nor a .keras archive"),
+        ("text.pt", "damaged, or no file of weights"),
+        ("text.safetensors", "damaged, or no file of weights"),
+        ("nowhere.pt", "is no file"),
+    ],
+)
+def test_a_file_that_holds_no_weights(capsys, tmp_path, name, message):
+    path = tmp_path / name
+    if not name.startswith("nowhere"):
+        path.write_text("hello" if name.startswith("text") else "")
+    status, _, err = run(capsys, "convert", path, tmp_path / "ours")
+    assert (status, len(err.splitlines())) == (1, 1)
+    assert message in err
+
+
 def test_what_is_there_is_kept(capsys, tmp_path, library_file):
     path, _ = library_file
     dest = tmp_path / "ours"

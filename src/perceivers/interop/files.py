@@ -101,7 +101,9 @@ def _constants(name: str, values: Sequence[float], like: Tensor) -> Tensor:
 
 
 def is_keras(path: Path) -> bool:
-    """Whether a file is one that Keras saves weights in, by its content."""
+    """Whether a file is one that Keras saves weights in, by its content or, damaged, its name."""
+    if path.suffix in (".h5", ".keras"):
+        return True
     with open(path, "rb") as file:
         if file.read(len(HDF5)) == HDF5:
             return True

@@ -56,8 +56,8 @@ def from_perceiver_pytorch(
         call = arguments_of(source)
         state: Mapping[str, Tensor] = source.state_dict()
     else:
-        call = read_arguments(arguments)
         state = read_state(source) if isinstance(source, str | Path) else source
+        call = read_arguments(arguments)
     model = build(config_of(call, input_shape), None if labels is None else tuple(labels))
     _load(model, one_layout(state), call)
     return model.eval()
@@ -257,4 +257,5 @@ def _columns(call: Arguments) -> Tensor:
 
 
 def _line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    text = "" if isinstance(error, KeyError) else str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
