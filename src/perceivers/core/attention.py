@@ -1,6 +1,7 @@
 """Scaled dot-product attention over torch's fused kernels, whole and in parts."""
 
 import math
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
@@ -85,6 +86,17 @@ def merge(out: Tensor, lse: Tensor, more: Tensor, more_lse: Tensor) -> tuple[Ten
     both = torch.logaddexp(lse, more_lse)
     kept, added = (lse - both).exp()[..., None], (more_lse - both).exp()[..., None]
     return (kept * out + added * more).to(out.dtype), both
+
+
+def merge_all(parts: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor] | None:
+    """Attention to all parts, summed up in float32 at least; None if there is no part."""
+    whole = None
+    dtype = torch.float32
+    for out, lse in parts:
+        dtype = out.dtype
+        wide = out if dtype == torch.float64 else out.float()
+        whole = (wide, lse) if whole is None else merge(*whole, wide, lse)
+    return None if whole is None else (whole[0].to(dtype), whole[1])
 
 
 def _flash_on_cpu(q: Tensor, v: Tensor) -> bool:

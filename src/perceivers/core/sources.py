@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from .attention import FAR, attend, merge, partial_attend, partial_attend_backward
+from .attention import FAR, attend, merge_all, partial_attend, partial_attend_backward
 from .projection import Projection
 
 # B batch · H heads · N queries (latents) · M inputs · K qk_dim / H · V v_dim / H
@@ -81,12 +81,13 @@ class Streamed:
     @torch.no_grad()
     def read(self, queries: Tensor, *, dropout: float = 0.0) -> Tensor:
         """See `Source`."""
-        out = lse = None
-        for keys, values, mask in self.open():
-            part = partial_attend(queries.expand(len(keys), -1, -1, -1), keys, values, mask)
-            out, lse = part if out is None or lse is None else merge(out, lse, *part)
-        if out is None or lse is None:
+        whole = merge_all(
+            partial_attend(queries.expand(len(keys), -1, -1, -1), keys, values, mask)
+            for keys, values, mask in self.open()
+        )
+        if whole is None:
             raise ValueError("the stream is empty; expected at least one chunk of inputs")
+        out, lse = whole
         return torch.where(lse[..., None] > FAR / 2, out, 0.0)
 
 
@@ -97,13 +98,12 @@ class _ReadChunks(torch.autograd.Function):
     def forward(
         ctx: Any, queries: Tensor, mask: Tensor | None, split: Split, size: int, *tensors: Any
     ) -> Tensor:
-        parts = (
+        whole = merge_all(
             partial_attend(queries, *split(chunk()), of_chunk)
             for chunk, of_chunk in in_chunks(Projection(*tensors), mask, size)
         )
-        out, lse = next(parts)
-        for part in parts:
-            out, lse = merge(out, lse, *part)
+        assert whole is not None  # there is always one chunk
+        out, lse = whole
         ctx.save_for_backward(queries, mask, out, lse, *tensors)
         ctx.split, ctx.size = split, size
         ctx.autocast = _autocast(queries.device.type)
