@@ -166,3 +166,11 @@ def test_schedules_that_cannot_be():
         rates(schedule="cosine", warmup_epochs=4)
     with pytest.raises(ValueError, match="does not go with plateau"):
         rates(schedule="plateau", warmup_epochs=1)
+
+
+def test_a_head_of_several_layers_is_no_hidden_layer():
+    model = nn.Sequential()
+    model.add_module("body", nn.Linear(3, 4))
+    model.add_module("head", nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2)))
+    optimizer = build_optimizer(model, OptimizerConfig(name="muon"))
+    assert [p is model.body.weight for p in optimizer.param_groups[0]["params"]] == [True]

@@ -132,7 +132,7 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Op
     hidden = [
         module.weight
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and name != "head" and config.name == "muon"
+        if isinstance(module, nn.Linear) and name.split(".")[0] != "head" and config.name == "muon"
     ]
     taken = {id(weight) for weight in hidden}
     parameters = [p for p in model.parameters() if id(p) not in taken]
