@@ -10,6 +10,11 @@ def perceiver_pytorch_cifar10() -> Recipe:
 
     "Guide to Perceiver: A Scalable Transformer-based Model" (Analytics India Magazine): learning
     rate 0.001, momentum 0.9, two epochs, no augmentation.
+
+    `perceivers train perceiver-pytorch-cifar10 --data …`, seeds 0 to 2, a CPU core each (AMD EPYC,
+    torch 2.13.0, 2026-11-21): test top-1 51.34 ± 1.39%; on the held-out images
+    46.68 and 51.91% after the two epochs, where the guide's own loop with the real library has
+    37.30 and 42.49% (docs/results/perceiver-pytorch-cifar10).
     """
     return Recipe(
         name="perceiver-pytorch-cifar10",
