@@ -57,24 +57,22 @@ def large_input_train(
     image_size: int = 224, num_latents: int = 128, dim: int = 256, depth: int = 4, batch: int = 2
 ) -> Case:
     """A small latent array over many pixels: reading dominates."""
-    return Case(
-        "large-input-train",
-        f"{image_size}² pixels, N={num_latents}, D={dim}, {depth} cross-attends × 1 self-attend, "
-        f"batch {batch}, one training step",
-        perceiver_pytorch_config(image_size, num_latents, dim, depth),
-        "train",
-        batch,
-        (OURS, perceiver_pytorch()),
-        TIED,
-    )
+    return tied_train("large-input-train", image_size, num_latents, dim, depth, batch)
 
 
 def paper_like_train(
     image_size: int = 224, num_latents: int = 512, dim: int = 512, depth: int = 8, batch: int = 1
 ) -> Case:
     """The paper's number of latents and cross-attends, half as wide."""
+    return tied_train("paper-like-train", image_size, num_latents, dim, depth, batch)
+
+
+def tied_train(
+    name: str, image_size: int, num_latents: int, dim: int, depth: int, batch: int
+) -> Case:
+    """Training of perceiver-pytorch's tied model."""
     return Case(
-        "paper-like-train",
+        name,
         f"{image_size}² pixels, N={num_latents}, D={dim}, {depth} cross-attends × 1 self-attend, "
         f"batch {batch}, one training step",
         perceiver_pytorch_config(image_size, num_latents, dim, depth),
