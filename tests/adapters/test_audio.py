@@ -19,7 +19,7 @@ def test_patches_are_runs_of_samples(batch, patches, size, channels):
     got = adapter(waves)
     assert torch.equal(got.content, waves.reshape(batch, patches, size * channels))
     expected = fourier_features(grid(patches), num_bands=2, max_resolution=(patches,))
-    torch.testing.assert_close(got.position[0], expected)
+    torch.testing.assert_close(got.dense_position[0], expected)
     assert (adapter.num_inputs, adapter.dim) == (patches, size * channels + 5)
 
 
@@ -45,7 +45,7 @@ def test_patches_overlap_by_the_stride():
 def test_max_resolution_bounds_the_bands():
     adapter = AudioAdapter(num_samples=8, patch_size=1, num_bands=2, max_resolution=4.0)
     expected = fourier_features(grid(8), num_bands=2, max_resolution=(4.0,))
-    torch.testing.assert_close(adapter(torch.zeros(1, 8)).position[0], expected)
+    torch.testing.assert_close(adapter(torch.zeros(1, 8)).dense_position[0], expected)
 
 
 @pytest.mark.parametrize(

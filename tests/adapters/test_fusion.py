@@ -65,7 +65,7 @@ def test_elements_are_content_position_and_embedding(size, embedding_dim, video_
         torch.cat(
             [
                 part.content,
-                part.position.expand(size, -1, -1),
+                part.dense_position.expand(size, -1, -1),
                 adapter.embeddings[name].expand(size, part.content.shape[1], -1),
             ],
             dim=-1,

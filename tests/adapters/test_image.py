@@ -31,7 +31,7 @@ def test_pixels_with_the_papers_positions():
     got = adapter(torch.rand(2, 6, 6, 3))
     assert got.content.shape == (2, 36, 3)
     expected = fourier_features(grid(6, 6), num_bands=3, max_resolution=(6, 6))
-    torch.testing.assert_close(got.position[0], expected)
+    torch.testing.assert_close(got.dense_position[0], expected)
 
 
 def test_uint8_is_scaled_and_floats_are_taken_as_they_are():

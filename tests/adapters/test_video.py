@@ -29,7 +29,7 @@ def test_patches_hold_their_own_pixels(batch, frames, rows, depth, side, channel
     assert torch.equal(got.content[:, corner], video[:, *cut].flatten(1))
     sizes = (frames, rows, rows)
     expected = fourier_features(grid(*sizes), num_bands=2, max_resolution=sizes)
-    torch.testing.assert_close(got.position[0], expected)
+    torch.testing.assert_close(got.dense_position[0], expected)
 
 
 def test_the_papers_patches():
@@ -44,7 +44,7 @@ def test_max_resolution_is_per_axis():
     sizes = {"num_frames": 2, "image_size": 4, "patch_frames": 1, "patch_size": 2}
     adapter = VideoAdapter(**sizes, num_bands=3, max_resolution=(2.0, 4.0, 8.0))
     expected = fourier_features(grid(2, 2, 2), num_bands=3, max_resolution=(2.0, 4.0, 8.0))
-    got = adapter(torch.zeros(1, 2, 4, 4, 3, dtype=torch.uint8)).position[0]
+    got = adapter(torch.zeros(1, 2, 4, 4, 3, dtype=torch.uint8)).dense_position[0]
     torch.testing.assert_close(got, expected)
     with pytest.raises(ValueError, match="expected one entry per axis"):
         VideoAdapter(**sizes, max_resolution=(2.0, 4.0))

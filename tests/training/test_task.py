@@ -21,7 +21,7 @@ def seen(kind: str, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     images = torch.arange(64, dtype=torch.uint8).view(1, 8, 8, 1).expand(4, 8, 8, 1)
     Classification(model, recipe)._logits(images, seed)
     [inputs] = given
-    return (inputs.content[..., 0] * 255).round().long(), inputs.position
+    return (inputs.content[..., 0] * 255).round().long(), inputs.dense_position
 
 
 def test_without_permutation_pixels_come_row_by_row():

@@ -123,11 +123,12 @@ class FusionAdapter(Adapter):
         content = F.pad(part.content, (0, self.width - part.content.shape[-1]))
         elements = part.content.shape[1]
         learned = embedding.expand(1, elements, -1)
-        if part.position is None:
+        position = part.dense_position
+        if position is None:
             before = learned.new_zeros(1, elements, part.dim)
         else:
             # To be added, a position lies over the content; otherwise it follows it.
-            before = F.pad(part.position, (part.dim - part.position.shape[-1], 0))
+            before = F.pad(position, (part.dim - position.shape[-1], 0))
             learned = learned.expand(len(before), -1, -1)
         position = torch.cat([before, learned], dim=-1)
         return Inputs(content, position, part.mask, fusion="add")
@@ -146,7 +147,7 @@ class FusionAdapter(Adapter):
 def _joined(parts: list[Inputs]) -> Inputs:
     """The elements of all parts, one part after another."""
     batch = len(parts[0].content)
-    positions = [part.position for part in parts if part.position is not None]
+    positions = [part.dense_position for part in parts if part.dense_position is not None]
     shared = max(len(position) for position in positions)  # 1, or the batch size
     mask = None
     if any(part.mask is not None for part in parts):

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..core import FourierPosition, Inputs, LearnedPosition
+from ..core import AxialPosition, FourierPosition, Inputs, LearnedPosition
 from ..core.init import init_linear
 from ..core.positions import Spacing
 from .base import ChannelsLastAdapter
@@ -144,8 +144,10 @@ class GridAdapter(ChannelsLastAdapter):
             content = self.projection(content)
         return Inputs(content, self.positions(sizes, arrays.device), fusion=self.fusion)
 
-    def positions(self, sizes: tuple[int, ...], device: torch.device) -> Tensor | None:
-        """Positions of the patches of an array of this shape, (1, M, P)."""
+    def positions(
+        self, sizes: tuple[int, ...], device: torch.device
+    ) -> Tensor | AxialPosition | None:
+        """Positions of the patches of an array of this shape, see `Inputs.position`."""
         if isinstance(self.position, FourierPosition):
             return self.position.on_grid(*self.grid_size(*sizes), device=device)
         if isinstance(self.position, LearnedPosition):

@@ -5,10 +5,11 @@ from .inputs import Inputs
 from .layers import CrossAttend, FeedForward, SelfAttend
 from .multihead import MultiHeadAttention
 from .perceiver import Perceiver
-from .positions import FourierPosition, LearnedPosition, fourier_features, grid
+from .positions import AxialPosition, FourierPosition, LearnedPosition, fourier_features, grid
 from .sources import Chunked, Held, Source, Streamed
 
 __all__ = [
+    "AxialPosition",
     "Chunked",
     "CrossAttend",
     "FeedForward",

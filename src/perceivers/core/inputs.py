@@ -6,6 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from .positions import AxialPosition
+
 # B batch · M inputs · C content channels · P position channels
 
 
@@ -19,7 +21,7 @@ class Inputs:
 
     content: Tensor
     """What was sensed, (B, M, C)."""
-    position: Tensor | None = None
+    position: Tensor | AxialPosition | None = None
     """Where it was sensed: (1, M, P) if shared by all examples, else (B, M, P). None: nowhere."""
     mask: Tensor | None = None
     """Boolean (B, M), True = attend. None: every element is there."""
@@ -27,24 +29,21 @@ class Inputs:
     """How the cross-attend sees the two: side by side (the papers), or as their sum (P = C)."""
 
     def __post_init__(self) -> None:
-        content, position, mask = self.content, self.position, self.mask
+        content, mask = self.content, self.mask
         if content.ndim != 3:
             raise ValueError(
                 f"content has shape {tuple(content.shape)}; expected (batch, elements, channels)"
             )
         batch, elements = content.shape[:2]
-        if position is not None and (
-            position.ndim != 3
-            or position.shape[0] not in (1, batch)
-            or position.shape[1] != elements
-        ):
+        shape = () if self.position is None else tuple(self.position.shape)
+        if shape and (len(shape) != 3 or shape[0] not in (1, batch) or shape[1] != elements):
             raise ValueError(
-                f"position has shape {tuple(position.shape)}; expected (1 or {batch}, {elements}, "
+                f"position has shape {shape}; expected (1 or {batch}, {elements}, "
                 "position channels) to go with the content"
             )
-        if position is not None and self.fusion == "add" and position.shape[2] != content.shape[2]:
+        if shape and self.fusion == "add" and shape[2] != content.shape[2]:
             raise ValueError(
-                f"position has {position.shape[2]} channels and content {content.shape[2]}; "
+                f"position has {shape[2]} channels and content {content.shape[2]}; "
                 "to be added they must have equally many"
             )
         if mask is not None and (mask.shape != (batch, elements) or mask.dtype != torch.bool):
@@ -60,11 +59,17 @@ class Inputs:
             return self.content.shape[-1]
         return self.content.shape[-1] + self.position.shape[-1]
 
+    @property
+    def dense_position(self) -> Tensor | None:
+        """The position as one vector for each element, (1 or B, M, P), however it is held."""
+        return self.position.dense() if isinstance(self.position, AxialPosition) else self.position
+
     def joined(self) -> Tensor:
         """Content and position as one, (B, M, `dim`), in the content's dtype."""
-        if self.position is None:
+        position = self.dense_position
+        if position is None:
             return self.content
-        position = self.position.to(self.content.dtype)
+        position = position.to(self.content.dtype)
         if self.fusion == "add":
             return self.content + position
         return torch.cat([self.content, position.expand(self.content.shape[0], -1, -1)], dim=-1)
@@ -76,7 +81,7 @@ class Inputs:
             order: (M,), one order for all examples, or (B, M), one for each; entry i is the index
                 of the element that comes i-th.
         """
-        batch = len(self.content)
+        batch, position = len(self.content), self.dense_position
         rows = torch.arange(batch, device=order.device)[:, None]
 
         def reorder(x: Tensor) -> Tensor:
@@ -87,6 +92,6 @@ class Inputs:
         return replace(
             self,
             content=reorder(self.content),
-            position=None if self.position is None else reorder(self.position),
+            position=None if position is None else reorder(position),
             mask=None if self.mask is None else reorder(self.mask),
         )

@@ -12,8 +12,10 @@ from .divided import Divided, share_weights
 from .init import init_linear
 from .inputs import Inputs
 from .multihead import MultiHeadAttention
+from .positions import AxialPosition
 from .projection import Projection, project, variance
-from .sources import Chunked, Held, Source, Streamed, in_chunks
+from .separable import Separable, grid_features
+from .sources import Chunked, Held, Part, Source, Streamed, in_chunks
 
 # B batch · M inputs · C input_dim · N latents · D latent_dim
 
@@ -21,6 +23,9 @@ from .sources import Chunked, Held, Source, Streamed, in_chunks
 # where it costs no time (docs/log.md, 2026-11-21).
 HELD, HELD_IN_TRAINING = 2**27, 2**23
 CHUNK, CHUNK_ON_CPU = 2**16, 2**11  # inputs of a chunk; on CPU it fits into the cache
+# From where on reading a grid of few channels without keys is faster, on CPU
+# (docs/log.md, 2026-11-21): inputs, and width of a head's keys and values above the channels.
+SEPARABLE_INPUTS, SEPARABLE_WIDTH = 2**9, 2**6
 Activation = Literal["gelu", "geglu"]
 Attention = Literal["content", "position", "both"]
 
@@ -140,9 +145,25 @@ class CrossAttend(nn.Module):
         """
         projection = self.project(inputs, spread)
         split = self.attention.split_keys_values
+        if self._separable(projection):
+            return Separable(projection, split, grid_features(projection, inputs.mask))
         if self._too_many(projection):
             return Chunked(projection, split, inputs.mask, _chunk_size(projection))
         return Held(*split(projection()), inputs.mask)
+
+    def _separable(self, projection: Projection) -> bool:
+        """Whether rows, columns and channels are read instead of keys and values."""
+        content, attention = projection.content, self.attention
+        widths = attention.to_k.out_features + attention.to_v.out_features
+        return (
+            isinstance(projection.position, AxialPosition)
+            and content.device.type == "cpu"
+            and content.shape[1] >= SEPARABLE_INPUTS
+            and widths >= attention.num_heads * (SEPARABLE_WIDTH + content.shape[2])
+            and not (self.training and attention.dropout)
+            and not (torch.is_grad_enabled() and content.requires_grad)
+            and not torch.compiler.is_exporting()
+        )
 
     def _too_many(self, projection: Projection) -> bool:
         """Whether keys and values are to be made chunk by chunk."""
@@ -156,11 +177,16 @@ class CrossAttend(nn.Module):
     def stream(self, chunks: Callable[[], Iterable[Inputs]]) -> Source:
         """What the latents read of chunks that come anew each time, for inference."""
 
-        def opened() -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+        split = self.attention.split_keys_values
+
+        def opened() -> Iterator[Part]:
             for chunk in chunks():
                 projection = self.project(chunk)
+                if self._separable(projection):
+                    yield Separable(projection, split, grid_features(projection, chunk.mask))
+                    continue
                 for part, mask in in_chunks(projection, chunk.mask, _chunk_size(projection)):
-                    yield *self.attention.split_keys_values(part()), mask
+                    yield Held(*split(part()), mask)
 
         return Streamed(opened)
 

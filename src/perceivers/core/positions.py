@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -69,6 +70,36 @@ def _bands(num: int, resolution: float, spacing: Spacing, device: torch.device) 
     raise ValueError(f"unknown spacing {spacing!r}; expected 'linear' or 'log'")
 
 
+@dataclass(frozen=True)
+class AxialPosition:
+    """Positions of a grid as sums over its axes, which are all that is held.
+
+    Element (i, j, …), the last axis running fastest, is at tables[0][i] + tables[1][j] + ….
+    """
+
+    tables: tuple[Tensor, ...]
+    """One for each axis, (length of the axis, P)."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(1, M, P), as of a tensor with one vector for each element."""
+        elements = math.prod([len(table) for table in self.tables])
+        return 1, elements, self.tables[0].shape[-1]
+
+    def two(self) -> tuple[Tensor, Tensor]:
+        """The same grid as rows and columns: all axes but the last as one, and the last."""
+        *outer, columns = self.tables
+        rows = torch.zeros_like(columns[:1])
+        for table in outer:
+            rows = (rows[:, None] + table).flatten(0, 1)
+        return rows, columns
+
+    def dense(self) -> Tensor:
+        """One vector for each element, (1, M, P)."""
+        rows, columns = self.two()
+        return (rows[:, None] + columns).flatten(0, 1)[None]
+
+
 class FourierPosition(nn.Module):
     """Fourier features of a grid (shared by the batch) or of each example's own coordinates.
 
@@ -86,7 +117,7 @@ class FourierPosition(nn.Module):
         self.num_bands = num_bands
         self.spacing: Spacing = spacing
         # Not state: a cache of the last grid's features, keyed by what they were made from.
-        self._cached: tuple[object, Tensor] | None = None
+        self._cached: tuple[object, AxialPosition] | None = None
 
     @property
     def dim(self) -> int:
@@ -102,14 +133,23 @@ class FourierPosition(nn.Module):
             spacing=self.spacing,
         )
 
-    def on_grid(self, *sizes: int, device: torch.device | str | None = None) -> Tensor:
-        """Features of a regular grid, float32 (1, M, P)."""
+    def on_grid(self, *sizes: int, device: torch.device | str | None = None) -> AxialPosition:
+        """Features of a regular grid, float32."""
         key = (sizes, torch.device(device or "cpu"))
         if self._cached is None or self._cached[0] != key:
             # Made outside autograd modes, so that a grid first seen in inference can be trained on.
             with torch.inference_mode(False), torch.no_grad():
-                self._cached = (key, self(grid(*sizes, device=device)[None]))
+                tables = (self._of_axis(i, size, device) for i, size in enumerate(sizes))
+                self._cached = (key, AxialPosition(tuple(tables)))
         return self._cached[1]
+
+    def _of_axis(self, axis: int, size: int, device: torch.device | str | None) -> Tensor:
+        """What the coordinate of one axis contributes to the features, (size, P)."""
+        axes = torch.arange(len(self.max_resolution), device=device)
+        coordinates = torch.zeros(size, len(axes), device=device)
+        coordinates[:, axis] = grid(size, device=device)[:, 0]
+        bands = axes.repeat_interleave(self.num_bands)
+        return self(coordinates) * (torch.cat([axes, bands, bands]) == axis)
 
     def extra_repr(self) -> str:
         return (

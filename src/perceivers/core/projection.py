@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .inputs import Inputs
+from .positions import AxialPosition
 
 # B batch · M inputs · C content channels · P position channels · O output width of all maps
 
@@ -28,7 +29,7 @@ class Projection(NamedTuple):
 
     content: Tensor
     """(B, M, C)."""
-    position: Tensor | None
+    position: Tensor | AxialPosition | None
     """(1 or B, M, P); None: there is none, or the content holds it."""
     scale: Tensor
     """1/σ, (B, M, 1)."""
@@ -41,23 +42,29 @@ class Projection(NamedTuple):
 
     def __call__(self) -> Tensor:
         """(B, M, O)."""
-        if self.position is None or self.of_position is None:
+        position = self.dense_position()
+        if position is None or self.of_position is None:
             y = F.linear(self.content, self.of_content)
         else:
             batch = len(self.content)
-            base = F.linear(self.position.to(self.content.dtype), self.of_position)
+            base = F.linear(position.to(self.content.dtype), self.of_position)
             of_content = self.of_content.mT.expand(batch, -1, -1)
             y = torch.baddbmm(base.expand(batch, -1, -1), self.content, of_content)
         # In place: on CPU the pages of another array this size cost more than the arithmetic.
         return y.mul_(self.scale.to(y.dtype)).add_(self.bias.to(y.dtype))
 
+    def dense_position(self) -> Tensor | None:
+        """The position as one vector for each element, (1 or B, M, P), however it is held."""
+        return self.position.dense() if isinstance(self.position, AxialPosition) else self.position
+
     def chunks(self, size: int) -> Iterator["Projection"]:
         """The same, for at most `size` elements at a time."""
+        position = self.dense_position()
         for start in range(0, max(1, self.content.shape[1]), size):
             part = slice(start, start + size)
             yield self._replace(
                 content=self.content[:, part],
-                position=None if self.position is None else self.position[:, part],
+                position=None if position is None else position[:, part],
                 scale=self.scale[:, part],
             )
 
@@ -113,14 +120,20 @@ def variance(inputs: Inputs) -> Tensor:
     """
     if inputs.position is None or inputs.fusion == "add":
         return _statistics(inputs.joined())[0]
-    parts = (inputs.content, inputs.position)
-    shares = [part.shape[-1] / inputs.dim for part in parts]
-    variances, means = zip(*(_statistics(part) for part in parts), strict=True)
+    of_position = (
+        _axial_statistics(inputs.position)
+        if isinstance(inputs.position, AxialPosition)
+        else _statistics(inputs.position)
+    )
+    share = inputs.content.shape[-1] / inputs.dim
+    shares = (share, 1 - share)
+    variances, means = zip(_statistics(inputs.content), of_position, strict=True)
     mean = shares[0] * means[0] + shares[1] * means[1]
-    return sum(
+    spreads = [
         share * (v + (m - mean).square())
         for share, v, m in zip(shares, variances, means, strict=True)
-    )
+    ]
+    return spreads[0] + spreads[1]
 
 
 def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -136,6 +149,16 @@ def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
         means.append(piece.mean(dim=-1, keepdim=True))
         variances.append((piece - means[-1]).square().mean(dim=-1, keepdim=True))
     return torch.cat(variances, dim=1), torch.cat(means, dim=1)
+
+
+def _axial_statistics(position: AxialPosition) -> tuple[Tensor, Tensor]:
+    """Variance and mean over channels, (1, M, 1) each, of sums over rows and columns."""
+    tables = [t if t.dtype == torch.float64 else t.float() for t in position.two()]
+    means = [table.mean(dim=-1, keepdim=True) for table in tables]
+    rows, columns = (table - mean for table, mean in zip(tables, means, strict=True))
+    squares = [part.square().mean(dim=-1, keepdim=True) for part in (rows, columns)]
+    both = torch.addmm(squares[1].mT, rows, columns.mT, alpha=2 / position.shape[-1]) + squares[0]
+    return both.view(1, -1, 1), (means[0] + means[1].mT).view(1, -1, 1)
 
 
 def _bias(linear: nn.Linear, norm: nn.LayerNorm) -> Tensor:

@@ -25,6 +25,13 @@ class Source(Protocol):
         """Queries (1 or B, H, N, K) → what they read, (B, H, N, V)."""
 
 
+class Part(Protocol):
+    """Some of the inputs that queries read."""
+
+    def partial(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries (1 or B, H, N, K) → (B, H, N, V) and the logsumexp (B, H, N) to merge it by."""
+
+
 @dataclass(frozen=True)
 class Held:
     """Keys and values, made once and kept."""
@@ -40,6 +47,11 @@ class Held:
         """See `Source`."""
         queries = queries.expand(len(self.keys), -1, -1, -1)
         return attend(queries, self.keys, self.values, self.mask, dropout=dropout)
+
+    def partial(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Part`."""
+        queries = queries.expand(len(self.keys), -1, -1, -1)
+        return partial_attend(queries, self.keys, self.values, self.mask)
 
 
 @dataclass(frozen=True)
@@ -67,7 +79,8 @@ class Chunked:
         if mask is not None:  # an example that sees nothing reads all, and then nothing
             seen = mask.any(dim=-1)
             mask = mask | ~seen[:, None]
-        out = _ReadChunks.apply(queries, mask, self.split, self.size, *self.projection)
+        projection = self.projection._replace(position=self.projection.dense_position())
+        out = _ReadChunks.apply(queries, mask, self.split, self.size, *projection)
         return out if seen is None else torch.where(seen[:, None, None, None], out, 0.0)
 
 
@@ -75,16 +88,13 @@ class Chunked:
 class Streamed:
     """Chunks that come one after another, each time they are asked for. For inference alone."""
 
-    open: Callable[[], Iterable[tuple[Tensor, Tensor, Tensor | None]]]
-    """Begins anew: keys, values and mask of each chunk."""
+    open: Callable[[], Iterable[Part]]
+    """Begins anew."""
 
     @torch.no_grad()
     def read(self, queries: Tensor, *, dropout: float = 0.0) -> Tensor:
         """See `Source`."""
-        whole = merge_all(
-            partial_attend(queries.expand(len(keys), -1, -1, -1), keys, values, mask)
-            for keys, values, mask in self.open()
-        )
+        whole = merge_all(part.partial(queries) for part in self.open())
         if whole is None:
             raise ValueError("the stream is empty; expected at least one chunk of inputs")
         out, lse = whole
@@ -117,7 +127,7 @@ class _ReadChunks(torch.autograd.Function):
         gathered: list[list[Tensor]] = [[] for _ in needed]
         for chunk, of_chunk in in_chunks(Projection(*tensors), mask, ctx.size):
             leaves: list[Any] = [
-                tensor.detach().requires_grad_() if need and tensor is not None else tensor
+                tensor.detach().requires_grad_() if need and isinstance(tensor, Tensor) else tensor
                 for tensor, need in zip(chunk, needed, strict=True)
             ]
             with torch.enable_grad(), ctx.autocast:

@@ -1,0 +1,48 @@
+"""A small Perceiver, what it reads, and what comes of it."""
+
+import torch
+
+from perceivers import Inputs, Perceiver
+
+
+def perceiver(input_dim, *, dtype=torch.float32, **options):
+    torch.manual_seed(0)
+    model = Perceiver(
+        input_dim,
+        **{
+            "num_latents": 5,
+            "latent_dim": 8,
+            "cross_order": (0, 1, 1),
+            "block_order": (0, None, 0),
+            "num_layers_per_block": 1,
+            "num_self_heads": 2,
+            "qk_dim": 8,
+            "latent_std": 1.0,
+            **options,
+        },
+    )
+    for parameter in model.parameters():  # norms and biases that matter
+        if parameter.ndim == 1:
+            torch.nn.init.normal_(parameter, mean=0.5, std=0.3)
+    return model.to(dtype)
+
+
+def inputs(elements, *, fusion="concatenate", masked=False, shared=True, learned=False, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape):
+        return torch.randn(shape, generator=generator).requires_grad_(learned)
+
+    mask = torch.rand(3, elements, generator=generator) < 0.6 if masked else None
+    if masked:
+        mask[1] = False  # an example that sees nothing
+    return Inputs(draw(3, elements, 4), draw(1 if shared else 3, elements, 4), mask, fusion)
+
+
+def gradients(model, read):
+    """Latents, and the gradients of every weight and of learned inputs."""
+    z = model(read)
+    leaves = [*model.parameters()]
+    leaves += [t for t in (read.content, read.position) if getattr(t, "requires_grad", False)]
+    weights = torch.randn(z.shape, generator=torch.Generator().manual_seed(9)).to(z)
+    return z, torch.autograd.grad((z * weights).sum(), leaves)

@@ -1,0 +1,191 @@
+"""A grid read by rows, columns and channels gives what its keys and values would give."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reading import gradients, perceiver
+
+from perceivers import Inputs
+from perceivers.core import AxialPosition, FourierPosition, Held, layers, separable
+from perceivers.core.separable import Separable
+
+
+@pytest.fixture(autouse=True)
+def always(monkeypatch):
+    """Every grid is read so, in blocks of a few logits."""
+    monkeypatch.setattr(layers, "SEPARABLE_INPUTS", 0)
+    monkeypatch.setattr(layers, "SEPARABLE_WIDTH", -(10**6))
+    monkeypatch.setattr(separable, "BLOCK", 40 // torch.get_num_threads())
+
+
+def grids(*sizes, batch=3, masked=False, dtype=torch.float32, seed=0):
+    """The same inputs twice: positions by axis, and one for each element."""
+    generator = torch.Generator().manual_seed(seed)
+    position = FourierPosition([8.0] * len(sizes), num_bands=2).on_grid(*sizes)
+    position = AxialPosition(tuple(table.to(dtype) for table in position.tables))
+    elements = position.shape[1]
+    content = torch.randn(batch, elements, 3, generator=generator, dtype=dtype)
+    mask = torch.rand(batch, elements, generator=generator) < 0.6 if masked else None
+    if masked:
+        mask[1 % batch] = False  # an example that sees nothing
+    return Inputs(content, position, mask), Inputs(content, position.dense(), mask)
+
+
+@pytest.mark.parametrize("options", [
+    {},
+    {"qk_dim": 4, "v_dim": 12},
+    {"num_cross_heads": 4},
+    {"num_cross_heads": 2, "v_dim": 4, "qkv_bias": False},
+    {"attention": "content"},
+    {"attention": "position"},
+], ids=str)  # fmt: skip
+@pytest.mark.parametrize("sizes", [(5, 7), (17,), (2, 3, 4)], ids=str)
+@pytest.mark.parametrize("masked", [False, True])
+def test_equals_keys_and_values(options, sizes, masked):
+    by_axis, dense = grids(*sizes, masked=masked)
+    model = perceiver(dense.dim, **options)
+    assert isinstance(model.cross_attends[0].source(by_axis), Separable)
+    assert isinstance(model.cross_attends[0].source(dense), Held)
+    expected, expected_gradients = gradients(model, dense)
+    got, got_gradients = gradients(model, by_axis)
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
+    for a, b in zip(got_gradients, expected_gradients, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.integers(1, 9),
+    columns=st.integers(1, 9),
+    batch=st.integers(1, 4),
+    block=st.integers(1, 2000),
+    masked=st.booleans(),
+    seed=st.integers(0, 999),
+)
+def test_any_size_of_grid_and_block(rows, columns, batch, block, masked, seed):
+    by_axis, dense = grids(
+        rows, columns, batch=batch, masked=masked, dtype=torch.float64, seed=seed
+    )
+    model = perceiver(dense.dim, dtype=torch.float64)
+    expected, expected_gradients = gradients(model, dense)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layers, "SEPARABLE_INPUTS", 0)
+        patch.setattr(layers, "SEPARABLE_WIDTH", -(10**6))
+        patch.setattr(separable, "BLOCK", block)
+        got, got_gradients = gradients(model, by_axis)
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-10)
+    for a, b in zip(got_gradients, expected_gradients, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("spread", [1.0, 30.0, 1000.0])
+def test_logits_of_any_size(spread):
+    """What is subtracted before the exponential follows the largest logit from block to block."""
+    by_axis, dense = grids(12, 12, dtype=torch.float64)
+    model = perceiver(dense.dim, dtype=torch.float64)
+    with torch.no_grad():
+        for cross in model.cross_attends:
+            cross.attention.to_k.weight.mul_(spread)
+    expected = model(dense)
+    torch.testing.assert_close(model(by_axis), expected, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_bfloat16(masked):
+    by_axis, dense = grids(6, 7, masked=masked)
+    model = perceiver(dense.dim)
+    expected, expected_gradients = gradients(model, dense)
+    with torch.autocast("cpu", torch.bfloat16):
+        got = model(by_axis)
+    assert got.isfinite().all()
+    torch.testing.assert_close(got.float(), expected, rtol=0.05, atol=0.1)
+    weights = torch.randn(got.shape, generator=torch.Generator().manual_seed(9))
+    got_gradients = torch.autograd.grad((got * weights).sum(), [*model.parameters()])
+    largest = max(gradient.norm() for gradient in expected_gradients)
+    for a, b in zip(got_gradients, expected_gradients, strict=True):
+        error = (a - b).norm() / max(b.norm(), 0.05 * largest)
+        assert error < 0.1, error
+
+
+@pytest.mark.filterwarnings("default")  # dynamo warns while it traces
+def test_compiles_and_when_exported_keeps_to_torchs_operators():
+    by_axis, dense = grids(4, 5)
+    model = perceiver(dense.dim, cross_order=(0, 0), block_order=(None, None))
+    expected, expected_gradients = gradients(model, dense)
+    weights = torch.randn(expected.shape, generator=torch.Generator().manual_seed(9))
+
+    class Latents(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def forward(self, content):
+            return self.model(Inputs(content, by_axis.position))
+
+    with torch.no_grad():
+        exported = torch.export.export(Latents(), (by_axis.content,))
+        got = exported.module()(by_axis.content)
+    assert "read_grid" not in str(exported.graph)
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
+    z = torch.compile(Latents(), backend="aot_eager", fullgraph=True)(by_axis.content)
+    torch.testing.assert_close(z, expected, rtol=0, atol=1e-5)
+    got_gradients = torch.autograd.grad((z * weights).sum(), [*model.parameters()])
+    for a, b in zip(got_gradients, expected_gradients, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+def test_a_stream_of_bands_equals_the_whole():
+    by_axis, dense = grids(6, 5, masked=True)
+    model = perceiver(dense.dim)
+    rows, columns = by_axis.position.tables
+
+    def band(first, last):
+        part = slice(first * 5, last * 5)
+        position = AxialPosition((rows[first:last], columns))
+        return Inputs(by_axis.content[:, part], position, by_axis.mask[:, part])
+
+    expected = model(dense)
+    got = model.encode_stream([band(0, 1), band(1, 4), band(4, 6)])
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({}, Separable),
+        ({"num_cross_heads": 8}, Held),  # heads too narrow: keys cost less
+        ({"attention_dropout": 0.1}, Held),
+        ({"sizes": (4, 5)}, Held),
+        ({"learned": True}, Held),
+    ],
+)
+def test_what_is_read_so_goes_by_measurement(monkeypatch, changes, kind):
+    monkeypatch.undo()
+    changes = dict(changes)
+    by_axis, _ = grids(*changes.pop("sizes", (32, 32)))
+    if changes.pop("learned", False):
+        by_axis.content.requires_grad_()
+    model = perceiver(by_axis.dim, qk_dim=64, **changes)
+    assert type(model.cross_attends[0].source(by_axis)) is kind
+
+
+def test_gradients_are_what_finite_differences_say():
+    by_axis, _ = grids(3, 4, batch=2, masked=True, dtype=torch.float64)
+    by_axis.mask[1, 3:] = True  # an example that sees nothing is the source's affair
+    model = perceiver(by_axis.dim, dtype=torch.float64)
+    source = model.cross_attends[0].source(by_axis)
+    shapes = [(2, 3, 3), (2, 3, 4), (2, 3, 3)]
+    asked = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+
+    def read(*asked):
+        return separable.read_grid(*asked, source.features)[:3]
+
+    assert torch.autograd.gradcheck(read, asked)
+
+
+def test_operators_say_truly_what_they_give():
+    by_axis, _ = grids(3, 4, batch=2)
+    source = perceiver(by_axis.dim).cross_attends[0].source(by_axis)
+    asked = [torch.randn(2, 3, size, requires_grad=True) for size in (3, 4, 3)]
+    torch.library.opcheck(separable.read_grid, (*asked, source.features))
