@@ -15,6 +15,7 @@ from perceivers.core.separable import Separable
 def always(monkeypatch):
     """Every grid is read so, in blocks of a few logits."""
     monkeypatch.setattr(layers, "SEPARABLE_INPUTS", 0)
+    monkeypatch.setattr(layers, "SEPARABLE_INPUTS_IN_HALF", 0)
     monkeypatch.setattr(layers, "SEPARABLE_WIDTH", -(10**6))
     monkeypatch.setattr(separable, "BLOCK", 40 // torch.get_num_threads())
 
@@ -158,16 +159,20 @@ def test_a_stream_of_bands_equals_the_whole():
         ({"attention_dropout": 0.1}, Held),
         ({"sizes": (4, 5)}, Held),
         ({"learned": True}, Held),
+        ({"half": True}, Held),
+        ({"half": True, "sizes": (64, 32)}, Separable),
     ],
 )
 def test_what_is_read_so_goes_by_measurement(monkeypatch, changes, kind):
     monkeypatch.undo()
     changes = dict(changes)
+    half = changes.pop("half", False)
     by_axis, _ = grids(*changes.pop("sizes", (32, 32)))
     if changes.pop("learned", False):
         by_axis.content.requires_grad_()
     model = perceiver(by_axis.dim, qk_dim=64, **changes)
-    assert type(model.cross_attends[0].source(by_axis)) is kind
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        assert type(model.cross_attends[0].source(by_axis)) is kind
 
 
 def test_gradients_are_what_finite_differences_say():

@@ -24,8 +24,9 @@ from .sources import Chunked, Held, Part, Source, Streamed, in_chunks
 HELD, HELD_IN_TRAINING = 2**27, 2**23
 CHUNK, CHUNK_ON_CPU = 2**16, 2**11  # inputs of a chunk; on CPU it fits into the cache
 # From where on reading a grid of few channels without keys is faster, on CPU
-# (docs/log.md, 2026-11-21): inputs, and width of a head's keys and values above the channels.
-SEPARABLE_INPUTS, SEPARABLE_WIDTH = 2**9, 2**6
+# (docs/log.md, 2026-11-21): inputs, more in half precision, and by how much the keys and values of
+# a head must be wider than the content.
+SEPARABLE_INPUTS, SEPARABLE_INPUTS_IN_HALF, SEPARABLE_WIDTH = 2**9, 2**11, 96
 Activation = Literal["gelu", "geglu"]
 Attention = Literal["content", "position", "both"]
 
@@ -155,10 +156,11 @@ class CrossAttend(nn.Module):
         """Whether rows, columns and channels are read instead of keys and values."""
         content, attention = projection.content, self.attention
         widths = attention.to_k.out_features + attention.to_v.out_features
+        half = torch.is_autocast_enabled("cpu") or content.dtype.itemsize < 4
         return (
             isinstance(projection.position, AxialPosition)
             and content.device.type == "cpu"
-            and content.shape[1] >= SEPARABLE_INPUTS
+            and content.shape[1] >= (SEPARABLE_INPUTS_IN_HALF if half else SEPARABLE_INPUTS)
             and widths >= attention.num_heads * (SEPARABLE_WIDTH + content.shape[2])
             and not (self.training and attention.dropout)
             and not (torch.is_grad_enabled() and content.requires_grad)
