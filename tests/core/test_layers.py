@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from perceivers.core import CrossAttend, FeedForward, Held, Inputs, SelfAttend
+from perceivers.core import (
+    CrossAttend,
+    FeedForward,
+    Held,
+    Inputs,
+    MultiHeadAttention,
+    SelfAttend,
+)
 
 
 def randomised(module: nn.Module) -> nn.Module:
@@ -115,3 +122,31 @@ def test_dropout_of_feed_forward_outputs():
 def test_unknown_attention():
     with pytest.raises(ValueError, match="expected 'content', 'position' or 'both'"):
         CrossAttend(4, 4, attention="contents")
+
+
+@pytest.mark.parametrize(
+    ("batch", "rows", "options", "wide"),
+    [
+        (3, 5, {"qk_dim": 12}, True),
+        (3, 5, {"qk_dim": 14, "v_dim": 18}, True),
+        (3, 5, {"qk_dim": 12, "qkv_bias": False}, True),
+        (2, 6, {"qk_dim": 12}, False),  # too few rows for a product of the maps to pay
+        (3, 5, {"qk_dim": 10, "v_dim": 12}, False),
+    ],
+)
+def test_heads_as_wide_as_the_latents_multiply_their_maps(monkeypatch, batch, rows, options, wide):
+    layer = randomised(SelfAttend(6, num_heads=2, **options)).double()
+    z = torch.randn(batch, rows, 6, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(batch, rows, 6, dtype=torch.float64)
+
+    def result():
+        y = layer(z)
+        return y, torch.autograd.grad((y * weights).sum(), [z, *layer.parameters()])
+
+    assert layer.attention._wide_heads(z) is wide
+    got, got_gradients = result()
+    monkeypatch.setattr(MultiHeadAttention, "_wide_heads", lambda *_: False)
+    expected, expected_gradients = result()
+    torch.testing.assert_close(got, expected)
+    for a, b in zip(got_gradients, expected_gradients, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)

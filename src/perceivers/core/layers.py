@@ -273,8 +273,7 @@ class SelfAttend(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Latents (B, N, D) → (B, N, D)."""
-        y = self.norm(z)
-        z = z + self.attention(y, self.attention.held(y))
+        z = z + self.attention.read_itself(self.norm(z))
         return z + self.feed_forward(z)
 
     def init_weights(self) -> None:

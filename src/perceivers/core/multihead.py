@@ -1,5 +1,6 @@
 """Multi-head attention: projections around whatever is read."""
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .init import init_linear
@@ -65,6 +66,44 @@ class MultiHeadAttention(nn.Module):
     def held(self, x: Tensor, mask: Tensor | None = None) -> Held:
         """Keys and values of (B, M, C)."""
         return Held(self.split_heads(self.to_k(x)), self.split_heads(self.to_v(x)), mask)
+
+    def read_itself(self, x: Tensor) -> Tensor:
+        """What asks is also what is read, (B, N, D) → (B, N, D)."""
+        return self._read_unprojected(x) if self._wide_heads(x) else self(x, self.held(x))
+
+    def _wide_heads(self, x: Tensor) -> bool:
+        """Whether keys and values are wider than what they are made from, so that they only cost.
+
+        The maps are then multiplied with each other, which pays if there are more rows than
+        channels, forward and backward.
+        """
+        batch, rows, channels = x.shape
+        narrowest = min(self.to_k.out_features, self.to_v.out_features) // self.num_heads
+        return narrowest >= channels and batch * rows > 2 * channels
+
+    def _read_unprojected(self, x: Tensor) -> Tensor:
+        """`read_itself` with x for keys and values of all heads.
+
+        A logit is (Wq x + bq)·(Wk y + bk) = (Wkᵀ(Wq x + bq))·y + what does not depend on y, and
+        what is read goes through Wv and then Wo; of each pair one matrix is made. With heads as
+        wide as x this leaves two of four projections.
+        """
+        heads, channels = self.num_heads, x.shape[-1]
+        of_q, of_k, of_v = (
+            linear.weight.unflatten(0, (heads, -1)) for linear in (self.to_q, self.to_k, self.to_v)
+        )
+        of_out = self.to_out.weight.unflatten(1, (heads, -1)).transpose(0, 1)  # H D V
+        asks, bias = (of_k.mT @ of_q).flatten(0, 1), None
+        gives = (of_out @ of_v).transpose(0, 1).flatten(1)
+        last: Tensor = self.to_out.bias
+        if self.to_q.bias is not None:
+            bias = (self.to_q.bias.view(heads, 1, -1) @ of_k).flatten()
+            # The keys' bias changes no weight: its gradient is zero, not missing.
+            last = last + self.to_out.weight @ self.to_v.bias + 0.0 * self.to_k.bias.sum()
+        queries = self.split_heads(F.linear(x, asks, bias)) * (channels / of_q.shape[1]) ** 0.5
+        keys = x[:, None].expand(-1, heads, -1, -1)
+        out = Held(keys, keys).read(queries, dropout=self.dropout if self.training else 0.0)
+        return F.linear(out.transpose(1, 2).flatten(2), gives, last)
 
     def forward(self, x: Tensor, source: Source) -> Tensor:
         """What asks, (1 or B, N, D), reads a source → (B, N, D)."""
