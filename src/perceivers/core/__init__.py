@@ -1,8 +1,9 @@
 """The architecture: attention, positions, `Perceiver`. Imports torch alone."""
 
 from .attention import attend
+from .feed_forward import FeedForward
 from .inputs import Inputs
-from .layers import CrossAttend, FeedForward, SelfAttend
+from .layers import CrossAttend, SelfAttend
 from .multihead import MultiHeadAttention
 from .perceiver import Perceiver
 from .positions import AxialPosition, FourierPosition, LearnedPosition, fourier_features, grid

@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributed import ProcessGroup
 
 from .divided import Divided, share_weights
-from .init import init_linear
+from .feed_forward import Activation, FeedForward
 from .inputs import Inputs
 from .multihead import MultiHeadAttention
 from .positions import AxialPosition
@@ -27,57 +26,7 @@ CHUNK, CHUNK_ON_CPU = 2**16, 2**11  # inputs of a chunk; on CPU it fits into the
 # (docs/log.md, 2026-11-21): inputs, more in half precision, and by how much the keys and values of
 # a head must be wider than the content.
 SEPARABLE_INPUTS, SEPARABLE_INPUTS_IN_HALF, SEPARABLE_WIDTH = 2**9, 2**11, 96
-Activation = Literal["gelu", "geglu"]
 Attention = Literal["content", "position", "both"]
-
-
-class FeedForward(nn.Module):
-    """LayerNorm → Linear → GELU → Linear.
-
-    Args:
-        dim: D.
-        widening_factor: hidden width over D (paper: 1).
-        activation: "gelu" (the papers), or "geglu" (arXiv 2002.05202): the first linear is twice as
-            wide, and the GELU of its second half multiplies its first.
-        dropout: probability with which an output is dropped in training (the papers: 0).
-    """
-
-    def __init__(
-        self,
-        dim: int,
-        *,
-        widening_factor: int = 1,
-        activation: Activation = "gelu",
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__()
-        if activation not in ("gelu", "geglu"):
-            raise ValueError(f"unknown activation {activation!r}; expected 'gelu' or 'geglu'")
-        self.gated = activation == "geglu"
-        hidden = widening_factor * dim
-        self.norm = nn.LayerNorm(dim)
-        self.expand = nn.Linear(dim, 2 * hidden if self.gated else hidden)
-        self.contract = nn.Linear(hidden, dim)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, N, D) → (B, N, D), without the residual."""
-        return self.transform(self.norm(x))
-
-    def transform(self, x: Tensor) -> Tensor:
-        """What comes after the norm, (B, N, D) → (B, N, D)."""
-        hidden = self.expand(x)
-        if self.gated:
-            hidden, gates = hidden.chunk(2, dim=-1)
-            hidden = hidden * F.gelu(gates)
-        else:
-            hidden = F.gelu(hidden)
-        return self.dropout(self.contract(hidden))
-
-    def init_weights(self) -> None:
-        """Variance-scaling on fan-in, biases zero (DeepMind's code)."""
-        init_linear(self.expand)
-        init_linear(self.contract)
 
 
 class CrossAttend(nn.Module):

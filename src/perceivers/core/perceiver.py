@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from torch.distributed import ProcessGroup
 
 from .divided import check_parts
+from .feed_forward import Activation
 from .init import trunc_normal
 from .inputs import Inputs
-from .layers import Activation, Attention, CrossAttend, SelfAttend
+from .layers import Attention, CrossAttend, SelfAttend
 from .projection import variance
 from .sources import Source
 
