@@ -26,23 +26,6 @@ def norm(x, layer):
     return x * layer.weight + layer.bias
 
 
-def test_gated_feed_forward_is_the_published_one():
-    """GEGLU, arXiv 2002.05202, eq. 5: (xW) * GELU(xV), then the linear out."""
-    layer = randomised(FeedForward(6, widening_factor=3, activation="geglu")).double()
-    x = torch.randn(2, 4, 6, dtype=torch.float64)
-    w, v = layer.expand.weight.chunk(2)
-    bw, bv = layer.expand.bias.chunk(2)
-    y = norm(x, layer.norm)
-    gate = y @ v.T + bv
-    hidden = (y @ w.T + bw) * gate * 0.5 * (1 + torch.erf(gate / 2**0.5))
-    torch.testing.assert_close(layer(x), hidden @ layer.contract.weight.T + layer.contract.bias)
-
-
-def test_unknown_activation():
-    with pytest.raises(ValueError, match="unknown activation 'relu'"):
-        FeedForward(4, activation="relu")
-
-
 @pytest.mark.parametrize("fusion", ["concatenate", "add"])
 @pytest.mark.parametrize("position_batch", [1, 3])
 def test_key_terms_sum_to_the_keys(fusion, position_batch):

@@ -176,3 +176,37 @@ def test_published_latent_initialisation():
     latents = make(num_latents=200, latent_dim=200).latents
     assert latents.abs().max() <= 0.04
     assert latents.mean().abs() < 1e-3
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_activation_checkpointing_changes_no_number(dropout):
+    """Nor what dropout draws; and it keeps less."""
+    torch.manual_seed(0)
+    model = Perceiver(
+        6,
+        num_latents=8,
+        latent_dim=16,
+        num_layers_per_block=3,
+        cross_order=(0, 0),
+        block_order=(0, 0),
+        dropout=dropout,
+        attention_dropout=dropout,
+    )
+    content = torch.randn(2, 40, 6)
+
+    def result():
+        kept = []
+        torch.manual_seed(1)
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda t: (kept.append(t.numel()), t)[1], lambda t: t
+        ):
+            z = model(Inputs(content))
+        return z, torch.autograd.grad(z.square().sum(), [*model.parameters()]), sum(kept)
+
+    expected, expected_gradients, all_kept = result()
+    model.activation_checkpointing = True
+    got, got_gradients, few_kept = result()
+    assert torch.equal(got, expected)
+    for a, b in zip(got_gradients, expected_gradients, strict=True):
+        torch.testing.assert_close(a, b)
+    assert few_kept < all_kept / 3

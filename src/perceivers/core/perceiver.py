@@ -6,6 +6,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.distributed import ProcessGroup
+from torch.utils.checkpoint import checkpoint
 
 from .divided import check_parts
 from .feed_forward import Activation
@@ -46,6 +47,10 @@ class Perceiver(nn.Module):
         dropout: probability with which a feed-forward's output is dropped (the papers: 0).
         latent_std: spread of the initial latents (published: 0.02; 0.1 diverged there).
 
+    Attributes:
+        activation_checkpointing: whether training keeps, for the backward pass, only the latents
+            between layers and blocks and makes all else again; False until set.
+
     Raises:
         ValueError: orders of unequal length, or a skipped index.
     """
@@ -79,6 +84,7 @@ class Perceiver(nn.Module):
         self.cross_order = tuple(cross_order)
         self.block_order = tuple(block_order)
         self.latent_std = latent_std
+        self.activation_checkpointing = False
         self.latents = nn.Parameter(torch.empty(num_latents, latent_dim))
         shared: dict[str, Any] = {
             "qkv_bias": qkv_bias,
@@ -188,10 +194,15 @@ class Perceiver(nn.Module):
             if cross is not None:
                 if cross not in sources:
                     sources[cross] = opened(cross_attends[cross])
-                z = cross_attends[cross](z, sources[cross])
+                z = self._apply_layer(cross_attends[cross], z, sources[cross])
             if block is not None:
-                z = self.blocks[block](z)
+                z = self._apply_layer(self.blocks[block], z)
         return z
+
+    def _apply_layer(self, layer: nn.Module, z: Tensor, *source: Source) -> Tensor:
+        if self.activation_checkpointing and torch.is_grad_enabled():
+            return checkpoint(layer, z, *source, use_reentrant=False)
+        return layer(z, *source)
 
     def init_weights(self) -> None:
         """As published: latents truncated normal of spread 0.02 (§3.1), layers fan-in scaled."""
