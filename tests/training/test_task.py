@@ -1,14 +1,17 @@
-"""One step: the permuted-image experiment."""
+"""One step: the permuted-image experiment, compilation, activation checkpointing."""
 
 import dataclasses
+import logging
 
 import pytest
 import torch
 
+from perceivers import Inputs
 from perceivers.data.augment import permutation
 from perceivers.models.build import build
 from perceivers.recipes import get_recipe
-from perceivers.training.task import Classification
+from perceivers.training import task
+from perceivers.training.task import Classification, compiled
 
 
 def seen(kind: str, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -49,3 +52,51 @@ def test_random_is_an_order_for_each_image_and_step():
 def test_unknown_permutation():
     with pytest.raises(ValueError, match="unknown permutation 'shuffled'"):
         permutation("shuffled", batch=1, elements=2, seed=0)
+
+
+def classification(**trainer):
+    recipe = get_recipe("digits")
+    trainer = dataclasses.replace(recipe.trainer, **trainer)
+    return Classification(build(recipe.model), dataclasses.replace(recipe, trainer=trainer))
+
+
+@pytest.mark.parametrize(("asked", "expected"), [("on", True), ("auto", False), ("off", False)])
+def test_compilation_is_asked_for_or_not_on_cpu(monkeypatch, asked, expected):
+    monkeypatch.setattr(task, "compiled", lambda function: "compiled")
+    module = classification(compile=asked)
+    module.on_fit_start()
+    assert (module.classify == "compiled") is expected
+
+
+@pytest.mark.filterwarnings("default")  # dynamo warns while it traces
+def test_compiled_is_the_same_function():
+    model = build(get_recipe("digits").model)
+    torch.nn.init.normal_(model.head.weight)
+    inputs = model.adapter(torch.randint(0, 256, (2, 8, 8, 1), dtype=torch.uint8))
+    torch.testing.assert_close(
+        compiled(model.classify, "aot_eager")(inputs), model.classify(inputs)
+    )
+
+
+@pytest.mark.filterwarnings("default")
+def test_where_nothing_compiles_it_goes_on_and_says_so(caplog):
+    calls = []
+
+    def broken(graph, example_inputs):
+        calls.append(graph)
+        raise RuntimeError("no compiler here")
+
+    function = compiled(lambda inputs: inputs.content * 2, broken)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            assert torch.equal(function(Inputs(torch.ones(1, 2, 3))), torch.full((1, 2, 3), 2.0))
+    assert len(calls) == 1
+    [record] = [r for r in caplog.records if r.name == task.__name__]
+    assert "going on without torch.compile" in record.message
+    assert "no compiler here" in record.message
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_activation_checkpointing_reaches_the_model(asked):
+    module = classification(activation_checkpointing=asked)
+    assert module.model.perceiver.activation_checkpointing is asked

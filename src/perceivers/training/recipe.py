@@ -57,6 +57,10 @@ class TrainerConfig:
     """Decay of the running average of weights that is evaluated and saved; 0: no average."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of matrix products; auto: bfloat16 on CUDA, float32 on CPU."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Compile the model with torch.compile; auto: on CUDA. Without a compiler it goes on as is."""
+    activation_checkpointing: bool = False
+    """Keep only the latents between layers for the backward pass: less memory, more time."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: CUDA if there."""
     seed: int = 0

@@ -1,5 +1,7 @@
 """What one step of training or evaluation does."""
 
+import logging
+from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
@@ -9,10 +11,13 @@ from torch import Tensor
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
+from ..core import Inputs
 from ..data.augment import augment, mix, permutation
 from ..models.classifier import PerceiverClassifier
 from .optim import build_optimizer, build_schedule
 from .recipe import Recipe
+
+log = logging.getLogger(__name__)
 
 Batch = tuple[Tensor, Tensor]
 METRICS = ("loss", "top1", "top5")
@@ -30,9 +35,17 @@ class Classification(pl.LightningModule):
         super().__init__()
         self.model = model
         self.recipe = recipe
+        self.classify: Callable[[Inputs], Tensor] = model.classify
+        model.perceiver.activation_checkpointing = recipe.trainer.activation_checkpointing
         self.train_scores = _scores(model.config.num_classes)
         self.val_scores = _scores(model.config.num_classes)
         self.test_scores = _scores(model.config.num_classes)
+
+    def on_fit_start(self) -> None:
+        """Compile, now that the model is on its device. Evaluation alone is not worth the wait."""
+        asked = self.recipe.trainer.compile
+        if asked == "on" or (asked == "auto" and self.device.type == "cuda"):
+            self.classify = compiled(self.model.classify)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of one batch, its augmentation drawn from (seed, step, rank) alone: a resumed run
@@ -91,7 +104,7 @@ class Classification(pl.LightningModule):
             batch, elements = inputs.content.shape[:2]
             order = permutation(kind, batch=batch, elements=elements, seed=seed)
             inputs = inputs.permuted(order.to(inputs.content.device))
-        return self.model.classify(inputs).float()
+        return self.classify(inputs).float()
 
     def _evaluate(self, scores: MetricCollection, batch: Batch, batch_index: int) -> None:
         images, labels = batch
@@ -110,6 +123,28 @@ class Classification(pl.LightningModule):
         scores["loss"].update(loss.detach(), weight=len(labels))
         for name in ("top1", "top5"):
             scores[name].update(logits.detach(), labels)
+
+
+def compiled(
+    function: Callable[[Inputs], Tensor], backend: str = "inductor"
+) -> Callable[[Inputs], Tensor]:
+    """The same function by torch.compile; itself, with a word of why, where that cannot be done."""
+    from torch._dynamo.exc import TorchDynamoException  # a second of imports
+
+    fast: Callable[[Inputs], Tensor] | None = torch.compile(function, backend=backend)
+
+    def call(inputs: Inputs) -> Tensor:
+        nonlocal fast
+        if fast is not None:
+            try:
+                return fast(inputs)
+            except TorchDynamoException as error:
+                why = " ".join(str(error).strip().splitlines()[:2])
+                log.warning("going on without torch.compile (--trainer.compile off): %s", why)
+                fast = None
+        return function(inputs)
+
+    return call
 
 
 def summary(scores: MetricCollection) -> dict[str, float]:
