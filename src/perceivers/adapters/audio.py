@@ -1,10 +1,12 @@
 """Sound to elements: patches of the raw waveform."""
 
-from typing import Unpack
+from collections.abc import Iterable
+from typing import Any, Unpack
 
 from torch import Tensor
 
 from ..core import Inputs
+from .base import STREAMED
 from .grid import GridAdapter, GridOptions
 
 
@@ -50,3 +52,8 @@ class AudioAdapter(GridAdapter):
         """Waveforms (B, S), if there is one channel, or (B, S, C) → M = S / patch_stride."""
         mono = waves.ndim == 2 and self.channels == 1
         return super().forward(waves[..., None] if mono else waves)
+
+    def stream(self, example: Any, *, elements: int = STREAMED) -> Iterable[Inputs]:
+        """See `Adapter`: parts of a waveform (S,), if there is one channel, or (S, C)."""
+        mono = example.ndim == 1 and self.channels == 1
+        return super().stream(example[..., None] if mono else example, elements=elements)

@@ -1,12 +1,15 @@
 """What every adapter is: a module from a raw batch to `Inputs`."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..core import Inputs
+
+STREAMED = 2**20  # elements of a part: some 100 MB at most on the way through the model
 
 
 class Adapter(nn.Module, ABC):
@@ -29,6 +32,20 @@ class Adapter(nn.Module, ABC):
     @abstractmethod
     def forward(self, batch: Any) -> Inputs:
         """The elements of a raw batch."""
+
+    def stream(self, example: Any, *, elements: int = STREAMED) -> Iterable[Inputs]:
+        """One example too large to hold, in parts that can be read again and again.
+
+        Args:
+            example: as in a raw batch, without its batch axis; an array may be memory-mapped.
+            elements: of a part, about.
+
+        Raises:
+            ValueError: it cannot be taken apart; the message says why.
+        """
+        raise ValueError(
+            f"{type(self).__name__} cannot take an example apart; give it a batch that fits"
+        )
 
 
 class ChannelsLastAdapter(Adapter):

@@ -1,17 +1,19 @@
 """Arrays on a regular grid of any number of axes to elements: cells or patches, with positions."""
 
 import math
-from collections.abc import Sequence
-from typing import Literal, TypedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..core import AxialPosition, FourierPosition, Inputs, LearnedPosition
+from ..core import AxialPosition, FourierPosition, Inputs, LearnedPosition, grid
 from ..core.init import init_linear
 from ..core.positions import Spacing
-from .base import ChannelsLastAdapter
+from .base import STREAMED, ChannelsLastAdapter
 
 # B batch · A axes · S_a cells of an axis · C channels · M elements · P position channels
 
@@ -139,10 +141,25 @@ class GridAdapter(ChannelsLastAdapter):
             )
         sizes = tuple(arrays.shape[1:-1])
         self.grid_size(*sizes)  # or an error, before a patch is cut short
+        position = self.positions(sizes, arrays.device)
+        return Inputs(self.content(arrays), position, fusion=self.fusion)
+
+    def content(self, arrays: Tensor) -> Tensor:
+        """What is sensed, arrays (B, S_1, …, S_A, C) → (B, M, `content_dim`)."""
         content = self.patches(self.normalise(arrays))
-        if self.projection is not None:
-            content = self.projection(content)
-        return Inputs(content, self.positions(sizes, arrays.device), fusion=self.fusion)
+        return content if self.projection is None else self.projection(content)
+
+    def stream(self, example: Any, *, elements: int = STREAMED) -> Iterable[Inputs]:
+        """See `Adapter`: bands of an array (S_1, …, S_A, C) of any shape, along its first axis."""
+        sizes = tuple(example.shape[:-1])
+        if self.patch_size != self.stride:
+            raise ValueError(
+                f"{self.noun} of {_times(sizes)} is too large to hold, and patches that overlap "
+                f"are only made of a whole one; resize it to {_times(self.shape)}"
+            )
+        if isinstance(self.position, LearnedPosition):
+            self.positions(sizes, self.mean.device)  # which are those of one shape alone
+        return _Bands(self, example, self.grid_size(*sizes), elements)
 
     def positions(
         self, sizes: tuple[int, ...], device: torch.device
@@ -181,6 +198,42 @@ class GridAdapter(ChannelsLastAdapter):
                     f"patch_stride={stride} does not go with patch_size={size}; expected a "
                     "stride of at most the size that differs from it by an even number"
                 )
+
+
+@dataclass(frozen=True)
+class _Bands:
+    """An array read band by band; each pass reads it anew."""
+
+    adapter: GridAdapter
+    array: Any
+    grid: tuple[int, ...]
+    elements: int
+
+    def __iter__(self) -> Iterator[Inputs]:
+        adapter, stride = self.adapter, self.adapter.stride[0]
+        device = adapter.mean.device
+        coordinates = [grid(size, device=device)[:, 0] for size in self.grid]
+        rows = max(1, self.elements // math.prod(self.grid[1:]))
+        for start in range(0, self.grid[0], rows):
+            stop = min(start + rows, self.grid[0])
+            band = self.array[start * stride : stop * stride]
+            if not isinstance(band, Tensor):
+                band = torch.from_numpy(np.array(band))  # read from disk, if that is where it is
+            here = [coordinates[0][start:stop], *coordinates[1:]]
+            content = adapter.content(band[None].to(device))
+            yield Inputs(content, self._positions(here, start, stop), fusion=adapter.fusion)
+
+    def _positions(
+        self, coordinates: list[Tensor], start: int, stop: int
+    ) -> Tensor | AxialPosition | None:
+        """Of the rows from start to stop, at these coordinates along each axis."""
+        position = self.adapter.position
+        if isinstance(position, LearnedPosition):
+            inner = math.prod(self.grid[1:])
+            return position()[:, start * inner : stop * inner]
+        if position is None:
+            return None
+        return AxialPosition(tuple(position.of_axis(i, x) for i, x in enumerate(coordinates)))
 
 
 def _times(sizes: Sequence[int]) -> str:

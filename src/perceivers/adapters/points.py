@@ -1,10 +1,15 @@
 """Point clouds to elements: one a point, at the point's own coordinates."""
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..core import FourierPosition, Inputs
-from .base import ChannelsLastAdapter
+from .base import STREAMED, ChannelsLastAdapter
 
 # B batch · M points · C channels · P position channels
 
@@ -66,3 +71,23 @@ class PointAdapter(ChannelsLastAdapter):
             raise ValueError(f"points are {points.dtype}; expected floats, coordinates in [-1, 1]")
         # Positions are made of the coordinates as given, before a half-precision model rounds them.
         return Inputs(self.normalise(points), self.position(points[..., :AXES]))
+
+    def stream(self, example: Any, *, elements: int = STREAMED) -> Iterable[Inputs]:
+        """See `Adapter`: runs of the points (M, C)."""
+        return _Runs(self, example, elements)
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """Points read run by run; each pass reads them anew."""
+
+    adapter: PointAdapter
+    points: Any
+    elements: int
+
+    def __iter__(self) -> Iterator[Inputs]:
+        for start in range(0, len(self.points), self.elements):
+            run = self.points[start : start + self.elements]
+            if not isinstance(run, Tensor):
+                run = torch.from_numpy(np.array(run))  # read from disk, if that is where it is
+            yield self.adapter(run[None].to(self.adapter.mean.device))

@@ -139,17 +139,21 @@ class FourierPosition(nn.Module):
         if self._cached is None or self._cached[0] != key:
             # Made outside autograd modes, so that a grid first seen in inference can be trained on.
             with torch.inference_mode(False), torch.no_grad():
-                tables = (self._of_axis(i, size, device) for i, size in enumerate(sizes))
+                tables = (
+                    self.of_axis(axis, grid(size, device=device)[:, 0])
+                    for axis, size in enumerate(sizes)
+                )
                 self._cached = (key, AxialPosition(tuple(tables)))
         return self._cached[1]
 
-    def _of_axis(self, axis: int, size: int, device: torch.device | str | None) -> Tensor:
-        """What the coordinate of one axis contributes to the features, (size, P)."""
-        axes = torch.arange(len(self.max_resolution), device=device)
-        coordinates = torch.zeros(size, len(axes), device=device)
-        coordinates[:, axis] = grid(size, device=device)[:, 0]
+    def of_axis(self, axis: int, coordinates: Tensor) -> Tensor:
+        """What coordinates (L,) along one axis contribute to the features, float32 (L, P)."""
+        axes = torch.arange(len(self.max_resolution), device=coordinates.device)
         bands = axes.repeat_interleave(self.num_bands)
-        return self(coordinates) * (torch.cat([axes, bands, bands]) == axis)
+        columns = torch.cat([axes, bands, bands])
+        others = torch.zeros_like(coordinates)
+        features = self(torch.stack([coordinates if i == axis else others for i in axes], dim=-1))
+        return features * (columns == axis)
 
     def extra_repr(self) -> str:
         return (

@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch import Tensor, nn
@@ -88,8 +88,14 @@ class PerceiverClassifier(nn.Module):
 
     def classify(self, inputs: Inputs) -> Tensor:
         """Elements → logits (B, num_classes)."""
-        z = self.norm(self.perceiver(inputs))
-        return self.head(self.pooled_norm(z.mean(dim=1)))
+        return self._from_latents(self.perceiver(inputs))
+
+    def classify_stream(self, chunks: Iterable[Inputs]) -> Tensor:
+        """Elements that are never held together → logits; see `Perceiver.encode_stream`."""
+        return self._from_latents(self.perceiver.encode_stream(chunks))
+
+    def _from_latents(self, z: Tensor) -> Tensor:
+        return self.head(self.pooled_norm(self.norm(z).mean(dim=1)))
 
 
 def build_adapter(config: InputConfig) -> Adapter:
