@@ -82,6 +82,12 @@ def test_train_eval_predict(capsys, tmp_path):
     assert len(entry["predictions"]) == 3
 
     (tmp_path / "bad.png").write_bytes(b"x")
+    Image.open(digit).resize((40, 30)).save(tmp_path / "wide.png")
+    resized, own = (
+        json.loads(run(capsys, "predict", out_dir, tmp_path / "wide.png", "--json", *more)[1])
+        for more in ([], ["--own-size"])
+    )
+    assert resized != own
     status, out, err = run(capsys, "predict", out_dir, tmp_path / "bad.png", digit)
     assert status == 1
     assert out.startswith(f"{digit}: ")

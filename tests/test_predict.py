@@ -1,5 +1,7 @@
 """From files to labels."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -84,3 +86,86 @@ def test_one_image_instead_of_a_list(predictor):
     with pytest.raises(ValueError, match="expected a list"):
         predictor("photo.png")
     assert predictor([]) == []
+
+
+@pytest.fixture
+def as_it_is(predictor):
+    return perceivers.Predictor(predictor.model, own_size=True)
+
+
+def test_an_image_at_its_own_size(predictor, as_it_is):
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 31, 3), np.uint8)
+    [result] = as_it_is([pixels], top_k=3)
+    with torch.no_grad():
+        expected = predictor.model(torch.from_numpy(pixels)[None])[0].softmax(0)
+    for label, probability in result:
+        assert probability == pytest.approx(
+            expected[predictor.labels.index(label)].item(), abs=1e-6
+        )
+    assert result != predictor([pixels], top_k=3)[0]  # which sees it at 8×8
+
+
+@pytest.mark.parametrize("kind", ["png", "npy", "mapped", "pillow"])
+def test_a_large_image_is_read_in_parts_with_the_same_result(as_it_is, monkeypatch, tmp_path, kind):
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 31, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "image.png")
+    np.save(tmp_path / "image.npy", pixels)
+    image = {
+        "png": tmp_path / "image.png",
+        "npy": tmp_path / "image.npy",
+        "mapped": np.load(tmp_path / "image.npy", mmap_mode="r"),
+        "pillow": Image.fromarray(pixels),
+    }[kind]
+    [expected] = as_it_is([image], top_k=3)
+    told = []
+    monkeypatch.setattr(perceivers.predict, "HELD_PIXELS", 100)
+    monkeypatch.setattr(as_it_is.model, "forward", None)  # nothing goes through in one piece
+    as_it_is.progress = told.append
+    [got] = as_it_is([image], top_k=3)
+    assert [label for label, _ in got] == [label for label, _ in expected]
+    assert [p for _, p in got] == pytest.approx([p for _, p in expected], abs=1e-5)
+    assert told[-1] == 1
+
+
+def test_patches_are_cut_from_the_middle(predictor):
+    config = ModelConfig(
+        num_classes=2, input=ImageConfig(image_size=8, patch_size=4, num_bands=2), num_latents=2,
+        latent_dim=8, cross_order=(0,), block_order=(None,), num_self_heads=2,
+    )  # fmt: skip
+    model = build(config)
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 14, 3), np.uint8)
+    own = perceivers.Predictor(model, own_size=True)
+    assert np.array_equal(own.prepare(pixels), pixels[:8, 1:13])
+    with pytest.raises(ValueError, match="does not divide into steps of 4×4"):
+        own([pixels[:3]])
+
+
+def test_learned_positions_have_one_size_only():
+    config = ModelConfig(
+        num_classes=2, input=ImageConfig(image_size=8, position="learned"), num_latents=2,
+        latent_dim=8, cross_order=(0,), block_order=(None,), num_self_heads=2,
+    )  # fmt: skip
+    own = perceivers.Predictor(build(config), own_size=True)
+    assert own([np.zeros((8, 8, 3), np.uint8)])
+    with pytest.raises(ValueError, match="learned the positions of 8×8: resize it"):
+        own([np.zeros((9, 8, 3), np.uint8)])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no array", "not an array that NumPy saved, or damaged"),
+        (np.zeros((4, 4), np.float32), "array of float32 and shape (4, 4); expected uint8"),
+        (np.zeros((4, 4, 7), np.uint8), "array of 7 channels; expected 1 to 4"),
+        (np.array([{}], dtype=object), "not an array that NumPy saved, or damaged"),
+    ],
+    ids=str,
+)
+def test_arrays_that_are_no_images(as_it_is, tmp_path, content, message):
+    path = tmp_path / "image.npy"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        np.save(path, content, allow_pickle=True)
+    with pytest.raises(ValueError, match=re.escape(f"{path}: {message}")):
+        as_it_is([path])

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -76,6 +76,10 @@ def _parser(arguments: list[str]) -> Parser:
     sub.add_argument("files", nargs="+", type=Path, metavar="FILE")
     sub.add_argument("--top-k", type=int, default=5, metavar="K", help="classes to show [5]")
     sub.add_argument("--json", action="store_true", help="print JSON")
+    sub.add_argument(
+        "--own-size", action="store_true",
+        help="read images at their own size, large ones in parts, instead of resized",
+    )  # fmt: skip
     sub = command(
         "convert", _convert, "Weights of the Keras example or perceiver-pytorch to our format."
     )
@@ -182,7 +186,8 @@ def _predict(options: argparse.Namespace, rest: list[str]) -> int:
     from .predict import Predictor, each
 
     results, failed = [], 0
-    for file, outcome in each(Predictor(options.model), options.files, options.top_k):
+    predictor = Predictor(options.model, own_size=options.own_size, progress=_progress())
+    for file, outcome in each(predictor, options.files, options.top_k):
         if isinstance(outcome, ValueError):
             print(f"perceivers: {outcome}", file=sys.stderr)
             failed += 1
@@ -194,6 +199,23 @@ def _predict(options: argparse.Namespace, rest: list[str]) -> int:
     if options.json:
         print(json.dumps(results, indent=1))
     return 1 if failed else 0
+
+
+def _progress() -> Callable[[float], None]:
+    """Tells on stderr, now and then, how much is done and how long the rest will take."""
+    began = said = time.monotonic()
+
+    def tell(share: float) -> None:
+        nonlocal began, said
+        now = time.monotonic()
+        if now - said > 5:
+            rest = (now - began) * (1 - share) / share
+            print(f"perceivers: {share:.0%} read, {rest:.0f} s left", file=sys.stderr)
+            said = now
+        if share >= 1:
+            began = said = now  # the next file's
+
+    return tell
 
 
 def _convert(options: argparse.Namespace, rest: list[str]) -> int:

@@ -1,6 +1,7 @@
 """From a trained model and files to labels."""
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .adapters.grid import GridAdapter
 from .checkpoint import load
-from .data.images import decode, to_array
+from .core import Inputs
+from .data.images import decode, from_pixels, to_array
 from .models.classifier import PerceiverClassifier
 from .models.inputs import require_images
 
 Prediction = list[tuple[str, float]]
+
+
+Progress = Callable[[float], None]
+HELD_PIXELS = 2**22  # of an image that goes through the model in one piece
 
 
 class Predictor:
@@ -22,6 +29,10 @@ class Predictor:
     Args:
         model: a run directory, a saved model's directory, a hub name, or the model itself.
         batch_size: images that go through the model at once.
+        own_size: read each image at its own size and shape, every pixel of it, instead of resized
+            to what the model was trained on. One too large to hold is read in parts. Only models
+            with Fourier positions, or none, take other sizes than their own.
+        progress: called with the share that is done while an image is read in parts.
 
     Example:
         >>> predictor = Predictor("runs/digits-…")                  # doctest: +SKIP
@@ -29,9 +40,17 @@ class Predictor:
         [[('3', 0.98), ('5', 0.01)]]
     """
 
-    def __init__(self, model: str | Path | PerceiverClassifier, *, batch_size: int = 64) -> None:
+    def __init__(
+        self,
+        model: str | Path | PerceiverClassifier,
+        *,
+        batch_size: int = 64,
+        own_size: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
         self.model = (load(model) if isinstance(model, str | Path) else model).eval()
-        self.batch_size = batch_size
+        self.batch_size = 1 if own_size else batch_size
+        self.own_size, self.progress = own_size, progress
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -42,7 +61,8 @@ class Predictor:
         """The likeliest classes of each image.
 
         Args:
-            images: paths, files' bytes, Pillow images or arrays (H, W) or (H, W, C) of uint8.
+            images: paths, files' bytes, Pillow images or arrays (H, W) or (H, W, C) of uint8; a
+                `.npy` file of such an array too.
             top_k: how many classes to give, likeliest first; at most all.
 
         Returns:
@@ -57,8 +77,8 @@ class Predictor:
             raise ValueError(f"top_k={top_k}; expected at least 1")
         results: list[Prediction] = []
         for start in range(0, len(images), self.batch_size):
-            chunk = [self.prepare(image) for image in images[start : start + self.batch_size]]
-            probabilities = self._probabilities(torch.from_numpy(np.stack(chunk)))
+            chunk = images[start : start + self.batch_size]
+            probabilities = self._probabilities([self.prepare(image) for image in chunk])
             top = probabilities.topk(min(top_k, len(self.labels)))
             for values, indices in zip(top.values.tolist(), top.indices.tolist(), strict=True):
                 results.append(
@@ -69,21 +89,55 @@ class Predictor:
     def prepare(self, image: Any) -> np.ndarray:
         """One image as the model takes it, uint8 (H, W, C)."""
         config = require_images(self.model.config.input)
-        size, channels = config.image_size, config.channels
+        size, channels = None if self.own_size else config.image_size, config.channels
         if isinstance(image, str | Path | bytes):
             try:
-                return decode(image, channels=channels, size=size)
+                pixels = decode(image, channels=channels, size=size)
             except ValueError as error:
                 name = "image" if isinstance(image, bytes) else image
                 raise ValueError(f"{name}: {error}") from None
-        if isinstance(image, np.ndarray | Tensor):
-            image = _to_pillow(np.asarray(image))
-        return to_array(image, channels=channels, size=size)
+        elif isinstance(image, np.ndarray | Tensor):
+            pixels = from_pixels(np.asarray(image), channels=channels, size=size)
+        else:
+            pixels = to_array(image, channels=channels, size=size)
+        return whole_patches(pixels, config.patch_stride or config.patch_size)
 
     @torch.inference_mode()
-    def _probabilities(self, batch: Tensor) -> Tensor:
+    def _probabilities(self, images: list[np.ndarray]) -> Tensor:
         device = next(self.model.parameters()).device
-        return self.model(batch.to(device)).float().softmax(dim=-1).cpu()
+        if self.own_size and math.prod(images[0].shape[:2]) > HELD_PIXELS:
+            logits = self.model.classify_stream(self._stream(images[0]))
+        else:
+            logits = self.model(torch.from_numpy(np.stack(images)).to(device))
+        return logits.float().softmax(dim=-1).cpu()
+
+    def _stream(self, image: np.ndarray) -> "_Watched":
+        passes = sum(cross is not None for cross in self.model.perceiver.cross_order)
+        adapter = self.model.adapter
+        assert isinstance(adapter, GridAdapter)
+        elements = math.prod(adapter.grid_size(*image.shape[:2])) * passes
+        return _Watched(adapter.stream(image), elements, self.progress)
+
+
+class _Watched:
+    """A stream that tells how far all passes over it have come."""
+
+    def __init__(self, stream: Iterable[Inputs], total: int, tell: Progress | None) -> None:
+        self.stream, self.total, self.tell, self.done = stream, total, tell, 0
+
+    def __iter__(self) -> Iterator[Inputs]:
+        for part in self.stream:
+            yield part
+            self.done += part.content.shape[1]
+            if self.tell:
+                self.tell(self.done / self.total)
+
+
+def whole_patches(pixels: np.ndarray, stride: int) -> np.ndarray:
+    """The middle of an image (H, W, C) that divides into steps of `stride`."""
+    height, width = (max(size // stride, 1) * stride for size in pixels.shape[:2])
+    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
+    return pixels[max(top, 0) : max(top, 0) + height, max(left, 0) : max(left, 0) + width]
 
 
 def each(
@@ -104,16 +158,3 @@ def _attempt(function: Callable[[Any], np.ndarray], argument: Any) -> np.ndarray
         return function(argument)
     except ValueError as error:
         return error
-
-
-def _to_pillow(array: np.ndarray) -> Any:
-    from PIL import Image
-
-    if array.dtype != np.uint8 or array.ndim not in (2, 3):
-        raise ValueError(
-            f"array of {array.dtype} and shape {array.shape}; expected uint8 of shape "
-            "(height, width) or (height, width, channels)"
-        )
-    if array.ndim == 3 and array.shape[-1] == 1:
-        array = array[..., 0]
-    return Image.fromarray(array)

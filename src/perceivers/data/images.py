@@ -1,6 +1,7 @@
 """One image in: any file Pillow reads → uint8 pixels, the same for training and prediction."""
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from ..errors import missing_extra
 Source = str | Path | bytes
 
 
-def decode(source: Source, *, channels: int, size: int) -> np.ndarray:
+def decode(source: Source, *, channels: int, size: int | None) -> np.ndarray:
     """An image file → uint8 (size, size, channels).
 
     The first frame of an animation; turned as its EXIF tag says; 16 bits brought to 8; transparent
@@ -21,17 +22,23 @@ def decode(source: Source, *, channels: int, size: int) -> np.ndarray:
     Args:
         source: a path, or the file's bytes.
         channels: 1 (grey) or 3 (RGB).
-        size: height and width of the result.
+        size: height and width of the result; None: those of the image. A `.npy` file is then not
+            read but memory-mapped, so that it may be of any size.
 
     Raises:
         ValueError: not an image, damaged, or too large; the message does not name the file.
     """
+    if not isinstance(source, bytes) and Path(source).suffix == ".npy":
+        return _decode_array(Path(source), channels=channels, size=size)
     image_module = _pillow()
     opened = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        with image_module.open(opened) as image:
+        with warnings.catch_warnings(), image_module.open(opened) as image:
+            # Pillow warns of half of what it refuses; there is nothing to be done about it here.
+            warnings.simplefilter("ignore", image_module.DecompressionBombWarning)
             # JPEG can be decoded at an eighth of its size; other formats ignore this.
-            image.draft("L" if channels == 1 else "RGB", (2 * size, 2 * size))
+            if size is not None:
+                image.draft("L" if channels == 1 else "RGB", (2 * size, 2 * size))
             return to_array(image, channels=channels, size=size)
     except FileNotFoundError:
         raise ValueError("no such file; check the path") from None
@@ -40,7 +47,8 @@ def decode(source: Source, *, channels: int, size: int) -> np.ndarray:
     except image_module.DecompressionBombError as error:
         limit = 2 * (image_module.MAX_IMAGE_PIXELS or 0) // 10**6
         raise ValueError(
-            f"too large: expected at most {limit} megapixels; make it smaller ({error})"
+            f"too large: expected at most {limit} megapixels; make it smaller, or save it as .npy, "
+            f"whose pixels are read as they are needed ({error})"
         ) from None
     except (OSError, SyntaxError, EOFError) as error:
         if isinstance(error, OSError) and error.strerror:
@@ -48,15 +56,46 @@ def decode(source: Source, *, channels: int, size: int) -> np.ndarray:
         raise ValueError(f"damaged image ({error})") from None
 
 
-def to_array(image: Any, *, channels: int, size: int) -> np.ndarray:
+def to_array(image: Any, *, channels: int, size: int | None) -> np.ndarray:
     """A Pillow image → uint8 (size, size, channels); see `decode`."""
     from PIL import ImageOps
 
     image = ImageOps.exif_transpose(image)
     image = _to_mode(image, "L" if channels == 1 else "RGB")
-    if image.size != (size, size):
+    if size is not None and image.size != (size, size):
         image = ImageOps.fit(image, (size, size), method=_pillow().Resampling.BICUBIC)
-    return np.asarray(image, np.uint8).reshape(size, size, channels)
+    return np.asarray(image, np.uint8).reshape(*image.size[::-1], channels)
+
+
+def from_pixels(pixels: np.ndarray, *, channels: int, size: int | None) -> np.ndarray:
+    """Pixels, uint8 (H, W) or (H, W, C) → uint8 (size, size, channels); see `decode`.
+
+    Raises:
+        ValueError: no such pixels.
+    """
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or not pixels.size:
+        raise ValueError(
+            f"array of {pixels.dtype} and shape {pixels.shape}; expected uint8 of shape "
+            "(height, width) or (height, width, channels)"
+        )
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    if size is None and pixels.shape[-1] == channels:
+        return pixels  # as they are, and where they are
+    if pixels.shape[-1] not in (1, 2, 3, 4):
+        raise ValueError(f"array of {pixels.shape[-1]} channels; expected 1 to 4")
+    image = _pillow().fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    return to_array(image, channels=channels, size=size)
+
+
+def _decode_array(path: Path, *, channels: int, size: int | None) -> np.ndarray:
+    try:
+        pixels = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise ValueError("no such file; check the path") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"not an array that NumPy saved, or damaged ({error})") from None
+    return from_pixels(pixels, channels=channels, size=size)
 
 
 def fit(images: np.ndarray, *, channels: int, size: int) -> np.ndarray:
