@@ -16,19 +16,30 @@ from perceivers.models.inputs import (
     GridConfig,
     ImageConfig,
     InputConfig,
+    MelConfig,
     PointsConfig,
+    TextConfig,
     VideoConfig,
 )
 
 AUDIO = AudioConfig(num_samples=16, patch_size=4, num_bands=2)
+MEL = MelConfig(
+    num_samples=64, sample_rate=8000, n_fft=32, hop_length=8, n_mels=4, patch_frames=2, num_bands=2
+)
+HIDING = dataclasses.replace(
+    MEL, num_time_masks=1, time_mask_width=1, num_frequency_masks=1, frequency_mask_width=1
+)
 VIDEO = VideoConfig(num_frames=4, image_size=8, patch_size=2, num_bands=2)
 POINTS = PointsConfig(num_points=5, num_bands=2)
+TEXT = TextConfig(max_length=5, embedding_dim=6)
 FUSION = FusionConfig(parts={"audio": AUDIO, "video": VIDEO})
 BATCH = {
     "audio": torch.rand(2, 16, generator=torch.Generator().manual_seed(0)),
     "video": torch.rand(2, 4, 8, 8, 3, generator=torch.Generator().manual_seed(1)),
     "points": torch.rand(2, 5, 3, generator=torch.Generator().manual_seed(2)),
 }
+BATCH["mel"] = torch.rand(2, 64, generator=torch.Generator().manual_seed(3)) - 0.5
+BATCH["text"] = torch.tensor([[103, 104, 105, 0], [106, 107, 0, 0]])
 BATCH["fusion"] = {name: BATCH[name] for name in ("audio", "video")}
 
 
@@ -45,7 +56,24 @@ def brief(value):
         (VIDEO, {"patch_frames": 1}),
         (VIDEO, {"patch_size": 4}),
         (VIDEO, {"max_resolution": (9.0, 1.0, 1.0)}),
-        *((config, change) for config in (AUDIO, VIDEO) for change in (
+        (MEL, {"sample_rate": 4000}),
+        (MEL, {"n_fft": 34}),
+        (MEL, {"hop_length": 16}),
+        (MEL, {"n_mels": 5}),
+        (MEL, {"f_min": 100.0}),
+        (MEL, {"f_max": 3000.0}),
+        (MEL, {"scale": "htk"}),
+        (MEL, {"patch_frames": 1}),
+        (MEL, {"patch_mels": 2}),
+        (MEL, {"max_resolution": (9.0, 1.0)}),
+        (MEL, {"time_mask_width": 8, "num_time_masks": 1}),
+        (HIDING, {"time_mask_width": 8}),
+        (MEL, {"frequency_mask_width": 4, "num_frequency_masks": 1}),
+        (HIDING, {"frequency_mask_width": 4}),
+        (TEXT, {"embedding_dim": 7}),
+        (TEXT, {"fusion": "concatenate"}),
+        (TEXT, {"fusion": "concatenate", "position_dim": 3}),
+        *((config, change) for config in (AUDIO, MEL, VIDEO) for change in (
             {"projection_dim": 3},
             {"position": "none"},
             {"position": "learned", "position_dim": 7},
@@ -76,9 +104,11 @@ def test_every_field_changes_the_elements(config, change):
     ("config", "num_inputs"),
     [
         (dataclasses.replace(AUDIO, num_samples=32), 8),
+        (dataclasses.replace(MEL, num_samples=96), 6),
         (dataclasses.replace(VIDEO, num_frames=8), 64),
         (dataclasses.replace(VIDEO, image_size=16), 128),
         (dataclasses.replace(POINTS, num_points=6), 6),
+        (dataclasses.replace(TEXT, max_length=7), 7),
         (FusionConfig(parts={"points": POINTS, "audio": AUDIO}), 9),
     ],
     ids=brief,
@@ -87,11 +117,11 @@ def test_sizes_say_how_many_elements(config, num_inputs):
     assert build_adapter(config).num_inputs == num_inputs
 
 
-@pytest.mark.parametrize("config", [AUDIO, VIDEO, POINTS])
+@pytest.mark.parametrize("config", [AUDIO, MEL, VIDEO, POINTS])
 def test_channels_are_those_of_the_batch(config):
     adapter = build_adapter(dataclasses.replace(config, channels=4))
     batch = BATCH[config.kind]
-    batch = batch[..., None] if config.kind == "audio" else batch[..., :1]
+    batch = batch[..., None] if config.kind in ("audio", "mel") else batch[..., :1]
     assert adapter(batch.expand(*batch.shape[:-1], 4)).dim == adapter.dim
 
 
@@ -109,6 +139,8 @@ def test_every_kind_has_an_adapter_and_a_name_of_its_own():
         AUDIO,
         dataclasses.replace(VIDEO, max_resolution=(2.0, 4.0, 8.0)),
         POINTS,
+        dataclasses.replace(MEL, f_max=3000.0, max_resolution=(2.0, 4.0)),
+        TEXT,
         FUSION,
         FusionConfig(parts={"av": FUSION, "points": POINTS}, min_embedding_dim=2),
     ],

@@ -12,7 +12,9 @@ from ..adapters.base import Adapter
 from ..adapters.fusion import FusionAdapter
 from ..adapters.grid import GridAdapter
 from ..adapters.image import ImageAdapter
+from ..adapters.mel import MelAdapter
 from ..adapters.points import PointAdapter
+from ..adapters.text import TextAdapter
 from ..adapters.video import VideoAdapter
 from ..core import Inputs, Perceiver
 from ..core.init import init_linear
@@ -23,7 +25,9 @@ from .inputs import (
     FusionConfig,
     ImageConfig,
     InputConfig,
+    MelConfig,
     PointsConfig,
+    TextConfig,
     VideoConfig,
 )
 
@@ -31,8 +35,10 @@ ADAPTERS: dict[type[InputConfig], Callable[..., Adapter]] = {
     ImageConfig: ImageAdapter,
     ArrayConfig: GridAdapter,
     AudioConfig: AudioAdapter,
+    MelConfig: MelAdapter,
     VideoConfig: VideoAdapter,
     PointsConfig: PointAdapter,
+    TextConfig: TextAdapter,
     FusionConfig: FusionAdapter,
 }
 

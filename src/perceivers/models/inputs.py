@@ -82,6 +82,46 @@ class AudioConfig(GridConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MelConfig(GridConfig):
+    """How waveforms become patches of their log-mel; see `perceivers.adapters.mel.MelAdapter`."""
+
+    kind: ClassVar[str] = "mel"
+
+    num_samples: int = 16_000
+    """Samples of an example."""
+    channels: int = 1
+    """1 for mono, 2 for stereo."""
+    sample_rate: int = 16_000
+    """Samples a second."""
+    n_fft: int = 400
+    """Samples of a window of the spectrogram."""
+    hop_length: int = 160
+    """Samples from frame to frame."""
+    n_mels: int = 80
+    """Mel bands of a frame."""
+    f_min: float = 0.0
+    """Lowest frequency of the bands, Hz."""
+    f_max: float | None = None
+    """Highest frequency of the bands, Hz; None: half the sample rate."""
+    scale: Literal["slaney", "htk"] = "slaney"
+    """What mel is: Slaney's scale (librosa's default) or HTK's."""
+    patch_frames: int = 1
+    """Frames of a patch."""
+    patch_mels: int | None = None
+    """Mel bands of a patch; None: all, so that one frame can be one element."""
+    max_resolution: tuple[float, ...] | None = None
+    """Resolutions of time and mel whose Nyquist frequency the bands reach; None: the patches'."""
+    num_time_masks: int = 0
+    """SpecAugment: runs of frames hidden in training."""
+    time_mask_width: int = 0
+    """Frames of such a run, at most."""
+    num_frequency_masks: int = 0
+    """SpecAugment: runs of mel bands hidden in training."""
+    frequency_mask_width: int = 0
+    """Bands of such a run, at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class VideoConfig(GridConfig):
     """How videos become elements; see `perceivers.adapters.video.VideoAdapter`."""
 
@@ -115,6 +155,22 @@ class PointsConfig(InputConfig):
     """Fourier frequencies per axis."""
     max_resolution: float = 2240.0
     """Resolution of each axis whose Nyquist frequency the bands reach."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextConfig(InputConfig):
+    """How text becomes elements, one a byte; see `perceivers.adapters.text.TextAdapter`."""
+
+    kind: ClassVar[str] = "text"
+
+    max_length: int = 2048
+    """Bytes of a text, at most."""
+    embedding_dim: int = 768
+    """Channels of the learned embedding of a byte."""
+    position_dim: int | None = None
+    """Channels of a learned position; None: embedding_dim."""
+    fusion: Literal["concatenate", "add"] = "add"
+    """How position and embedding go together; to be added, they have equally many channels."""
 
 
 @dataclass(frozen=True, kw_only=True)
