@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from PIL import Image
 
 from perceivers import cli
 from perceivers.models.presets import PRESETS
