@@ -30,6 +30,8 @@ CONFINED = {
     "tqdm": {"training"},
     "datasets": {"data"},
     "PIL": {"data", "predict"},
+    "trimesh": {"data"},
+    "pyarrow": {"data"},
     "huggingface_hub": {"checkpoint"},
     "perceiver_pytorch": {"interop"},
     "keras": {"interop"},

@@ -1,0 +1,145 @@
+"""One cloud of points in: any file of points or of a mesh → float32 (M, C)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from . import augment_points
+from .meshes import Cloud, Mesh
+from .point_files import READERS, read
+from .source import Source, kind_of, read_bytes
+
+POINT_SUFFIXES = frozenset(f".{kind}" for kind in READERS)
+MESH_POINTS = 2048  # taken from a mesh unless told; arXiv 2103.03206v2, §4.3: "around 2,000"
+
+
+@dataclass(frozen=True)
+class PointsInfo:
+    """What a file of points holds."""
+
+    num_points: int
+    """Points of a cloud; corners of a mesh, of which any number of points can be taken."""
+    channels: int
+    """Channels that a point has, the coordinates included."""
+    num_faces: int
+    """Triangles of a mesh; 0: a cloud."""
+
+
+def decode(
+    source: Source,
+    *,
+    num_points: int | None = None,
+    channels: int = 3,
+    kind: str | None = None,
+    seed: int = 0,
+    min_points: int = 3,
+    normalise: bool = False,
+) -> np.ndarray:
+    """A file of points → float32 (M, channels), the first three channels the coordinates.
+
+    ply, off, obj and stl are read by trimesh; npy, npz and text (csv, txt, xyz) by NumPy. Of a
+    mesh, points are taken at random, equally likely everywhere on its surface. Of a cloud, a random
+    subset is taken where it has more than `num_points` (files are often sorted), and all points in
+    their order where it has fewer: a point given twice would weigh twice. `pad` makes a batch of
+    clouds of different sizes, with a mask under which each gives what it gives alone.
+
+    Channels beyond the third are what the file has, in this order: ply: normals, then colours
+    scaled to [0, 1]; obj clouds: colours; meshes: normals of the faces, then colours, no textures;
+    arrays and text: further columns as they are. In text whose columns have names, x, y and z come
+    first wherever they stand, and red, green and blue (or r, g, b) that are whole numbers above 1
+    are taken for 0…255 and scaled to [0, 1].
+
+    A text file that was cut at the end of a line looks like a shorter one; binary files, and those
+    that announce their number of points, are found damaged.
+
+    Args:
+        source: a path, or the file's bytes.
+        num_points: points to take; None: all of a cloud, `MESH_POINTS` of a mesh.
+        channels: C.
+        kind: the file's suffix; None: that of the path. Bytes need it.
+        seed: of what is random; the same gives the same points.
+        min_points: fewer in a cloud are an error. Two are one segment whatever they were, once
+            centred and scaled; three have a shape.
+        normalise: give them as by `centre_and_scale`, made before the coordinates are rounded to
+            float32: those of a survey lie millions of metres from their origin.
+
+    Raises:
+        ValueError: no such file, unknown kind, damaged, too few points or channels, NaN or infinite
+            values; the message does not name the file.
+    """
+    if channels < 3 or (num_points is not None and num_points < 1):
+        raise ValueError(
+            f"channels={channels}, num_points={num_points}; expected at least 3 and at least 1"
+        )
+    found = _read(source, kind)
+    if found.channels < channels:
+        raise ValueError(
+            f"points have {found.channels} channels; expected at least {channels}: set the model's "
+            f"input channels to {found.channels} at most"
+        )
+    if isinstance(found, Mesh):
+        check_finite(found.surface.vertices)
+        values = found.sample(MESH_POINTS if num_points is None else num_points, seed)
+    else:
+        values = _chosen(found.values, num_points, seed, min_points)
+    values = values[:, :channels]
+    check_finite(values)
+    return (centre_and_scale(values) if normalise else values).astype(np.float32)
+
+
+def probe(source: Source, *, kind: str | None = None) -> PointsInfo:
+    """What a file holds, without taking points from it; arguments and errors as of `decode`."""
+    found = _read(source, kind)
+    if isinstance(found, Mesh):
+        surface = found.surface
+        return PointsInfo(len(surface.vertices), found.channels, len(surface.faces))
+    return PointsInfo(len(found.values), found.channels, 0)
+
+
+def centre_and_scale(points: np.ndarray) -> np.ndarray:
+    """One cloud (M, C) with its coordinates at mean 0 within [-1, 1]; see `augment_points`."""
+    values = torch.from_numpy(points.astype(np.float64))
+    return augment_points.centre_and_scale(values[None])[0].numpy().astype(points.dtype)
+
+
+def pad(clouds: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Clouds (M_i, C) → one batch (B, max M_i, C), padded with zeros, and its mask (B, max M_i).
+
+    The mask is True where there is a point: what the model takes as `mask`.
+    """
+    longest = max(len(cloud) for cloud in clouds)
+    batch = np.zeros((len(clouds), longest, clouds[0].shape[1]), clouds[0].dtype)
+    mask = np.zeros((len(clouds), longest), bool)
+    for index, cloud in enumerate(clouds):
+        batch[index, : len(cloud)] = cloud
+        mask[index, : len(cloud)] = True
+    return batch, mask
+
+
+def check_finite(values: np.ndarray) -> None:
+    """ValueError unless every number of (M, C) is one that float32 holds."""
+    sound = (np.abs(values) <= np.finfo(np.float32).max).all(axis=1)
+    if not sound.all():
+        first = int(np.argmin(sound))
+        raise ValueError(
+            f"{np.count_nonzero(~sound)} of {len(sound)} points are NaN, infinite or beyond "
+            f"float32, the first is point {first + 1}: {values[first].tolist()}; remove or repair "
+            "them"
+        )
+
+
+def _read(source: Source, kind: str | None) -> Cloud | Mesh:
+    kind = kind_of(source, kind)
+    return read(read_bytes(source), kind)
+
+
+def _chosen(values: np.ndarray, count: int | None, seed: int, min_points: int) -> np.ndarray:
+    """At most `count` of a cloud's points."""
+    total = len(values)
+    if total < min_points:
+        raise ValueError(f"{total} points; expected at least {min_points}")
+    if count is None or count >= total:
+        return values
+    return values[np.random.default_rng(seed).choice(total, count, replace=False)]
