@@ -23,9 +23,9 @@ def main(arguments: list[str] | None = None) -> int:
     failed = []
     for name in options.case or cases.CASES:
         case = cases.CASES[name]()
-        if name == "scaling":
+        if name in cases.SCALING:
             elements = [m for m in cases.ELEMENTS if not options.quick or m <= 10**6]
-            case = cases.scaling(sorted({*elements, *options.elements}))
+            case = cases.SCALING[name](sorted({*elements, *options.elements}))
         known = report.provenance(command)
         outcome = measure.run_case(case, repeats=repeats, threads=options.threads, say=_say)
         page = report.write(

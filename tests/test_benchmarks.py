@@ -73,11 +73,15 @@ def test_who_differs_or_is_missing_is_reported(tmp_path):
     assert "no_such_file" in text
 
 
-def test_scaling_reads_streams_and_is_plotted(tmp_path):
-    case = cases.scaling((100, 200), num_latents=4, dim=16, layers=1)
+@pytest.mark.parametrize(
+    ("name", "build"), [("scaling", ours.build_image), ("scaling-sequence", ours.build_sequence)]
+)
+def test_scaling_reads_streams_and_is_plotted(tmp_path, name, build):
+    case = cases.SCALING[name]((100, 225), num_latents=4, dim=16, layers=1)
+    assert case.name == name
     contenders = {}
     for contender in case.contenders:
-        step = ours.build_scaling(case, **contender.options)
+        step = build(case, **contender.options)
         assert step()["latents"].shape == (1, 4, 16)
         contenders[contender.name] = measure.describe(case, contender) | {
             "seconds": [float(contender.options["elements"])],
@@ -87,7 +91,7 @@ def test_scaling_reads_streams_and_is_plotted(tmp_path):
     assert large["flops"] > small["flops"]
     outcome = {"title": "", "remark": "", "why_failed": "", "threads": 1, "peak_seconds": [1.0]}
     outcome |= FACTS | {"contenders": contenders}
-    page = report.write({"scaling": outcome}, tmp_path, "here")
+    page = report.write({name: outcome}, tmp_path, "here")
     assert page.with_suffix(".png").stat().st_size > 1000
     assert "Time grows as M^1.00" in page.read_text()
 

@@ -22,7 +22,7 @@ from ..cases import Case, Contender
 from ..report import SIDE
 
 Step = Callable[[], dict[str, np.ndarray]]
-CHUNK = 65_536  # elements of the scaling case made at a time
+CHUNK = 65_536  # elements of a sequence made at a time
 SLOW = 10**7  # elements from which on a stream tells how far it is read
 
 
@@ -81,7 +81,38 @@ def torch_step(
     return train if case.mode == "train" else infer
 
 
-def build_scaling(case: Case, elements: int) -> Step:
+def build_image(case: Case, elements: int) -> Step:
+    """Our model reading a square image that is made as it is read, after a check on a small one."""
+    whole = seeded(case)
+    model, adapter = whole.perceiver, whole.adapter
+    small = Picture(30)
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            model.encode_stream(adapter.stream(small, elements=200)),
+            model(adapter(small[0:30][None])),
+            rtol=1e-4,
+            atol=1e-4,
+        )
+    return partial(_encode, model, adapter.stream(Picture(round(elements**0.5))))
+
+
+class Picture:
+    """A square image of 3 channels, made as it is sliced, alike each time."""
+
+    def __init__(self, side: int) -> None:
+        self.shape = (side, side, 3)
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        side = self.shape[0]
+        start, stop, _ = rows.indices(side)
+        if side**2 >= SLOW and start * 10 // side < stop * 10 // side:
+            done = stop * 100 // side
+            print(f"  {side**2:.0e} elements: {done}%", file=sys.stderr, flush=True)
+        y, x = torch.arange(start, stop).view(-1, 1, 1), torch.arange(side).view(1, -1, 1)
+        return ((y * 7919 + x * 104_729 + torch.arange(3) * 31) % 256).to(torch.uint8)
+
+
+def build_sequence(case: Case, elements: int) -> Step:
     """Our model reading a stream that is made as it is read, after a check on a short one."""
     whole = seeded(case)
     model, position = whole.perceiver, whole.adapter.position
@@ -96,7 +127,7 @@ def build_scaling(case: Case, elements: int) -> Step:
 
 
 @torch.inference_mode()
-def _encode(model: Perceiver, stream: "Stream") -> dict[str, np.ndarray]:
+def _encode(model: Perceiver, stream: Iterable[Inputs]) -> dict[str, np.ndarray]:
     return {"latents": model.encode_stream(stream).numpy()}
 
 
