@@ -10,7 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perceivers.adapters.mel import MelAdapter, mel_filter_bank, mel_spectrogram
+from perceivers.adapters import mel
+from perceivers.adapters.mel import MelAdapter
+from perceivers.adapters.spectrogram import mel_filter_bank, mel_spectrogram
 from perceivers.core import AxialPosition, fourier_features, grid
 
 LIBROSA = np.load(Path(__file__).parent / "fixtures" / "librosa_mel.npz")
@@ -118,6 +120,32 @@ def test_more_samples_than_it_was_made_for():
     # Zeros at the end change no frame before them: frames are padded with zeros anyway.
     torch.testing.assert_close(adapter.log_mel(x[:, :160]), adapter.log_mel(
         torch.cat([x[:, :160], torch.zeros(1, 160)], dim=1))[:, :10])  # fmt: skip
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.integers(1, 9), st.integers(0, 15), st.sampled_from([1, 2, 4]), st.sampled_from([2, 8]),
+    st.integers(1, 2), st.integers(1, 40),
+)  # fmt: skip
+def test_parts_are_the_whole(patches, rest, frames, mels, channels, elements):
+    adapter = MelAdapter(
+        **SMALL, num_samples=64, channels=channels, patch_frames=frames, patch_mels=mels,
+        num_bands=2,
+    )  # fmt: skip
+    x = waves(patches * frames * 16 + rest, channels)
+    x = x[:, 0] if channels == 1 else x
+    stream = adapter.stream(x.numpy(), elements=elements)
+    whole = adapter(x[None]).joined()
+    for _ in range(2):  # it can be read again
+        together = torch.cat([part.joined() for part in stream], dim=1)
+        torch.testing.assert_close(together, whole, rtol=0, atol=1e-4)
+
+
+def test_a_long_wave_is_transformed_in_parts(monkeypatch):
+    adapter, x = MelAdapter(**SMALL, num_samples=64, patch_mels=2, num_bands=2), waves(16 * 40)
+    assert len(list(adapter.stream(x))) == 1
+    monkeypatch.setattr(mel, "SPECTRUM", 640)
+    assert [part.content.shape[1] for part in adapter.stream(x)] == [40] * 4  # of ten frames
 
 
 def test_half_precision_rounds_the_result_alone():

@@ -1,98 +1,25 @@
 """Sound to elements: patches of its log-mel spectrogram."""
 
 import math
-from collections.abc import Sequence
-from typing import Literal, Unpack
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Unpack
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..core import Inputs
+from .base import STREAMED
 from .grid import GridAdapter, GridOptions
+from .spectrogram import MelScale, filtered, mel_filter_bank
 
 # B batch · S samples · C channels · T frames · F mel bands
-
-MelScale = Literal["slaney", "htk"]
 
 # Under the logarithm. The rounding of 16-bit samples alone gives a band of the default setting a
 # power of about 3e-10, so that of a recording nothing is lost.
 FLOOR = 1e-10
-
-
-def mel_filter_bank(
-    *,
-    sample_rate: int,
-    n_fft: int,
-    n_mels: int,
-    f_min: float = 0.0,
-    f_max: float | None = None,
-    scale: MelScale = "slaney",
-) -> Tensor:
-    """Triangles of unit area, evenly spaced in mel: float32 (n_fft // 2 + 1, n_mels), on the CPU.
-
-    As `librosa.filters.mel` (0.11). Arguments are those of `mel_spectrogram`.
-
-    Raises:
-        ValueError: frequencies out of order or above half the sample rate, or so many bands that
-            one falls between two frequencies of the transform and would always be silent.
-    """
-    f_max = sample_rate / 2 if f_max is None else f_max
-    if not 0 <= f_min < f_max <= sample_rate / 2:
-        raise ValueError(
-            f"f_min={f_min:g}, f_max={f_max:g}; expected 0 <= f_min < f_max <= "
-            f"{sample_rate / 2:g}, half of sample_rate={sample_rate}"
-        )
-    # In float64: the flanks are small differences of frequencies.
-    low, high = (_to_mel(frequency, scale) for frequency in (f_min, f_max))
-    steps = torch.linspace(low, high, n_mels + 2, dtype=torch.float64, device="cpu")
-    corners = _to_hertz(steps, scale)
-    bins = torch.arange(n_fft // 2 + 1, dtype=torch.float64, device="cpu") * (sample_rate / n_fft)
-    left, middle, right = corners[:-2], corners[1:-1], corners[2:]
-    rising = (bins[:, None] - left) / (middle - left)
-    falling = (right - bins[:, None]) / (right - middle)
-    bank = torch.minimum(rising, falling).clamp_min(0) * (2 / (right - left))
-    silent = bank.sum(0).eq(0).nonzero()
-    if len(silent):
-        raise ValueError(
-            f"n_mels={n_mels} are too many for n_fft={n_fft} at {sample_rate} Hz: band "
-            f"{int(silent[0])} holds no frequency; use fewer bands or a larger n_fft"
-        )
-    return bank.float()
-
-
-def mel_spectrogram(
-    waves: Tensor,
-    *,
-    sample_rate: int,
-    n_fft: int,
-    hop_length: int,
-    n_mels: int,
-    f_min: float = 0.0,
-    f_max: float | None = None,
-    scale: MelScale = "slaney",
-) -> Tensor:
-    """Power of each mel band over time: (B, S) → float32 (B, 1 + S // hop_length, n_mels).
-
-    As `librosa.feature.melspectrogram` (0.11), whose last two axes are the other way round: Hann
-    windows, frame i around sample i·hop_length, zeros before the first and after the last sample.
-
-    Args:
-        waves: floats; the computation is in float32 whatever their type, also under autocast.
-        sample_rate: samples a second.
-        n_fft: samples of a window.
-        hop_length: samples from frame to frame.
-        n_mels: F, bands.
-        f_min: lowest frequency, Hz.
-        f_max: highest; None: half the sample rate.
-        scale: what mel is: "slaney", librosa's default, or "htk".
-
-    Raises:
-        ValueError: see `mel_filter_bank`.
-    """
-    bank = mel_filter_bank(
-        sample_rate=sample_rate, n_fft=n_fft, n_mels=n_mels, f_min=f_min, f_max=f_max, scale=scale
-    )
-    return _filtered(waves, bank.to(waves.device), n_fft, hop_length)
+SPECTRUM = 2**24  # numbers of the transform of a part of a long waveform: 64 MB
 
 
 class MelAdapter(GridAdapter):
@@ -207,9 +134,20 @@ class MelAdapter(GridAdapter):
         frames = _frames(waves.shape[1], self.hop_length, self.patch_size[0])
         with torch.inference_mode(False):  # so that training can go on with it
             self._bank = self._bank.to(waves.device)
-        power = _filtered(waves.mT.flatten(0, 1), self._bank, self.n_fft, self.hop_length)
+        power = filtered(waves.mT.flatten(0, 1), self._bank, self.n_fft, self.hop_length)
         log = power[:, :frames].clamp_min(FLOOR).log()
         return log.unflatten(0, (-1, self.channels)).permute(0, 2, 3, 1)
+
+    def stream(self, example: Any, *, elements: int = STREAMED) -> Iterable[Inputs]:
+        """See `Adapter`: runs of the frames of a waveform (S,), if there is one channel, or (S, C).
+
+        Nothing is hidden, also in training.
+        """
+        mono = example.ndim == 1 and self.channels == 1
+        frames = _Frames(self, example[..., None] if mono else example)
+        patches = self.shape[1] // self.patch_size[1]  # above one another
+        runs = max(1, SPECTRUM // (self.n_fft * self.patch_size[0]))
+        return super().stream(frames, elements=min(elements, runs * patches))
 
     def _hide(self, x: Tensor) -> Tensor:
         """A log-mel spectrogram (B, T, F, C), runs of its frames and bands set to the mean."""
@@ -220,18 +158,29 @@ class MelAdapter(GridAdapter):
         return x
 
 
-def _filtered(waves: Tensor, bank: Tensor, n_fft: int, hop_length: int) -> Tensor:
-    """Power in each filter: (B, S) → (B, 1 + S // hop_length, F), float32."""
-    with torch.autocast(waves.device.type, enabled=False):
-        spectrum = torch.stft(
-            waves.float(),
-            n_fft,
-            hop_length,
-            window=torch.hann_window(n_fft, device=waves.device),
-            pad_mode="constant",
-            return_complex=True,
-        )
-        return torch.view_as_real(spectrum).square().sum(-1).mT @ bank
+@dataclass(frozen=True)
+class _Frames:
+    """The log-mel spectrogram (T, F, C) of a waveform (S, C), made when frames are asked for."""
+
+    adapter: MelAdapter
+    wave: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        adapter = self.adapter
+        frames = _frames(len(self.wave), adapter.hop_length, adapter.patch_size[0])
+        return frames, adapter.shape[1], adapter.channels
+
+    def __getitem__(self, frames: slice) -> Tensor:
+        """A run of frames, from a piece of the wave that reaches half a window further."""
+        hop, patch = self.adapter.hop_length, self.adapter.patch_size[0]
+        beyond = math.ceil(self.adapter.n_fft / (2 * hop * patch)) * patch  # frames, whole patches
+        first = max(0, frames.start - beyond)
+        piece = self.wave[first * hop : (frames.stop + beyond) * hop]
+        if not isinstance(piece, Tensor):
+            piece = torch.from_numpy(np.array(piece))  # read from disk, if that is where it is
+        log = self.adapter.log_mel(piece[None].to(self.adapter.mean.device))[0]
+        return log[frames.start - first : frames.stop - first]
 
 
 def _runs(batch: int, size: int, count: int, width: int, device: torch.device) -> Tensor:
@@ -252,24 +201,3 @@ def _frames(samples: int, hop_length: int, patch_frames: int) -> int:
             f"divide into patches of {patch_frames}; cut or pad it to {fitting} samples"
         )
     return frames
-
-
-# Slaney's scale is linear up to 1 kHz, 3 mel for 200 Hz, then logarithmic, 27 mel for a factor 6.4.
-LINEAR, KNEE, LOG = 200 / 3, 1000.0, math.log(6.4) / 27
-
-
-def _to_mel(frequency: float, scale: MelScale) -> float:
-    if scale == "htk":
-        return 2595 * math.log10(1 + frequency / 700)
-    if scale != "slaney":
-        raise ValueError(f"unknown scale {scale!r}; expected 'slaney' or 'htk'")
-    if frequency < KNEE:
-        return frequency / LINEAR
-    return KNEE / LINEAR + math.log(frequency / KNEE) / LOG
-
-
-def _to_hertz(mel: Tensor, scale: MelScale) -> Tensor:
-    if scale == "htk":
-        return 700 * (10 ** (mel / 2595) - 1)
-    above = KNEE * (LOG * (mel - KNEE / LINEAR)).exp()
-    return torch.where(mel < KNEE / LINEAR, mel * LINEAR, above)

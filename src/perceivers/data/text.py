@@ -1,17 +1,16 @@
 """Text in: UTF-8 bytes as numbers, the same for training and prediction; lines and whole files."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from .source import Source, read_bytes
 
 # A byte's id is its value + OFFSET, as in transformers' `PerceiverTokenizer` for DeepMind's models.
 # Below OFFSET are its [PAD] [BOS] [EOS] [MASK] [CLS] [SEP], of which only PAD is used here.
 PAD, OFFSET = 0, 6
 NUM_IDS = OFFSET + 256
-
-Source = str | Path | bytes
 
 
 def encode(texts: Sequence[str | bytes], max_length: int) -> Tensor:
@@ -51,7 +50,7 @@ def decode(source: Source) -> str:
     Raises:
         ValueError: cannot be opened, or not UTF-8; the message does not name the file.
     """
-    text = _utf8(_read(source)).removeprefix("\ufeff")
+    text = _utf8(read_bytes(source)).removeprefix("\ufeff")
     return text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
 
 
@@ -88,14 +87,3 @@ def _utf8(raw: bytes) -> str:
             f"not UTF-8: byte {error.start}, in line {line}, is 0x{raw[error.start]:02x}{hint}; "
             "save it as UTF-8"
         ) from None
-
-
-def _read(source: Source) -> bytes:
-    if isinstance(source, bytes):
-        return source
-    try:
-        return Path(source).read_bytes()
-    except FileNotFoundError:
-        raise ValueError("no such file; check the path") from None
-    except OSError as error:
-        raise ValueError(f"cannot be opened: {error.strerror}") from None
