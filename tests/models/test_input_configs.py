@@ -18,6 +18,7 @@ from perceivers.models.inputs import (
     InputConfig,
     MelConfig,
     PointsConfig,
+    TabularConfig,
     TextConfig,
     VideoConfig,
 )
@@ -32,6 +33,9 @@ HIDING = dataclasses.replace(
 VIDEO = VideoConfig(num_frames=4, image_size=8, patch_size=2, num_bands=2)
 POINTS = PointsConfig(num_points=5, num_bands=2)
 TEXT = TextConfig(max_length=5, embedding_dim=6)
+TABLE = TabularConfig(
+    numeric=("age", "height"), categorical=("eyes",), categories=(("blue", "brown"),)
+)
 FUSION = FusionConfig(parts={"audio": AUDIO, "video": VIDEO})
 BATCH = {
     "audio": torch.rand(2, 16, generator=torch.Generator().manual_seed(0)),
@@ -40,6 +44,7 @@ BATCH = {
 }
 BATCH["mel"] = torch.rand(2, 64, generator=torch.Generator().manual_seed(3)) - 0.5
 BATCH["text"] = torch.tensor([[103, 104, 105, 0], [106, 107, 0, 0]])
+BATCH["tabular"] = torch.tensor([[0.1, 1.2, 0.0], [0.5, float("nan"), 1.0]])
 BATCH["fusion"] = {name: BATCH[name] for name in ("audio", "video")}
 
 
@@ -73,6 +78,9 @@ def brief(value):
         (TEXT, {"embedding_dim": 7}),
         (TEXT, {"fusion": "concatenate"}),
         (TEXT, {"fusion": "concatenate", "position_dim": 3}),
+        (TABLE, {"embedding_dim": 7}),
+        (TABLE, {"num_bands": 3}),
+        (TABLE, {"categories": (("blue",),)}),
         *((config, change) for config in (AUDIO, MEL, VIDEO) for change in (
             {"projection_dim": 3},
             {"position": "none"},
@@ -109,6 +117,8 @@ def test_every_field_changes_the_elements(config, change):
         (dataclasses.replace(VIDEO, image_size=16), 128),
         (dataclasses.replace(POINTS, num_points=6), 6),
         (dataclasses.replace(TEXT, max_length=7), 7),
+        (dataclasses.replace(TABLE, numeric=("age",)), 2),
+        (dataclasses.replace(TABLE, categorical=(), categories=()), 2),
         (FusionConfig(parts={"points": POINTS, "audio": AUDIO}), 9),
     ],
     ids=brief,
@@ -141,6 +151,7 @@ def test_every_kind_has_an_adapter_and_a_name_of_its_own():
         POINTS,
         dataclasses.replace(MEL, f_max=3000.0, max_resolution=(2.0, 4.0)),
         TEXT,
+        TABLE,
         FUSION,
         FusionConfig(parts={"av": FUSION, "points": POINTS}, min_embedding_dim=2),
     ],

@@ -14,6 +14,7 @@ from ..adapters.grid import GridAdapter
 from ..adapters.image import ImageAdapter
 from ..adapters.mel import MelAdapter
 from ..adapters.points import PointAdapter
+from ..adapters.tabular import TabularAdapter
 from ..adapters.text import TextAdapter
 from ..adapters.video import VideoAdapter
 from ..core import Inputs, Perceiver
@@ -27,6 +28,7 @@ from .inputs import (
     InputConfig,
     MelConfig,
     PointsConfig,
+    TabularConfig,
     TextConfig,
     VideoConfig,
 )
@@ -39,6 +41,7 @@ ADAPTERS: dict[type[InputConfig], Callable[..., Adapter]] = {
     VideoConfig: VideoAdapter,
     PointsConfig: PointAdapter,
     TextConfig: TextAdapter,
+    TabularConfig: TabularAdapter,
     FusionConfig: FusionAdapter,
 }
 
