@@ -30,6 +30,7 @@ CONFINED = {
     "tqdm": {"training"},
     "datasets": {"data"},
     "PIL": {"data", "predict"},
+    "av": {"data"},
     "trimesh": {"data"},
     "pyarrow": {"data"},
     "huggingface_hub": {"checkpoint"},

@@ -1,0 +1,245 @@
+"""Sound in: any file FFmpeg reads, the sound of a video too → float waveforms at the rate asked."""
+
+import math
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from . import media
+from .source import Source
+
+LEAD = 1  # seconds decoded ahead of a clip: decoders and the resampler lean on what came before
+GAP = 0.1  # seconds without samples that are taken for silence and not for rounding of the clock
+
+
+@dataclass(frozen=True)
+class SoundInfo:
+    """What a sound file says about itself."""
+
+    rate: int
+    """Samples per second."""
+    channels: int
+    """1: mono, 2: stereo."""
+    seconds: float
+    """Length; within 0.1 s where sound is coded with losses."""
+    codec: str
+    """As FFmpeg names it: pcm_s16le, flac, mp3, aac, opus, …"""
+
+
+def probe(source: Source) -> SoundInfo:
+    """Rate, channels, length and codec, without decoding.
+
+    Where the container does not write its length down (mp3, a recording from a browser), the
+    packets are counted.
+
+    Raises:
+        ValueError: as `decode`.
+    """
+    with media.opened(source, "audio") as (container, track):
+        codec = track.codec_context
+        start, rate, channels = media.zero(container), codec.sample_rate, codec.channels
+        name = codec.codec.canonical_name
+    seconds = media.end(source, "audio") - start
+    if seconds <= 0:
+        raise ValueError("no samples: the sound is empty")
+    return SoundInfo(rate, channels, seconds, name)
+
+
+def decode(
+    source: Source,
+    *,
+    rate: int,
+    channels: int = 1,
+    start: float = 0.0,
+    seconds: float | None = None,
+    max_seconds: float = 3600.0,
+) -> np.ndarray:
+    """A sound file, or the sound of a video → float32 (S, channels) in [-1, 1].
+
+    Resampled to `rate` by FFmpeg. All channels are averaged to mono; mono is copied to stereo; of
+    more than two channels, stereo averages those of its side and those of no side. Louder samples
+    are clipped. Where the sound of a file pauses, or begins after its pictures, there are zeros.
+
+    A part equals the same part of the whole: exactly where the container counts samples (wav, flac,
+    mp4, ogg), to a millisecond of shift in mkv and webm. Of a file cut short, wav, ogg and mp3 give
+    what is left; in others that is an error.
+
+    Args:
+        source: a path, or the file's bytes.
+        rate: samples per second of the result.
+        channels: 1 or 2.
+        start: where to begin, in seconds.
+        seconds: how much to read; less is returned where the sound ends before; None: to the end.
+        max_seconds: with `seconds` None, longer sound is refused instead of held in memory.
+
+    Raises:
+        ValueError: no such file, no sound, unknown codec, damaged, no samples, NaN or infinite
+            samples, `start` after the end, or longer than `max_seconds`; the message does not name
+            the file.
+    """
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise ValueError(f"got seconds={seconds}; expected more than 0, or None for all")
+    wanted = None if seconds is None else max(1, round(seconds * rate))
+    limit = max_seconds if seconds is None else math.inf
+    held: list[np.ndarray] = []
+    samples = 0
+    with closing(_blocks(source, rate, channels, start, limit)) as blocks:
+        for block in blocks:
+            held.append(block)
+            samples += len(block)
+            if wanted is not None and samples >= wanted:
+                break
+    return np.concatenate(held)[:wanted]
+
+
+def stream(
+    source: Source, *, rate: int, channels: int = 1, seconds: float = 10.0
+) -> Iterator[np.ndarray]:
+    """The samples of `decode`, block by block, for sound too long to hold.
+
+    Args:
+        source: a path, or the file's bytes.
+        rate: samples per second of the result.
+        channels: 1 or 2.
+        seconds: length of a block.
+
+    Yields:
+        float32 (S, channels), S = seconds · rate; the last block may be shorter.
+
+    Raises:
+        ValueError: as `decode`, when the block that it concerns is asked for.
+    """
+    size = round(seconds * rate)
+    if size < 1:
+        raise ValueError(f"got seconds={seconds}; expected blocks of at least one sample")
+    held: list[np.ndarray] = []
+    samples = 0
+    for block in _blocks(source, rate, channels, 0.0, math.inf):
+        held.append(block)
+        samples += len(block)
+        if samples >= size:
+            joined = np.concatenate(held)
+            whole = samples // size * size
+            yield from np.split(joined[:whole], whole // size)
+            held, samples = [joined[whole:]], samples - whole
+    if samples:
+        yield np.concatenate(held)
+
+
+def _blocks(
+    source: Source, rate: int, channels: int, start: float, max_seconds: float
+) -> Generator[np.ndarray, None, None]:
+    """Samples (n, channels) at `rate` from `start` on, as they come from the decoder."""
+    if rate < 1 or channels not in (1, 2) or not 0 <= start < math.inf:
+        raise ValueError(
+            f"got rate={rate}, channels={channels}, start={start}; "
+            "expected a rate of 1 or more, 1 or 2 channels, and a start of 0 or more"
+        )
+    # A whole second holds whole samples of every rate, so a part is resampled as in the whole.
+    origin = max(0, math.floor(start) - LEAD)
+    ahead = round((start - origin) * rate)
+    given = -ahead
+    with media.opened(source, "audio") as (container, track):
+        stated = media.stated_end(container, track)
+        if stated is not None and stated - media.zero(container) - start > max_seconds:
+            raise _too_long(max_seconds)
+        heard = _heard(container, track, origin, channels)
+        for block in _resampled(heard, track.codec_context.sample_rate, rate):
+            kept = block[max(0, -given) :]
+            given += len(block)
+            if given > max_seconds * rate:
+                raise _too_long(max_seconds)
+            if len(kept):
+                yield np.clip(kept, -1, 1)
+    if given <= 0:
+        raise ValueError(f"no sound at {start:g} s; the file ends before")
+
+
+def _heard(container: Any, track: Any, origin: int, channels: int) -> Iterator[np.ndarray]:
+    """Samples (n, channels) at the track's own rate from second `origin` on, pauses as zeros."""
+    import av
+
+    frames = container.decode(track)
+    first = next(frames, None)
+    if first is None:
+        raise ValueError("no samples: the sound is empty")
+    rate, zero = first.sample_rate, min(media.zero(container), first.time)
+    if origin:
+        frames = media.frames_from(container, track, zero + origin - LEAD)
+    else:
+        frames = chain([first], frames)
+    # Packed, because PyAV 18 crashes on reading eight planes and more.
+    packed = av.AudioResampler(format="flt")
+    weights = _weights(first.layout, channels)
+    given, here = origin * rate, None
+    for frame in frames:
+        if (frame.sample_rate, frame.layout.name) != (rate, first.layout.name):
+            raise ValueError("its rate or channels change midway; convert it to one of each")
+        due = round((frame.time - zero) * rate)
+        if here is None or due - here > GAP * rate:
+            here = due
+        while given < here:
+            pause = min(here - given, rate)
+            yield np.zeros((pause, channels), np.float32)
+            given += pause
+        for part in packed.resample(frame):
+            samples = part.to_ndarray().reshape(-1, len(weights)) @ weights
+            if not np.isfinite(samples).all():
+                raise ValueError("NaN or infinite samples; write the file anew")
+            kept = samples[max(0, given - here) :]
+            here += len(samples)
+            if len(kept):
+                yield kept
+                given = here
+    stated = media.stated_end(container, track)
+    if stated is not None and given / rate < 0.9 * (stated - zero) - GAP:
+        raise ValueError(
+            f"damaged sound: it ends at {given / rate:.2f} s and should at {stated - zero:.2f} s"
+        )
+
+
+def _weights(layout: Any, channels: int) -> np.ndarray:
+    """(channels of the file, channels): how much of each goes where."""
+    count = layout.nb_channels
+    if count == channels:
+        return np.eye(count, dtype=np.float32)
+    sides = [channel.name[-1] for channel in layout.channels]  # FL, FR, FC, LFE, BL, …
+    weights = np.ones((count, channels), np.float32)
+    if channels == 2 and {"L", "R"} <= set(sides):
+        weights[:, 0] = [side != "R" for side in sides]
+        weights[:, 1] = [side != "L" for side in sides]
+    return weights / weights.sum(0)
+
+
+def _resampled(blocks: Iterator[np.ndarray], old: int, new: int) -> Iterator[np.ndarray]:
+    """Blocks (n, channels) at rate `old` → blocks at rate `new`, as if they were one."""
+    if old == new:
+        yield from blocks
+        return
+    import av
+
+    resampler = av.AudioResampler(format="flt", rate=new)
+    taken = given = 0
+    for block in blocks:
+        layout = "mono" if block.shape[1] == 1 else "stereo"
+        frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="flt", layout=layout)
+        frame.sample_rate = old
+        taken += len(block)
+        for part in resampler.resample(frame):
+            yield (out := part.to_ndarray().reshape(-1, block.shape[1]))
+            given += len(out)
+    if taken:
+        # The filter ends a sample early or late; the length follows from the rates.
+        tail = [part.to_ndarray().reshape(-1, block.shape[1]) for part in resampler.resample(None)]
+        missing = max(1, round(taken * new / old)) - given
+        yield np.concatenate([*tail, np.zeros((missing, block.shape[1]), np.float32)])[:missing]
+
+
+def _too_long(max_seconds: float) -> ValueError:
+    return ValueError(
+        f"longer than {max_seconds:g} s; read a part of it (start, seconds) or raise max_seconds"
+    )
