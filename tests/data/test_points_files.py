@@ -284,6 +284,16 @@ def test_names_that_do_not_fit_their_columns():
         decode(b"x,y\n1,2,3\n1,2,4\n3,2,1\n", kind="csv")
 
 
+def test_what_is_not_taken_is_looked_at_too():
+    """Or the seed would decide. Channels that are not asked for do not count."""
+    raw = array(np.concatenate([spoilt(np.nan, 11), CLOUD], axis=1))
+    for seed in range(9):
+        with pytest.raises(ValueError, match="1 of 20 points .* the first is point 12"):
+            decode(raw, kind="npy", num_points=3, seed=seed)
+    raw = array(np.concatenate([CLOUD, spoilt(np.nan, 11)], axis=1))
+    assert np.isfinite(decode(raw, kind="npy")).all()
+
+
 def test_lines_in_a_ply_are_refused():
     raw = PLY.replace(b"end_header", b"element edge 1\nproperty int vertex1\nproperty int vertex2\n"
                       b"end_header") + b"0 1\n"  # fmt: skip

@@ -80,12 +80,12 @@ def decode(
             f"input channels to {found.channels} at most"
         )
     if isinstance(found, Mesh):
-        check_finite(found.surface.vertices)
+        _check_finite(found.surface.vertices)
         values = found.sample(MESH_POINTS if num_points is None else num_points, seed)
     else:
+        _check_finite(found.values[:, :channels])
         values = _chosen(found.values, num_points, seed, min_points)
     values = values[:, :channels]
-    check_finite(values)
     return (centre_and_scale(values) if normalise else values).astype(np.float32)
 
 
@@ -118,7 +118,7 @@ def pad(clouds: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return batch, mask
 
 
-def check_finite(values: np.ndarray) -> None:
+def _check_finite(values: np.ndarray) -> None:
     """ValueError unless every number of (M, C) is one that float32 holds."""
     sound = (np.abs(values) <= np.finfo(np.float32).max).all(axis=1)
     if not sound.all():
