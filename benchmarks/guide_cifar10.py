@@ -19,6 +19,7 @@ from perceiver_pytorch import Perceiver
 from torch import Tensor, nn
 
 from perceivers.data.read import read_splits
+from perceivers.data.readers import ImageReader
 from perceivers.recipes import get_recipe
 
 
@@ -66,7 +67,7 @@ def main() -> None:
 
     torch.manual_seed(options.seed)
     data = replace(get_recipe("perceiver-pytorch-cifar10").data, path=options.data)
-    tables = read_splits(data, size=32, channels=3).tables
+    tables = read_splits(data, ImageReader(32, 3)).tables
     images, labels = tables["train"].__getitems__(range(len(tables["train"])))
     held_out = tables["validation"].__getitems__(range(len(tables["validation"])))
 

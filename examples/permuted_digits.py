@@ -25,9 +25,10 @@ from torch import Tensor, nn
 from perceivers.adapters.image import ImageAdapter
 from perceivers.data.augment import augment, permutation
 from perceivers.data.read import read_splits
+from perceivers.data.readers import ImageReader
 from perceivers.recipes import get_recipe
 from perceivers.training import engine
-from perceivers.training.batches import batches, normalisation
+from perceivers.training.batches import batches, normalise
 from perceivers.training.recipe import Recipe
 
 matplotlib.use("Agg")
@@ -66,12 +67,12 @@ def pixels(adapter: ImageAdapter, images: Tensor, order: str, seed: int) -> Tens
 
 def train_conv_net(recipe: Recipe, conv_net: Callable[[int, int], nn.Module]) -> float:
     """Test accuracy of a convolutional net; its data, epochs and order are the recipe's."""
-    splits = read_splits(recipe.data, size=8, channels=1)
+    splits = read_splits(recipe.data, ImageReader(8, 1))
     torch.manual_seed(recipe.trainer.seed)
     adapter = ImageAdapter(
         image_size=8, channels=1, num_bands=getattr(recipe.model.input, "num_bands", 4)
     )
-    adapter.set_normalisation(*normalisation(splits.tables["train"]))
+    normalise(adapter, splits.tables["train"])
     net = conv_net(adapter.dim, len(splits.labels))
     loader = batches(splits.tables["train"], recipe.data, shuffle_seed=recipe.trainer.seed)
     epochs, order = recipe.trainer.max_epochs, recipe.data.permute

@@ -72,7 +72,7 @@ def test_grey_array(predictor):
     ("image", "message"),
     [
         ("nowhere.png", "nowhere.png: no such file"),
-        (b"hello", "image: not an image"),
+        (b"hello", "bytes: not an image"),
         (np.zeros((4, 4, 3)), "array of float64 and shape .* expected uint8"),
         (np.zeros((2, 4, 4, 3), np.uint8), "expected uint8 of shape"),
     ],
@@ -118,7 +118,7 @@ def test_a_large_image_is_read_in_parts_with_the_same_result(as_it_is, monkeypat
     }[kind]
     [expected] = as_it_is([image], top_k=3)
     told = []
-    monkeypatch.setattr(perceivers.predict, "HELD_PIXELS", 100)
+    monkeypatch.setattr(perceivers.predict, "HELD", 100)
     monkeypatch.setattr(as_it_is.model, "forward", None)  # nothing goes through in one piece
     as_it_is.progress = told.append
     [got] = as_it_is([image], top_k=3)

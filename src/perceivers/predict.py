@@ -1,4 +1,4 @@
-"""From a trained model and files to labels."""
+"""From a trained model and files of its modality to labels."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,30 +9,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .adapters.grid import GridAdapter
 from .checkpoint import load
 from .core import Inputs
-from .data.images import decode, from_pixels, to_array
+from .data.readers import ImageReader
 from .models.classifier import PerceiverClassifier
-from .models.inputs import require_images
+from .models.reading import reader_of
 
 Prediction = list[tuple[str, float]]
 
 
 Progress = Callable[[float], None]
-HELD_PIXELS = 2**22  # of an image that goes through the model in one piece
+HELD = 2**22  # elements of an example that goes through the model in one piece
 
 
 class Predictor:
-    """Classify images with a trained model, prepared exactly as in training.
+    """Classify files with a trained model, prepared exactly as in training.
 
     Args:
         model: a run directory, a saved model's directory, a hub name, or the model itself.
-        batch_size: images that go through the model at once.
-        own_size: read each image at its own size and shape, every pixel of it, instead of resized
-            to what the model was trained on. One too large to hold is read in parts. Only models
-            with Fourier positions, or none, take other sizes than their own.
-        progress: called with the share that is done while an image is read in parts.
+        batch_size: examples that go through the model at once.
+        own_size: read each file whole: an image at its own size and shape, a sound to its end, all
+            points of a cloud, instead of what the model was trained on. What is too large to hold
+            is read in parts. Only models with Fourier positions, or none, take other sizes than
+            their own.
+        progress: called with the share that is done while an example is read in parts.
 
     Example:
         >>> predictor = Predictor("runs/digits-…")                  # doctest: +SKIP
@@ -51,34 +51,36 @@ class Predictor:
         self.model = (load(model) if isinstance(model, str | Path) else model).eval()
         self.batch_size = 1 if own_size else batch_size
         self.own_size, self.progress = own_size, progress
+        config = self.model.config.input
+        self.reader = reader_of(config)
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Class names in output order."""
         return self.model.labels
 
-    def __call__(self, images: Sequence[Any], *, top_k: int = 5) -> list[Prediction]:
-        """The likeliest classes of each image.
+    def __call__(self, examples: Sequence[Any], *, top_k: int = 5) -> list[Prediction]:
+        """The likeliest classes of each example.
 
         Args:
-            images: paths, files' bytes, Pillow images or arrays (H, W) or (H, W, C) of uint8; a
-                `.npy` file of such an array too.
+            examples: paths of files of the model's modality, or files' bytes (of text: the text
+                itself). Of images also Pillow images and arrays (H, W) or (H, W, C) of uint8.
             top_k: how many classes to give, likeliest first; at most all.
 
         Returns:
-            For each image, (label, probability) pairs.
+            For each example, (label, probability) pairs.
 
         Raises:
-            ValueError: an image could not be read; the message names it.
+            ValueError: a file could not be read; the message names it.
         """
-        if isinstance(images, str | Path | bytes):
-            raise ValueError("got one image; expected a list of them: predictor([image])")
+        if isinstance(examples, str | Path | bytes):
+            raise ValueError("got one example; expected a list of them: predictor([example])")
         if top_k < 1:
             raise ValueError(f"top_k={top_k}; expected at least 1")
         results: list[Prediction] = []
-        for start in range(0, len(images), self.batch_size):
-            chunk = images[start : start + self.batch_size]
-            probabilities = self._probabilities([self.prepare(image) for image in chunk])
+        for start in range(0, len(examples), self.batch_size):
+            chunk = examples[start : start + self.batch_size]
+            probabilities = self._probabilities([self.prepare(example) for example in chunk])
             top = probabilities.topk(min(top_k, len(self.labels)))
             for values, indices in zip(top.values.tolist(), top.indices.tolist(), strict=True):
                 results.append(
@@ -86,37 +88,44 @@ class Predictor:
                 )
         return results
 
-    def prepare(self, image: Any) -> np.ndarray:
-        """One image as the model takes it, uint8 (H, W, C)."""
-        config = require_images(self.model.config.input)
-        size, channels = None if self.own_size else config.image_size, config.channels
-        if isinstance(image, str | Path | bytes):
+    def prepare(self, example: Any) -> np.ndarray:
+        """One example as the model takes it, such as an image uint8 (H, W, C)."""
+        if isinstance(example, str | Path | bytes):
+            decode = self.reader.decode_whole if self.own_size else self.reader.decode
             try:
-                pixels = decode(image, channels=channels, size=size)
+                return decode(example)
             except ValueError as error:
-                name = "image" if isinstance(image, bytes) else image
+                name = "bytes" if isinstance(example, bytes) else example
                 raise ValueError(f"{name}: {error}") from None
-        elif isinstance(image, np.ndarray | Tensor):
-            pixels = from_pixels(np.asarray(image), channels=channels, size=size)
-        else:
-            pixels = to_array(image, channels=channels, size=size)
-        return whole_patches(pixels, config.patch_stride or config.patch_size)
+        if not isinstance(self.reader, ImageReader):
+            if isinstance(example, np.ndarray):
+                return example  # prepared before
+            raise ValueError(
+                f"got {type(example).__name__}; expected a path or bytes of {self.reader.noun}"
+            )
+        if isinstance(example, np.ndarray | Tensor):
+            return self.reader.from_pixels(np.asarray(example), whole=self.own_size)
+        return self.reader.from_image(example, whole=self.own_size)
 
     @torch.inference_mode()
-    def _probabilities(self, images: list[np.ndarray]) -> Tensor:
+    def _probabilities(self, examples: list[np.ndarray]) -> Tensor:
         device = next(self.model.parameters()).device
-        if self.own_size and math.prod(images[0].shape[:2]) > HELD_PIXELS:
-            logits = self.model.classify_stream(self._stream(images[0]))
+        if self.own_size and self._elements(examples[0]) > HELD:
+            logits = self.model.classify_stream(self._stream(examples[0]))
         else:
-            logits = self.model(torch.from_numpy(np.stack(images)).to(device))
+            batch = self.reader.batch(torch.from_numpy(np.stack(examples)))
+            logits = self.model(batch.to(device))
         return logits.float().softmax(dim=-1).cpu()
 
-    def _stream(self, image: np.ndarray) -> "_Watched":
-        passes = sum(cross is not None for cross in self.model.perceiver.cross_order)
+    def _elements(self, example: np.ndarray) -> int:
+        """M of an example of any size; of a grid before it is known whether patches divide it."""
         adapter = self.model.adapter
-        assert isinstance(adapter, GridAdapter)
-        elements = math.prod(adapter.grid_size(*image.shape[:2])) * passes
-        return _Watched(adapter.stream(image), elements, self.progress)
+        return math.ceil(example.size / math.prod(self.reader.shape) * adapter.num_inputs)
+
+    def _stream(self, example: np.ndarray) -> "_Watched":
+        passes = sum(cross is not None for cross in self.model.perceiver.cross_order)
+        parts = self.model.adapter.stream(example)
+        return _Watched(parts, self._elements(example) * passes, self.progress)
 
 
 class _Watched:
@@ -130,14 +139,7 @@ class _Watched:
             yield part
             self.done += part.content.shape[1]
             if self.tell:
-                self.tell(self.done / self.total)
-
-
-def whole_patches(pixels: np.ndarray, stride: int) -> np.ndarray:
-    """The middle of an image (H, W, C) that divides into steps of `stride`."""
-    height, width = (max(size // stride, 1) * stride for size in pixels.shape[:2])
-    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
-    return pixels[max(top, 0) : max(top, 0) + height, max(left, 0) : max(left, 0) + width]
+                self.tell(min(1.0, self.done / self.total))
 
 
 def each(
@@ -147,10 +149,10 @@ def each(
     for start in range(0, len(files), predictor.batch_size):
         chunk = files[start : start + predictor.batch_size]
         prepared = [_attempt(predictor.prepare, file) for file in chunk]
-        readable = [image for image in prepared if not isinstance(image, ValueError)]
+        readable = [example for example in prepared if not isinstance(example, ValueError)]
         predictions = iter(predictor(readable, top_k=top_k))
-        for file, image in zip(chunk, prepared, strict=True):
-            yield file, image if isinstance(image, ValueError) else next(predictions)
+        for file, example in zip(chunk, prepared, strict=True):
+            yield file, example if isinstance(example, ValueError) else next(predictions)
 
 
 def _attempt(function: Callable[[Any], np.ndarray], argument: Any) -> np.ndarray | ValueError:

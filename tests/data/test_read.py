@@ -10,12 +10,13 @@ from PIL import Image
 from perceivers.data.config import DataConfig
 from perceivers.data.images import decode
 from perceivers.data.read import read_digits, read_splits, stratified_split
+from perceivers.data.readers import ImageReader
 from perceivers.data.tables import FileTable, HeldTable
 
 
 def read(path=None, size=8, channels=3, **changes):
     config = DataConfig(**{"path": None if path is None else str(path), **changes})
-    return read_splits(config, size=size, channels=channels)
+    return read_splits(config, ImageReader(size, channels))
 
 
 def test_digits_come_with_the_package():
@@ -42,8 +43,8 @@ def test_image_folder(image_folder):
     }  # fmt: skip
     for table in splits.tables.values():
         assert isinstance(table, HeldTable)
-        assert table.images.shape[1:] == (8, 8, 3)
-        bright = table.images.float().mean((1, 2, 3)) > 125
+        assert table.examples.shape[1:] == (8, 8, 3)
+        bright = table.examples.float().mean((1, 2, 3)) > 125
         assert torch.equal(bright, table.labels == 0)
 
 
@@ -104,14 +105,14 @@ def test_cifar_files_through_the_same_door(cifar_files):
     splits = read(path, size=32, name="cifar10")
     assert len(splits.tables["train"]) + len(splits.tables["validation"]) == 50
     assert len(splits.tables["test"]) == 10
-    assert torch.equal(splits.tables["test"].images, torch.from_numpy(cifar_files.images[50:]))
+    assert torch.equal(splits.tables["test"].examples, torch.from_numpy(cifar_files.images[50:]))
 
 
 @pytest.mark.parametrize(("size", "channels"), [(64, 3), (32, 1)])
 def test_cifar_files_at_another_size(cifar_files, size, channels):
     """As any other image file of the same pixels, so that training and prediction agree."""
     path = cifar_files.write("cifar10", "binary", archive=True)
-    images = read(path, size=size, channels=channels, name="cifar10").tables["test"].images
+    images = read(path, size=size, channels=channels, name="cifar10").tables["test"].examples
     for got, pixels in zip(images, cifar_files.images[50:], strict=True):
         file = io.BytesIO()
         Image.fromarray(pixels).save(file, "PNG")

@@ -15,13 +15,15 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import perceivers
+from perceivers.adapters.image import ImageAdapter
 from perceivers.data.config import DataConfig
 from perceivers.data.read import read_splits
+from perceivers.data.readers import ImageReader
 from perceivers.models.config import ModelConfig
 from perceivers.models.inputs import ImageConfig
 from perceivers.recipes import get_recipe
 from perceivers.training import engine
-from perceivers.training.batches import ShuffleSampler, batches, normalisation
+from perceivers.training.batches import ShuffleSampler, batches, normalise
 from perceivers.training.recorder import Recorder, duration
 
 
@@ -320,16 +322,16 @@ def test_order_depends_on_seed_and_epoch_alone():
 
 def test_normalisation_is_that_of_the_pixels():
     table = engine._read(tiny()).tables["train"]
-    mean, std = normalisation(table)
-    pixels = table.images.double() / 255
-    assert mean.item() == pytest.approx(pixels.mean().item(), abs=1e-6)
-    assert std.item() == pytest.approx(pixels.std(unbiased=False).item(), abs=1e-6)
+    adapter = ImageAdapter(image_size=8, channels=1)
+    normalise(adapter, table)
+    pixels = table.examples.double() / 255
+    assert adapter.mean.item() == pytest.approx(pixels.mean().item(), abs=1e-6)
+    assert adapter.std.item() == pytest.approx(pixels.std(unbiased=False).item(), abs=1e-6)
 
 
 def test_worker_processes_give_the_same_batches(image_folder):
-    table = read_splits(DataConfig(path=str(image_folder), hold_gb=0.0), size=8, channels=3).tables[
-        "train"
-    ]
+    config = DataConfig(path=str(image_folder), hold_gb=0.0)
+    table = read_splits(config, ImageReader(8, 3)).tables["train"]
     here, there = (
         list(batches(table, DataConfig(workers=workers, batch_size=5), shuffle_seed=1))
         for workers in (0, 1)

@@ -29,6 +29,13 @@ class Adapter(nn.Module, ABC):
     def set_normalisation(self, mean: Any, std: Any) -> None:
         """Constants measured on the training data, kept as buffers of the model."""
 
+    def measured(self, batch: Any) -> Tensor | None:
+        """What of a raw batch those constants are the mean and spread of, (…, channels).
+
+        None: there is nothing to normalise, or what there is, is kept as it is.
+        """
+        return None
+
     @abstractmethod
     def forward(self, batch: Any) -> Inputs:
         """The elements of a raw batch."""
@@ -73,8 +80,15 @@ class ChannelsLastAdapter(Adapter):
         self.mean.copy_(mean)
         self.std.copy_(std)
 
+    def measured(self, batch: Tensor) -> Tensor:
+        """See `Adapter`: the batch itself, scaled."""
+        return self.scaled(batch)
+
+    def scaled(self, x: Tensor) -> Tensor:
+        """uint8 brought to [0, 1], in the parameters' floating type."""
+        dtype = self.mean.dtype
+        return x.to(dtype) / 255 if x.dtype == torch.uint8 else x.to(dtype)
+
     def normalise(self, x: Tensor) -> Tensor:
         """Scaled (uint8 only) and normalised, in the parameters' floating type."""
-        dtype = self.mean.dtype
-        x = x.to(dtype) / 255 if x.dtype == torch.uint8 else x.to(dtype)
-        return (x - self.mean) / self.std
+        return (self.scaled(x) - self.mean) / self.std

@@ -117,6 +117,10 @@ class MelAdapter(GridAdapter):
             x = self._hide(x)
         return super().forward(x)
 
+    def measured(self, batch: Tensor) -> Tensor:
+        """See `Adapter`: the log-mel spectrogram."""
+        return self.log_mel(batch)
+
     def log_mel(self, waves: Tensor) -> Tensor:
         """Waveforms as in `forward` → float32 (B, T, F, C), neither normalised nor masked."""
         if waves.ndim == 2 and self.channels == 1:

@@ -1,4 +1,4 @@
-"""Augmentation of whole batches: uint8 (B, H, W, C) in and out, each image drawn for itself."""
+"""Augmentation of whole batches, each example drawn for itself."""
 
 import math
 
@@ -6,11 +6,34 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import augment_points
 from .config import DataConfig
 from .rand_augment import rand_augment
 
 
-def augment(images: Tensor, config: DataConfig) -> Tensor:
+def augment(batch: Tensor, config: DataConfig) -> Tensor:
+    """What is configured, for any raw batch; it comes back in the same shape and type."""
+    if config.time_shift:
+        batch = shift_in_time(batch, config.time_shift)
+    if config.point_scaling:
+        batch = augment_points.scale_each_point(batch, config.point_scaling)
+    if config.rotate != "none":
+        batch = augment_points.rotate(batch, config.rotate)
+    return _augment_images(batch, config) if batch.dtype == torch.uint8 else batch
+
+
+def shift_in_time(waves: Tensor, share: float) -> Tensor:
+    """Move each waveform (B, S, C) by up to `share` of its length either way, silence following."""
+    batch, samples, channels = waves.shape
+    farthest = round(share * samples)
+    by = torch.randint(-farthest, farthest + 1, (batch, 1), device=waves.device)
+    index = torch.arange(samples, device=waves.device) - by
+    inside = (index >= 0) & (index < samples)
+    index = index.clamp(0, samples - 1)[..., None].expand(-1, -1, channels)
+    return torch.where(inside[..., None], waves.gather(1, index), 0.0)
+
+
+def _augment_images(images: Tensor, config: DataConfig) -> Tensor:
     """Random crop, flip, zoom and RandAugment, as configured; uint8 (B, H, W, C) → the same."""
     if config.crop_padding or config.flip:
         images = crop_and_flip(images, padding=config.crop_padding, flip=config.flip)
@@ -84,7 +107,7 @@ def mix(images: Tensor, targets: Tensor, *, mixup: float, cutmix: float) -> tupl
     """Mixup (arXiv 1710.09412) or CutMix (arXiv 1905.04899) of a batch with its own reversal.
 
     Args:
-        images: uint8 (B, H, W, C).
+        images: uint8 (B, H, W, C); for mixup alone any floats (B, …).
         targets: (B, classes) probabilities.
         mixup: parameter of the Beta distribution; 0: off.
         cutmix: the same for CutMix; if both are on, each batch draws one of them.
@@ -100,7 +123,7 @@ def mix(images: Tensor, targets: Tensor, *, mixup: float, cutmix: float) -> tupl
     if use_cutmix:
         images, kept = _paste(images, kept)
     else:
-        x = images.float() / 255
+        x = images.float() / 255 if images.dtype == torch.uint8 else images
         images = kept * x + (1 - kept) * x.flip(0)
     return images, kept * targets + (1 - kept) * targets.flip(0)
 

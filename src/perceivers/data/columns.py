@@ -144,8 +144,8 @@ def _cell(value: Any, where: str) -> str | None:
 
 def _read_parquet(raw: bytes) -> Rows:
     try:
-        import pyarrow  # type: ignore[import-untyped]
-        import pyarrow.parquet  # type: ignore[import-untyped]
+        import pyarrow
+        import pyarrow.parquet
     except ImportError:
         raise missing_extra("pyarrow", "data") from None
     try:

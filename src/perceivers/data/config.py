@@ -26,6 +26,12 @@ class DataConfig:
     """Processes that decode, where the set is too large to hold."""
     permute: Literal["none", "fixed", "random"] = "none"
     """Shuffle what the model reads, positions along: one order for all images, or one for each."""
+    time_shift: float = 0.0
+    """Sound: random shift by up to this share of its length."""
+    point_scaling: float = 0.0
+    """Points: each one's own random factor, up to this share from 1 (the paper: 0.01)."""
+    rotate: Literal["none", "x", "y", "z"] = "none"
+    """Points: random turn about this axis."""
     crop_padding: int = 0
     """Random crop after padding each side by this many pixels."""
     flip: bool = False

@@ -1,6 +1,5 @@
-"""Image folders, parquet folders and hub data sets, all through 🤗 datasets."""
+"""Folders of files by class; parquet folders and hub data sets through 🤗 datasets."""
 
-import glob
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -11,14 +10,13 @@ from typing import Any
 import torch
 
 from ..errors import missing_extra
+from .readers import ImageReader, Reader, TextReader
 from .sets import NamedSet
 from .tables import File, FileTable
+from .text import decode_lines
 
 log = logging.getLogger(__name__)
 
-IMAGE_SUFFIXES = {
-    ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif",
-}  # fmt: skip
 SPLIT_NAMES = {
     "train": "train",
     "training": "train",
@@ -34,79 +32,104 @@ Tables = dict[str, FileTable]
 
 
 def read_source(
-    source: str, *, size: int, channels: int, strict: bool, named: NamedSet | None = None
+    source: str, reader: Reader, *, strict: bool, named: NamedSet | None = None
 ) -> tuple[Tables, tuple[str, ...]]:
     """Tables by split ("train", "validation", "test") and the class names.
 
     Args:
-        source: a folder of images by class (with or without split folders above the classes), a
-            folder of parquet files, or a name on the Hugging Face hub.
-        size: height and width the images are brought to.
-        channels: 1 or 3.
-        strict: stop at an unreadable image instead of skipping it.
+        source: a folder of files by class (with or without split folders above the classes), of
+            texts also one file of lines a class; a folder of parquet files, or a name on the
+            Hugging Face hub, of images.
+        reader: of the files.
+        strict: stop at an unreadable file instead of skipping it.
         named: the named set that is being looked for, for the message if the hub cannot be reached.
 
     Raises:
         FileNotFoundError: nothing there, or nothing to be had from the hub.
-        ValueError: what is there is no labelled set of images.
+        ValueError: what is there is no labelled set of such files.
     """
     path = Path(source).expanduser()
     if path.is_dir():
         parquet = sorted(path.rglob("*.parquet"))
-        splits = _read_parquet(path, parquet) if parquet else _read_images(path)
+        if not parquet:
+            return _read_files(path, reader, strict)
+        splits = _read_parquet(path, parquet)
     elif path.exists():
         raise ValueError(
-            f"{path} is a file; expected a folder with one sub-folder of images a class, "
+            f"{path} is a file; expected a folder with one sub-folder of {reader.noun} a class, "
             "a folder of parquet files, or a hub name"
         )
     elif source.startswith((".", "/", "~")) or source.count("/") > 1:
         raise FileNotFoundError(f"no folder {source}; check the path given to --data")
     else:
         splits = _read_hub(source, named)
-    return _tables(splits, source, size=size, channels=channels, strict=strict)
+    return _tables(splits, source, reader, strict=strict)
 
 
-def _read_images(path: Path) -> Any:
-    """An image folder, after checking by hand what 🤗 datasets passes over in silence."""
+def _read_files(path: Path, reader: Reader, strict: bool) -> tuple[Tables, tuple[str, ...]]:
+    """A folder with one sub-folder a class, or split folders above such; of texts also files."""
     # A folder called "train" is a split if it holds classes; else it is the class of trains.
-    splits = [f for f in _folders(path) if f.name.lower() in SPLIT_NAMES and _folders(f)]
-    roots = splits or [path]
-    files: dict[str, list[str]] = {}
-    for root in roots:
-        classes = _folders(root)
+    roots = [f for f in _folders(path) if f.name.lower() in SPLIT_NAMES and _classes(f, reader)]
+    found = {
+        "train" if root is path else SPLIT_NAMES[root.name.lower()]: {
+            _name(place): _members(place, reader) for place in _classes(root, reader)
+        }
+        for root in roots or [path]
+    }
+    for split, classes in found.items():
         if not classes:
             raise ValueError(
-                f"{root} has no sub-folders; expected one folder of images for each class"
+                f"{path} has no sub-folders; expected one folder of {reader.noun} for each class"
             )
-        for folder in classes:
-            images = [f for f in folder.rglob("*") if f.suffix.lower() in IMAGE_SUFFIXES]
-            nested = next((f for f in images if f.parent != folder), None)
-            if nested is not None:
-                raise ValueError(
-                    f"{nested} lies deeper than its class {folder.name!r}; expected all images of "
-                    f"a class directly in {folder}: move them there"
-                )
-            if not images:
-                raise ValueError(
-                    f"class {folder.name!r} is empty: {folder} holds no image; "
-                    "add images or remove the folder"
-                )
-        split = "train" if root is path else SPLIT_NAMES[root.name.lower()]
-        # Only what lies in a class: 🤗 takes a stray image's own folder for its class.
-        here = glob.escape(str(root))
-        files[split] = [f"{here}/*/*{suffix}" for suffix in _suffixes(classes)]
-    with _quiet_datasets() as datasets:
-        return datasets.load_dataset("imagefolder", data_files=files, drop_labels=False)
+        log.debug("%s: %d classes", split, len(classes))
+    labels = tuple(sorted({name for classes in found.values() for name in classes}))
+    tables = {}
+    for split, classes in found.items():
+        files = [file for members in classes.values() for file in members]
+        numbers = [labels.index(name) for name, members in classes.items() for _ in members]
+        tables[split] = FileTable(
+            files, torch.tensor(numbers), torch.arange(len(files)), reader, strict
+        )
+    return tables, labels
+
+
+def _classes(root: Path, reader: Reader) -> list[Path]:
+    """Where the classes of a folder lie: in folders, or, of texts, in files of lines."""
+    folders = _folders(root)
+    if folders or not isinstance(reader, TextReader):
+        return folders
+    return sorted(f for f in root.iterdir() if f.suffix.lower() in reader.suffixes)
+
+
+def _name(place: Path) -> str:
+    return place.name if place.is_dir() else place.stem
+
+
+def _members(place: Path, reader: Reader) -> list[File]:
+    """The files of a class by name, or the lines of one."""
+    if not place.is_dir():
+        try:
+            lines = decode_lines(place)
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from None
+        return [(f"{place} line {i}", line.encode()) for i, line in enumerate(lines, 1)]
+    files = sorted(f for f in place.rglob("*") if f.suffix.lower() in reader.suffixes)
+    nested = next((f for f in files if f.parent != place), None)
+    if nested is not None:
+        raise ValueError(
+            f"{nested} lies deeper than its class {place.name!r}; expected all {reader.noun} of "
+            f"a class directly in {place}: move them there"
+        )
+    if not files:
+        raise ValueError(
+            f"class {place.name!r} is empty: {place} holds no {reader.noun}; "
+            "add some or remove the folder"
+        )
+    return [(str(file), str(file)) for file in files]
 
 
 def _folders(path: Path) -> list[Path]:
     return sorted(f for f in path.iterdir() if f.is_dir() and not f.name.startswith("."))
-
-
-def _suffixes(classes: list[Path]) -> set[str]:
-    """Endings of image files in these folders, as they are written (.jpg, .JPG)."""
-    found = {file.suffix for folder in classes for file in folder.iterdir()}
-    return {suffix for suffix in found if suffix.lower() in IMAGE_SUFFIXES}
 
 
 def _read_parquet(path: Path, files: list[Path]) -> Any:
@@ -143,15 +166,16 @@ def _how_to_bring(name: str, named: NamedSet | None, reason: str) -> str:
             f"no folder {name} here, and the Hugging Face hub did not give a data set of that name "
             f"({reason}); check the path or the name given to --data"
         )
-    return (
-        f"the Hugging Face hub did not give {name} ({reason}); download "
-        f"{' or '.join(named.files)} from {named.page} and point at it: --data FILE_OR_FOLDER"
-    )
+    return f"the Hugging Face hub did not give {name} ({reason}); {named.how_to_bring()}"
 
 
 def _tables(
-    splits: Any, source: str, *, size: int, channels: int, strict: bool
+    splits: Any, source: str, reader: Reader, *, strict: bool
 ) -> tuple[Tables, tuple[str, ...]]:
+    if not isinstance(reader, ImageReader):
+        raise ValueError(
+            f"{source}: of parquet and the hub only images are read; give a folder of {reader.noun}"
+        )
     tables: Tables = {}
     labels: tuple[str, ...] = ()
     for key, split in splits.items():
@@ -164,8 +188,7 @@ def _tables(
             EncodedImages(split, image, f"{source} {key}"),
             torch.tensor(split[label][:], dtype=torch.int64),
             torch.arange(len(split)),
-            size,
-            channels,
+            reader,
             strict,
         )
     if not tables:

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import missing_extra
+from .source import Source
 
-Source = str | Path | bytes
+SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
+)
 
 
 def decode(source: Source, *, channels: int, size: int | None) -> np.ndarray:

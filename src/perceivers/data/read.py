@@ -1,7 +1,7 @@
 """The one way in: a `DataConfig` → tables for training, validation and test, with class names."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -14,6 +14,8 @@ from .cifar import is_cifar, read_cifar
 from .config import DataConfig
 from .folder import read_source
 from .images import fit
+from .official import is_official, read_official
+from .readers import ImageReader, Reader
 from .sets import named_set
 from .tables import FileTable, HeldTable, Table
 
@@ -38,9 +40,8 @@ class Splits:
 
 def read_splits(
     config: DataConfig,
+    reader: Reader,
     *,
-    size: int,
-    channels: int,
     hold_out: bool = True,
     progress: Progress | None = None,
 ) -> Splits:
@@ -48,20 +49,19 @@ def read_splits(
 
     Args:
         config: which set, where it lies, how much to hold out.
-        size: height and width images are brought to, where the set's own differ.
-        channels: 1 or 3.
+        reader: of the modality that the model takes.
         hold_out: hold out a test and a validation split if the data has none of its own.
-        progress: called with (done, total) while images are decoded.
+        progress: called with (done, total) while files are decoded.
 
     Raises:
         FileNotFoundError: nothing there; the message says what to bring and how to point at it.
         ValueError: fewer than two classes, damaged files, a split without examples.
     """
-    tables, labels, skipped = _read(config, size, channels, progress)
+    tables, labels, skipped = _read(config, reader, progress)
     if len(labels) < 2:
         raise ValueError(
             f"found {len(labels)} class {list(labels)}; a classifier needs at least two: "
-            "one folder of images each"
+            f"one folder of {reader.noun} each"
         )
     if hold_out:
         _hold_out(tables, config)
@@ -110,46 +110,52 @@ def read_digits() -> tuple[Tensor, Tensor]:
 
 
 def _read(
-    config: DataConfig, size: int, channels: int, progress: Progress | None
+    config: DataConfig, reader: Reader, progress: Progress | None
 ) -> tuple[dict[str, Table], tuple[str, ...], list[str]]:
-    if config.name != "folder":
-        named = named_set(config.name)
-        if config.path is None and named.hub_id is None:
-            return {"train": HeldTable(*read_digits())}, tuple("0123456789"), []
-        if config.path is not None and is_cifar(config.name, Path(config.path).expanduser()):
-            train, test, labels = read_cifar(config.name, Path(config.path).expanduser())
-            splits = {"train": train, "test": test}
-            return {n: _held(arrays, size, channels) for n, arrays in splits.items()}, labels, []
-        source = config.path or named.hub_id
-        assert source is not None
-    elif config.path is None:
-        raise ValueError("no data given; point at your folder: --data DIR")
-    else:
-        named, source = None, config.path
-    found, labels = read_source(
-        source,
-        size=size,
-        channels=channels,
-        strict=config.strict,
-        named=named if config.path is None else None,
-    )
+    found, labels = _find(config, reader)
     skipped: list[str] = []
     tables: dict[str, Table] = {}
     for name, table in found.items():
-        tables[name] = _hold(table, config.hold_gb, progress)
-        skipped += table.skipped
+        tables[name] = table
+        if isinstance(table, FileTable):
+            tables[name] = _hold(table, config.hold_gb, progress)
+            skipped += table.skipped
     return tables, labels, skipped
 
 
-def _held(arrays: tuple[np.ndarray, np.ndarray], size: int, channels: int) -> HeldTable:
-    images = fit(arrays[0], channels=channels, size=size)
+def _find(config: DataConfig, reader: Reader) -> tuple[Mapping[str, Table], tuple[str, ...]]:
+    """The set as it lies there: named, official, a folder, or on the hub."""
+    if config.name == "folder":
+        if config.path is None:
+            raise ValueError("no data given; point at your folder: --data DIR")
+        return read_source(config.path, reader, strict=config.strict)
+    named = named_set(config.name)
+    if config.path is None:
+        if config.name == "digits":
+            return {"train": HeldTable(*read_digits())}, tuple("0123456789")
+        if named.hub_id is None:
+            raise FileNotFoundError(f"{config.name} is not here; {named.how_to_bring()}")
+        return read_source(named.hub_id, reader, strict=config.strict, named=named)
+    path = Path(config.path).expanduser()
+    if is_cifar(config.name, path):
+        train, test, labels = read_cifar(config.name, path)
+        return {"train": _held(train, reader), "test": _held(test, reader)}, labels
+    if is_official(config.name, path):
+        return read_official(config.name, path, reader, strict=config.strict)
+    return read_source(config.path, reader, strict=config.strict)
+
+
+def _held(arrays: tuple[np.ndarray, np.ndarray], reader: Reader) -> HeldTable:
+    if not isinstance(reader, ImageReader):
+        raise ValueError(f"this set holds images, and the model reads {reader.noun}")
+    images = fit(arrays[0], channels=reader.channels, size=reader.size)
     return HeldTable(torch.from_numpy(images), torch.from_numpy(arrays[1]))
 
 
 def _hold(table: FileTable, limit_gb: float, progress: Progress | None) -> Table:
     if table.decoded_bytes > limit_gb * 1e9:
         log.info(
-            "%d images are %.1f GB decoded, over data.hold_gb=%g: decoding batch by batch",
+            "%d files are %.1f GB decoded, over data.hold_gb=%g: decoding batch by batch",
             len(table),
             table.decoded_bytes / 1e9,
             limit_gb,

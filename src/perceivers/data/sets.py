@@ -12,11 +12,16 @@ class NamedSet:
     title: str
     """One line for `perceivers list`."""
     hub_id: str | None = None
-    """Its repository on the Hugging Face hub; None: shipped inside the package."""
+    """Its repository on the Hugging Face hub; None: it has none, or is inside the package."""
     page: str = ""
     """Where its official files are published."""
     files: tuple[str, ...] = ()
     """Official archives, any one of which is enough."""
+
+    def how_to_bring(self) -> str:
+        """What a user is to do."""
+        files = " or ".join(self.files)
+        return f"download {files} from {self.page} and point at it: --data FILE_OR_FOLDER"
 
 
 _TORONTO = "https://www.cs.toronto.edu/~kriz/cifar.html"
@@ -34,6 +39,16 @@ SETS = {
         "uoft-cs/cifar100",
         _TORONTO,
         ("cifar-100-python.tar.gz", "cifar-100-binary.tar.gz"),
+    ),
+    "fsdd": NamedSet(
+        "3,000 spoken digits, wav of 8 kHz, 6 speakers, 10 classes; its repository's folder",
+        page="https://github.com/Jakobovski/free-spoken-digit-dataset",
+        files=("the repository",),
+    ),
+    "rt-polarity": NamedSet(
+        "10,662 sentences of film reviews, positive or negative; the folder of its two files",
+        page="https://www.cs.cornell.edu/people/pabo/movie-review-data/",
+        files=("rt-polaritydata.tar.gz and unpack it",),
     ),
 }
 

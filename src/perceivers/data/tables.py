@@ -1,7 +1,8 @@
-"""Labelled images by index, a whole batch at a time: held in memory, or decoded when asked for."""
+"""Labelled examples by index, a batch at a time: held in memory, or decoded when asked for."""
 
 import abc
 import logging
+import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,16 +13,17 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from .images import Source, decode
+from .readers import Reader
+from .source import Source
 
 log = logging.getLogger(__name__)
 
 File = tuple[str, Source]  # the name for messages, and the path or bytes
-Batch = tuple[Tensor, Tensor]  # images (B, H, W, C) uint8, labels (B,) int64
+Batch = tuple[Tensor, Tensor]  # a model's raw batch, such as images (B, H, W, C), and labels (B,)
 
 
 class Table(abc.ABC, Dataset[Batch]):
-    """Images and their labels. `table.__getitems__(indices)` gives a batch in one call."""
+    """Examples and their labels. `table.__getitems__(indices)` gives a batch in one call."""
 
     labels: Tensor
     """(examples,) int64."""
@@ -39,27 +41,30 @@ class Table(abc.ABC, Dataset[Batch]):
 
 
 class HeldTable(Table):
-    """Decoded images held in memory.
+    """Decoded examples held in memory.
 
     Args:
-        images: (examples, H, W, C) uint8.
+        examples: (examples, …), such as images (examples, H, W, C) uint8.
         labels: (examples,) int64.
+        reader: what makes batches of them; None: they are batches as they are.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor) -> None:
-        self.images, self.labels = images, labels
+    def __init__(self, examples: Tensor, labels: Tensor, reader: Reader | None = None) -> None:
+        self.examples, self.labels, self.reader = examples, labels, reader
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         chosen = torch.as_tensor(indices, dtype=torch.int64)
-        return self.images[chosen], self.labels[chosen]
+        examples = self.examples[chosen]
+        return self.reader.batch(examples) if self.reader else examples, self.labels[chosen]
 
     def subset(self, indices: Sequence[int]) -> "HeldTable":
-        return HeldTable(*self.__getitems__(indices))
+        chosen = torch.as_tensor(indices, dtype=torch.int64)
+        return HeldTable(self.examples[chosen], self.labels[chosen], self.reader)
 
 
 @dataclass
 class FileTable(Table):
-    """Image files decoded when they are asked for. An unreadable one is named and left out.
+    """Files decoded when they are asked for. An unreadable one is named and left out.
 
     `decode_all` turns the table into a held one.
     """
@@ -70,10 +75,8 @@ class FileTable(Table):
     """(examples,) int64."""
     rows: Tensor
     """(examples,) int64: which of the files are this table's."""
-    size: int
-    """Height and width that images are brought to."""
-    channels: int
-    """1 or 3."""
+    reader: Reader
+    """What knows the files."""
     strict: bool = False
     """Stop at an unreadable file."""
     skipped: list[str] = field(default_factory=list)
@@ -84,43 +87,45 @@ class FileTable(Table):
 
     @property
     def decoded_bytes(self) -> int:
-        """Size of all images once decoded."""
-        return len(self) * self.size**2 * self.channels
+        """Size of all examples once decoded."""
+        return len(self) * math.prod(self.reader.shape) * np.dtype(self.reader.dtype).itemsize
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         decoded = [self._decode(index) for index in indices]
-        kept = [i for i, image in zip(indices, decoded, strict=True) if image is not None]
-        images = [image for image in decoded if image is not None]
-        if not images:
+        kept = [i for i, example in zip(indices, decoded, strict=True) if example is not None]
+        examples = [example for example in decoded if example is not None]
+        if not examples:
             raise ValueError(f"none of {len(decoded)} files could be read; see the lines above")
-        return torch.from_numpy(np.stack(images)), self.labels[torch.as_tensor(kept)]
+        batch = self.reader.batch(torch.from_numpy(np.stack(examples)))
+        return batch, self.labels[torch.as_tensor(kept)]
 
     def subset(self, indices: Sequence[int]) -> "FileTable":
         chosen = torch.as_tensor(indices, dtype=torch.int64)
         return replace(self, labels=self.labels[chosen], rows=self.rows[chosen])
 
     def decode_all(self, progress: Callable[[int, int], None] | None = None) -> HeldTable:
-        """Every readable image, decoded by as many threads as there are cores.
+        """Every readable file, decoded by as many threads as there are cores.
 
         Args:
             progress: called now and then with (done, total).
         """
-        images = np.empty((len(self), self.size, self.size, self.channels), np.uint8)
+        examples: np.ndarray = np.empty((len(self), *self.reader.shape), self.reader.dtype)
         kept: list[int] = []
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for index, image in enumerate(pool.map(self._decode, range(len(self)))):
-                if image is not None:
-                    images[len(kept)] = image
+            for index, example in enumerate(pool.map(self._decode, range(len(self)))):
+                if example is not None:
+                    examples[len(kept)] = example
                     kept.append(index)
                 if progress and (index % 1000 == 999 or index + 1 == len(self)):
                     progress(index + 1, len(self))
-        held = torch.from_numpy(images[: len(kept)])
-        return HeldTable(held, self.labels[torch.as_tensor(kept, dtype=torch.int64)])
+        held = torch.from_numpy(examples[: len(kept)])
+        labels = self.labels[torch.as_tensor(kept, dtype=torch.int64)]
+        return HeldTable(held, labels, self.reader)
 
     def _decode(self, index: int) -> np.ndarray | None:
         name, source = self.files[int(self.rows[index])]
         try:
-            return decode(source, channels=self.channels, size=self.size)
+            return self.reader.decode(source)
         except ValueError as error:
             problem = f"{name}: {error}"
         if self.strict:

@@ -8,8 +8,11 @@ from .cifar10 import cifar10
 from .cifar100 import cifar100, cifar100_small
 from .digits import digits
 from .folder import folder
+from .fsdd import fsdd
 from .keras_cifar100 import keras_cifar100, keras_cifar100_lamb
+from .kicad import kicad
 from .perceiver_pytorch_cifar10 import perceiver_pytorch_cifar10
+from .rt_polarity import rt_polarity
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     make().name: make
@@ -21,6 +24,9 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         keras_cifar100,
         keras_cifar100_lamb,
         perceiver_pytorch_cifar10,
+        fsdd,
+        kicad,
+        rt_polarity,
         folder,
     )
 }

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Sampler, SequentialSampler
 
+from ..adapters.base import Adapter
 from ..data.config import DataConfig
 from ..data.tables import Batch, FileTable, Table
 
@@ -37,7 +37,7 @@ class ShuffleSampler(Sampler[int]):
 def batches(
     table: Table, config: DataConfig, *, shuffle_seed: int | None = None
 ) -> DataLoader[Batch]:
-    """A loader of (images uint8 (B, H, W, C), labels (B,)).
+    """A loader of (raw batch of the model, labels (B,)).
 
     Args:
         table: the examples.
@@ -64,19 +64,24 @@ def _whole(batch: Any) -> Any:
     return batch
 
 
-def normalisation(table: Table, limit: int = 10_000) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each channel, of images in [0, 1], over up to `limit` images
-    spread evenly over the table."""
-    step = max(1, len(table) // limit)
-    indices = range(0, len(table), step)
+def normalise(adapter: Adapter, table: Table, limit: int = 10_000) -> None:
+    """Give an adapter the mean and spread of each channel of the training examples.
+
+    Measured on up to `limit` examples spread evenly over the table; a channel that never varies
+    keeps its scale.
+    """
+    indices = range(0, len(table), max(1, len(table) // limit))
     total = squares = torch.zeros(())
-    pixels = 0
+    count = 0
     for start in range(0, len(indices), 500):
-        images, _ = table.__getitems__(list(indices[start : start + 500]))
-        x = images.flatten(0, 2).double() / 255
+        x = adapter.measured(table.__getitems__(list(indices[start : start + 500]))[0])
+        if x is None:
+            return
+        x = x.flatten(0, -2).double()
         total, squares = total + x.sum(0), squares + x.square().sum(0)
-        pixels += len(x)
-    mean = total / pixels
-    std = (squares / pixels - mean.square()).clamp(min=0).sqrt()
-    # A channel that never varies is left at its scale.
-    return mean.float(), torch.where(std > 1e-4, std, torch.ones_like(std)).float()
+        count += len(x)
+    mean = total / count
+    std = (squares / count - mean.square()).clamp(min=0).sqrt()
+    adapter.set_normalisation(
+        mean.float(), torch.where(std > 1e-4, std, torch.ones_like(std)).float()
+    )

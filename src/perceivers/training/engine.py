@@ -23,8 +23,8 @@ from ..data.read import Splits, read_splits
 from ..models.build import build, build_on_meta
 from ..models.classifier import PerceiverClassifier
 from ..models.config import ModelConfig, from_dict, to_dict
-from ..models.inputs import require_images
-from .batches import batches, normalisation
+from ..models.reading import reader_of
+from .batches import batches, normalise
 from .loop import (
     LAST,
     Interrupted,
@@ -72,7 +72,7 @@ def train(recipe: Recipe, run_dir: Path) -> dict[str, Any]:
     )
     torch.manual_seed(recipe.trainer.seed)
     model = build(recipe.model, splits.labels)
-    model.adapter.set_normalisation(*normalisation(splits.tables["train"]))
+    normalise(model.adapter, splits.tables["train"])
     run_dir.mkdir(parents=True, exist_ok=True)
     write_config(
         run_dir, model=to_dict(recipe.model), labels=list(splits.labels), recipe=to_dict(recipe)
@@ -223,18 +223,13 @@ def _test(model: PerceiverClassifier, recipe: Recipe, splits: Splits) -> dict[st
 
 
 def _read(recipe: Recipe, *, hold_out: bool = True) -> Splits:
+    reader = reader_of(recipe.model.input)
+
     def progress(done: int, total: int) -> None:
         if total > 5000:
-            log.info("decoded %d of %d images", done, total)
+            log.info("decoded %d of %d %s", done, total, reader.noun)
 
-    image = require_images(recipe.model.input)
-    return read_splits(
-        recipe.data,
-        size=image.image_size,
-        channels=image.channels,
-        hold_out=hold_out,
-        progress=progress,
-    )
+    return read_splits(recipe.data, reader, hold_out=hold_out, progress=progress)
 
 
 def _absolute(path: str | None) -> str | None:

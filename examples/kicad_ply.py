@@ -1,0 +1,52 @@
+"""Writes the KiCad point clouds out as ply files by class, split by part family.
+
+    python examples/kicad_ply.py SOURCE DEST
+
+SOURCE holds points.npy (parts, points, 3) and labels.npz (label, name, classes). Parts whose names
+differ in numbers alone are near-variants of one family; a family goes to the test split whole, so
+that no part is tested whose variant was trained on.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import trimesh
+
+TEST = 0.2  # share of a class's parts, about
+
+
+def test_parts(labels: np.ndarray, names: np.ndarray) -> np.ndarray:
+    """Boolean (parts,): whole families, drawn with a fixed seed until a fifth is reached."""
+    families = np.array([re.sub(r"[0-9.]+", "#", Path(name).stem) for name in names])
+    rng = np.random.default_rng(0)
+    chosen = np.zeros(len(names), bool)
+    for label in np.unique(labels):
+        members = labels == label
+        kinds, counts = np.unique(families[members], return_counts=True)
+        for kind in rng.permutation(len(kinds)):
+            taken = (chosen & members).sum()
+            if taken + counts[kind] <= max(1, round(1.3 * TEST * members.sum())):
+                chosen |= members & (families == kinds[kind])
+            if (chosen & members).sum() >= TEST * members.sum():
+                break
+    return chosen
+
+
+def main(source: Path, dest: Path) -> None:
+    """Write DEST/train/CLASS/*.ply and DEST/test/CLASS/*.ply."""
+    points = np.load(source / "points.npy", mmap_mode="r")
+    with np.load(source / "labels.npz", allow_pickle=False) as file:
+        labels, names, classes = file["label"], file["name"], file["classes"]
+    chosen = test_parts(labels, names)
+    for index, (label, name) in enumerate(zip(labels, names, strict=True)):
+        folder = dest / ("test" if chosen[index] else "train") / str(classes[label])
+        folder.mkdir(parents=True, exist_ok=True)
+        cloud = trimesh.PointCloud(np.asarray(points[index], np.float32))
+        cloud.export(folder / f"{index:04d}-{Path(str(name)).stem}.ply")
+    print(f"{(~chosen).sum()} parts to train on, {chosen.sum()} to test")
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:3]))

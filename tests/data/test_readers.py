@@ -1,0 +1,110 @@
+"""Files of every modality become examples of one shape, and examples batches."""
+
+import wave
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from perceivers.data.readers import ImageReader, PointReader, SoundReader, TextReader
+from perceivers.data.tables import HeldTable
+from perceivers.models.inputs import (
+    ArrayConfig,
+    ImageConfig,
+    MelConfig,
+    PointsConfig,
+    TextConfig,
+)
+from perceivers.models.reading import reader_of
+
+
+def write_wav(path, samples, rate=8000):
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, rate, 0, "NONE", ""))
+        file.writeframes((np.asarray(samples) * 32767).astype("<i2").tobytes())
+    return path
+
+
+def test_sound_shorter_and_longer_than_an_example(tmp_path):
+    ramp = np.arange(1, 7) / 10
+    path = write_wav(tmp_path / "a.wav", ramp)
+    exact = ramp.astype(np.float32)
+    short = SoundReader(10, 8000, 1).decode(path)
+    assert short.shape == (10, 1)
+    np.testing.assert_allclose(short[2:8, 0], exact, atol=1e-4)
+    assert not short[:2].any()
+    assert not short[8:].any()
+    np.testing.assert_allclose(SoundReader(4, 8000, 1).decode(path)[:, 0], exact[1:5], atol=1e-4)
+
+
+def test_whole_sound_is_cut_to_whole_steps(tmp_path):
+    path = write_wav(tmp_path / "a.wav", np.arange(1, 8) / 10)
+    assert SoundReader(4, 8000, 1, step=3).decode_whole(path).shape == (6, 1)
+    filled = SoundReader(4, 8000, 1, step=10).decode_whole(path)
+    assert filled.shape == (10, 1)
+    assert not filled[7:].any()
+
+
+def test_points_few_and_many(tmp_path):
+    cloud = np.random.default_rng(0).normal(size=(10, 3))
+    np.savetxt(tmp_path / "a.csv", cloud, delimiter=",")
+    few = PointReader(25, 3).decode(tmp_path / "a.csv")
+    assert few.shape == (25, 3)
+    np.testing.assert_array_equal(few[10:20], few[:10])
+    assert np.abs(few).max() == pytest.approx(1)
+    assert np.abs(few[:10].mean(0)).max() < 1e-6
+    many = PointReader(4, 3).decode(tmp_path / "a.csv")
+    assert len(np.unique(many, axis=0)) == 4
+    assert PointReader(4, 3).decode_whole(tmp_path / "a.csv").shape == (10, 3)
+
+
+def test_texts_end_where_the_longest_does(tmp_path):
+    reader = TextReader(8)
+    rows = torch.from_numpy(
+        np.stack([reader.decode(text) for text in (b"abc", b"", b"abcdefghij")])
+    )
+    assert rows.shape == (3, 8)
+    assert reader.batch(rows).shape == (3, 8)
+    assert reader.batch(rows[:1]).tolist() == [[97 + 6, 98 + 6, 99 + 6]]
+    assert reader.batch(rows[1:2]).tolist() == [[0]]
+    assert reader.batch(rows).dtype == torch.int64
+    (tmp_path / "a.txt").write_text("abc\n")
+    assert np.array_equal(reader.decode(tmp_path / "a.txt"), reader.decode(b"abc"))
+    table = HeldTable(rows, torch.tensor([0, 1, 2]), reader)
+    assert table.__getitems__([0])[0].shape == (1, 3)
+    assert table.subset([2, 0]).__getitems__([1])[0].shape == (1, 3)
+    with pytest.raises(ValueError, match="reads up to 8 bytes"):
+        reader.decode_whole(b"abc")
+
+
+def test_images_at_their_own_size_are_cut_to_whole_steps(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 14, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    reader = ImageReader(8, 3, stride=4)
+    assert reader.decode(tmp_path / "a.png").shape == reader.shape == (8, 8, 3)
+    assert np.array_equal(reader.decode_whole(tmp_path / "a.png"), pixels[:8, 1:13])
+
+
+@pytest.mark.parametrize(
+    ("config", "reader"),
+    [
+        (
+            ImageConfig(image_size=8, patch_size=4, patch_stride=2, channels=1),
+            ImageReader(8, 1, 2),
+        ),
+        (
+            MelConfig(num_samples=800, sample_rate=8000, hop_length=80, patch_frames=2, channels=2),
+            SoundReader(800, 8000, 2, 160),
+        ),
+        (PointsConfig(num_points=5, channels=6), PointReader(5, 6)),
+        (TextConfig(max_length=9), TextReader(9)),
+    ],
+)
+def test_each_input_has_its_reader(config, reader):
+    assert reader_of(config) == reader
+
+
+def test_arrays_have_no_files():
+    with pytest.raises(ValueError, match="reads array batches, for which there are no files"):
+        reader_of(ArrayConfig())
