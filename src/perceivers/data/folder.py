@@ -10,23 +10,13 @@ from typing import Any
 import torch
 
 from ..errors import missing_extra
+from .layout import SPLIT_NAMES, class_places, members
 from .readers import ImageReader, Reader, TextReader
 from .sets import NamedSet
 from .tables import File, FileTable
 from .text import decode_lines
 
 log = logging.getLogger(__name__)
-
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
 
 Tables = dict[str, FileTable]
 
@@ -68,13 +58,10 @@ def read_source(
 
 def _read_files(path: Path, reader: Reader, strict: bool) -> tuple[Tables, tuple[str, ...]]:
     """A folder with one sub-folder a class, or split folders above such; of texts also files."""
-    # A folder called "train" is a split if it holds classes; else it is the class of trains.
-    roots = [f for f in _folders(path) if f.name.lower() in SPLIT_NAMES and _classes(f, reader)]
+    lines = reader.suffixes if isinstance(reader, TextReader) else frozenset()
     found = {
-        "train" if root is path else SPLIT_NAMES[root.name.lower()]: {
-            _name(place): _members(place, reader) for place in _classes(root, reader)
-        }
-        for root in roots or [path]
+        split: {name: _members(place, reader) for name, place in places.items()}
+        for split, places in class_places(path, lines).items()
     }
     for split, classes in found.items():
         if not classes:
@@ -93,18 +80,6 @@ def _read_files(path: Path, reader: Reader, strict: bool) -> tuple[Tables, tuple
     return tables, labels
 
 
-def _classes(root: Path, reader: Reader) -> list[Path]:
-    """Where the classes of a folder lie: in folders, or, of texts, in files of lines."""
-    folders = _folders(root)
-    if folders or not isinstance(reader, TextReader):
-        return folders
-    return sorted(f for f in root.iterdir() if f.suffix.lower() in reader.suffixes)
-
-
-def _name(place: Path) -> str:
-    return place.name if place.is_dir() else place.stem
-
-
 def _members(place: Path, reader: Reader) -> list[File]:
     """The files of a class by name, or the lines of one."""
     if not place.is_dir():
@@ -113,23 +88,8 @@ def _members(place: Path, reader: Reader) -> list[File]:
         except ValueError as error:
             raise ValueError(f"{place}: {error}") from None
         return [(f"{place} line {i}", line.encode()) for i, line in enumerate(lines, 1)]
-    files = sorted(f for f in place.rglob("*") if f.suffix.lower() in reader.suffixes)
-    nested = next((f for f in files if f.parent != place), None)
-    if nested is not None:
-        raise ValueError(
-            f"{nested} lies deeper than its class {place.name!r}; expected all {reader.noun} of "
-            f"a class directly in {place}: move them there"
-        )
-    if not files:
-        raise ValueError(
-            f"class {place.name!r} is empty: {place} holds no {reader.noun}; "
-            "add some or remove the folder"
-        )
+    files = members(place, reader.suffixes, reader.noun)
     return [(str(file), str(file)) for file in files]
-
-
-def _folders(path: Path) -> list[Path]:
-    return sorted(f for f in path.iterdir() if f.is_dir() and not f.name.startswith("."))
 
 
 def _read_parquet(path: Path, files: list[Path]) -> Any:

@@ -2,6 +2,9 @@
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,28 @@ from .source import Source
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
 )
+EXIF_ORIENTATION, SIDEWAYS = 0x0112, {5, 6, 7, 8}
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """What an image file says about itself."""
+
+    height: int
+    """Pixels as they are shown: a photograph turned by its EXIF tag is turned here too."""
+    width: int
+    channels: int
+    """1: grey, 3: anything else."""
+
+
+def probe(source: Source) -> ImageInfo:
+    """Size and channels, without decoding; errors as of `decode`, if they show at its start."""
+    with _opened(source) as image:
+        width, height = image.size
+        if image.getexif().get(EXIF_ORIENTATION, 1) in SIDEWAYS:
+            width, height = height, width
+        grey = len(image.getbands()) < 3 and image.mode not in ("P", "PA")  # not of a palette
+        return ImageInfo(height, width, 1 if grey else 3)
 
 
 def decode(source: Source, *, channels: int, size: int | None) -> np.ndarray:
@@ -33,30 +58,11 @@ def decode(source: Source, *, channels: int, size: int | None) -> np.ndarray:
     """
     if not isinstance(source, bytes) and Path(source).suffix == ".npy":
         return _decode_array(Path(source), channels=channels, size=size)
-    image_module = _pillow()
-    opened = io.BytesIO(source) if isinstance(source, bytes) else source
-    try:
-        with warnings.catch_warnings(), image_module.open(opened) as image:
-            # Pillow warns of half of what it refuses; there is nothing to be done about it here.
-            warnings.simplefilter("ignore", image_module.DecompressionBombWarning)
-            # JPEG can be decoded at an eighth of its size; other formats ignore this.
-            if size is not None:
-                image.draft("L" if channels == 1 else "RGB", (2 * size, 2 * size))
-            return to_array(image, channels=channels, size=size)
-    except FileNotFoundError:
-        raise ValueError("no such file; check the path") from None
-    except image_module.UnidentifiedImageError:
-        raise ValueError("not an image, or of a kind that Pillow cannot read") from None
-    except image_module.DecompressionBombError as error:
-        limit = 2 * (image_module.MAX_IMAGE_PIXELS or 0) // 10**6
-        raise ValueError(
-            f"too large: expected at most {limit} megapixels; make it smaller, or save it as .npy, "
-            f"whose pixels are read as they are needed ({error})"
-        ) from None
-    except (OSError, SyntaxError, EOFError) as error:
-        if isinstance(error, OSError) and error.strerror:
-            raise ValueError(f"cannot be opened: {error.strerror}") from None
-        raise ValueError(f"damaged image ({error})") from None
+    with _opened(source) as image:
+        # JPEG can be decoded at an eighth of its size; other formats ignore this.
+        if size is not None:
+            image.draft("L" if channels == 1 else "RGB", (2 * size, 2 * size))
+        return to_array(image, channels=channels, size=size)
 
 
 def to_array(image: Any, *, channels: int, size: int | None) -> np.ndarray:
@@ -111,6 +117,32 @@ def fit(images: np.ndarray, *, channels: int, size: int) -> np.ndarray:
         image = from_array(pixels if pixels.shape[-1] == 3 else pixels[..., 0])
         fitted[index] = to_array(image, channels=channels, size=size)
     return fitted
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[Any]:
+    """A Pillow image, of which no pixel is decoded yet; errors as of `decode`."""
+    image_module = _pillow()
+    opened = io.BytesIO(source) if isinstance(source, bytes) else source
+    try:
+        with warnings.catch_warnings(), image_module.open(opened) as image:
+            # Pillow warns of half of what it refuses; there is nothing to be done about it here.
+            warnings.simplefilter("ignore", image_module.DecompressionBombWarning)
+            yield image
+    except FileNotFoundError:
+        raise ValueError("no such file; check the path") from None
+    except image_module.UnidentifiedImageError:
+        raise ValueError("not an image, or of a kind that Pillow cannot read") from None
+    except image_module.DecompressionBombError as error:
+        limit = 2 * (image_module.MAX_IMAGE_PIXELS or 0) // 10**6
+        raise ValueError(
+            f"too large: expected at most {limit} megapixels; make it smaller, or save it as .npy, "
+            f"whose pixels are read as they are needed ({error})"
+        ) from None
+    except (OSError, SyntaxError, EOFError) as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise ValueError(f"cannot be opened: {error.strerror}") from None
+        raise ValueError(f"damaged image ({error})") from None
 
 
 def _to_mode(image: Any, mode: str) -> Any:
