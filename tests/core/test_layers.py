@@ -127,9 +127,13 @@ def test_heads_as_wide_as_the_latents_multiply_their_maps(monkeypatch, batch, ro
         return y, torch.autograd.grad((y * weights).sum(), [z, *layer.parameters()])
 
     assert layer.attention._wide_heads(z) is wide
-    got, got_gradients = result()
+    results = []
+    for threads in (1, 99):  # heads as more queries of one head, and as heads
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        results.append(result())
     monkeypatch.setattr(MultiHeadAttention, "_wide_heads", lambda *_: False)
     expected, expected_gradients = result()
-    torch.testing.assert_close(got, expected)
-    for a, b in zip(got_gradients, expected_gradients, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+    for got, got_gradients in results:
+        torch.testing.assert_close(got, expected)
+        for a, b in zip(got_gradients, expected_gradients, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)

@@ -194,3 +194,14 @@ def test_operators_say_truly_what_they_give():
     source = perceiver(by_axis.dim).cross_attends[0].source(by_axis)
     asked = [torch.randn(2, 3, size, requires_grad=True) for size in (3, 4, 3)]
     torch.library.opcheck(separable.read_grid, (*asked, source.features))
+
+
+def test_under_activation_checkpointing():
+    by_axis, _ = grids(4, 5, masked=True)
+    model = perceiver(by_axis.dim)
+    expected, expected_gradients = gradients(model, by_axis)
+    model.activation_checkpointing = True
+    got, got_gradients = gradients(model, by_axis)
+    torch.testing.assert_close(got, expected, rtol=0, atol=0)
+    for a, b in zip(got_gradients, expected_gradients, strict=True):
+        torch.testing.assert_close(a, b)

@@ -219,3 +219,15 @@ def test_parts_merge_exactly(v_dim):
     )
     torch.testing.assert_close(merged[0], out)
     torch.testing.assert_close(merged[1], lse)
+
+
+def test_chunks_under_activation_checkpointing(monkeypatch):
+    read = inputs(23, masked=True)
+    model = perceiver(read.dim)
+    chunked(monkeypatch, 7)
+    expected, expected_gradients = gradients(model, read)
+    model.activation_checkpointing = True
+    got, got_gradients = gradients(model, read)
+    torch.testing.assert_close(got, expected, rtol=0, atol=0)
+    for a, b in zip(got_gradients, expected_gradients, strict=True):
+        torch.testing.assert_close(a, b)

@@ -1,5 +1,6 @@
 """Multi-head attention: projections around whatever is read."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -100,9 +101,16 @@ class MultiHeadAttention(nn.Module):
             bias = (self.to_q.bias.view(heads, 1, -1) @ of_k).flatten()
             # The keys' bias changes no weight: its gradient is zero, not missing.
             last = last + self.to_out.weight @ self.to_v.bias + 0.0 * self.to_k.bias.sum()
-        queries = self.split_heads(F.linear(x, asks, bias)) * (channels / of_q.shape[1]) ** 0.5
+        queries = F.linear(x, asks, bias) * (channels / of_q.shape[1]) ** 0.5
+        dropout = self.dropout if self.training else 0.0
+        if x.device.type == "cpu" and len(x) >= torch.get_num_threads():
+            # All heads read the same, so that they can be more queries of one head: faster on CPU,
+            # as long as there is an example for each thread (docs/log.md, 2026-11-21).
+            keys = x[:, None]
+            out = Held(keys, keys).read(queries.view(len(x), 1, -1, channels), dropout=dropout)
+            return F.linear(out.reshape(len(x), -1, heads * channels), gives, last)
         keys = x[:, None].expand(-1, heads, -1, -1)
-        out = Held(keys, keys).read(queries, dropout=self.dropout if self.training else 0.0)
+        out = Held(keys, keys).read(self.split_heads(queries), dropout=dropout)
         return F.linear(out.transpose(1, 2).flatten(2), gives, last)
 
     def forward(self, x: Tensor, source: Source) -> Tensor:

@@ -1,0 +1,177 @@
+"""A recipe's Perceiver and the small conventional net that is its natural rival, side by side.
+
+    python examples/rivals.py fsdd --data free-spoken-digit-dataset [--seeds 0 1 2] [--out DIR]
+
+Both read the same examples, split and augmented alike, for as many epochs. The rival of sound is a
+convolutional net on the same log-mel spectrogram, of points PointNet without its transforms (arXiv
+1612.00593, §4.2), of text a linear model over hashed n-grams of bytes. Writes OUT/RECIPE.json.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import statistics
+import tempfile
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from perceivers.adapters.mel import MelAdapter
+from perceivers.adapters.points import PointAdapter
+from perceivers.adapters.text import TextAdapter
+from perceivers.data.augment import augment
+from perceivers.data.read import read_splits
+from perceivers.data.text import PAD
+from perceivers.models.classifier import build_adapter
+from perceivers.models.reading import reader_of
+from perceivers.recipes import get_recipe
+from perceivers.training import engine
+from perceivers.training.batches import batches, normalise
+from perceivers.training.recipe import Recipe
+
+
+class MelConvNet(nn.Module):
+    """Four 3×3 convolutions on the log-mel spectrogram: 99,000 weights."""
+
+    def __init__(self, adapter: MelAdapter, num_classes: int) -> None:
+        super().__init__()
+        self.adapter = adapter
+        widths = (adapter.channels, 32, 64, 64, 64)
+        layers: list[nn.Module] = []
+        for before, after in itertools.pairwise(widths):
+            layers += [nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
+            layers.append(nn.MaxPool2d(2))
+        self.body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.head = nn.Linear(widths[-1], num_classes)
+
+    def forward(self, waves: Tensor) -> Tensor:
+        """Waveforms (B, S, C) → logits."""
+        x = self.adapter.normalise(self.adapter.log_mel(waves))
+        return self.head(self.body(x.permute(0, 3, 1, 2)))
+
+
+class PointNet(nn.Module):
+    """A perceptron of each point, the largest of each feature, a perceptron: 810,000 weights."""
+
+    def __init__(self, adapter: PointAdapter, num_classes: int) -> None:
+        super().__init__()
+        widths = (adapter.channels, 64, 64, 64, 128, 1024)
+        layers: list[nn.Module] = []
+        for before, after in itertools.pairwise(widths):
+            layers += [nn.Conv1d(before, after, 1), nn.BatchNorm1d(after), nn.ReLU()]
+        self.each = nn.Sequential(*layers)
+        self.all = nn.Sequential(
+            nn.Linear(1024, 512), nn.BatchNorm1d(512), nn.ReLU(),
+            nn.Linear(512, 256), nn.BatchNorm1d(256), nn.ReLU(), nn.Dropout(0.3),
+            nn.Linear(256, num_classes),
+        )  # fmt: skip
+
+    def forward(self, points: Tensor) -> Tensor:
+        """Points (B, M, C) → logits."""
+        return self.all(self.each(points.mT).amax(dim=-1))
+
+
+class BagOfNgrams(nn.Module):
+    """Logistic regression over hashed n-grams of 1 to 6 bytes."""
+
+    BUCKETS = 2**18
+
+    def __init__(self, adapter: TextAdapter, num_classes: int) -> None:
+        super().__init__()
+        self.weights = nn.EmbeddingBag(self.BUCKETS, num_classes, mode="sum", padding_idx=0)
+        nn.init.zeros_(self.weights.weight)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Ids (B, L) → logits; a text's n-grams count as one over the root of their number."""
+        found, code, inside = [], torch.zeros_like(ids), ids != PAD
+        for n in range(6):
+            later = F.pad(ids[:, n:], (0, n), value=PAD)
+            inside = inside & (later != PAD)
+            code = (code * 1_000_003 + later + 1) % (2**31)
+            found.append(torch.where(inside, 1 + (code * 7 + n) % (self.BUCKETS - 1), 0))
+        grams = torch.cat(found, dim=1)
+        return self.weights(grams) / (grams > 0).sum(1, keepdim=True).clamp(min=1).sqrt()
+
+
+RIVALS: dict[type[nn.Module], tuple[str, type[nn.Module], float]] = {
+    MelAdapter: ("conv net on mels", MelConvNet, 5e-3),
+    PointAdapter: ("PointNet", PointNet, 2e-3),
+    TextAdapter: ("bag of n-grams", BagOfNgrams, 5e-2),
+}
+
+
+def train_rival(recipe: Recipe) -> float:
+    """Test accuracy of the rival after the recipe's epochs."""
+    splits = read_splits(recipe.data, reader_of(recipe.model.input))
+    torch.manual_seed(recipe.trainer.seed)
+    adapter = build_adapter(recipe.model.input)
+    normalise(adapter, splits.tables["train"])
+    _, make, lr = RIVALS[type(adapter)]
+    net = make(adapter, len(splits.labels))
+    loader = batches(splits.tables["train"], recipe.data, shuffle_seed=recipe.trainer.seed)
+    optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.01)
+    steps = recipe.trainer.max_epochs * len(loader)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, steps)
+    smoothing = recipe.trainer.label_smoothing
+    for epoch in range(recipe.trainer.max_epochs):
+        loader.batch_sampler.sampler.set_epoch(epoch)  # type: ignore[union-attr]
+        for batch, labels in loader:
+            logits = net(augment(batch, recipe.data))
+            loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    return score(net.eval(), splits.tables["test"], recipe)
+
+
+@torch.inference_mode()
+def score(net: nn.Module, table, recipe: Recipe) -> float:
+    """Share of right answers."""
+    right = sum(int((net(x).argmax(1) == y).sum()) for x, y in batches(table, recipe.data))
+    return right / len(table)
+
+
+def train_perceiver(recipe: Recipe) -> float:
+    """Test accuracy of the Perceiver's best epoch."""
+    with tempfile.TemporaryDirectory() as directory:
+        return engine.train(recipe, Path(directory))["test"]["top1"]
+
+
+def main() -> None:
+    """Train both for every seed, print a table, write the results."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("recipe", choices=["fsdd", "kicad", "rt-polarity"])
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--epochs", type=int, help="default: the recipe's")
+    parser.add_argument("--only", choices=["perceiver", "rival"])
+    parser.add_argument("--out", type=Path, default=Path("runs/rivals"))
+    options = parser.parse_args()
+    base = get_recipe(options.recipe)
+    rival = RIVALS[type(build_adapter(base.model.input))][0]
+    models = {"Perceiver": train_perceiver, rival: train_rival}
+    if options.only:
+        del models[rival if options.only == "perceiver" else "Perceiver"]
+    options.out.mkdir(parents=True, exist_ok=True)
+    path = options.out / f"{options.recipe}.json"
+    results: dict[str, list[float]] = json.loads(path.read_text()) if path.exists() else {}
+    for name, train in models.items():
+        results[name] = []
+        for seed in options.seeds:
+            trainer = dataclasses.replace(
+                base.trainer, seed=seed, max_epochs=options.epochs or base.trainer.max_epochs
+            )
+            data = dataclasses.replace(base.data, path=options.data)
+            results[name].append(train(dataclasses.replace(base, data=data, trainer=trainer)))
+            path.write_text(json.dumps(results, indent=1) + "\n")
+        scores = [100 * score for score in results[name]]
+        spread = statistics.stdev(scores) if len(scores) > 1 else 0.0
+        print(f"{name:18} {statistics.mean(scores):6.2f}% ± {spread:.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
