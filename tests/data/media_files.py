@@ -108,3 +108,14 @@ def numbers(pictures: np.ndarray) -> list[int]:
     squares = pictures.reshape(-1, 4, SIDE // 4, 4, SIDE // 4, pictures.shape[-1])
     bits = squares.mean((2, 4, 5)).reshape(-1, 16) > 127
     return (bits << np.arange(16)).sum(1).tolist()
+
+
+def damaged(raw: bytes, seed: int) -> bytes:
+    """The file cut short, or with some bytes changed, anywhere or near its start."""
+    rng = np.random.default_rng(seed)
+    if seed % 3 == 0:
+        return raw[: rng.integers(len(raw))]
+    changed = bytearray(raw)
+    for place in rng.integers(len(raw) if seed % 3 == 1 else min(len(raw), 400), size=8):
+        changed[place] = rng.integers(256)
+    return bytes(changed)

@@ -3,6 +3,7 @@
 import io
 import struct
 import sys
+from contextlib import suppress
 from fractions import Fraction
 
 import av
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from media_files import SIDE, numbered, numbers, sound, video, wav
+from media_files import SIDE, damaged, numbered, numbers, sound, video, wav
 from PIL import Image
 
 from perceivers.data import images
@@ -253,6 +254,17 @@ def test_what_cannot_be_read(raw, message):
         decode(raw, num_frames=50, size=8)
     with pytest.raises(ValueError, match=message):
         clips(raw, count=2, num_frames=30, size=8, seconds=2)
+
+
+MP4 = video(numbered(30), "mp4", "libx264", "yuv420p", sound=("aac", 16_000, np.zeros(16_000)))
+TS = video(numbered(30), "mpegts", "libx264", "yuv420p")
+
+
+@given(seed=st.integers(0, 10**6), raw=st.sampled_from([BUSY, MP4, TS]))
+def test_damage_gives_pictures_or_says_so(seed, raw):
+    for read in (probe, lambda raw: decode(raw, num_frames=4, size=8)):
+        with suppress(ValueError):
+            read(damaged(raw, seed))
 
 
 def test_a_video_without_frames():

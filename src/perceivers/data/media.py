@@ -7,7 +7,7 @@ pictures asked for by the same `start` and `seconds` belong together.
 import io
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from typing import Any, Literal
 
@@ -29,13 +29,17 @@ UNTIMED = {"mp3", "aac", "ac3", "amr"}
 UNMEASURED = UNTIMED | {"mpeg", "mpegts", "flv"}
 
 
+class NoTrack(ValueError):
+    """A file that can be read has no track of the kind that was asked for."""
+
+
 @contextmanager
 def opened(source: Source, kind: Kind) -> Iterator[tuple[Any, Any]]:
     """The container and the track to read; what PyAV raises inside becomes a ValueError.
 
     Raises:
-        ValueError: no such file, none of sound or video, no track of that kind, unknown codec, or
-            damaged; the message does not name the file.
+        ValueError: no such file, none of sound or video, no track of that kind (`NoTrack`), unknown
+            codec, or damaged; the message does not name the file.
     """
     av = _pyav()
     with _container(av, source) as container:
@@ -77,11 +81,24 @@ def end(source: Source, kind: Kind) -> float:
         return max(
             (
                 float((packet.pts + (packet.duration or 0)) * packet.time_base)
-                for packet in container.demux(track)
+                for packet in packets(container, track)
                 if packet.pts is not None
             ),
             default=0.0,
         )
+
+
+def packets(container: Any, track: Any) -> Iterator[Any]:
+    """The track's packets in the order they are stored in."""
+    # PyAV 18 ends with an IndexError, after all else, where other tracks begin midway.
+    with suppress(IndexError):
+        yield from container.demux(track)
+
+
+def frames(container: Any, track: Any) -> Iterator[Any]:
+    """The track's decoded frames in the order they are shown in."""
+    for packet in packets(container, track):
+        yield from packet.decode()
 
 
 def frames_from(container: Any, track: Any, time: float) -> Iterator[Any]:
@@ -94,11 +111,11 @@ def frames_from(container: Any, track: Any, time: float) -> Iterator[Any]:
     tries = [start] if container.format.name in UNTIMED else [time, time - 10, start]
     for target in tries:
         container.seek(int(max(target, start) / track.time_base), stream=track)
-        frames = container.decode(track)
-        first = next(frames, None)
+        following = frames(container, track)
+        first = next(following, None)
         if first is not None and first.time is not None and first.time <= time:
             break
-    return frames if first is None else chain([first], frames)
+    return following if first is None else chain([first], following)
 
 
 @contextmanager
@@ -128,12 +145,14 @@ def _container(av: Any, source: Source) -> Iterator[Any]:
 
 
 def _track(av: Any, container: Any, kind: Kind) -> Any:
+    cover = av.stream.Disposition.attached_pic  # the picture of a record is no video
+    tracks = [track for track in container.streams if not track.disposition & cover]
     track = container.streams.best(kind)
-    if track is not None and track.disposition & av.stream.Disposition.attached_pic:
-        track = None  # the cover of a record
-    if track is None:
-        found = " and ".join(sorted({NAMES.get(t.type, t.type) for t in container.streams}))
-        raise ValueError(f"no {NAMES[kind]} track; the file holds {found or 'nothing'}")
+    if track not in tracks:
+        if any(other.type == kind for other in tracks):
+            raise ValueError(f"damaged {NAMES[kind]}: its track does not say what it holds")
+        found = " and ".join(sorted({NAMES.get(other.type, other.type) for other in tracks}))
+        raise NoTrack(f"no {NAMES[kind]} track; the file holds {found or 'nothing'}")
     if track.codec_context is None:
         raise ValueError(
             f"unknown codec of the {NAMES[kind]}; convert it to "

@@ -13,6 +13,7 @@ from . import media
 from .source import Source
 
 LEAD = 1  # seconds decoded ahead of a clip: decoders and the resampler lean on what came before
+MAX_RATE = 768_000  # samples per second; the highest that sound cards offer
 GAP = 0.1  # seconds without samples that are taken for silence and not for rounding of the clock
 
 
@@ -148,7 +149,7 @@ def _blocks(
         if stated is not None and stated - media.zero(container) - start > max_seconds:
             raise _too_long(max_seconds)
         heard = _heard(container, track, origin, channels)
-        for block in _resampled(heard, track.codec_context.sample_rate, rate):
+        for block in _resampled(heard, track, rate):
             kept = block[max(0, -given) :]
             given += len(block)
             if given > max_seconds * rate:
@@ -163,25 +164,29 @@ def _heard(container: Any, track: Any, origin: int, channels: int) -> Iterator[n
     """Samples (n, channels) at the track's own rate from second `origin` on, pauses as zeros."""
     import av
 
-    frames = container.decode(track)
+    frames = media.frames(container, track)
     first = next(frames, None)
     if first is None:
         raise ValueError("no samples: the sound is empty")
-    rate, zero = first.sample_rate, min(media.zero(container), first.time)
+    rate, zero = first.sample_rate, min(media.zero(container), first.time or 0.0)
+    if rate > MAX_RATE:
+        raise ValueError(f"damaged sound: {rate} samples per second")
     if origin:
-        frames = media.frames_from(container, track, zero + origin - LEAD)
+        frames = media.frames_from(container, track, zero + origin)
     else:
         frames = chain([first], frames)
     # Packed, because PyAV 18 crashes on reading eight planes and more.
     packed = av.AudioResampler(format="flt")
     weights = _weights(first.layout, channels)
-    given, here = origin * rate, None
+    given = here = origin * rate
+    placed = False
     for frame in frames:
         if (frame.sample_rate, frame.layout.name) != (rate, first.layout.name):
             raise ValueError("its rate or channels change midway; convert it to one of each")
-        due = round((frame.time - zero) * rate)
-        if here is None or due - here > GAP * rate:
-            here = due
+        if frame.time is not None:
+            due = round((frame.time - zero) * rate)
+            if not placed or due - here > GAP * rate:
+                here, placed = due, True
         while given < here:
             pause = min(here - given, rate)
             yield np.zeros((pause, channels), np.float32)
@@ -215,13 +220,16 @@ def _weights(layout: Any, channels: int) -> np.ndarray:
     return weights / weights.sum(0)
 
 
-def _resampled(blocks: Iterator[np.ndarray], old: int, new: int) -> Iterator[np.ndarray]:
-    """Blocks (n, channels) at rate `old` → blocks at rate `new`, as if they were one."""
+def _resampled(blocks: Iterator[np.ndarray], track: Any, new: int) -> Iterator[np.ndarray]:
+    """Blocks (n, channels) at the track's own rate → blocks at rate `new`, as if they were one."""
+    import av
+
+    first = next(blocks, None)
+    old = track.codec_context.sample_rate  # known for certain once something is decoded
+    blocks = blocks if first is None else chain([first], blocks)
     if old == new:
         yield from blocks
         return
-    import av
-
     resampler = av.AudioResampler(format="flt", rate=new)
     taken = given = 0
     for block in blocks:

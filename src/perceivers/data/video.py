@@ -15,6 +15,10 @@ from . import media
 from .images import from_pixels
 from .source import Source
 
+SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mkv", ".webm", ".mov", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp"}
+    | {".ogv", ".ts", ".mts"}
+)
 SEEK = 10.0  # seconds ahead from which it pays to look for a nearer key frame instead of reading on
 
 
@@ -47,7 +51,7 @@ def probe(source: Source) -> VideoInfo:
     """
     with media.opened(source, "video") as (container, track):
         timeline = _Timeline.of(source, container, track)
-        height, width, _ = _pixels(_first(container.decode(track))).shape
+        height, width, _ = _pixels(_first(media.frames(container, track))).shape
         return VideoInfo(
             timeline.frames,
             timeline.rate,
@@ -207,7 +211,7 @@ def _read(
 
 def _frames(container: Any, track: Any, timeline: _Timeline, numbers: list[int]) -> Iterator[Any]:
     """The frame that is shown at each of these ascending numbers."""
-    frames = timeline.numbered(container.decode(track))
+    frames = timeline.numbered(media.frames(container, track))
     place, shown = _first(frames)
     coming = next(frames, None)
     for number in numbers:
