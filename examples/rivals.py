@@ -34,7 +34,7 @@ from perceivers.training.recipe import Recipe
 
 
 class MelConvNet(nn.Module):
-    """Four 3×3 convolutions on the log-mel spectrogram: 99,000 weights."""
+    """Four 3×3 convolutions on the log-mel spectrogram: 94,000 weights."""
 
     def __init__(self, adapter: MelAdapter, num_classes: int) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class MelConvNet(nn.Module):
 
 
 class PointNet(nn.Module):
-    """A perceptron of each point, the largest of each feature, a perceptron: 810,000 weights."""
+    """A perceptron of each point, the largest of each feature, a perceptron: 816,000 weights."""
 
     def __init__(self, adapter: PointAdapter, num_classes: int) -> None:
         super().__init__()
