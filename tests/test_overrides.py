@@ -64,12 +64,22 @@ def test_options_of_each_modality():
     before = dataclasses.replace(Recipe(name="x"), model=model)
     parser = argparse.ArgumentParser(exit_on_error=False)
     overrides.add_options(parser, before)
-    arguments = ["--model.input.parts.audio.num_bands=8", "--model.input.min_embedding_dim=6"]
+    given = {
+        "parts.audio.num_bands": 8, "min_embedding_dim": 6, "parts.audio.sample_rate": 8000,
+        "parts.video.seconds": 0.5, "dropout": "",
+    }  # fmt: skip
+    arguments = [f"--model.input.{name}={value}" for name, value in given.items()]
     after = overrides.apply(before, vars(parser.parse_args(arguments)))
     audio, video = (after.model.input.parts[name] for name in ("audio", "video"))
     assert (audio.num_bands, after.model.input.min_embedding_dim) == (8, 6)
-    assert video == model.input.parts["video"]
+    assert (audio.sample_rate, video.seconds, after.model.input.dropout) == (8000, 0.5, {})
     assert model.input.parts["audio"].num_bands == 64  # what was there is left as it was
+    for text, expected in {"audio=0.1, video=0.2": {"audio": 0.1, "video": 0.2}, "": {}}.items():
+        parsed = parser.parse_args(["--model.input.dropout", text])
+        assert overrides.apply(before, vars(parsed)).model.input.dropout == expected
+    for text in ("0.3", "video=much"):
+        with pytest.raises(argparse.ArgumentError, match="invalid NAME=float,… value"):
+            parser.parse_args(["--model.input.dropout", text])
     with pytest.raises(ValueError, match="did you mean '--model.input.parts.video.num_frames'"):
         overrides.reject_unknown(["--model.input.parts.video.num_frame", "3"], before)
     for path, _, _, text in overrides._leaves(before):

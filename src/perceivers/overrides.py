@@ -58,7 +58,7 @@ def _leaves(config: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any, str]
         value = getattr(config, field.name)
         if dataclasses.is_dataclass(value):
             yield from _leaves(value, f"{prefix}{field.name}.")
-        elif isinstance(value, dict):  # of configurations, by name
+        elif isinstance(value, dict) and _by_name(hints[field.name]) is None:  # of configurations
             for name, item in value.items():
                 yield from _leaves(item, f"{prefix}{field.name}.{name}.")
         elif prefix:  # what lies at the top, the recipe's name, is no option
@@ -102,6 +102,11 @@ def _parse(hint: Any, text: str) -> Any:
         if text not in arguments:
             raise ValueError(text)
         return text
+    if (of := _by_name(hint)) is not None:
+        pairs = [part.partition("=") for part in text.split(",") if part]
+        if not all(equals for _, equals, _ in pairs):
+            raise ValueError(text)
+        return {name.strip(): _parse(of, value.strip()) for name, _, value in pairs}
     if origin is tuple:
         return tuple(_parse(arguments[0], part.strip()) for part in text.split(",") if part)
     if hint is bool:
@@ -117,12 +122,23 @@ def _describe(hint: Any) -> str:
         return "|".join("none" if a is type(None) else _describe(a) for a in arguments)
     if origin is Literal:
         return "|".join(arguments)
+    if (of := _by_name(hint)) is not None:
+        return f"NAME={_describe(of)},…"
     if origin is tuple:
         return f"{_describe(arguments[0])},…"
     return "true|false" if hint is bool else hint.__name__
 
 
+def _by_name(hint: Any) -> Any:
+    """The type of plain values by name; None if the hint is of anything else."""
+    arguments = typing.get_args(hint)
+    by_name = typing.get_origin(hint) is dict and not dataclasses.is_dataclass(arguments[1])
+    return arguments[1] if by_name else None
+
+
 def _show(value: Any) -> str:
+    if isinstance(value, dict):
+        return ",".join(f"{name}={_show(item)}" for name, item in value.items()) or "empty"
     if isinstance(value, tuple):
         return ",".join(_show(item) for item in value) or "empty"
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)

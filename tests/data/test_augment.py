@@ -149,3 +149,64 @@ def test_nothing_configured_changes_nothing():
 def test_each_field_takes_effect(photos, change):
     torch.manual_seed(0)
     assert not torch.equal(augment(photos, DataConfig(**change)), photos)
+
+
+def test_a_clip_is_cropped_flipped_and_zoomed_as_one():
+    clips = torch.randint(0, 256, (6, 1, 9, 9, 3), dtype=torch.uint8).expand(-1, 4, -1, -1, -1)
+    config = DataConfig(crop_padding=2, flip=True, zoom=0.2)
+    torch.manual_seed(0)
+    got = augment(clips, config)
+    assert (got.shape, got.dtype) == (clips.shape, clips.dtype)
+    assert (got == got[:, :1]).all()  # frames that are alike stay alike
+    torch.manual_seed(0)
+    assert torch.equal(got[:, 0], augment(clips[:, 0], config))
+    assert len({tuple(clip.flatten().tolist()) for clip in got[:, 0].sub(clips[:, 0])}) > 3
+    moving = torch.arange(4, dtype=torch.uint8)[None, :, None, None, None].expand(2, 4, 5, 5, 3)
+    assert torch.equal(augment(moving, DataConfig(flip=True)), moving)  # frames keep their order
+    with pytest.raises(ValueError, match="RandAugment is of images, not of videos"):
+        augment(clips, DataConfig(rand_augment_layers=1))
+
+
+def test_each_modality_is_varied_by_itself():
+    batch = {
+        "audio": torch.rand(5, 20, 1) + 1,
+        "audio.there": torch.tensor([True, True, False, True, True]),
+        "video": torch.randint(0, 256, (5, 2, 6, 6, 1), dtype=torch.uint8),
+        "text": torch.arange(15).reshape(5, 3),
+        "row": torch.rand(5, 4),
+    }
+    torch.manual_seed(0)
+    got = augment(batch, DataConfig(time_shift=0.5, crop_padding=2, point_scaling=0.5))
+    assert list(got) == list(batch)
+    for name in ("audio.there", "text", "row"):
+        assert torch.equal(got[name], batch[name])
+    assert not torch.equal(got["video"], batch["video"])
+    for before, after in zip(batch["audio"], got["audio"], strict=True):
+        kept = after[after > 0]
+        assert 10 <= len(kept) <= 20
+        assert bytes(kept.numpy()) in bytes(before.numpy())
+
+
+def test_one_recipe_for_sound_and_pictures():
+    config = DataConfig(time_shift=0.5, crop_padding=2)
+    video = torch.zeros(2, 2, 6, 6, 1, dtype=torch.uint8)
+    assert torch.equal(augment(video, config), video)
+    assert augment(torch.rand(2, 9, 1), config).shape == (2, 9, 1)
+
+
+def test_mixup_of_several_modalities():
+    batch = {
+        "audio": torch.tensor([[[1.0]], [[0.0]]]),
+        "audio.there": torch.tensor([True, False]),
+        "video": torch.tensor([0, 255], dtype=torch.uint8).reshape(2, 1, 1, 1, 1),
+    }
+    torch.manual_seed(0)
+    mixed, targets = mix(batch, torch.eye(2), mixup=1.0, cutmix=0.0)
+    kept = targets[0, 0]
+    assert 0.01 < kept < 0.99
+    torch.testing.assert_close(mixed["audio"].flatten(), torch.stack([kept, 1 - kept]))
+    torch.testing.assert_close(mixed["video"].flatten(), torch.stack([1 - kept, kept]))
+    assert mixed["audio.there"].tolist() == [True, True]
+    for given in (batch, batch["video"], batch["audio"]):
+        with pytest.raises(ValueError, match="CutMix is of images alone"):
+            mix(given, torch.eye(2), mixup=0.0, cutmix=1.0)

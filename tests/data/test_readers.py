@@ -7,15 +7,26 @@ import pytest
 import torch
 from PIL import Image
 
-from perceivers.data.readers import ImageReader, PointReader, SoundReader, TextReader
+from perceivers.data.composed import FusionReader
+from perceivers.data.readers import (
+    ImageReader,
+    PointReader,
+    SoundReader,
+    TextReader,
+    VideoReader,
+)
 from perceivers.data.tables import HeldTable
 from perceivers.models.inputs import (
     ArrayConfig,
+    AudioConfig,
+    FusionConfig,
     ImageConfig,
     MelConfig,
     PointsConfig,
     TextConfig,
+    VideoConfig,
 )
+from perceivers.models.presets import PRESETS
 from perceivers.models.reading import reader_of
 
 
@@ -97,12 +108,45 @@ def test_images_at_their_own_size_are_cut_to_whole_steps(tmp_path):
             MelConfig(num_samples=800, sample_rate=8000, hop_length=80, patch_frames=2, channels=2),
             SoundReader(800, 8000, 2, 160),
         ),
+        (
+            AudioConfig(num_samples=800, sample_rate=16_000, patch_size=16, patch_stride=8),
+            SoundReader(800, 16_000, 1, 8),
+        ),
+        (
+            VideoConfig(num_frames=6, image_size=8, channels=1, patch_frames=3, seconds=0.5),
+            VideoReader(6, 8, 1, 0.5, 3),
+        ),
+        (
+            FusionConfig(parts={"heard": AudioConfig(), "seen": VideoConfig()}),
+            FusionReader(
+                {
+                    "heard": SoundReader(61_440, 48_000, 1, 128),
+                    "seen": VideoReader(32, 224, 3, None, 2),
+                }
+            ),
+        ),
         (PointsConfig(num_points=5, channels=6), PointReader(5, 6)),
         (TextConfig(max_length=9), TextReader(9)),
     ],
 )
 def test_each_input_has_its_reader(config, reader):
     assert reader_of(config) == reader
+
+
+def test_the_papers_clips_are_of_one_length():
+    """arXiv 2103.03206v2, §4.2: 1.28 s, 61,440 samples of 48 kHz and 32 frames of 25 a second."""
+    parts = reader_of(PRESETS["perceiver-audioset-av"]().input).parts
+    assert parts["audio"].num_samples / parts["audio"].rate == parts["video"].seconds == 1.28
+    assert parts["video"].num_frames / 25 == 1.28
+
+
+def test_a_fusion_of_other_than_sound_and_pictures_has_no_files():
+    config = FusionConfig(parts={"audio": AudioConfig(), "image": ImageConfig()})
+    with pytest.raises(ValueError, match="image is read from images, one file each; only sound"):
+        reader_of(config)
+    nested = FusionConfig(parts={"av": FusionConfig()})
+    with pytest.raises(ValueError, match="av is read from videos with sound, one file each"):
+        reader_of(nested)
 
 
 def test_arrays_have_no_files():

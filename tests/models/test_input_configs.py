@@ -154,6 +154,9 @@ def test_every_kind_has_an_adapter_and_a_name_of_its_own():
         TABLE,
         FUSION,
         FusionConfig(parts={"av": FUSION, "points": POINTS}, min_embedding_dim=2),
+        dataclasses.replace(FUSION, dropout={"video": 0.3}),
+        dataclasses.replace(AUDIO, sample_rate=8000),
+        dataclasses.replace(VIDEO, seconds=0.5),
     ],
     ids=brief,
 )
@@ -179,11 +182,15 @@ def test_unknown_names_within_parts():
 
 
 def test_create_changes_parts():
-    changes = {"parts": {"audio": {"num_samples": 1280}, "video": {"image_size": 16}}}
+    changes = {
+        "parts": {"audio": {"num_samples": 1280}, "video": {"image_size": 16}},
+        "dropout": {"audio": 0.1},
+    }
     with torch.device("meta"):
         model = perceivers.create("perceiver-audioset-av", num_latents=8, input=changes)
     assert model.adapter.num_inputs == 10 + 16 * 2 * 2
     assert model.config.input.parts["audio"] == AudioConfig(num_samples=1280)
+    assert model.config.input.dropout == model.adapter.dropout == {"audio": 0.1}
 
 
 @pytest.mark.parametrize(

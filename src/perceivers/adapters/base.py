@@ -29,10 +29,11 @@ class Adapter(nn.Module, ABC):
     def set_normalisation(self, mean: Any, std: Any) -> None:
         """Constants measured on the training data, kept as buffers of the model."""
 
-    def measured(self, batch: Any) -> Tensor | None:
+    def measured(self, batch: Any) -> Tensor | dict[str, Tensor] | None:
         """What of a raw batch those constants are the mean and spread of, (…, channels).
 
-        None: there is nothing to normalise, or what there is, is kept as it is.
+        A dictionary of such where the constants are told apart by name. None: there is nothing to
+        normalise, or what there is, is kept as it is.
         """
         return None
 

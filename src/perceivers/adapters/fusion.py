@@ -1,6 +1,8 @@
 """Several modalities in one input array, told apart by learned embeddings."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -8,6 +10,7 @@ from torch import Tensor, nn
 
 from ..core import Inputs
 from ..core.init import trunc_normal
+from ..data.composed import THERE
 from ..errors import unknown
 from .base import Adapter
 
@@ -28,19 +31,30 @@ class FusionAdapter(Adapter):
     batch if those of all parts are.
 
     A part that is missing from the batch, or None, is masked out; its elements are as many as an
-    example of the configured size has. Where only some examples lack a part, give zeros for it and
-    mask them.
+    example of the configured size has. Where only some examples lack it, the batch says so under
+    the part's name and ".there", boolean (B,): {"audio": …, "audio.there": …}. What "audio" holds
+    for the others is masked: zeros, or any other finite numbers.
 
     Args:
         parts: the adapter of each modality, in the order of their elements.
         min_embedding_dim: learned channels of the widest part, at least.
+        dropout: by modality, the probability at which an example's is masked in training (paper:
+            the whole video at 0.3, or the mel spectrogram at 0.1). Each is drawn for itself; an
+            example that would lose all it has keeps all it has.
 
     Raises:
-        ValueError: no parts, or a name that cannot be one; in `forward`, a modality that is not
-            among the parts, none at all, or parts of unequal batch size.
+        ValueError: no parts, a name that cannot be one, or a probability that is none; in
+            `forward`, a modality that is not among the parts, none at all, or parts of unequal
+            batch size.
     """
 
-    def __init__(self, parts: Mapping[str, Adapter], *, min_embedding_dim: int = 4) -> None:
+    def __init__(
+        self,
+        parts: Mapping[str, Adapter],
+        *,
+        min_embedding_dim: int = 4,
+        dropout: Mapping[str, float] | None = None,
+    ) -> None:
         super().__init__()
         if not parts:
             raise ValueError("no parts; expected at least one modality and its adapter")
@@ -61,6 +75,11 @@ class FusionAdapter(Adapter):
         )
         for embedding in self.embeddings.values():
             trunc_normal(embedding, EMBEDDING_STD)
+        self.dropout = dict(dropout or {})
+        for name, share in self.dropout.items():
+            self._known(name)
+            if not 0 <= share < 1:
+                raise ValueError(f"dropout of {name}={share}; expected 0 or more, and less than 1")
 
     @property
     def dim(self) -> int:
@@ -79,10 +98,21 @@ class FusionAdapter(Adapter):
             self._known(name)
             parts[name].set_normalisation(mean[name], std[name])
 
-    def forward(self, batch: Mapping[str, Tensor | None]) -> Inputs:
+    def measured(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        """See `Adapter`: by name, of the examples that have the part."""
+        measured = {}
+        for name, part in self._parts().items():
+            x, there = batch.get(name), batch.get(f"{name}{THERE}")
+            if x is not None and (there is None or bool(there.any())):
+                found = part.measured(x if there is None else x[there])
+                if isinstance(found, Tensor):
+                    measured[name] = found
+        return measured
+
+    def forward(self, batch: Mapping[str, Any]) -> Inputs:
         """Raw batches by modality, each as its own adapter takes it → M = Σ elements of the parts.
 
-        A modality that is None or not there is masked out.
+        A modality that is None or not there is masked out, as are examples that lack it.
         """
         if not isinstance(batch, Mapping):
             raise ValueError(
@@ -90,9 +120,9 @@ class FusionAdapter(Adapter):
                 f"of {', '.join(self.parts)}"
             )
         for name in batch:
-            self._known(name)
+            self._known(name.removesuffix(THERE))
         parts = self._parts()
-        given = {name: parts[name](x) for name, x in batch.items() if x is not None}
+        given = {name: parts[name](batch[name]) for name in parts if batch.get(name) is not None}
         if not given:
             raise ValueError(
                 f"the batch has no modality; expected one or more of {', '.join(self.parts)}"
@@ -103,11 +133,40 @@ class FusionAdapter(Adapter):
                 f"batch sizes disagree: {sizes}; expected equally many examples of each modality"
             )
         like = next(iter(given.values())).content
+        there = self._there(given, batch)
         columns = [
-            self._columns(name, given[name]) if name in given else self._absent(name, like)
+            _only(self._columns(name, given[name]), there.get(name))
+            if name in given
+            else self._absent(name, like)
             for name in self.parts
         ]
         return _joined(columns)
+
+    def _there(self, given: Mapping[str, Inputs], batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        """By name of a part that not all examples have, or are to keep: which do, (B,)."""
+        like = next(iter(given.values())).content
+        there: dict[str, Tensor] = {}
+        for name in given:
+            flags = batch.get(f"{name}{THERE}")
+            if flags is None:
+                continue
+            if flags.shape != like.shape[:1] or flags.dtype != torch.bool:
+                raise ValueError(
+                    f"{name}{THERE} is {flags.dtype} of shape {tuple(flags.shape)}; expected "
+                    f"torch.bool of shape ({len(like)},), True for examples that have {name}"
+                )
+            there[name] = flags
+        dropped = {name: p for name, p in self.dropout.items() if name in given and p}
+        if not (self.training and dropped):
+            return there
+        everywhere = torch.ones(len(like), dtype=torch.bool, device=like.device)
+        had = {name: there.get(name, everywhere) for name in given}
+        kept = {
+            name: flags & (torch.rand(len(like), device=like.device) >= dropped.get(name, 0.0))
+            for name, flags in had.items()
+        }
+        something = torch.stack(list(kept.values())).any(dim=0)
+        return {name: torch.where(something, kept[name], flags) for name, flags in had.items()}
 
     def _parts(self) -> dict[str, Adapter]:
         """The adapters, typed."""
@@ -142,6 +201,15 @@ class FusionAdapter(Adapter):
             torch.zeros(len(like), elements, dtype=torch.bool, device=like.device),
             fusion="add",
         )
+
+
+def _only(part: Inputs, there: Tensor | None) -> Inputs:
+    """A part, masked where an example lacks it; what lies there may be anything."""
+    if there is None:
+        return part
+    seen = there[:, None].expand(part.content.shape[:2])
+    seen = seen if part.mask is None else seen & part.mask
+    return replace(part, content=part.content.masked_fill(~seen[..., None], 0.0), mask=seen)
 
 
 def _joined(parts: list[Inputs]) -> Inputs:

@@ -1,6 +1,7 @@
 """Augmentation of whole batches, each example drawn for itself."""
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,15 +12,31 @@ from .config import DataConfig
 from .rand_augment import rand_augment
 
 
-def augment(batch: Tensor, config: DataConfig) -> Tensor:
-    """What is configured, for any raw batch; it comes back in the same shape and type."""
+def augment(batch: Any, config: DataConfig) -> Any:
+    """What is configured, for any raw batch; it comes back in the same shape and type.
+
+    Images and videos (uint8) are varied by what is meant for images, a video as a whole, all its
+    frames alike. Of several modalities each is varied by itself, and floats (B, S, C) are sound.
+    """
+    if isinstance(batch, dict):
+        return {name: _augment_part(x, config) for name, x in batch.items()}
+    if batch.dtype == torch.uint8:
+        return _augment_images(batch, config)
     if config.time_shift:
         batch = shift_in_time(batch, config.time_shift)
     if config.point_scaling:
         batch = augment_points.scale_each_point(batch, config.point_scaling)
     if config.rotate != "none":
         batch = augment_points.rotate(batch, config.rotate)
-    return _augment_images(batch, config) if batch.dtype == torch.uint8 else batch
+    return batch
+
+
+def _augment_part(batch: Tensor, config: DataConfig) -> Tensor:
+    if batch.dtype == torch.uint8:
+        return _augment_images(batch, config)
+    if config.time_shift and batch.is_floating_point() and batch.ndim == 3:
+        return shift_in_time(batch, config.time_shift)
+    return batch
 
 
 def shift_in_time(waves: Tensor, share: float) -> Tensor:
@@ -34,7 +51,16 @@ def shift_in_time(waves: Tensor, share: float) -> Tensor:
 
 
 def _augment_images(images: Tensor, config: DataConfig) -> Tensor:
-    """Random crop, flip, zoom and RandAugment, as configured; uint8 (B, H, W, C) → the same."""
+    """Random crop, flip, zoom and RandAugment, as configured; uint8 (B, H, W, C) → the same.
+
+    Also of videos (B, T, H, W, C), except RandAugment.
+    """
+    if images.ndim == 5:
+        if config.rand_augment_layers:
+            raise ValueError("RandAugment is of images, not of videos; set rand_augment_layers=0")
+        frames = images.shape[1]
+        channels = _augment_images(images.permute(0, 2, 3, 1, 4).flatten(3), config)
+        return channels.unflatten(3, (frames, -1)).permute(0, 3, 1, 2, 4)
     if config.crop_padding or config.flip:
         images = crop_and_flip(images, padding=config.crop_padding, flip=config.flip)
     if config.zoom:
@@ -103,11 +129,12 @@ def warp(images: Tensor, matrices: Tensor, *, padding_mode: str = "zeros") -> Te
     return out.round().to(torch.uint8).permute(0, 2, 3, 1)
 
 
-def mix(images: Tensor, targets: Tensor, *, mixup: float, cutmix: float) -> tuple[Tensor, Tensor]:
+def mix(images: Any, targets: Tensor, *, mixup: float, cutmix: float) -> tuple[Any, Tensor]:
     """Mixup (arXiv 1710.09412) or CutMix (arXiv 1905.04899) of a batch with its own reversal.
 
     Args:
-        images: uint8 (B, H, W, C); for mixup alone any floats (B, …).
+        images: uint8 (B, H, W, C); for mixup alone any numbers (B, …), or a dictionary of such:
+            what one example of two lacks is mixed in as it lies there, as zeros.
         targets: (B, classes) probabilities.
         mixup: parameter of the Beta distribution; 0: off.
         cutmix: the same for CutMix; if both are on, each batch draws one of them.
@@ -121,11 +148,22 @@ def mix(images: Tensor, targets: Tensor, *, mixup: float, cutmix: float) -> tupl
         return images, targets
     kept = float(torch.distributions.Beta(alpha, alpha).sample())
     if use_cutmix:
+        if isinstance(images, dict) or images.dtype != torch.uint8 or images.ndim != 4:
+            raise ValueError("CutMix is of images alone; set cutmix=0")
         images, kept = _paste(images, kept)
+    elif isinstance(images, dict):
+        images = {name: _blend(x, kept) for name, x in images.items()}
     else:
-        x = images.float() / 255 if images.dtype == torch.uint8 else images
-        images = kept * x + (1 - kept) * x.flip(0)
+        images = _blend(images, kept)
     return images, kept * targets + (1 - kept) * targets.flip(0)
+
+
+def _blend(x: Tensor, kept: float) -> Tensor:
+    """Any numbers (B, …) and their own reversal; of flags, whether either is set."""
+    if x.dtype == torch.bool:
+        return x | x.flip(0)
+    x = x.float() / 255 if x.dtype == torch.uint8 else x
+    return kept * x + (1 - kept) * x.flip(0)
 
 
 def _paste(images: Tensor, kept: float) -> tuple[Tensor, float]:

@@ -1,5 +1,7 @@
 """A file of any modality → an example of the shape that a model takes; examples → a batch."""
 
+import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -8,38 +10,85 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import images, points, sound, text
+from . import images, points, sound, text, video
 from .source import Source
 
-# H height · W width · C channels · S samples · M points · L bytes
+# H height · W width · C channels · T frames · S samples · M points · L bytes · K clips
+
+Example = np.ndarray | dict[str, np.ndarray]  # of several modalities by name: `composed`
+Examples = Tensor | dict[str, Tensor]  # side by side (B, …)
+
+SOUND_SUFFIXES = frozenset(
+    {".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".aiff", ".wma"}
+)
+WHOLE_GB = 4.0  # decoded; a longer video is refused instead of held in memory
 
 
 class Reader(Protocol):
-    """What knows the files of a modality."""
+    """What knows the files of a modality, or of several."""
+
+    @property
+    def noun(self) -> str:
+        """What the files are called, in the plural."""
+
+    @property
+    def suffixes(self) -> frozenset[str]:
+        """Endings of file names, in small letters with their dot."""
+
+    @property
+    def nbytes(self) -> int:
+        """Size of an example."""
+
+    def decode(self, source: Source) -> Any:
+        """A file → an `Example`; ValueError, which does not name it, if it cannot be."""
+
+    def decode_whole(self, source: Source) -> Any:
+        """All of a file, in its own size; errors as of `decode`."""
+
+    def clips(self, source: Source, count: int) -> Any:
+        """Examples evenly spread over a file, (K, …), to average predictions over."""
+
+    def batch(self, examples: Any) -> Any:
+        """`Examples` → the model's raw batch."""
+
+
+class ArrayReader(ABC):
+    """What the readers below have in common: examples are arrays of one shape."""
 
     noun: ClassVar[str]
-    """What the files are called, in the plural."""
     suffixes: ClassVar[frozenset[str]]
-    """Endings of file names, in small letters with their dot."""
     dtype: ClassVar[type]
     """NumPy's type of the numbers of an example."""
 
     @property
+    @abstractmethod
     def shape(self) -> tuple[int, ...]:
         """Of every example."""
 
-    def decode(self, source: Source) -> np.ndarray:
-        """A file → an example of `shape`; ValueError, which does not name it, if it cannot be."""
+    @property
+    def nbytes(self) -> int:
+        """See `Reader`."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
+    @abstractmethod
+    def decode(self, source: Source) -> np.ndarray:
+        """See `Reader`."""
+
+    @abstractmethod
     def decode_whole(self, source: Source) -> np.ndarray:
-        """All of a file, in its own size; errors as of `decode`."""
+        """See `Reader`."""
+
+    def clips(self, source: Source, count: int) -> np.ndarray:
+        """See `Reader`."""
+        raise ValueError(f"{self.noun} have no clips; only sound and videos do")
 
     def batch(self, examples: Tensor) -> Tensor:
-        """Examples side by side (B, …) → the model's raw batch."""
+        """See `Reader`: as they are."""
+        return examples
 
 
 @dataclass(frozen=True)
-class ImageReader:
+class ImageReader(ArrayReader):
     """Images, uint8 (H, W, C), brought to one size; see `images.decode`.
 
     A whole one is cut to a multiple of `stride` pixels about its middle.
@@ -83,14 +132,10 @@ class ImageReader:
         top, left = max(0, height - rows) // 2, max(0, width - columns) // 2
         return pixels[top : top + rows, left : left + columns]
 
-    def batch(self, examples: Tensor) -> Tensor:
-        """See `Reader`."""
-        return examples
-
 
 @dataclass(frozen=True)
-class SoundReader:
-    """Waveforms, float32 (S, C), resampled; see `sound.decode`.
+class SoundReader(ArrayReader):
+    """Waveforms, float32 (S, C), resampled, also those of videos; see `sound.decode`.
 
     The middle of a longer one is kept; a shorter one lies in the middle of silence.
     """
@@ -101,9 +146,7 @@ class SoundReader:
     step: int = 1
 
     noun: ClassVar[str] = "sound files"
-    suffixes: ClassVar[frozenset[str]] = frozenset(
-        {".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".aiff", ".wma"}
-    )
+    suffixes: ClassVar[frozenset[str]] = SOUND_SUFFIXES | video.SUFFIXES
     dtype: ClassVar[type] = np.float32
 
     @property
@@ -113,12 +156,17 @@ class SoundReader:
 
     def decode(self, source: Source) -> np.ndarray:
         """See `Reader`."""
+        return self.clips(source, 1)[0]
+
+    def clips(self, source: Source, count: int) -> np.ndarray:
+        """See `Reader`: the first begins with the sound, the last ends with it."""
         wave = self._wave(source)
-        before = (self.num_samples - len(wave)) // 2
-        if before < 0:
-            return wave[-before : self.num_samples - before]
-        after = self.num_samples - len(wave) - before
-        return np.pad(wave, ((before, after), (0, 0)))
+        spare = len(wave) - self.num_samples
+        if spare < 0:
+            before = -spare // 2
+            wave, spare = np.pad(wave, ((before, -spare - before), (0, 0))), 0
+        starts = np.linspace(0, spare, count).astype(int) if count > 1 else [spare // 2]
+        return np.stack([wave[start : start + self.num_samples] for start in starts])
 
     def decode_whole(self, source: Source) -> np.ndarray:
         """See `Reader`: cut, or filled with silence, to a multiple of `step` samples."""
@@ -129,13 +177,72 @@ class SoundReader:
     def _wave(self, source: Source) -> np.ndarray:
         return sound.decode(source, rate=self.rate, channels=self.channels)
 
-    def batch(self, examples: Tensor) -> Tensor:
+
+@dataclass(frozen=True)
+class VideoReader(ArrayReader):
+    """Videos, uint8 (T, H, W, C); see `video.decode`.
+
+    The frames are spread over `seconds` in the middle of the video; None: over all of it. A whole
+    one has so many frames a second, or all its own, cut to a multiple of `step`.
+    """
+
+    num_frames: int
+    size: int
+    channels: int
+    seconds: float | None = None
+    step: int = 1
+
+    noun: ClassVar[str] = "videos"
+    suffixes: ClassVar[frozenset[str]] = video.SUFFIXES
+    dtype: ClassVar[type] = np.uint8
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(T, H, W, C)."""
+        return self.num_frames, self.size, self.size, self.channels
+
+    def decode(self, source: Source) -> np.ndarray:
         """See `Reader`."""
-        return examples
+        if self.seconds is None:
+            return self._frames(source, self.num_frames)
+        return self.clips(source, 1)[0]
+
+    def clips(self, source: Source, count: int) -> np.ndarray:
+        """See `Reader` and `video.clips`."""
+        if self.seconds is None:
+            raise ValueError("an example is a whole video, not a clip; give a length in seconds")
+        return video.clips(
+            source,
+            count=count,
+            num_frames=self.num_frames,
+            size=self.size,
+            seconds=self.seconds,
+            channels=self.channels,
+        )
+
+    def decode_whole(self, source: Source) -> np.ndarray:
+        """See `Reader`; the pictures are of the model's own size.
+
+        Raises:
+            ValueError: also if it is longer than `WHOLE_GB` of pictures.
+        """
+        info = video.probe(source)
+        rate = info.rate if self.seconds is None else self.num_frames / self.seconds
+        frames = max(self.step, round(info.seconds * rate))
+        size = frames * self.nbytes / self.num_frames / 1e9
+        if size > WHOLE_GB:
+            raise ValueError(
+                f"{frames:,} frames are {size:.1f} GB, more than {WHOLE_GB:g}; cut the video, or "
+                "leave own_size out"
+            )
+        return self._frames(source, frames)[: frames // self.step * self.step]
+
+    def _frames(self, source: Source, count: int) -> np.ndarray:
+        return video.decode(source, num_frames=count, size=self.size, channels=self.channels)
 
 
 @dataclass(frozen=True)
-class PointReader:
+class PointReader(ArrayReader):
     """Point clouds, float32 (M, C), centred and scaled; see `points.decode`.
 
     Of more points a random part is taken, always the same of a file; of fewer, all are given again
@@ -165,13 +272,9 @@ class PointReader:
         """See `Reader`."""
         return points.decode(source, channels=self.channels, normalise=True)
 
-    def batch(self, examples: Tensor) -> Tensor:
-        """See `Reader`."""
-        return examples
-
 
 @dataclass(frozen=True)
-class TextReader:
+class TextReader(ArrayReader):
     """Text, ids of its UTF-8 bytes (L,), 0 after its end, longer ones cut; see `text.encode`."""
 
     max_length: int
@@ -200,6 +303,18 @@ class TextReader:
         return examples[:, : max(length, 1)].long()
 
 
-def stack(reader: Reader, sources: Sequence[Any]) -> Tensor:
+def collate(examples: Sequence[Example]) -> Examples:
+    """Examples side by side, (B, …)."""
+    first = examples[0]
+    if isinstance(first, dict):
+        return {name: _stacked([dict(example)[name] for example in examples]) for name in first}
+    return _stacked(examples)
+
+
+def _stacked(arrays: Sequence[Any]) -> Tensor:
+    return torch.from_numpy(np.stack(arrays))
+
+
+def stack(reader: Reader, sources: Sequence[Any]) -> Any:
     """Files → the raw batch of a model."""
-    return reader.batch(torch.from_numpy(np.stack([reader.decode(source) for source in sources])))
+    return reader.batch(collate([reader.decode(source) for source in sources]))

@@ -2,24 +2,25 @@
 
 import abc
 import logging
-import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from .readers import Reader
+from .composed import missing
+from .readers import Example, Examples, Reader, collate
 from .source import Source
 
 log = logging.getLogger(__name__)
 
 File = tuple[str, Source]  # the name for messages, and the path or bytes
-Batch = tuple[Tensor, Tensor]  # a model's raw batch, such as images (B, H, W, C), and labels (B,)
+Batch = tuple[Any, Tensor]  # a model's raw batch, such as images (B, H, W, C), and labels (B,)
 
 
 class Table(abc.ABC, Dataset[Batch]):
@@ -44,22 +45,23 @@ class HeldTable(Table):
     """Decoded examples held in memory.
 
     Args:
-        examples: (examples, …), such as images (examples, H, W, C) uint8.
+        examples: (examples, …), such as images (examples, H, W, C) uint8; of several modalities a
+            dictionary of such.
         labels: (examples,) int64.
         reader: what makes batches of them; None: they are batches as they are.
     """
 
-    def __init__(self, examples: Tensor, labels: Tensor, reader: Reader | None = None) -> None:
+    def __init__(self, examples: Examples, labels: Tensor, reader: Reader | None = None) -> None:
         self.examples, self.labels, self.reader = examples, labels, reader
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         chosen = torch.as_tensor(indices, dtype=torch.int64)
-        examples = self.examples[chosen]
+        examples = _taken(self.examples, chosen)
         return self.reader.batch(examples) if self.reader else examples, self.labels[chosen]
 
     def subset(self, indices: Sequence[int]) -> "HeldTable":
         chosen = torch.as_tensor(indices, dtype=torch.int64)
-        return HeldTable(self.examples[chosen], self.labels[chosen], self.reader)
+        return HeldTable(_taken(self.examples, chosen), self.labels[chosen], self.reader)
 
 
 @dataclass
@@ -88,7 +90,7 @@ class FileTable(Table):
     @property
     def decoded_bytes(self) -> int:
         """Size of all examples once decoded."""
-        return len(self) * math.prod(self.reader.shape) * np.dtype(self.reader.dtype).itemsize
+        return len(self) * self.reader.nbytes
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         decoded = [self._decode(index) for index in indices]
@@ -96,7 +98,7 @@ class FileTable(Table):
         examples = [example for example in decoded if example is not None]
         if not examples:
             raise ValueError(f"none of {len(decoded)} files could be read; see the lines above")
-        batch = self.reader.batch(torch.from_numpy(np.stack(examples)))
+        batch = self.reader.batch(collate(examples))
         return batch, self.labels[torch.as_tensor(kept)]
 
     def subset(self, indices: Sequence[int]) -> "FileTable":
@@ -109,23 +111,26 @@ class FileTable(Table):
         Args:
             progress: called now and then with (done, total).
         """
-        examples: np.ndarray = np.empty((len(self), *self.reader.shape), self.reader.dtype)
+        held = _Held(len(self))
         kept: list[int] = []
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for index, example in enumerate(pool.map(self._decode, range(len(self)))):
                 if example is not None:
-                    examples[len(kept)] = example
+                    held.put(example)
                     kept.append(index)
                 if progress and (index % 1000 == 999 or index + 1 == len(self)):
                     progress(index + 1, len(self))
-        held = torch.from_numpy(examples[: len(kept)])
+        examples = held.examples()
+        if lacking := missing(examples):
+            log.info("%s; it is masked there", lacking)
         labels = self.labels[torch.as_tensor(kept, dtype=torch.int64)]
-        return HeldTable(held, labels, self.reader)
+        return HeldTable(examples, labels, self.reader)
 
-    def _decode(self, index: int) -> np.ndarray | None:
+    def _decode(self, index: int) -> Example | None:
         name, source = self.files[int(self.rows[index])]
         try:
-            return self.reader.decode(source)
+            example: Example = self.reader.decode(source)
+            return example
         except ValueError as error:
             problem = f"{name}: {error}"
         if self.strict:
@@ -133,3 +138,32 @@ class FileTable(Table):
         log.warning("skipped %s", problem)
         self.skipped.append(name)
         return None
+
+
+def _taken(examples: Examples, chosen: Tensor) -> Examples:
+    """Some of the examples."""
+    if isinstance(examples, Tensor):
+        return examples[chosen]
+    return {name: x[chosen] for name, x in examples.items()}
+
+
+class _Held:
+    """Room for up to `count` examples, filled one after another."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.filled = count, 0
+        self.arrays: dict[str | None, np.ndarray] = {}
+
+    def put(self, example: Example) -> None:
+        parts = example.items() if isinstance(example, dict) else [(None, example)]
+        for name, x in parts:
+            if name not in self.arrays:
+                self.arrays[name] = np.empty((self.count, *x.shape), x.dtype)
+            self.arrays[name][self.filled] = x
+        self.filled += 1
+
+    def examples(self) -> Examples:
+        held = {name: torch.from_numpy(x[: self.filled]) for name, x in self.arrays.items()}
+        if None in held:
+            return held[None]
+        return {str(name): x for name, x in held.items()} or torch.empty(0)

@@ -109,7 +109,8 @@ class PerceiverClassifier(nn.Module):
 
 def build_adapter(config: InputConfig) -> Adapter:
     """The adapter that a configuration describes."""
-    values = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+    fields = [f.name for f in dataclasses.fields(config) if f.name not in config.of_files]
+    values = {name: getattr(config, name) for name in fields}
     if isinstance(config, FusionConfig):
         values["parts"] = {name: build_adapter(part) for name, part in config.parts.items()}
     return ADAPTERS[type(config)](**values)

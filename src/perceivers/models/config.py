@@ -128,7 +128,7 @@ def from_dict(cls: type[T], data: dict[str, Any], where: str = "configuration") 
             raise unknown(f"field of {where}", name, fields)
         if dataclasses.is_dataclass(hints[name]):
             value = from_dict(hints[name], value, f"{where}.{name}")
-        elif typing.get_origin(hints[name]) is dict:  # of configurations, by name
+        elif _of_configs(hints[name]):
             of = typing.get_args(hints[name])[1]
             value = {key: from_dict(of, v, f"{where}.{name}.{key}") for key, v in value.items()}
         elif isinstance(value, list):
@@ -149,10 +149,22 @@ def with_changes(config: Any, changes: dict[str, Any], where: str) -> Any:
     for name, value in changes.items():
         if name not in fields:
             raise unknown(f"field of {where}", name, fields)
-        if isinstance(value, dict):
+        if isinstance(value, dict) and _has_fields(fields[name]):
             value = with_changes(fields[name], value, f"{where}.{name}")
         values[name] = value
     return {**fields, **values} if by_name else dataclasses.replace(config, **values)
+
+
+def _of_configs(hint: Any) -> bool:
+    """Whether a field holds configurations by name."""
+    arguments = typing.get_args(hint)
+    return typing.get_origin(hint) is dict and dataclasses.is_dataclass(arguments[1])
+
+
+def _has_fields(value: Any) -> bool:
+    """Whether a value is a configuration, or several by name."""
+    values = value.values() if isinstance(value, dict) else [value]
+    return any(dataclasses.is_dataclass(item) for item in values)
 
 
 def _plain(value: Any) -> Any:

@@ -8,6 +8,9 @@ from typing import ClassVar, Literal
 class InputConfig:
     """What the configurations below have in common."""
 
+    of_files: ClassVar[frozenset[str]] = frozenset()
+    """Fields that say how files are read; the adapter does not take them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class GridConfig(InputConfig):
@@ -68,9 +71,12 @@ class AudioConfig(GridConfig):
     """How waveforms become elements; see `perceivers.adapters.audio.AudioAdapter`."""
 
     kind: ClassVar[str] = "audio"
+    of_files: ClassVar[frozenset[str]] = frozenset({"sample_rate"})
 
     num_samples: int = 61_440
     """Samples of an example."""
+    sample_rate: int = 48_000
+    """Samples a second."""
     channels: int = 1
     """1 for mono, 2 for stereo."""
     patch_size: int = 128
@@ -126,9 +132,12 @@ class VideoConfig(GridConfig):
     """How videos become elements; see `perceivers.adapters.video.VideoAdapter`."""
 
     kind: ClassVar[str] = "video"
+    of_files: ClassVar[frozenset[str]] = frozenset({"seconds"})
 
     num_frames: int = 32
     """Frames of an example."""
+    seconds: float | None = None
+    """Time in the middle of a file that the frames are spread over; None: all of it."""
     image_size: int = 224
     """Height and width of a frame in pixels."""
     channels: int = 3
@@ -208,6 +217,8 @@ class FusionConfig(InputConfig):
     """The modalities by name, in the order of their elements."""
     min_embedding_dim: int = 4
     """Learned channels that tell the widest modality apart; narrower ones get more."""
+    dropout: dict[str, float] = field(default_factory=dict)
+    """Share of examples whose modality of a name is masked in training (paper: video=0.3)."""
 
 
 def require_images(config: InputConfig) -> ImageConfig:

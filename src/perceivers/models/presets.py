@@ -63,7 +63,7 @@ def perceiver_audioset_video() -> ModelConfig:
     positions; the rest, and what is not known, as for `perceiver_audioset_audio`. Parameters by
     `perceivers cost perceiver-audioset-video`.
     """
-    return _audioset(VideoConfig())
+    return _audioset(VideoConfig(seconds=1.28))
 
 
 def perceiver_audioset_av() -> ModelConfig:
@@ -74,7 +74,8 @@ def perceiver_audioset_av() -> ModelConfig:
     wide. Trained there with the whole video dropped at a probability of 0.3. What is not known is
     as for `perceiver_audioset_audio`. Parameters by `perceivers cost perceiver-audioset-av`.
     """
-    return _audioset(FusionConfig(parts={"audio": AudioConfig(), "video": VideoConfig()}))
+    parts: dict[str, InputConfig] = {"audio": AudioConfig(), "video": VideoConfig(seconds=1.28)}
+    return _audioset(FusionConfig(parts=parts, dropout={"video": 0.3}))
 
 
 def _audioset(inputs: InputConfig) -> ModelConfig:

@@ -3,14 +3,31 @@
 from collections.abc import Callable
 from typing import Any
 
-from ..data.readers import ImageReader, PointReader, Reader, SoundReader, TextReader
-from .inputs import ImageConfig, InputConfig, MelConfig, PointsConfig, TextConfig
+from ..data.composed import FusionReader
+from ..data.readers import ImageReader, PointReader, Reader, SoundReader, TextReader, VideoReader
+from .inputs import (
+    AudioConfig,
+    FusionConfig,
+    ImageConfig,
+    InputConfig,
+    MelConfig,
+    PointsConfig,
+    TextConfig,
+    VideoConfig,
+)
 
 READERS: dict[type[InputConfig], Callable[[Any], Reader]] = {
     ImageConfig: lambda c: ImageReader(c.image_size, c.channels, c.patch_stride or c.patch_size),
+    AudioConfig: lambda c: SoundReader(
+        c.num_samples, c.sample_rate, c.channels, c.patch_stride or c.patch_size
+    ),
     MelConfig: lambda c: SoundReader(
         c.num_samples, c.sample_rate, c.channels, c.hop_length * c.patch_frames
     ),
+    VideoConfig: lambda c: VideoReader(
+        c.num_frames, c.image_size, c.channels, c.seconds, c.patch_frames
+    ),
+    FusionConfig: lambda c: FusionReader({name: _of_a_file(c, name) for name in c.parts}),
     PointsConfig: lambda c: PointReader(c.num_points, c.channels),
     TextConfig: lambda c: TextReader(c.max_length),
 }
@@ -25,3 +42,14 @@ def reader_of(config: InputConfig) -> Reader:
             "model(batch)"
         )
     return READERS[type(config)](config)
+
+
+def _of_a_file(config: FusionConfig, name: str) -> SoundReader | VideoReader:
+    """The reader of one modality of a file that holds several."""
+    reader = reader_of(config.parts[name])
+    if not isinstance(reader, SoundReader | VideoReader):
+        raise ValueError(
+            f"{name} is read from {reader.noun}, one file each; only sound and pictures of one "
+            "file are read together: give the model tensors, model(batch)"
+        )
+    return reader

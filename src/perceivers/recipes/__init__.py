@@ -9,6 +9,7 @@ from .cifar100 import cifar100, cifar100_small
 from .digits import digits
 from .folder import folder
 from .fsdd import fsdd
+from .grid import grid_audio, grid_av, grid_video
 from .keras_cifar100 import keras_cifar100, keras_cifar100_lamb
 from .kicad import kicad
 from .perceiver_pytorch_cifar10 import perceiver_pytorch_cifar10
@@ -25,6 +26,9 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         keras_cifar100_lamb,
         perceiver_pytorch_cifar10,
         fsdd,
+        grid_audio,
+        grid_video,
+        grid_av,
         kicad,
         rt_polarity,
         folder,

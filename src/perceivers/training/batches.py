@@ -4,11 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Sampler, SequentialSampler
 
 from ..adapters.base import Adapter
 from ..data.config import DataConfig
 from ..data.tables import Batch, FileTable, Table
+
+AT_ONCE = 16  # examples measured together: a video of the paper's size is 39 MB in float64
 
 
 class ShuffleSampler(Sampler[int]):
@@ -67,21 +70,41 @@ def _whole(batch: Any) -> Any:
 def normalise(adapter: Adapter, table: Table, limit: int = 10_000) -> None:
     """Give an adapter the mean and spread of each channel of the training examples.
 
-    Measured on up to `limit` examples spread evenly over the table; a channel that never varies
-    keeps its scale.
+    Measured on up to `limit` examples spread evenly over the table, of several modalities each by
+    itself; a channel that never varies keeps its scale.
     """
     indices = range(0, len(table), max(1, len(table) // limit))
-    total = squares = torch.zeros(())
-    count = 0
-    for start in range(0, len(indices), 500):
-        x = adapter.measured(table.__getitems__(list(indices[start : start + 500]))[0])
-        if x is None:
+    moments: dict[str | None, _Moments] = {}
+    for start in range(0, len(indices), AT_ONCE):
+        batch = table.__getitems__(list(indices[start : start + AT_ONCE]))[0]
+        measured = adapter.measured(batch)
+        if measured is None:
             return
+        for name, x in measured.items() if isinstance(measured, dict) else [(None, measured)]:
+            moments.setdefault(name, _Moments()).add(x)
+    if None in moments:
+        adapter.set_normalisation(*moments[None].mean_and_std())
+    elif moments:
+        both = {name: of.mean_and_std() for name, of in moments.items()}
+        adapter.set_normalisation(*({name: pair[i] for name, pair in both.items()} for i in (0, 1)))
+
+
+class _Moments:
+    """Mean and spread of each channel, summed up in parts."""
+
+    def __init__(self) -> None:
+        self.total = self.squares = torch.zeros(())
+        self.count = 0
+
+    def add(self, x: Tensor) -> None:
+        """(…, channels)."""
         x = x.flatten(0, -2).double()
-        total, squares = total + x.sum(0), squares + x.square().sum(0)
-        count += len(x)
-    mean = total / count
-    std = (squares / count - mean.square()).clamp(min=0).sqrt()
-    adapter.set_normalisation(
-        mean.float(), torch.where(std > 1e-4, std, torch.ones_like(std)).float()
-    )
+        self.total = self.total + x.sum(0)
+        self.squares = self.squares + x.square().sum(0)
+        self.count += len(x)
+
+    def mean_and_std(self) -> tuple[Tensor, Tensor]:
+        """(channels,) each."""
+        mean = self.total / self.count
+        std = (self.squares / self.count - mean.square()).clamp(min=0).sqrt()
+        return mean.float(), torch.where(std > 1e-4, std, torch.ones_like(std)).float()

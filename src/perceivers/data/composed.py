@@ -1,0 +1,149 @@
+"""Readers made of readers: several modalities of one file, and several clips of one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from .media import NoTrack
+from .readers import ArrayReader, Example, Examples, Reader, SoundReader, VideoReader
+from .source import Source
+
+# T frames · S samples · K clips
+
+THERE = ".there"
+"""After the name of a modality: which examples of a batch have it, boolean (B,)."""
+
+
+@dataclass(frozen=True)
+class FusionReader:
+    """Sound and pictures of one file: a dictionary of what each part's reader makes of it.
+
+    A part "audio" gives the two entries "audio" and "audio.there", which is False, and "audio"
+    all zeros, where the file has no such track. Both parts of a file are taken about its middle,
+    so that they belong together if its tracks are equally long.
+    """
+
+    parts: Mapping[str, SoundReader | VideoReader]
+
+    @property
+    def noun(self) -> str:
+        """See `Reader`."""
+        return "videos with sound"
+
+    @property
+    def suffixes(self) -> frozenset[str]:
+        """See `Reader`: also files of one modality alone."""
+        return frozenset().union(*(part.suffixes for part in self.parts.values()))
+
+    @property
+    def nbytes(self) -> int:
+        """See `Reader`."""
+        return sum(part.nbytes + 1 for part in self.parts.values())
+
+    def decode(self, source: Source) -> dict[str, np.ndarray]:
+        """See `Reader`.
+
+        Raises:
+            ValueError: also if the file has none of the modalities.
+        """
+        return self._each(lambda part: part.decode(source), ())
+
+    def decode_whole(self, source: Source) -> dict[str, np.ndarray]:
+        """See `Reader`."""
+        return self._each(lambda part: part.decode_whole(source), ())
+
+    def clips(self, source: Source, count: int) -> dict[str, np.ndarray]:
+        """See `Reader`."""
+        return self._each(lambda part: part.clips(source, count), (count,))
+
+    def batch(self, examples: dict[str, Tensor]) -> dict[str, Tensor]:
+        """See `Reader`; what all examples have is not said of each."""
+        return {
+            name: x for name, x in examples.items() if not (name.endswith(THERE) and bool(x.all()))
+        }
+
+    def _each(
+        self, read: Callable[[ArrayReader], np.ndarray], before: tuple[int, ...]
+    ) -> dict[str, np.ndarray]:
+        """What `read` makes of a file by each part; `before`: axes ahead of those of an example."""
+        example: dict[str, np.ndarray] = {}
+        reasons = []
+        for name, part in self.parts.items():
+            there = True
+            try:
+                example[name] = read(part)
+            except NoTrack as error:
+                reasons.append(str(error))
+                there = False
+                example[name] = np.zeros((*before, *part.shape), part.dtype)
+            example[f"{name}{THERE}"] = np.full(before, there)
+        if len(reasons) == len(self.parts):
+            raise ValueError("; ".join(reasons))
+        return example
+
+
+@dataclass(frozen=True)
+class ClipReader:
+    """Several clips of each file, evenly spread over it, to average a model's predictions over.
+
+    A batch of B files is one of B·`count` examples, the clips of a file one after another.
+    """
+
+    reader: Reader
+    count: int
+
+    @property
+    def noun(self) -> str:
+        """See `Reader`."""
+        return self.reader.noun
+
+    @property
+    def suffixes(self) -> frozenset[str]:
+        """See `Reader`."""
+        return self.reader.suffixes
+
+    @property
+    def nbytes(self) -> int:
+        """See `Reader`."""
+        return self.count * self.reader.nbytes
+
+    def decode(self, source: Source) -> Example:
+        """See `Reader`: (K, …)."""
+        return self.reader.clips(source, self.count)
+
+    def decode_whole(self, source: Source) -> Example:
+        """See `Reader`: a whole one has no clips."""
+        raise ValueError("a whole file has no clips; leave out own_size or clips")
+
+    def clips(self, source: Source, count: int) -> Example:
+        """See `Reader`."""
+        return self.reader.clips(source, count)
+
+    def batch(self, examples: Examples) -> Any:
+        """See `Reader`: (B, K, …) → a batch of B·K."""
+        if isinstance(examples, Tensor):
+            return self.reader.batch(examples.flatten(0, 1))
+        return self.reader.batch({name: x.flatten(0, 1) for name, x in examples.items()})
+
+
+def in_clips(reader: Reader, count: int) -> Reader:
+    """The reader itself for a single clip, the middle; else one of `count` clips a file."""
+    if count < 1:
+        raise ValueError(f"clips={count}; expected at least 1")
+    return reader if count == 1 else ClipReader(reader, count)
+
+
+def missing(examples: Examples) -> str:
+    """How many examples lack which modality, in words; empty if none lacks any."""
+    if isinstance(examples, Tensor):
+        return ""
+    flags = {name: x.flatten(1).all(1) if x.ndim > 1 else x for name, x in examples.items()}
+    lacking = {
+        name.removesuffix(THERE): f"{int((~there).sum()):,} of {len(there):,}"
+        for name, there in flags.items()
+        if name.endswith(THERE) and not bool(there.all())
+    }
+    return ", ".join(f"{count} have no {name}" for name, count in lacking.items())
