@@ -207,6 +207,8 @@ def test_mixup_of_several_modalities():
     torch.testing.assert_close(mixed["audio"].flatten(), torch.stack([kept, 1 - kept]))
     torch.testing.assert_close(mixed["video"].flatten(), torch.stack([1 - kept, kept]))
     assert mixed["audio.there"].tolist() == [True, True]
+    with pytest.raises(ValueError, match="bytes of texts cannot be mixed; set mixup=0"):
+        mix({**batch, "text": torch.ones(2, 3).long()}, torch.eye(2), mixup=1.0, cutmix=0.0)
     for given in (batch, batch["video"], batch["audio"]):
         with pytest.raises(ValueError, match="CutMix is of images alone"):
             mix(given, torch.eye(2), mixup=0.0, cutmix=1.0)

@@ -162,6 +162,8 @@ def _blend(x: Tensor, kept: float) -> Tensor:
     """Any numbers (B, …) and their own reversal; of flags, whether either is set."""
     if x.dtype == torch.bool:
         return x | x.flip(0)
+    if x.dtype != torch.uint8 and not x.is_floating_point():
+        raise ValueError("bytes of texts cannot be mixed; set mixup=0")
     x = x.float() / 255 if x.dtype == torch.uint8 else x
     return kept * x + (1 - kept) * x.flip(0)
 

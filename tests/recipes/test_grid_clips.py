@@ -1,0 +1,51 @@
+"""GRID's arrays as mkv files by class, read back as they were."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from perceivers.models.reading import reader_of
+from perceivers.recipes import get_recipe
+
+SCRIPT = Path(__file__).parents[2] / "examples" / "grid_clips.py"
+
+
+@pytest.fixture
+def script():
+    spec = importlib.util.spec_from_file_location("grid_clips", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_clips_come_back_exactly(script, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (20, 16, 48, 48), np.uint8)
+    sound = rng.integers(-(2**15), 2**15, (20, 5120), np.int16)
+    labels = np.zeros((20, 6), np.uint8)
+    labels[:, 4] = np.arange(20) % 2 + 3
+    ids = np.array([f"clip{i}" for i in range(20)])
+    np.save(tmp_path / "video.npy", pictures)
+    np.save(tmp_path / "audio.npy", sound)
+    np.savez(tmp_path / "labels.npz", labels=labels, ids=ids)
+    dest = tmp_path / "clips"
+    script.main(tmp_path, dest)
+    assert "16 clips to train on, 4 to test" in capsys.readouterr().out
+    counts = {str(f.relative_to(dest)): len(list(f.iterdir())) for f in dest.glob("*/*")}
+    assert counts == {"train/3": 8, "train/4": 8, "test/3": 2, "test/4": 2}
+    reader = reader_of(get_recipe("grid-av").model.input)
+    for file in dest.rglob("*.mkv"):
+        index = int(file.stem.removeprefix("clip"))
+        assert file.parent.name == str(labels[index, 4])
+        example = reader.decode(file)
+        assert np.array_equal(example["video"][..., 0], pictures[index])
+        assert np.array_equal(example["audio"][:, 0] * 32768, sound[index])
+
+
+def test_the_split_is_always_the_same_and_of_every_class(script):
+    labels = np.arange(1000) % 10
+    chosen = script.test_clips(labels)
+    assert np.array_equal(chosen, script.test_clips(labels))
+    assert np.bincount(labels[chosen]).tolist() == [20] * 10
