@@ -62,9 +62,10 @@ def inspect(path: str | Path, *, seed: int = 0) -> Found:
     splits = class_places(path, TextReader.suffixes)
     classes = tuple(sorted({name for places in splits.values() for name in places}))
     if not classes:
+        held = of_kinds(_suffixes([path]))
         raise ValueError(
-            f"{path} has no sub-folders, only {of_kinds(_suffixes([path])) or 'nothing'}; expected "
-            "one folder of files for each class, or of texts one .txt file of lines each"
+            f"{path} has no sub-folders{f', only {held}' if held else ''}; expected one folder of "
+            "files for each class, or of texts one .txt file of lines each"
         )
     if len(classes) < 2:
         held = of_kinds(_suffixes([p for places in splits.values() for p in places.values()]))
