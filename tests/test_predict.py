@@ -1,5 +1,7 @@
 """From files to labels."""
 
+import dataclasses
+import json
 import re
 
 import numpy as np
@@ -169,3 +171,89 @@ def test_arrays_that_are_no_images(as_it_is, tmp_path, content, message):
         np.save(path, content, allow_pickle=True)
     with pytest.raises(ValueError, match=re.escape(f"{path}: {message}")):
         as_it_is([path])
+
+
+@pytest.fixture
+def of_task(predictor):
+    """The same weights for another task."""
+
+    def make(task, labels):
+        model = build(dataclasses.replace(predictor.model.config, task=task), labels)
+        model.load_state_dict(predictor.model.state_dict(), strict=False)
+        return perceivers.Predictor(model, batch_size=2)
+
+    return make
+
+
+def test_labels_have_probabilities_of_their_own(predictor, of_task, photo):
+    labelled = of_task("multilabel", ("cat", "dog", "eel"))
+    [result] = labelled([photo], top_k=3)
+    logits = predictor.model(torch.tensor(np.asarray(photo))[None])[0]
+    expected = dict(zip(predictor.labels, logits.sigmoid().tolist(), strict=True))
+    assert dict(result) == pytest.approx(expected, abs=1e-6)
+    assert [p for _, p in result] == sorted(expected.values(), reverse=True)
+    assert sum(expected.values()) != pytest.approx(1, abs=0.01)
+    assert labelled([photo], top_k=1) == [result[:1]]
+    assert labelled.as_json(result)[0] == {"label": result[0][0], "probability": result[0][1]}
+    assert labelled.as_text(result[:1]) == f"{result[0][0]} {result[0][1]:.1%}"
+
+
+def test_numbers_come_with_their_units(of_task, photo):
+    of_numbers = of_task("regression", ("age [years]", "weight [kg]", "score"))
+    of_numbers.model.target_scale.measure(torch.tensor([[20.0, 50, -3], [60, 70, 3]]))
+    [result] = of_numbers([photo], top_k=1)
+    assert [label for label, _ in result] == ["age [years]", "weight [kg]", "score"]  # all of them
+    with torch.no_grad():
+        standardised = of_numbers.model.head(
+            of_numbers.model.perceiver(
+                of_numbers.model.adapter(torch.tensor(np.asarray(photo))[None])
+            ).mean(dim=1)
+        )[0]
+    expected = standardised * torch.tensor([20.0, 10, 3]) + torch.tensor([40.0, 60, 0])
+    assert [value for _, value in result] == pytest.approx(expected.tolist(), rel=1e-4)
+    assert of_numbers.as_text([("age [years]", 31.41592), ("score", 2.0)]) == (
+        "age 31.416 years, score 2"
+    )
+    assert of_numbers.as_json([("age [years]", 31.5), ("score", 2.0)]) == [
+        {"label": "age [years]", "value": 31.5, "unit": "years"},
+        {"label": "score", "value": 2.0, "unit": None},
+    ]
+
+
+@pytest.mark.parametrize("task", ["classification", "multilabel", "regression"])
+def test_a_large_image_gives_the_same_in_parts_for_each_task(of_task, monkeypatch, task):
+    model = of_task(task, ("a", "b", "c")).model
+    if task == "regression":
+        model.target_scale.measure(torch.tensor([[20.0, 50, -3], [60, 70, 3]]))
+    own = perceivers.Predictor(model, own_size=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 31, 3), np.uint8)
+    [expected] = own([pixels])
+    monkeypatch.setattr(perceivers.predict, "HELD", 100)
+    monkeypatch.setattr(model, "forward", None)
+    [got] = own([pixels])
+    assert dict(got) == pytest.approx(dict(expected), rel=1e-4)
+
+
+def test_a_model_saved_before_there_were_tasks(predictor, photo, tmp_path):
+    perceivers.save(predictor.model, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["model"].pop("task") == "classification"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    model = perceivers.load(tmp_path)
+    assert model.config.task == "classification"
+    assert perceivers.Predictor(model)([photo]) == predictor([photo])
+
+
+def test_a_saved_model_keeps_its_units(of_task, photo, tmp_path):
+    of_numbers = of_task("regression", ("a [m]", "b", "c"))
+    of_numbers.model.target_scale.measure(torch.tensor([[20.0, 50, -3], [60, 70, 3]]))
+    perceivers.save(of_numbers.model, tmp_path)
+    again = perceivers.Predictor(tmp_path)
+    assert again.labels == ("a [m]", "b", "c")
+    assert again([photo]) == of_numbers([photo])
+
+
+def test_a_task_that_there_is_not(predictor):
+    config = dataclasses.replace(predictor.model.config, task="multilable")
+    with pytest.raises(ValueError, match="unknown task 'multilable'; did you mean 'multilabel'"):
+        build(config)

@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import functools
 import json
 import logging
 import os
@@ -71,7 +72,7 @@ def _parser(arguments: list[str]) -> Parser:
     sub = command("eval", _eval, "Score a run on its test split; writes metrics.json.")
     sub.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     sub.add_argument("--data", metavar="PATH|HUB_NAME", help="other data with the same classes")
-    sub = command("predict", _predict, "Name what is in each file.")
+    sub = command("predict", _predict, "Name what is in each file, or tell its numbers.")
     sub.add_argument("model", metavar="RUN_DIR", help="a run, a saved model or a hub name")
     sub.add_argument("files", nargs="+", type=Path, metavar="FILE")
     sub.add_argument("--top-k", type=int, default=5, metavar="K", help="classes to show [5]")
@@ -157,28 +158,34 @@ def _train(options: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _report(result: dict[str, Any], run_dir: Path) -> None:
-    best = result["best"]
+    say, best = _scores_sayer(run_dir), result["best"]
     if best:
-        print(
-            f"best epoch {best['epoch']}: validation top-1 {best['val_top1']:.2%}, "
-            f"top-5 {best['val_top5']:.2%}"
-        )
+        print(f"best epoch {best['epoch']}: validation {say(best, 'val_')}")
     if "test" in result:
-        print(_scores_line(result["test"]))
+        print(_test_line(result["test"], say))
     print(f"run: {run_dir}")
 
 
-def _scores_line(scores: dict[str, Any]) -> str:
-    return (
-        f"test top-1 {scores['top1']:.2%}, top-5 {scores['top5']:.2%}, loss {scores['loss']:.4f} "
-        f"on {scores['examples']:,} examples"
-    )
+def _scores_sayer(run_dir: Path) -> Callable[..., str]:
+    """Writes scores as a run's task calls them; see `training.scores.say_scores`."""
+    from .checkpoint import read_config
+    from .models.config import ModelConfig, from_dict
+    from .training.scores import say_scores
+
+    config = read_config(run_dir)
+    task = from_dict(ModelConfig, config["model"], "model").task
+    return functools.partial(say_scores, task, config["labels"])
+
+
+def _test_line(scores: dict[str, Any], say: Callable[..., str]) -> str:
+    return f"test {say(scores)}, loss {scores['loss']:.4f} on {scores['examples']:,} examples"
 
 
 def _eval(options: argparse.Namespace, rest: list[str]) -> int:
     from .training.engine import evaluate
 
-    print(_scores_line(evaluate(options.run_dir, options.data)))
+    scores = evaluate(options.run_dir, options.data)
+    print(_test_line(scores, _scores_sayer(options.run_dir)))
     return 0
 
 
@@ -192,10 +199,9 @@ def _predict(options: argparse.Namespace, rest: list[str]) -> int:
             print(f"perceivers: {outcome}", file=sys.stderr)
             failed += 1
         elif options.json:
-            pairs = [{"label": label, "probability": value} for label, value in outcome]
-            results.append({"file": str(file), "predictions": pairs})
+            results.append({"file": str(file), "predictions": predictor.as_json(outcome)})
         else:
-            print(f"{file}: " + ", ".join(f"{label} {value:.1%}" for label, value in outcome))
+            print(f"{file}: {predictor.as_text(outcome)}")
     if options.json:
         print(json.dumps(results, indent=1))
     return 1 if failed else 0

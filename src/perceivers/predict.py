@@ -1,4 +1,4 @@
-"""From a trained model and files of its modality to labels."""
+"""From a trained model and files of its modality to labels or numbers."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,6 +11,8 @@ from torch import Tensor
 
 from .checkpoint import load
 from .core import Inputs
+from .data.config import Task
+from .data.labels import split_unit
 from .data.readers import ImageReader
 from .models.classifier import PerceiverClassifier
 from .models.reading import reader_of
@@ -21,9 +23,16 @@ Prediction = list[tuple[str, float]]
 Progress = Callable[[float], None]
 HELD = 2**22  # elements of an example that goes through the model in one piece
 
+# From a model's outputs to what they say.
+VALUES: dict[Task, Callable[[Tensor], Tensor]] = {
+    "classification": lambda logits: logits.softmax(dim=-1),
+    "multilabel": lambda logits: logits.sigmoid(),
+    "regression": lambda numbers: numbers,
+}
+
 
 class Predictor:
-    """Classify files with a trained model, prepared exactly as in training.
+    """Classes, labels or numbers of files from a trained model, prepared exactly as in training.
 
     Args:
         model: a run directory, a saved model's directory, a hub name, or the model itself.
@@ -56,19 +65,22 @@ class Predictor:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Class names in output order."""
+        """Names of the classes, labels or numbers in output order."""
         return self.model.labels
 
     def __call__(self, examples: Sequence[Any], *, top_k: int = 5) -> list[Prediction]:
-        """The likeliest classes of each example.
+        """The likeliest classes or labels of each example, or its numbers.
 
         Args:
             examples: paths of files of the model's modality, or files' bytes (of text: the text
                 itself). Of images also Pillow images and arrays (H, W) or (H, W, C) of uint8.
-            top_k: how many classes to give, likeliest first; at most all.
+            top_k: how many classes or labels to give, likeliest first; at most all. Of numbers
+                all are given, in output order.
 
         Returns:
-            For each example, (label, probability) pairs.
+            For each example, (label, probability) pairs: those of classes add up to 1, those of
+            labels are each by itself. Of a regression (label, number) pairs, in the unit that the
+            label ends in.
 
         Raises:
             ValueError: a file could not be read; the message names it.
@@ -80,13 +92,33 @@ class Predictor:
         results: list[Prediction] = []
         for start in range(0, len(examples), self.batch_size):
             chunk = examples[start : start + self.batch_size]
-            probabilities = self._probabilities([self.prepare(example) for example in chunk])
-            top = probabilities.topk(min(top_k, len(self.labels)))
-            for values, indices in zip(top.values.tolist(), top.indices.tolist(), strict=True):
-                results.append(
-                    [(self.labels[i], value) for i, value in zip(indices, values, strict=True)]
-                )
+            for values in self._values([self.prepare(example) for example in chunk]).tolist():
+                pairs = list(zip(self.labels, values, strict=True))
+                if not self.gives_numbers:
+                    pairs = sorted(pairs, key=lambda pair: -pair[1])[:top_k]
+                results.append(pairs)
         return results
+
+    @property
+    def gives_numbers(self) -> bool:
+        """Whether predictions are numbers instead of probabilities."""
+        return self.model.config.task == "regression"
+
+    def as_text(self, prediction: Prediction) -> str:
+        """Such as "cat 97.1%, dog 2.2%" or "age 31.4 years"."""
+        if not self.gives_numbers:
+            return ", ".join(f"{label} {value:.1%}" for label, value in prediction)
+        named = [(*split_unit(label), value) for label, value in prediction]
+        return ", ".join(f"{name} {value:.5g} {unit}".rstrip() for name, unit, value in named)
+
+    def as_json(self, prediction: Prediction) -> list[dict[str, Any]]:
+        """[{"label", "probability"}, …]; of numbers [{"label", "value", "unit"}, …]."""
+        if not self.gives_numbers:
+            return [{"label": label, "probability": value} for label, value in prediction]
+        return [
+            {"label": label, "value": value, "unit": split_unit(label)[1] or None}
+            for label, value in prediction
+        ]
 
     def prepare(self, example: Any) -> np.ndarray:
         """One example as the model takes it, such as an image uint8 (H, W, C)."""
@@ -108,14 +140,15 @@ class Predictor:
         return self.reader.from_image(example, whole=self.own_size)
 
     @torch.inference_mode()
-    def _probabilities(self, examples: list[np.ndarray]) -> Tensor:
+    def _values(self, examples: list[np.ndarray]) -> Tensor:
+        """(B, num_classes): probabilities, or numbers in their units."""
         device = next(self.model.parameters()).device
         if self.own_size and self._elements(examples[0]) > HELD:
-            logits = self.model.classify_stream(self._stream(examples[0]))
+            outputs = self.model.classify_stream(self._stream(examples[0]))
         else:
             batch = self.reader.batch(torch.from_numpy(np.stack(examples)))
-            logits = self.model(batch.to(device))
-        return logits.float().softmax(dim=-1).cpu()
+            outputs = self.model(batch.to(device))
+        return VALUES[self.model.config.task](outputs.float()).cpu()
 
     def _elements(self, example: np.ndarray) -> int:
         """M of an example of any size; of a grid before it is known whether patches divide it."""

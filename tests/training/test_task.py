@@ -11,7 +11,7 @@ from perceivers.data.augment import permutation
 from perceivers.models.build import build
 from perceivers.recipes import get_recipe
 from perceivers.training import task
-from perceivers.training.task import Classification, compiled
+from perceivers.training.task import Learner, compiled
 
 
 def seen(kind: str, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -22,7 +22,7 @@ def seen(kind: str, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     given = []
     model.perceiver.register_forward_pre_hook(lambda _, args: given.append(args[0]))
     images = torch.arange(64, dtype=torch.uint8).view(1, 8, 8, 1).expand(4, 8, 8, 1)
-    Classification(model, recipe)._logits(images, seed)
+    Learner(model, recipe)._outputs(images, seed)
     [inputs] = given
     return (inputs.content[..., 0] * 255).round().long(), inputs.dense_position
 
@@ -54,16 +54,16 @@ def test_unknown_permutation():
         permutation("shuffled", batch=1, elements=2, seed=0)
 
 
-def classification(**trainer):
+def learner(**trainer):
     recipe = get_recipe("digits")
     trainer = dataclasses.replace(recipe.trainer, **trainer)
-    return Classification(build(recipe.model), dataclasses.replace(recipe, trainer=trainer))
+    return Learner(build(recipe.model), dataclasses.replace(recipe, trainer=trainer))
 
 
 @pytest.mark.parametrize(("asked", "expected"), [("on", True), ("auto", False), ("off", False)])
 def test_compilation_is_asked_for_or_not_on_cpu(monkeypatch, asked, expected):
     monkeypatch.setattr(task, "compiled", lambda function: "compiled")
-    module = classification(compile=asked)
+    module = learner(compile=asked)
     module.on_fit_start()
     assert (module.classify == "compiled") is expected
 
@@ -98,5 +98,24 @@ def test_where_nothing_compiles_it_goes_on_and_says_so(caplog):
 
 @pytest.mark.parametrize("asked", [False, True])
 def test_activation_checkpointing_reaches_the_model(asked):
-    module = classification(activation_checkpointing=asked)
+    module = learner(activation_checkpointing=asked)
     assert module.model.perceiver.activation_checkpointing is asked
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_smoothing_that_a_task_goes_without_is_said(caplog, smoothing):
+    recipe = get_recipe("digits")
+    recipe = dataclasses.replace(
+        recipe,
+        model=dataclasses.replace(recipe.model, task="regression"),
+        trainer=dataclasses.replace(recipe.trainer, label_smoothing=smoothing),
+    )
+    with caplog.at_level(logging.INFO):
+        Learner(build(recipe.model), recipe).on_fit_start()
+    assert ("regression goes without" in caplog.text) is bool(smoothing)
+
+
+def test_smoothing_of_classes_is_not_remarked_on(caplog):
+    with caplog.at_level(logging.INFO):
+        learner().on_fit_start()
+    assert not caplog.text

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+Task = Literal["classification", "multilabel", "regression"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
@@ -12,6 +14,8 @@ class DataConfig:
     """A named set (`perceivers list`), or "folder" for your own data."""
     path: str | None = None
     """Where it lies: files, a folder, or a hub name; none: the named set's own place."""
+    task: Literal["auto", "classification", "multilabel", "regression"] = "auto"
+    """What the labels are: one class, any of several labels, or numbers; auto: by their type."""
     batch_size: int = 128
     """Examples in a batch."""
     validation: float = 0.1

@@ -1,4 +1,4 @@
-"""The one way in: a `DataConfig` → tables for training, validation and test, with class names."""
+"""The one way in: a `DataConfig` → tables for training, validation and test, and their labels."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from .cifar import is_cifar, read_cifar
-from .config import DataConfig
+from .config import DataConfig, Task
 from .folder import read_source
 from .images import fit
+from .labels import describe, task_of
 from .official import is_official, read_official
 from .readers import ImageReader, Reader
 from .sets import named_set
@@ -33,9 +34,11 @@ class Splits:
     tables: dict[str, Table]
     """By name: "train", "validation", "test"."""
     labels: tuple[str, ...]
-    """Class names in label order."""
+    """Names of the classes, labels or numbers, in the order of the model's outputs."""
     skipped: tuple[str, ...] = ()
     """Files that could not be read."""
+    task: Task = "classification"
+    """What the labels are for."""
 
 
 def read_splits(
@@ -55,10 +58,13 @@ def read_splits(
 
     Raises:
         FileNotFoundError: nothing there; the message says what to bring and how to point at it.
-        ValueError: fewer than two classes, damaged files, a split without examples.
+        ValueError: fewer than two classes, labels that are not for the task that is asked for,
+            damaged files, a split without examples.
     """
     tables, labels, skipped = _read(config, reader, progress)
-    if len(labels) < 2:
+    given = [table.labels for table in tables.values() if len(table)]
+    task = task_of(torch.cat(given), labels, config.task) if given else "classification"
+    if task == "classification" and len(labels) < 2:
         raise ValueError(
             f"found {len(labels)} class {list(labels)}; a classifier needs at least two: "
             f"one folder of {reader.noun} each"
@@ -66,11 +72,22 @@ def read_splits(
     if hold_out:
         _hold_out(tables, config)
     for name, table in tables.items():
-        if len(table) == 0:
-            raise ValueError(f"the {name} split has no examples; add data or change its share")
+        _check_split(name, table, task)
     counts = ", ".join(f"{len(table):,} {name}" for name, table in tables.items())
-    log.info("data: %s examples, %d classes, %d skipped", counts, len(labels), len(skipped))
-    return Splits(tables, labels, tuple(skipped))
+    log.info("data: %s examples, %d skipped", counts, len(skipped))
+    told = "as set" if config.task != "auto" else "by the labels' type; --data.task sets it"
+    log.info("labels: %s (%s)", describe(task, labels), told)
+    return Splits(tables, labels, tuple(skipped), task)
+
+
+def _check_split(name: str, table: Table, task: Task) -> None:
+    """A split that nothing can be learnt or scored on is told before the work."""
+    if len(table) == 0:
+        raise ValueError(f"the {name} split has no examples; add data or change its share")
+    if task == "regression" and len(table) < 2:
+        raise ValueError(f"the {name} split has 1 example; R² needs 2: change its share")
+    if task == "multilabel" and not table.labels.any():
+        raise ValueError(f"no example of the {name} split has any of the labels; add some")
 
 
 def _hold_out(tables: dict[str, Table], config: DataConfig) -> None:
@@ -90,7 +107,12 @@ def _hold_out(tables: dict[str, Table], config: DataConfig) -> None:
 
 
 def stratified_split(labels: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    """Indices kept and held out, `share` of every class held out (at least one, not all)."""
+    """Indices kept and held out, `share` of every class held out (at least one, not all).
+
+    Labels that are no classes are parted at random, so of a rare one there may be none.
+    """
+    if labels.is_floating_point():
+        labels = torch.zeros(len(labels), dtype=torch.int64)
     generator = torch.Generator().manual_seed(SPLIT_SEED)
     held_out = torch.zeros(len(labels), dtype=torch.bool)
     for label in labels.unique():

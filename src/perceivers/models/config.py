@@ -5,6 +5,7 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeVar
 
+from ..data.config import Task
 from ..errors import unknown
 from .inputs import ImageConfig, InputConfig
 
@@ -14,12 +15,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """A Perceiver classifier: adapter, latent array, order of its parts, head."""
+    """A Perceiver that classifies or predicts numbers: adapter, latents, order of its parts, head.
+
+    What was saved before there were tasks is read as classification.
+    """
 
     kind: ClassVar[str] = "perceiver"
 
     num_classes: int = 1000
-    """Classes of the output."""
+    """Width of the output: classes, labels, or numbers to predict."""
+    task: Task = "classification"
+    """What the output is: logits of one class or of each label, or numbers in their units."""
     input: InputConfig = field(default_factory=ImageConfig)
     """The input adapter."""
     num_latents: int = 512
@@ -71,7 +77,7 @@ class KerasExampleConfig(ModelConfig):
     kind: ClassVar[str] = "keras-example"
 
     num_classes: int = 100
-    """Classes of the output."""
+    """Width of the output: classes, labels, or numbers to predict."""
     input: InputConfig = field(
         default_factory=lambda: ImageConfig(
             image_size=64,

@@ -82,6 +82,7 @@ def _audioset(inputs: InputConfig) -> ModelConfig:
     """What the AudioSet models have in common."""
     return ModelConfig(
         num_classes=527,
+        task="multilabel",
         input=inputs,
         cross_order=(0, 1),
         block_order=(0, 1),

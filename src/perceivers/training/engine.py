@@ -37,7 +37,9 @@ from .loop import (
 from .machine import describe_machine
 from .recipe import Recipe
 from .recorder import Recorder
-from .task import Classification, summary
+from .scores import check_monitor
+from .targets import by_label, summary, targets_of
+from .task import Learner
 
 log = logging.getLogger(__name__)
 
@@ -65,14 +67,11 @@ def train(recipe: Recipe, run_dir: Path) -> dict[str, Any]:
         )
     build_on_meta(recipe.model)  # an impossible model is told before the data is read
     splits = _read(recipe)
-    recipe = dataclasses.replace(
-        recipe,
-        model=dataclasses.replace(recipe.model, num_classes=len(splits.labels)),
-        data=dataclasses.replace(recipe.data, path=_absolute(recipe.data.path)),
-    )
+    recipe = fitted(recipe, splits)
     torch.manual_seed(recipe.trainer.seed)
     model = build(recipe.model, splits.labels)
     normalise(model.adapter, splits.tables["train"])
+    targets_of(model).measure(splits.tables["train"].labels)
     run_dir.mkdir(parents=True, exist_ok=True)
     write_config(
         run_dir, model=to_dict(recipe.model), labels=list(splits.labels), recipe=to_dict(recipe)
@@ -99,12 +98,13 @@ def resume(run_dir: Path, recipe: Recipe) -> dict[str, Any]:
         raise ValueError(
             "a run goes on with the model it began with; to change --model options, train anew"
         )
+    check_monitor(recipe.trainer.monitor, recipe.model.task)
     _check_checkpoint(checkpoint)
     splits = _read(recipe)
-    if list(splits.labels) != config["labels"]:
+    if (splits.task, list(splits.labels)) != (recipe.model.task, config["labels"]):
         raise ValueError(
-            f"the data has classes {list(splits.labels)[:10]}, the run was trained on "
-            f"{config['labels'][:10]}; give the data it was trained on"
+            f"the data has {splits.task} labels {list(splits.labels)[:10]}, the run was trained on "
+            f"{recipe.model.task} labels {config['labels'][:10]}; give the data it was trained on"
         )
     write_config(run_dir, recipe=to_dict(recipe))
     model = build(recipe.model, splits.labels)
@@ -129,7 +129,9 @@ def evaluate(run_dir: Path, data_path: str | None = None) -> dict[str, Any]:
             split of its own.
 
     Returns:
-        {"loss", "top1", "top5", "examples", "data"}, accuracies as shares of 1.
+        {"loss", …, "examples", "data"} with the scores of the task: "top1" and "top5"; "map" and
+        "f1"; or "mae" in the data's units and "r2". Shares are of 1. Where there are several labels
+        or numbers, those two are averages, and "by_label" has them of each.
     """
     recipe = read_recipe(run_dir)
     model = load(run_dir)
@@ -137,10 +139,10 @@ def evaluate(run_dir: Path, data_path: str | None = None) -> dict[str, Any]:
         data = dataclasses.replace(recipe.data, path=_absolute(data_path))
         recipe = dataclasses.replace(recipe, data=data)
     splits = _read(recipe, hold_out=data_path is None)
-    if splits.labels != model.labels:
+    if (splits.task, splits.labels) != (model.config.task, model.labels):
         raise ValueError(
-            f"the data has classes {list(splits.labels)[:10]}, the model knows "
-            f"{list(model.labels)[:10]}; give data with the same classes"
+            f"the data has {splits.task} labels {list(splits.labels)[:10]}, the model knows "
+            f"{model.config.task} labels {list(model.labels)[:10]}; give data with the same labels"
         )
     scores = _test(model, recipe, splits)
     scores["data"] = recipe.data.path or recipe.data.name
@@ -158,7 +160,7 @@ def _fit(
 ) -> dict[str, Any]:
     config = recipe.trainer
     recorder = Recorder(run_dir, config.monitor)
-    task = Classification(model, recipe)
+    learner = Learner(model, recipe)
     trainer = make_trainer(
         config,
         max_epochs=config.max_epochs,
@@ -173,7 +175,7 @@ def _fit(
     interrupted = False
     try:
         with interruptible(trainer):
-            trainer.fit(task, train_loader, val_loader, ckpt_path=checkpoint, weights_only=True)
+            trainer.fit(learner, train_loader, val_loader, ckpt_path=checkpoint, weights_only=True)
     except OSError as error:
         if error.strerror is None:
             raise  # already says what could not be written, and what is safe
@@ -190,6 +192,7 @@ def _fit(
         "recipe": recipe.name,
         "perceivers": __version__,
         "machine": machine,
+        "task": model.config.task,
         "parameters": parameters,
         "train_examples": len(splits.tables["train"]),
         "skipped_files": list(splits.skipped),
@@ -200,6 +203,19 @@ def _fit(
         result["test"] = _test(load(run_dir), recipe, splits)
     write_json(run_dir / METRICS_FILE, result)
     return result
+
+
+def fitted(recipe: Recipe, splits: Splits) -> Recipe:
+    """The recipe with what follows from the data; ValueError where it asks for another task."""
+    if recipe.model.task not in ("classification", splits.task):
+        raise ValueError(
+            f"model.task={recipe.model.task}, but the labels are for {splits.task}; "
+            f"leave it out: it follows the data, or --data.task {recipe.model.task}"
+        )
+    check_monitor(recipe.trainer.monitor, splits.task)
+    model = dataclasses.replace(recipe.model, num_classes=len(splits.labels), task=splits.task)
+    data = dataclasses.replace(recipe.data, path=_absolute(recipe.data.path), task=splits.task)
+    return dataclasses.replace(recipe, model=model, data=data)
 
 
 def _check_checkpoint(path: Path) -> None:
@@ -215,11 +231,16 @@ def _check_checkpoint(path: Path) -> None:
 
 def _test(model: PerceiverClassifier, recipe: Recipe, splits: Splits) -> dict[str, Any]:
     table = next(splits.tables[n] for n in ("test", "validation", "train") if n in splits.tables)
-    task = Classification(model, recipe)
+    learner = Learner(model, recipe)
     with quiet_lightning():
         trainer = make_trainer(recipe.trainer, callbacks=[TQDMProgressBar()], logger=False)
-        trainer.test(task, batches(table, recipe.data), verbose=False)
-    return {**summary(task.test_scores), "examples": len(table)}
+        trainer.test(learner, batches(table, recipe.data), verbose=False)
+    each = by_label(learner.test_scores, model.labels)
+    return {
+        **summary(learner.test_scores),
+        **({"by_label": each} if each else {}),
+        "examples": len(table),
+    }
 
 
 def _read(recipe: Recipe, *, hold_out: bool = True) -> Splits:

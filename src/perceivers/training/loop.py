@@ -23,6 +23,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from .recipe import TrainerConfig
 from .recorder import Recorder
+from .scores import mode_of
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def callbacks(config: TrainerConfig, run_dir: Path, recorder: Recorder) -> list[
     if config.ema_decay:
         chosen.append(EMAWeightAveraging(decay=config.ema_decay))
     if config.patience:
-        mode = "min" if config.monitor == "val_loss" else "max"
+        mode = mode_of(config.monitor)
         chosen.append(EarlyStopping(config.monitor, patience=config.patience, mode=mode))
     chosen.append(
         ModelCheckpoint(

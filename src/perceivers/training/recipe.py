@@ -48,11 +48,14 @@ class TrainerConfig:
     max_epochs: int = 30
     """Passes over the training examples."""
     label_smoothing: float = 0.0
-    """Share of the target spread evenly over all classes."""
+    """Share of the target spread evenly over all classes; other tasks than classification go
+    without."""
     patience: int = 15
     """Epochs without a better validation score before stopping early; 0: never stop early."""
-    monitor: Literal["val_loss", "val_top1"] = "val_loss"
-    """The score that decides which weights are best, and when to stop."""
+    monitor: Literal[
+        "val_loss", "val_top1", "val_top5", "val_map", "val_f1", "val_mae", "val_r2"
+    ] = "val_loss"
+    """The score that decides which weights are best, and when to stop; one of the task's."""
     ema_decay: float = 0.0
     """Decay of the running average of weights that is evaluated and saved; 0: no average."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -74,7 +77,7 @@ class Recipe:
     name: str
     """What `perceivers train` calls it."""
     model: ModelConfig = field(default_factory=ModelConfig)
-    """The model; num_classes follows the data."""
+    """The model; num_classes and task follow the data."""
     data: DataConfig = field(default_factory=DataConfig)
     """The data."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

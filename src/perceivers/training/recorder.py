@@ -10,7 +10,9 @@ from typing import Any
 import lightning.pytorch as pl
 
 from ..checkpoint import save_weights, write_atomically
-from .task import METRICS, Classification, summary
+from .scores import LOSS, Score, mode_of
+from .targets import summary
+from .task import Learner
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +24,7 @@ class Recorder(pl.Callback):
 
     Args:
         run_dir: where to write.
-        monitor: "val_loss" or "val_top1": which weights are best.
+        monitor: the score that says which weights are best, such as "val_loss" or "val_top1".
     """
 
     def __init__(self, run_dir: Path, monitor: str) -> None:
@@ -41,52 +43,51 @@ class Recorder(pl.Callback):
         """Comes from the checkpoint."""
         self.rows, self.best = state_dict["rows"], state_dict["best"]
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, task: Classification) -> None:
+    def on_train_epoch_start(self, trainer: pl.Trainer, learner: Learner) -> None:
         """Begin the epoch's clock and scores."""
-        task.train_scores.reset()
+        learner.train_scores.reset()
         self._started = time.perf_counter()
 
-    def on_validation_epoch_start(self, trainer: pl.Trainer, task: Classification) -> None:
+    def on_validation_epoch_start(self, trainer: pl.Trainer, learner: Learner) -> None:
         """Begin the validation scores."""
-        task.val_scores.reset()
+        learner.val_scores.reset()
 
-    def on_validation_epoch_end(self, trainer: pl.Trainer, task: Classification) -> None:
+    def on_validation_epoch_end(self, trainer: pl.Trainer, learner: Learner) -> None:
         """Save the weights if no epoch was better. With an average of weights, it is in place."""
-        scores = summary(task.val_scores)
-        self._validation = {f"val_{name}": scores[name] for name in METRICS}
+        scores = summary(learner.val_scores)
+        self._validation = {f"val_{s.name}": scores[s.name] for s in learner.targets.scores}
         score = self._validation[self.monitor]
-        sign = -1 if self.monitor == "val_loss" else 1
+        sign = 1 if mode_of(self.monitor) == "max" else -1
         if not self.best or sign * score > sign * self.best[self.monitor]:
             self.best = {"epoch": trainer.current_epoch + 1, **self._validation}
-            save_weights(task.model, self.run_dir)
+            save_weights(learner.model, self.run_dir)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, task: Classification) -> None:
+    def on_train_epoch_end(self, trainer: pl.Trainer, learner: Learner) -> None:
         """Write the epoch down."""
         seconds = time.perf_counter() - self._started
-        scores = summary(task.train_scores)
+        scores = summary(learner.train_scores)
+        shown = learner.targets.scores
         row: Row = {
             "epoch": trainer.current_epoch + 1,
-            **{f"train_{name}": scores[name] for name in METRICS},
+            **{f"train_{s.name}": scores[s.name] for s in shown},
             **self._validation,
             "lr": trainer.optimizers[0].param_groups[0]["lr"],
             "seconds": seconds,
         }
         self.rows.append(row)
         write_atomically(self.run_dir / "metrics.csv", lambda path: path.write_text(self._csv()))
-        write_atomically(self.run_dir / "curves.png", lambda path: draw_curves(self.rows, path))
+        write_atomically(
+            self.run_dir / "curves.png", lambda path: draw_curves(self.rows, shown[1], path)
+        )
         if trainer.logger is not None:
             trainer.logger.log_metrics(row, step=trainer.global_step)
         left = (trainer.max_epochs or 0) - trainer.current_epoch - 1
         log.info(
-            "epoch %d/%d: train loss %.4f top-1 %.2f%% | validation loss %.4f top-1 %.2f%% "
-            "top-5 %.2f%% | %.0f s, at most %s left",
+            "epoch %d/%d: train %s | validation %s | %.0f s, at most %s left",
             row["epoch"],
             trainer.max_epochs,
-            row["train_loss"],
-            100 * row["train_top1"],
-            row["val_loss"],
-            100 * row["val_top1"],
-            100 * row["val_top5"],
+            " ".join(s.say(row[f"train_{s.name}"]) for s in shown[:2]),
+            " ".join(s.say(row[f"val_{s.name}"]) for s in shown),
             seconds,
             duration(left * seconds),
         )
@@ -104,19 +105,18 @@ class Recorder(pl.Callback):
         return text.getvalue()
 
 
-def draw_curves(rows: list[Row], path: Path) -> None:
-    """Loss and top-1 of training and validation over the epochs, as a PNG."""
+def draw_curves(rows: list[Row], score: Score, path: Path) -> None:
+    """Loss and a score of training and validation over the epochs, as a PNG."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     epochs = [row["epoch"] for row in rows]
-    for axes, metric, scale, label in zip(
-        figure.subplots(1, 2), ("loss", "top1"), (1, 100), ("loss", "top-1, %"), strict=True
-    ):
+    for axes, shown in zip(figure.subplots(1, 2), (LOSS, score), strict=True):
+        scale = 100 if shown.form.endswith("%") else 1
         for split, name in (("train", "training"), ("val", "validation")):
-            values = [scale * row[f"{split}_{metric}"] for row in rows]
+            values = [scale * row[f"{split}_{shown.name}"] for row in rows]
             axes.plot(epochs, values, label=name, marker="." if len(rows) < 40 else "")
-        axes.set(xlabel="epoch", ylabel=label)
+        axes.set(xlabel="epoch", ylabel=shown.axis)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend()

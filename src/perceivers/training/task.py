@@ -6,28 +6,26 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import MeanMetric, MetricCollection
-from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics import MetricCollection
 
 from ..core import Inputs
 from ..data.augment import augment, mix, permutation
 from ..models.classifier import PerceiverClassifier
 from .optim import build_optimizer, build_schedule
 from .recipe import Recipe
+from .targets import summary, targets_of
 
 log = logging.getLogger(__name__)
 
 Batch = tuple[Tensor, Tensor]
-METRICS = ("loss", "top1", "top5")
 
 
-class Classification(pl.LightningModule):
-    """Cross-entropy on augmented batches; loss, top-1 and top-5 of every split.
+class Learner(pl.LightningModule):
+    """The loss of the model's task on augmented batches; loss and scores of every split.
 
     Args:
-        model: the classifier.
+        model: what is trained.
         recipe: augmentation, optimiser, label smoothing and seed.
     """
 
@@ -37,12 +35,20 @@ class Classification(pl.LightningModule):
         self.recipe = recipe
         self.classify: Callable[[Inputs], Tensor] = model.classify
         model.perceiver.activation_checkpointing = recipe.trainer.activation_checkpointing
-        self.train_scores = _scores(model.config.num_classes)
-        self.val_scores = _scores(model.config.num_classes)
-        self.test_scores = _scores(model.config.num_classes)
+        self.targets = targets_of(model)
+        self.train_scores = self.targets.collection()
+        self.val_scores = self.targets.collection()
+        self.test_scores = self.targets.collection()
 
     def on_fit_start(self) -> None:
         """Compile, now that the model is on its device. Evaluation alone is not worth the wait."""
+        smoothing = self.recipe.trainer.label_smoothing
+        if smoothing and not self.targets.smoothed:
+            log.info(
+                "trainer.label_smoothing=%g is for classification; %s goes without",
+                smoothing,
+                self.model.config.task,
+            )
         asked = self.recipe.trainer.compile
         if asked == "on" or (asked == "auto" and self.device.type == "cuda"):
             self.classify = compiled(self.model.classify)
@@ -54,11 +60,11 @@ class Classification(pl.LightningModule):
         torch.manual_seed(64 * seed + self.global_rank)
         images, labels = batch
         data = self.recipe.data
-        targets = F.one_hot(labels, self.model.config.num_classes).float()
+        targets = self.targets.mixable(labels)
         images, targets = mix(augment(images, data), targets, mixup=data.mixup, cutmix=data.cutmix)
-        logits = self._logits(images, seed)
-        loss = F.cross_entropy(logits, targets, label_smoothing=self.recipe.trainer.label_smoothing)
-        self._score(self.train_scores, logits, labels, loss)
+        outputs = self._outputs(images, seed)
+        loss = self.targets.loss(outputs, targets, self.recipe.trainer.label_smoothing)
+        self.targets.update(self.train_scores, outputs, labels, loss)
         return loss
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -96,8 +102,8 @@ class Classification(pl.LightningModule):
             },
         }
 
-    def _logits(self, images: Tensor, seed: int) -> Tensor:
-        """(B, classes) in float32; the elements come in a permuted order if that is asked for."""
+    def _outputs(self, images: Tensor, seed: int) -> Tensor:
+        """(B, num_classes) in float32; the elements come in a permuted order if asked for."""
         inputs = self.model.adapter(images)
         kind = self.recipe.data.permute
         if kind != "none":
@@ -108,21 +114,14 @@ class Classification(pl.LightningModule):
 
     def _evaluate(self, scores: MetricCollection, batch: Batch, batch_index: int) -> None:
         images, labels = batch
-        logits = self._logits(images, batch_index)
-        loss = F.cross_entropy(logits, labels)
+        outputs = self._outputs(images, batch_index)
+        loss = self.targets.loss(outputs, labels)
         if not loss.isfinite():
             raise ValueError(
                 f"the loss on held-out examples is {loss.item()} after epoch "
                 f"{self.current_epoch + 1}: training diverged; lower --optimizer.lr"
             )
-        self._score(scores, logits, labels, loss)
-
-    def _score(
-        self, scores: MetricCollection, logits: Tensor, labels: Tensor, loss: Tensor
-    ) -> None:
-        scores["loss"].update(loss.detach(), weight=len(labels))
-        for name in ("top1", "top5"):
-            scores[name].update(logits.detach(), labels)
+        self.targets.update(scores, outputs, labels, loss)
 
 
 def compiled(
@@ -145,19 +144,3 @@ def compiled(
         return function(inputs)
 
     return call
-
-
-def summary(scores: MetricCollection) -> dict[str, float]:
-    """Loss, top-1 and top-5 gathered since the last reset."""
-    return {name: float(value) for name, value in scores.compute().items()}
-
-
-def _scores(classes: int) -> MetricCollection:
-    return MetricCollection(
-        {
-            "loss": MeanMetric(nan_strategy="ignore"),
-            "top1": MulticlassAccuracy(classes, top_k=1, average="micro"),
-            "top5": MulticlassAccuracy(classes, top_k=min(5, classes), average="micro"),
-        },
-        compute_groups=False,
-    )

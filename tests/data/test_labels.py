@@ -1,0 +1,210 @@
+"""Columns of a table as labels, and what labels are for."""
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from perceivers.data.columns import read_columns
+from perceivers.data.config import DataConfig
+from perceivers.data.labels import describe, read_labels, split_unit, task_of
+from perceivers.data.read import read_splits, stratified_split
+from perceivers.data.readers import ImageReader
+from perceivers.data.tables import HeldTable
+
+
+def column(*cells, name="label"):
+    return {name: list(cells)}
+
+
+def test_labels_of_a_real_file(tmp_path):
+    """As they come out of a csv file, its quoting and white space included."""
+    path = tmp_path / "manifest.csv"
+    path.write_text(
+        "image,kind,tags,age [years]\na.png, cat,dog | cat,3\nb.png,dog,dog,4.5\nc.png,cat,|,1e1\n"
+    )
+    columns = read_columns(path)
+    kind, tags, age = (
+        read_labels({name: columns[name]}) for name in ("kind", "tags", "age [years]")
+    )
+    assert (kind.task, kind.names, kind.values.tolist()) == (
+        "classification", ("cat", "dog"), [0, 1, 0],
+    )  # fmt: skip
+    assert (tags.task, tags.names) == ("multilabel", ("cat", "dog"))
+    assert tags.values.tolist() == [[1, 1], [0, 1], [0, 0]]
+    assert (age.task, age.names) == ("regression", ("age [years]",))
+    assert age.values.tolist() == [[3], [4.5], [10]]
+    assert (kind.values.dtype, tags.values.dtype, age.values.dtype) == (
+        torch.int64, torch.float32, torch.float32,
+    )  # fmt: skip
+    for labels in (kind, tags, age):  # the tensors alone tell the same
+        assert task_of(labels.values, labels.names) == labels.task
+
+
+def test_several_columns():
+    yes_no = read_labels({"loop": ["1", "0", "1"], "even": ["true", "False", "true"]})
+    assert (yes_no.task, yes_no.names) == ("multilabel", ("loop", "even"))
+    assert yes_no.values.tolist() == [[1, 1], [0, 0], [1, 1]]
+    numbers = read_labels({"width [mm]": ["1", "0"], "height": ["2", "0"]})
+    assert (numbers.task, numbers.names) == ("regression", ("width [mm]", "height"))
+    assert numbers.values.tolist() == [[1, 2], [0, 0]]
+
+
+def test_a_task_that_is_set():
+    cells = column("10", "2", "10", "0")
+    assert read_labels(cells).task == "regression"
+    classes = read_labels(cells, task="classification")
+    assert (classes.names, classes.values.tolist()) == (("0", "2", "10"), [2, 1, 2, 0])
+    single = read_labels(column("dog", "cat", "dog"), task="multilabel")
+    assert single.values.tolist() == [[0, 1], [1, 0], [0, 1]]
+    zeros_and_ones = read_labels({"a": ["0", "1"], "b": ["1", "1"]}, task="regression")
+    assert zeros_and_ones.task == "regression"
+    assert task_of(zeros_and_ones.values, "ab", "regression") == "regression"
+    piped = read_labels(column("a|b", "a"), task="classification")
+    assert piped.names == ("a", "a|b")
+
+
+def test_names_that_are_no_numbers():
+    assert read_labels(column("1_0", "2_0")).task == "classification"
+    assert read_labels(column("NA", "DE", "none")).names == ("DE", "NA", "none")
+    assert read_labels(column("10", "NA", "9"), task="classification").names == ("10", "9", "NA")
+
+
+@pytest.mark.parametrize(
+    ("columns", "task", "message"),
+    [
+        ({}, "auto", "no label column; name at least one"),
+        (column("dog", "dog"), "auto", "'label' holds one class only, 'dog'; .* at least two"),
+        (column("dog|", "dog"), "auto", "'label' holds one label only, 'dog'"),
+        (column("|", "|"), "auto", "'label' holds none; multi-label needs at least two"),
+        (
+            column("dog", None, "cat", None),
+            "auto",
+            "'label': 2 of 4 labels are missing, the first in row 2; fill them in, or leave",
+        ),
+        (column(None, None), "auto", "2 of 2 labels are missing, the first in row 1"),
+        (column("a|b", "a", None), "auto", "1 of 3 labels are missing, the first in row 3"),
+        (column("1", "2", "NaN"), "auto", "1 of 3 labels are missing, the first in row 3"),
+        (column("1", "inf"), "auto", "'label', row 2: 'inf' is not a finite number"),
+        (column("1", "1e39"), "auto", "'label' of example 2 is inf; expected a finite number"),
+        (column("1", "two"), "regression", "'label', row 2: 'two' is not a finite number"),
+        ({"a": ["1", "0"], "b": ["1", "maybe"]}, "auto", "'b', row 2: 'maybe'; of several"),
+        ({"a": ["1", "0"], "b": ["1", "2"]}, "multilabel", "'b', row 2: '2'; of several"),
+        ({"a": ["x", "y"], "b": ["x", "y"]}, "classification", "one class a row: name one"),
+    ],
+)
+def test_labels_that_cannot_be(columns, task, message):
+    with pytest.raises(ValueError, match=message):
+        read_labels(columns, task=task)
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"), [(("0", "1", "2.0"), True), (("0", "1", "2.5"), False)], ids=str
+)
+def test_numbers_that_may_be_classes_are_said(caplog, cells, said):
+    caplog.set_level(logging.INFO)
+    read_labels(column(*cells))
+    assert ("3 different whole numbers" in caplog.text) is said
+    caplog.clear()
+    read_labels(column(*cells), task="regression")
+    assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("values", "names", "task"),
+    [
+        (torch.tensor([0, 1, 1]), "ab", "classification"),
+        (torch.tensor([[0.0, 1], [1, 1]]), "ab", "multilabel"),
+        (torch.tensor([[0.0, 1], [1, 0.5]]), "ab", "regression"),
+        (torch.tensor([0.0, 1, 1]), "a", "regression"),
+        (torch.tensor([[0.0], [1]]), "a", "regression"),
+        (torch.tensor([0.5, 1], dtype=torch.float64), "a", "regression"),
+    ],
+)
+def test_the_task_by_type_and_shape(values, names, task):
+    assert task_of(values, names) == task
+    assert task_of(values, names, task) == task
+    for other in {"classification", "multilabel", "regression"} - {task}:
+        if (task, other) == ("multilabel", "regression"):
+            continue
+        with pytest.raises(ValueError, match=rf"the task is {other} .* labels are for {task}"):
+            task_of(values, names, other)
+
+
+@pytest.mark.parametrize(
+    ("values", "names", "message"),
+    [
+        (torch.tensor([[0, 1]]), "ab", r"labels of torch.int64 and shape \(1, 2\); expected int64"),
+        (torch.tensor([True]), "ab", r"labels of torch.bool"),
+        (torch.rand(2, 3, 4), "abc", r"shape \(2, 3, 4\); expected"),
+        (torch.rand(2, 3), "ab", r"labels of width 3 for 2 names \['a', 'b'\]"),
+        (torch.tensor([[1.0, 2], [3, float("nan")]]), "ab", "'b' of example 2 is nan"),
+    ],
+)
+def test_labels_of_no_type(values, names, message):
+    with pytest.raises(ValueError, match=message):
+        task_of(values, list(names))
+
+
+def test_words():
+    assert describe("classification", "0123456789") == "10 classes: classification"
+    assert (
+        describe("regression", ["age [years]"]) == "1 number an example (age [years]): regression"
+    )
+    assert describe("regression", "abc") == "3 numbers an example (a, b, c): regression"
+    many = describe("multilabel", "abcdefg")
+    assert many == "any of 7 labels an example (a, b, c, d, e, …): multilabel"
+    assert split_unit("age [years]") == ("age", "years")
+    assert split_unit("age") == ("age", "")
+    assert split_unit("[years]") == ("[years]", "")
+
+
+def splits_of(monkeypatch, labels, names, **config):
+    """What `read_splits` makes of so many black images with these labels."""
+    tables = {"train": HeldTable(torch.zeros(len(labels), 2, 2, 1, dtype=torch.uint8), labels)}
+    monkeypatch.setattr("perceivers.data.read._find", lambda *_: (tables, tuple(names)))
+    return read_splits(DataConfig(**config), ImageReader(2, 1))
+
+
+def test_splits_know_their_task_and_say_so(monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    splits = splits_of(monkeypatch, torch.rand(40, 3), "abc")
+    assert splits.task == "regression"
+    assert {name: len(table) for name, table in splits.tables.items()} == {
+        "train": 32, "test": 4, "validation": 4,
+    }  # fmt: skip
+    assert splits.tables["test"].labels.shape == (4, 3)
+    assert "3 numbers an example (a, b, c): regression (by the labels' type" in caplog.text
+    hot = torch.eye(3).repeat(10, 1)
+    assert splits_of(monkeypatch, hot, "abc").task == "multilabel"
+    assert splits_of(monkeypatch, hot, "abc", task="regression").task == "regression"
+    assert "regression (as set)" in caplog.text
+    assert splits_of(monkeypatch, torch.arange(30) % 3, "abc").task == "classification"
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "asked", "message"),
+    [
+        (
+            torch.rand(40),
+            "a",
+            "classification",
+            "the task is classification .* the labels are for regression",
+        ),
+        (torch.arange(40) % 2, "ab", "regression", "but the labels are for classification"),
+        (torch.rand(10), "a", "auto", "the test split has 1 example; R² needs 2"),
+        (torch.eye(40)[:, :2], "ab", "auto", "no example of the .* split has any of the labels"),
+    ],
+)
+def test_splits_that_cannot_be(monkeypatch, labels, names, asked, message):
+    with pytest.raises(ValueError, match=message):
+        splits_of(monkeypatch, labels, names, task=asked)
+
+
+def test_numbers_are_parted_at_random():
+    kept, held_out = stratified_split(torch.rand(100), 0.2)
+    assert (len(kept), len(held_out)) == (80, 20)
+    assert sorted(np.concatenate([kept, held_out])) == list(range(100))
+    assert held_out.tolist() != list(range(20))
+    assert torch.equal(held_out, stratified_split(torch.rand(100), 0.2)[1])

@@ -1,0 +1,328 @@
+"""Losses and scores of each task by hand, and digits learnt as each."""
+
+import csv
+import dataclasses
+import json
+import logging
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors.torch import load_file
+
+import perceivers
+from perceivers import cli
+from perceivers.data import read
+from perceivers.data.augment import mix
+from perceivers.data.read import read_digits
+from perceivers.data.tables import HeldTable
+from perceivers.models.build import build
+from perceivers.models.config import ModelConfig
+from perceivers.models.inputs import ImageConfig
+from perceivers.recipes import get_recipe
+from perceivers.training import engine
+from perceivers.training.scores import check_monitor, mode_of, scores_of
+from perceivers.training.targets import by_label, summary, targets_of
+
+LABELS = ("even", "loop", "above 4")
+DIGIT = ("digit [units]",)
+
+
+def model_of(task, labels):
+    config = ModelConfig(
+        num_classes=len(labels), task=task, num_latents=16, latent_dim=32, qk_dim=32,
+        cross_order=(0, 0), block_order=(0, 0), num_layers_per_block=1, num_cross_heads=2,
+        num_self_heads=4, input=ImageConfig(image_size=8, channels=1, num_bands=4),
+    )  # fmt: skip
+    return build(config, labels)
+
+
+def digits_as(task):
+    """Labels of the packaged digits, and their names."""
+    _, digits = read_digits()
+    if task == "multilabel":
+        even, above = digits % 2 == 0, digits > 4
+        loop = torch.isin(digits, torch.tensor([0, 6, 8, 9]))
+        return torch.stack([even, loop, above], dim=1).float(), LABELS
+    return (digits.float(), DIGIT) if task == "regression" else (digits, tuple("0123456789"))
+
+
+def recipe_of(task, epochs, **trainer):
+    recipe = get_recipe("digits")
+    config = model_of(task, digits_as(task)[1]).config
+    return dataclasses.replace(
+        recipe,
+        model=dataclasses.replace(config, num_classes=1000, task="classification"),
+        data=dataclasses.replace(recipe.data, test=0.3, batch_size=32, crop_padding=0, zoom=0.0),
+        optimizer=dataclasses.replace(recipe.optimizer, lr=1e-2, warmup_epochs=0.5),
+        trainer=dataclasses.replace(
+            recipe.trainer, max_epochs=epochs, ema_decay=0.0, **{"monitor": "val_loss", **trainer}
+        ),
+    )
+
+
+@pytest.fixture
+def relabelled(monkeypatch):
+    """Makes the digits recipe read digits labelled for a task."""
+
+    def put(task):
+        labels, names = digits_as(task)
+        monkeypatch.setattr(
+            read, "_find", lambda *_: ({"train": HeldTable(read_digits()[0], labels)}, names)
+        )
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("task", "epochs", "score", "least"),
+    [("multilabel", 3, "map", 0.9), ("regression", 3, "r2", 0.6)],
+)
+def test_digits_are_learnt(tmp_path, relabelled, task, epochs, score, least, capsys, caplog):
+    """Far above chance: a mAP of about ½ and an R² of 0."""
+    caplog.set_level(logging.INFO)
+    relabelled(task)
+    run = tmp_path / "run"
+    result = engine.train(recipe_of(task, epochs), run)
+    assert result["task"] == task
+    assert result["test"][score] > least
+    names = [s.name for s in scores_of(task, ())]
+    with open(run / "metrics.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert {f"{split}_{name}" for split in ("train", "val") for name in ["loss", *names]} | {
+        "epoch", "lr", "seconds",
+    } == set(rows[0])  # fmt: skip
+    assert float(rows[-1]["val_loss"]) < 0.7 * float(rows[0]["val_loss"])
+    assert json.loads((run / "metrics.json").read_text()) == result
+    assert (run / "curves.png").stat().st_size > 5_000
+    assert f": {task} (by the labels' type" in caplog.text
+    assert f"label_smoothing=0.1 is for classification; {task} goes without" in caplog.text
+
+    cli._report(result, run)
+    told = capsys.readouterr().out
+    log_text = (run / "log.txt").read_text()
+    titles = ("mAP", "micro F1") if task == "multilabel" else ("MAE", "R²")
+    for text in (told, log_text):
+        assert all(f"{title} " in text for title in titles)
+    assert ("units" in told) is (task == "regression")
+
+    assert engine.evaluate(run)[score] == pytest.approx(result["test"][score], rel=1e-5)
+    relabelled("classification")
+    with pytest.raises(ValueError, match=f"the task is {task} .* labels are for classification"):
+        engine.evaluate(run)
+    _predict_real_files(perceivers.Predictor(run), task, tmp_path)
+
+
+def _predict_real_files(predictor, task, folder):
+    """Forty digits as png files: most labels are told, numbers to about one."""
+    images, _ = read_digits()
+    files = [folder / f"{index}.png" for index in range(40)]
+    for image, file in zip(images, files, strict=False):
+        Image.fromarray(image[..., 0].numpy()).save(file)
+    truth, names = digits_as(task)
+    predictions = [dict(pairs) for pairs in predictor(files)]
+    told = torch.tensor([[pairs[name] for name in names] for pairs in predictions])
+    truth = truth[:40].view(40, -1)
+    if task == "multilabel":
+        assert ((told > 0.5) == truth.bool()).float().mean() > 0.8
+    else:
+        assert (told - truth).abs().mean() < 1.5
+
+
+def test_a_run_of_numbers_resumes_with_its_constants(tmp_path, relabelled):
+    """Also with an average of weights, which must leave constants alone."""
+    relabelled("regression")
+    run = tmp_path / "run"
+    recipe = recipe_of("regression", 1)
+    recipe = dataclasses.replace(recipe, trainer=dataclasses.replace(recipe.trainer, ema_decay=0.9))
+    engine.train(recipe, run)
+    before = load_file(run / "model.safetensors")
+    again = engine.read_recipe(run)
+    more = dataclasses.replace(again, trainer=dataclasses.replace(again.trainer, max_epochs=2))
+    assert engine.resume(run, more)["epochs"] == 2
+    after = load_file(run / "model.safetensors")
+    for name, about in (("mean", 4.49), ("std", 2.87)):
+        torch.testing.assert_close(
+            after[f"target_scale.{name}"], before[f"target_scale.{name}"], rtol=1e-6, atol=0
+        )
+        assert before[f"target_scale.{name}"].item() == pytest.approx(about, abs=0.15)
+    relabelled("multilabel")
+    with pytest.raises(ValueError, match="the run was trained on regression labels"):
+        engine.resume(run, more)
+
+
+@pytest.mark.parametrize(
+    ("task", "changes", "message"),
+    [
+        (
+            "regression",
+            {"trainer.monitor": "val_top1"},
+            "monitor=val_top1 is no score of regression; expected val_loss, val_mae, val_r2",
+        ),
+        ("multilabel", {"model.task": "regression"}, "but the labels are for multilabel; leave"),
+        ("multilabel", {"data.task": "classification"}, "but the labels are for multilabel"),
+    ],
+)
+def test_what_does_not_go_together_is_said_before_anything_is_written(
+    tmp_path, relabelled, task, changes, message
+):
+    relabelled(task)
+    recipe = perceivers.overrides.apply(recipe_of(task, 1), changes)
+    with pytest.raises(ValueError, match=message):
+        engine.train(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_zeros_and_ones_as_numbers(tmp_path, relabelled):
+    relabelled("multilabel")
+    recipe = perceivers.overrides.apply(
+        recipe_of("multilabel", 1, monitor="val_mae"), {"data.task": "regression"}
+    )
+    result = engine.train(recipe, tmp_path / "run")
+    assert result["task"] == "regression"
+    assert set(result["test"]["by_label"]) == set(LABELS)
+    assert set(result["test"]["by_label"]["loop"]) == {"mae", "r2"}
+    assert engine.evaluate(tmp_path / "run")["mae"] == pytest.approx(result["test"]["mae"])
+
+
+def test_which_way_is_better():
+    assert [mode_of(f"val_{name}") for name in ("loss", "mae")] == ["min", "min"]
+    assert {mode_of(f"val_{name}") for name in ("top1", "top5", "map", "f1", "r2")} == {"max"}
+    for task, monitors in (
+        ("classification", ("val_loss", "val_top1", "val_top5")),
+        ("multilabel", ("val_loss", "val_map", "val_f1")),
+        ("regression", ("val_loss", "val_mae", "val_r2")),
+    ):
+        for monitor in monitors:
+            check_monitor(monitor, task)
+
+
+def scored(task, labels, outputs, targets):
+    """The scores of two batches, by a model's targets; also by label."""
+    made = targets_of(model_of(task, labels))
+    if task == "regression":
+        made.measure(torch.tensor([[0.0, 10.0], [4.0, 30.0]])[:, : len(labels)])
+    collection = made.collection()
+    for x, y in zip(outputs.split(2), targets.split(2), strict=True):
+        made.update(collection, x, y, made.loss(x, y))
+    return summary(collection), by_label(collection, labels)
+
+
+def test_scores_of_one_class():
+    outputs = torch.tensor([[2.0, 1, 0], [0, 1, 2], [0, 3, 1]])
+    labels = torch.tensor([0, 1, 0])
+    scores, each = scored("classification", ("a", "b", "c"), outputs, labels)
+    assert scores == {
+        "loss": pytest.approx(F.cross_entropy(outputs, labels).item()),
+        "top1": pytest.approx(1 / 3),
+        "top5": 1.0,
+    }
+    assert each == {}
+
+
+def test_scores_of_any_labels():
+    """Average precision from the definition; a label that no example has counts for nothing."""
+    outputs = torch.tensor([[0.4, 0.1, 9.0], [0.3, 0.9, -9], [0.2, 0.8, -9], [0.1, 0.2, -9]])
+    labels = torch.tensor([[1.0, 0, 0], [0, 1, 0], [1, 0, 0], [0, 1, 0]])
+    scores, each = scored("multilabel", ("a", "b", "c"), outputs, labels)
+    first, second = (1 + 2 / 3) / 2, (1 + 2 / 3) / 2
+    assert each["a"] == {"map": pytest.approx(first)}
+    assert each["c"] == {}
+    assert scores["map"] == pytest.approx((first + second) / 2)
+    # At a probability of ½ all of a and b are said, and c of the first: 4 right, 5 wrong, 0 missed.
+    assert scores["f1"] == pytest.approx(2 * 4 / (2 * 4 + 5))
+    assert scores["loss"] == pytest.approx(
+        -(labels * outputs.sigmoid().log() + (1 - labels) * (-outputs).sigmoid().log())
+        .mean()
+        .item(),
+        rel=1e-5,
+    )
+
+
+def test_scores_of_numbers():
+    outputs = torch.tensor([[1.0, 20.0], [2.0, 20.0], [3.0, 40.0]])
+    labels = torch.tensor([[1.0, 10.0], [3.0, 20.0], [3.0, 30.0]])
+    scores, each = scored("regression", ("x [m]", "y"), outputs, labels)
+    assert each["x [m]"] == {
+        "mae": pytest.approx(1 / 3), "r2": pytest.approx(1 - 1 / (8 / 3)),
+    }  # fmt: skip
+    assert each["y"] == {"mae": pytest.approx(20 / 3), "r2": pytest.approx(1 - 200 / 200)}
+    assert scores["mae"] == pytest.approx((1 / 3 + 20 / 3) / 2)
+    # Spreads of 2 and 10: errors of ½, and of 1 twice, in standard deviations.
+    assert scores["loss"] == pytest.approx((0.25 + 1 + 1) / 6)
+
+
+def test_r2_of_numbers_far_from_zero():
+    """Years: in float32 the squares of the numbers themselves would leave nothing of it."""
+    made = targets_of(model_of("regression", ("year",)))
+    years = 2e6 + torch.arange(100.0)
+    made.measure(years)
+    collection = made.collection()
+    guess = years.flip(0)[:, None].clone()
+    made.update(collection, guess, years, made.loss(guess, years))
+    exact = 1 - (guess[:, 0] - years).double().square().sum() / (
+        (years - years.double().mean()).square().sum()
+    )
+    assert summary(collection)["r2"] == pytest.approx(exact.item(), rel=1e-4)
+
+
+def test_outputs_are_in_the_units_of_the_data():
+    """A new head says the mean; after it z becomes mean + std · z."""
+    model = model_of("regression", ("a", "b"))
+    targets_of(model).measure(torch.tensor([[0.0, 10.0], [4.0, 30.0]]))
+    images = torch.randint(0, 256, (3, 8, 8, 1), dtype=torch.uint8)
+    assert torch.equal(model(images), torch.tensor([[2.0, 20.0]]).expand(3, 2))
+    with torch.no_grad():
+        model.head.bias += 1
+    assert torch.equal(model(images), torch.tensor([[4.0, 30.0]]).expand(3, 2))
+    inputs = model.adapter(images)
+    torch.testing.assert_close(model.classify_stream([inputs]), model.classify(inputs))
+
+
+def test_a_number_that_never_varies():
+    with pytest.raises(ValueError, match="'b' is 7 for every training example; there is nothing"):
+        targets_of(model_of("regression", ("a", "b"))).measure(
+            torch.tensor([[0.0, 7.0], [1.0, 7.0]])
+        )
+
+
+@pytest.mark.parametrize("task", ["classification", "multilabel", "regression"])
+def test_mixed_targets(task):
+    """Mixup's targets are a weighted sum, and the loss is of that."""
+    labels, names = digits_as(task)
+    labels = labels[:6]
+    made = targets_of(model_of(task, names))
+    torch.manual_seed(0)
+    x = torch.rand(6, 5)
+    mixed, targets = mix(x, made.mixable(labels), mixup=1.0, cutmix=0.0)
+    kept = ((mixed - x.flip(0)) / (x - x.flip(0)))[0, 0]
+    assert 0.01 < kept < 0.99
+    whole = made.mixable(labels)
+    assert whole.shape == (6, len(names))
+    torch.testing.assert_close(targets, kept * whole + (1 - kept) * whole.flip(0))
+    outputs = torch.randn(6, len(names))
+    assert not torch.isclose(made.loss(outputs, targets), made.loss(outputs, labels))
+    torch.testing.assert_close(made.loss(outputs, whole), made.loss(outputs, labels))
+    if task == "multilabel":
+        share = outputs.sigmoid()
+        expected = -(targets * share.log() + (1 - targets) * (1 - share).log()).mean()
+        torch.testing.assert_close(made.loss(outputs, targets), expected)
+
+
+def test_label_smoothing_is_of_classes_alone():
+    for task, smoothed in (("classification", True), ("multilabel", False), ("regression", False)):
+        labels, names = digits_as(task)
+        made = targets_of(model_of(task, names))
+        outputs = torch.randn(4, len(names))
+        plain, smooth = (made.loss(outputs, labels[:4], s) for s in (0.0, 0.3))
+        assert made.smoothed is smoothed is not bool(torch.equal(plain, smooth))
+
+
+def test_labels_that_no_example_has_leave_a_number():
+    made = targets_of(model_of("multilabel", ("a", "b")))
+    collection = made.collection()
+    outputs, labels = torch.randn(3, 2), torch.tensor([[0.0, 1], [0, 1], [0, 0]])
+    made.update(collection, outputs, labels, made.loss(outputs, labels))
+    assert math.isfinite(summary(collection)["map"])
