@@ -72,11 +72,14 @@ def _parser(arguments: list[str]) -> Parser:
     sub = command("eval", _eval, "Score a run on its test split; writes metrics.json.")
     sub.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     sub.add_argument("--data", metavar="PATH|HUB_NAME", help="other data with the same classes")
+    clips = "sound and videos: parts of each file to average over [1, its middle]"
+    sub.add_argument("--clips", type=int, default=1, metavar="K", help=clips)
     sub = command("predict", _predict, "Name what is in each file, or tell its numbers.")
     sub.add_argument("model", metavar="RUN_DIR", help="a run, a saved model or a hub name")
     sub.add_argument("files", nargs="+", type=Path, metavar="FILE")
     sub.add_argument("--top-k", type=int, default=5, metavar="K", help="classes to show [5]")
     sub.add_argument("--json", action="store_true", help="print JSON")
+    sub.add_argument("--clips", type=int, default=1, metavar="K", help=clips)
     sub.add_argument(
         "--own-size", action="store_true",
         help="read images at their own size, large ones in parts, instead of resized",
@@ -184,7 +187,7 @@ def _test_line(scores: dict[str, Any], say: Callable[..., str]) -> str:
 def _eval(options: argparse.Namespace, rest: list[str]) -> int:
     from .training.engine import evaluate
 
-    scores = evaluate(options.run_dir, options.data)
+    scores = evaluate(options.run_dir, options.data, clips=options.clips)
     print(_test_line(scores, _scores_sayer(options.run_dir)))
     return 0
 
@@ -193,7 +196,9 @@ def _predict(options: argparse.Namespace, rest: list[str]) -> int:
     from .predict import Predictor, each
 
     results, failed = [], 0
-    predictor = Predictor(options.model, own_size=options.own_size, progress=_progress())
+    predictor = Predictor(
+        options.model, own_size=options.own_size, clips=options.clips, progress=_progress()
+    )
     for file, outcome in each(predictor, options.files, options.top_k):
         if isinstance(outcome, ValueError):
             print(f"perceivers: {outcome}", file=sys.stderr)

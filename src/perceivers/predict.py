@@ -1,5 +1,6 @@
 """From a trained model and files of its modality to labels or numbers."""
 
+import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -11,15 +12,17 @@ from torch import Tensor
 
 from .checkpoint import load
 from .core import Inputs
+from .data.composed import in_clips, missing
 from .data.config import Task
 from .data.labels import split_unit
-from .data.readers import ImageReader
+from .data.readers import Example, ImageReader, collate
 from .models.classifier import PerceiverClassifier
+from .models.clips import averaged
 from .models.reading import reader_of
 
+log = logging.getLogger(__name__)
+
 Prediction = list[tuple[str, float]]
-
-
 Progress = Callable[[float], None]
 HELD = 2**22  # elements of an example that goes through the model in one piece
 
@@ -41,6 +44,8 @@ class Predictor:
             points of a cloud, instead of what the model was trained on. What is too large to hold
             is read in parts. Only models with Fourier positions, or none, take other sizes than
             their own.
+        clips: of sound and videos, how many parts of a file, evenly spread over it, to average the
+            predictions of (arXiv 2103.03206v2, §4.2: 16); 1: its middle, as in training.
         progress: called with the share that is done while an example is read in parts.
 
     Example:
@@ -55,13 +60,15 @@ class Predictor:
         *,
         batch_size: int = 64,
         own_size: bool = False,
+        clips: int = 1,
         progress: Progress | None = None,
     ) -> None:
         self.model = (load(model) if isinstance(model, str | Path) else model).eval()
         self.batch_size = 1 if own_size else batch_size
         self.own_size, self.progress = own_size, progress
         config = self.model.config.input
-        self.reader = reader_of(config)
+        self.clips = clips
+        self.reader = in_clips(reader_of(config), clips)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -120,17 +127,18 @@ class Predictor:
             for label, value in prediction
         ]
 
-    def prepare(self, example: Any) -> np.ndarray:
+    def prepare(self, example: Any) -> Example:
         """One example as the model takes it, such as an image uint8 (H, W, C)."""
         if isinstance(example, str | Path | bytes):
             decode = self.reader.decode_whole if self.own_size else self.reader.decode
             try:
-                return decode(example)
+                prepared: Example = decode(example)
+                return prepared
             except ValueError as error:
                 name = "bytes" if isinstance(example, bytes) else example
                 raise ValueError(f"{name}: {error}") from None
         if not isinstance(self.reader, ImageReader):
-            if isinstance(example, np.ndarray):
+            if isinstance(example, np.ndarray | dict):
                 return example  # prepared before
             raise ValueError(
                 f"got {type(example).__name__}; expected a path or bytes of {self.reader.noun}"
@@ -140,20 +148,27 @@ class Predictor:
         return self.reader.from_image(example, whole=self.own_size)
 
     @torch.inference_mode()
-    def _values(self, examples: list[np.ndarray]) -> Tensor:
+    def _values(self, examples: list[Example]) -> Tensor:
         """(B, num_classes): probabilities, or numbers in their units."""
         device = next(self.model.parameters()).device
-        if self.own_size and self._elements(examples[0]) > HELD:
-            outputs = self.model.classify_stream(self._stream(examples[0]))
+        first = examples[0]
+        if self.own_size and isinstance(first, np.ndarray) and self._elements(first) > HELD:
+            outputs = self.model.classify_stream(self._stream(first))
         else:
-            batch = self.reader.batch(torch.from_numpy(np.stack(examples)))
-            outputs = self.model(batch.to(device))
-        return VALUES[self.model.config.task](outputs.float()).cpu()
+            held = collate(examples)
+            if lacking := missing(held):
+                log.info("%s; it is masked there", lacking)
+            batch = self.reader.batch(held)
+            if isinstance(batch, dict):
+                outputs = self.model({name: x.to(device) for name, x in batch.items()})
+            else:
+                outputs = self.model(batch.to(device))
+        task = self.model.config.task
+        return VALUES[task](averaged(outputs.float().unflatten(0, (-1, self.clips)), task)).cpu()
 
     def _elements(self, example: np.ndarray) -> int:
         """M of an example of any size; of a grid before it is known whether patches divide it."""
-        adapter = self.model.adapter
-        return math.ceil(example.size / math.prod(self.reader.shape) * adapter.num_inputs)
+        return math.ceil(example.nbytes / self.reader.nbytes * self.model.adapter.num_inputs)
 
     def _stream(self, example: np.ndarray) -> "_Watched":
         passes = sum(cross is not None for cross in self.model.perceiver.cross_order)
@@ -188,7 +203,7 @@ def each(
             yield file, example if isinstance(example, ValueError) else next(predictions)
 
 
-def _attempt(function: Callable[[Any], np.ndarray], argument: Any) -> np.ndarray | ValueError:
+def _attempt(function: Callable[[Any], Example], argument: Any) -> Example | ValueError:
     try:
         return function(argument)
     except ValueError as error:

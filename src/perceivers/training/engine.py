@@ -19,6 +19,7 @@ from ..checkpoint import (
     write_config,
     write_json,
 )
+from ..data.composed import in_clips
 from ..data.read import Splits, read_splits
 from ..models.build import build, build_on_meta
 from ..models.classifier import PerceiverClassifier
@@ -120,13 +121,14 @@ def read_recipe(run_dir: Path) -> Recipe:
     return from_dict(Recipe, config["recipe"], "recipe")
 
 
-def evaluate(run_dir: Path, data_path: str | None = None) -> dict[str, Any]:
+def evaluate(run_dir: Path, data_path: str | None = None, *, clips: int = 1) -> dict[str, Any]:
     """Scores of a run's best weights on its test split, also written to its `metrics.json`.
 
     Args:
         run_dir: what `train` wrote.
         data_path: other data than it was trained on; all of it is taken, unless it has a test
             split of its own.
+        clips: as of `Predictor`.
 
     Returns:
         {"loss", …, "examples", "data"} with the scores of the task: "top1" and "top5"; "map" and
@@ -138,7 +140,7 @@ def evaluate(run_dir: Path, data_path: str | None = None) -> dict[str, Any]:
     if data_path is not None:
         data = dataclasses.replace(recipe.data, path=_absolute(data_path))
         recipe = dataclasses.replace(recipe, data=data)
-    splits = _read(recipe, hold_out=data_path is None)
+    splits = _read(recipe, hold_out=data_path is None, clips=clips)
     if (splits.task, splits.labels) != (model.config.task, model.labels):
         raise ValueError(
             f"the data has {splits.task} labels {list(splits.labels)[:10]}, the model knows "
@@ -146,6 +148,8 @@ def evaluate(run_dir: Path, data_path: str | None = None) -> dict[str, Any]:
         )
     scores = _test(model, recipe, splits)
     scores["data"] = recipe.data.path or recipe.data.name
+    if clips > 1:
+        scores["clips"] = clips
     path = run_dir / METRICS_FILE
     write_json(path, {**(read_json(path) if path.exists() else {}), "eval": scores})
     return scores
@@ -243,8 +247,8 @@ def _test(model: PerceiverClassifier, recipe: Recipe, splits: Splits) -> dict[st
     }
 
 
-def _read(recipe: Recipe, *, hold_out: bool = True) -> Splits:
-    reader = reader_of(recipe.model.input)
+def _read(recipe: Recipe, *, hold_out: bool = True, clips: int = 1) -> Splits:
+    reader = in_clips(reader_of(recipe.model.input), clips)
 
     def progress(done: int, total: int) -> None:
         if total > 5000:

@@ -12,6 +12,7 @@ from torchmetrics import MetricCollection
 from ..core import Inputs
 from ..data.augment import augment, mix, permutation
 from ..models.classifier import PerceiverClassifier
+from ..models.clips import averaged
 from .optim import build_optimizer, build_schedule
 from .recipe import Recipe
 from .targets import summary, targets_of
@@ -115,6 +116,9 @@ class Learner(pl.LightningModule):
     def _evaluate(self, scores: MetricCollection, batch: Batch, batch_index: int) -> None:
         images, labels = batch
         outputs = self._outputs(images, batch_index)
+        clips = len(outputs) // len(labels)
+        if clips > 1:
+            outputs = averaged(outputs.unflatten(0, (-1, clips)), self.model.config.task)
         loss = self.targets.loss(outputs, labels)
         if not loss.isfinite():
             raise ValueError(
