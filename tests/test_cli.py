@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+import wave
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -102,6 +104,74 @@ def test_train_eval_predict(capsys, tmp_path):
     assert status == 0
 
 
+@pytest.fixture
+def sounds(tmp_path):
+    """A folder of two classes: 12 short tones each, high and low."""
+    for label, hertz in (("high", 1500), ("low", 300)):
+        (tmp_path / "sounds" / label).mkdir(parents=True)
+        for index in range(12):
+            tone = np.sin(2 * np.pi * hertz * np.arange(1600 + 80 * index) / 8000)
+            with wave.open(str(tmp_path / "sounds" / label / f"{index}.wav"), "wb") as file:
+                file.setparams((1, 2, 8000, 0, "NONE", ""))
+                file.writeframes((tone * 9000).astype("<i2").tobytes())
+    return tmp_path / "sounds"
+
+
+def test_a_folder_of_sound_from_end_to_end(capsys, sounds, tmp_path):
+    out_dir = tmp_path / "run"
+    status, out, err = run(
+        capsys, "train", "folder", "--data", sounds, "--out", out_dir, *TINY[:6], "--data.test=0.2",
+        "--trainer.max_epochs", "2", "--model.input.n_mels", "32", "--data.time_shift", "0",
+    )  # fmt: skip
+    assert status == 0, err
+    said = [
+        "found: 24 wav files in 2 classes, 8 kHz mono, median 0.25 s",
+        "changed: --model.num_latents 4",
+        "steps: 2 × 2 of 8 examples",
+    ]
+    written = (out_dir / "log.txt").read_text()
+    for text in said:
+        assert text in err
+        assert text in written
+    assert "found:" in written.splitlines()[0]
+    config = json.loads((out_dir / "config.json").read_text())
+    assert (config["model"]["input"]["kind"], config["model"]["input"]["n_mels"]) == ("mel", 32)
+    assert config["recipe"]["data"]["time_shift"] == 0
+    status, out, _ = run(capsys, "predict", out_dir, sounds / "low" / "3.wav", "--json")
+    assert status == 0
+    assert {pair["label"] for pair in json.loads(out)[0]["predictions"]} == {"high", "low"}
+    status, _, err = run(capsys, "train", "folder", f"--data={sounds}", "--model.input.n_mel", "32")
+    assert status == 1
+    assert "did you mean '--model.input.n_mels'?" in err
+
+
+def test_dry_run_writes_nothing(capsys, sounds, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    status, out, _ = run(capsys, "train", "digits", "--dry-run", *TINY, "--trainer.max_epochs", "3")
+    assert status == 0
+    starts = [line.split(":")[0] for line in out.splitlines()]
+    assert starts == ["data", "parameters", "steps", "time", "run"]
+    assert "steps: 3 × 10 of 64 examples" in out
+    assert "run: runs/digits-" in out
+    status, out, _ = run(capsys, "train", "folder", "--data", sounds, "--dry-run", "--seed", "4")
+    assert status == 0
+    starts = [line.split(":")[0] for line in out.splitlines()]
+    assert starts[:5] == ["found", "reads", "model", "trains", "changed"]
+    assert f"changed: --trainer.seed 4 --data.path {sounds}" in out
+    assert sorted(tmp_path.rglob("*")) == before
+    status, _, err = run(capsys, "train", "digits", "--dry-run", "--out", sounds)
+    assert status == 1
+    assert "exists already" in err
+
+
+def test_help_shows_the_options_of_the_files_found(capsys, sounds):
+    assert "--model.input.n_mels" in run(capsys, "train", "folder", "--data", sounds, "-h")[1]
+    assert "--model.input.n_mels" not in run(capsys, "train", "folder", "-h")[1]
+    # A run directory of the same name is no recipe.
+    assert "holds no config.json" in run(capsys, "eval", "folder", "--data", sounds)[2]
+
+
 def test_cost(capsys):
     status, out, _ = run(capsys, "cost", "perceiver-imagenet", "--inputs", 50176, 100352)
     assert status == 0
@@ -122,6 +192,8 @@ def test_cost(capsys):
         (["train", "digits", "--model.num_self_heads", "7"], "not divisible by 7 heads"),
         (["train", "folder"], "point at your folder: --data DIR"),
         (["train", "folder", "--data", "./nowhere"], "no folder ./nowhere"),
+        (["train", "folder", "--data", "."], "has no sub-folders; expected one folder"),
+        (["train", "folder", "--data"], "--data: expected one argument"),
         (["train", "cifar10"], "download cifar-10-python.tar.gz or cifar-10-binary.tar.gz"),
         (["train", "nowhere", "--resume"], "nowhere holds no config.json"),
         (["eval", "nowhere"], "nowhere holds no config.json"),

@@ -16,7 +16,12 @@ from . import __version__, overrides
 from .data.sets import SETS
 from .models.presets import PRESETS
 from .recipes import RECIPES, get_recipe
+from .recipes.choose import Choice, for_folder, warmup
 from .training.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+TIME = "%Y%m%d-%H%M%S"  # of the name of a run
 
 
 class Parser(argparse.ArgumentParser):
@@ -118,8 +123,23 @@ def _train_parser(command: Any, arguments: list[str]) -> None:
     sub.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     sub.add_argument("--seed", type=int, help="same as --trainer.seed")
     sub.add_argument("--strict", action="store_true", help="stop at an unreadable file")
-    named = next((word for word in arguments[1:] if word in RECIPES), None)
-    overrides.add_options(sub, get_recipe(named) if named else Recipe(name=""))
+    sub.add_argument("--dry-run", action="store_true", help="say what it would do, and stop")
+    start = _starting_point(arguments)
+    overrides.add_options(sub, start.recipe)
+    sub.set_defaults(start=start)
+
+
+def _starting_point(arguments: list[str]) -> Choice:
+    """The recipe whose fields are the options: one by name, or chosen for the files of a folder."""
+    if arguments[:1] != ["train"]:
+        return Choice(Recipe(name=""))
+    named = next((word for word in arguments[1:] if word in RECIPES), "")
+    if named == "folder":
+        early = Parser(prog="perceivers train", add_help=False, allow_abbrev=False)
+        early.add_argument("--data")
+        if data := early.parse_known_args(arguments)[0].data:
+            return for_folder(data)
+    return Choice(get_recipe(named) if named else Recipe(name=""))
 
 
 def _list(options: argparse.Namespace, rest: list[str]) -> int:
@@ -135,29 +155,47 @@ def _list(options: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _train(options: argparse.Namespace, rest: list[str]) -> int:
-    changes = {path: value for path, value in vars(options).items() if "." in path}
+    start: Choice = options.start
     run_dir = Path(options.recipe)
     if not options.resume:
-        recipe = get_recipe(options.recipe)
-        run_dir = options.out or Path("runs") / f"{recipe.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    overrides.reject_unknown(rest, Recipe(name=""))
+        if start.recipe.name != options.recipe:
+            start = Choice(get_recipe(options.recipe))
+        run_dir = options.out or Path("runs") / f"{options.recipe}-{time.strftime(TIME)}"
+    overrides.reject_unknown(rest, options.start.recipe)
+    changes, lines = _changes(options, start), list(start.lines)
+
+    from .training.engine import check_unused, read_recipe, resume, train
+    from .training.plan import plan
+
+    recipe = overrides.apply(read_recipe(run_dir) if options.resume else start.recipe, changes)
+    if not options.resume:
+        check_unused(run_dir)
+    if asked := [f"--{path} {value}" for path, value in changes.items() if lines]:
+        lines.append(f"changed: {' '.join(asked)}")
+    if lines or options.dry_run:
+        lines += plan(recipe).lines()
+    if options.dry_run:
+        print("\n".join([*lines, f"run: {run_dir}, of which nothing was written"]))
+        return 0
+    for line in lines:
+        log.info(line)
+    result = resume(run_dir, recipe) if options.resume else train(recipe, run_dir, notes=lines)
+    _report(result, run_dir)
+    return 130 if result["interrupted"] else 0
+
+
+def _changes(options: argparse.Namespace, start: Choice) -> dict[str, Any]:
+    """What the options change of a recipe, by path."""
+    changes = {path: value for path, value in vars(options).items() if "." in path}
+    if start.lines and (epochs := changes.get("trainer.max_epochs")):
+        changes.setdefault("optimizer.warmup_epochs", warmup(start.recipe, epochs))
     if options.seed is not None:
         changes["trainer.seed"] = options.seed
     if options.strict:
         changes["data.strict"] = True
     if options.data is not None:
         changes["data.path"] = options.data
-
-    if options.resume:
-        from .training.engine import read_recipe, resume
-
-        result = resume(run_dir, overrides.apply(read_recipe(run_dir), changes))
-    else:
-        from .training.engine import train
-
-        result = train(overrides.apply(recipe, changes), run_dir)
-    _report(result, run_dir)
-    return 130 if result["interrupted"] else 0
+    return changes
 
 
 def _report(result: dict[str, Any], run_dir: Path) -> None:

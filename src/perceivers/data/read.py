@@ -16,7 +16,8 @@ from .folder import read_source
 from .images import fit
 from .labels import describe, task_of
 from .official import is_official, read_official
-from .readers import ImageReader, Reader
+from .reader import Reader
+from .readers import ImageReader
 from .sets import named_set
 from .tables import FileTable, HeldTable, Table
 
@@ -46,6 +47,7 @@ def read_splits(
     reader: Reader,
     *,
     hold_out: bool = True,
+    decode: bool = True,
     progress: Progress | None = None,
 ) -> Splits:
     """Read a data set and hold out what it does not hold out itself.
@@ -54,6 +56,7 @@ def read_splits(
         config: which set, where it lies, how much to hold out.
         reader: of the modality that the model takes.
         hold_out: hold out a test and a validation split if the data has none of its own.
+        decode: decode files that are to be held in memory; False: a first look, without a word.
         progress: called with (done, total) while files are decoded.
 
     Raises:
@@ -61,7 +64,7 @@ def read_splits(
         ValueError: fewer than two classes, labels that are not for the task that is asked for,
             damaged files, a split without examples.
     """
-    tables, labels, skipped = _read(config, reader, progress)
+    tables, labels, skipped = _read(config, reader, progress, decode=decode)
     given = [table.labels for table in tables.values() if len(table)]
     task = task_of(torch.cat(given), labels, config.task) if given else "classification"
     if task == "classification" and len(labels) < 2:
@@ -73,10 +76,11 @@ def read_splits(
         _hold_out(tables, config)
     for name, table in tables.items():
         _check_split(name, table, task)
-    counts = ", ".join(f"{len(table):,} {name}" for name, table in tables.items())
-    log.info("data: %s examples, %d skipped", counts, len(skipped))
-    told = "as set" if config.task != "auto" else "by the labels' type; --data.task sets it"
-    log.info("labels: %s (%s)", describe(task, labels), told)
+    if decode:
+        counts = ", ".join(f"{len(table):,} {name}" for name, table in tables.items())
+        log.info("data: %s examples, %d skipped", counts, len(skipped))
+        told = "as set" if config.task != "auto" else "by the labels' type; --data.task sets it"
+        log.info("labels: %s (%s)", describe(task, labels), told)
     return Splits(tables, labels, tuple(skipped), task)
 
 
@@ -132,14 +136,14 @@ def read_digits() -> tuple[Tensor, Tensor]:
 
 
 def _read(
-    config: DataConfig, reader: Reader, progress: Progress | None
+    config: DataConfig, reader: Reader, progress: Progress | None, *, decode: bool
 ) -> tuple[dict[str, Table], tuple[str, ...], list[str]]:
     found, labels = _find(config, reader)
     skipped: list[str] = []
     tables: dict[str, Table] = {}
     for name, table in found.items():
         tables[name] = table
-        if isinstance(table, FileTable):
+        if decode and isinstance(table, FileTable):
             tables[name] = _hold(table, config.hold_gb, progress)
             skipped += table.skipped
     return tables, labels, skipped

@@ -129,6 +129,11 @@ def _said_size(size: Size, *, smaller: bool) -> str:
     )
 
 
+def warmup(recipe: Recipe, epochs: int) -> float:
+    """Epochs of warm-up of a recipe that is run for so many epochs."""
+    return min(recipe.optimizer.warmup_epochs, epochs / 10)
+
+
 def _training_examples(found: "Found", validation: float, test: float) -> int:
     """About how many are left of the training split once the others are held out of it."""
     count: float = found.splits.get("train", 0)
@@ -184,9 +189,7 @@ def _recipe(
             batch_size=batch_size,
             hold_gb=round(min(base.data.hold_gb, memory / 4e9), 1),
         ),
-        optimizer=replace(
-            base.optimizer, warmup_epochs=min(base.optimizer.warmup_epochs, epochs / 10)
-        ),
+        optimizer=replace(base.optimizer, warmup_epochs=warmup(base, epochs)),
         trainer=replace(
             base.trainer,
             max_epochs=epochs,

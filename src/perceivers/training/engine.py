@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,13 @@ log = logging.getLogger(__name__)
 METRICS_FILE = "metrics.json"
 
 
-def train(recipe: Recipe, run_dir: Path) -> dict[str, Any]:
+def train(recipe: Recipe, run_dir: Path, *, notes: Sequence[str] = ()) -> dict[str, Any]:
     """Train a recipe into a new run directory.
 
     Args:
         recipe: what to train.
         run_dir: must not exist, or be empty.
+        notes: lines that its `log.txt` begins with.
 
     Returns:
         What `metrics.json` holds: the best epoch's validation scores, the test scores, the time.
@@ -61,11 +63,7 @@ def train(recipe: Recipe, run_dir: Path) -> dict[str, Any]:
         FileExistsError: the directory is in use.
         ValueError, OSError: bad data or configuration; see the message.
     """
-    if run_dir.is_file() or (run_dir.is_dir() and any(run_dir.iterdir())):
-        raise FileExistsError(
-            f"{run_dir} exists already; choose another --out, or go on with it: "
-            f"perceivers train {run_dir} --resume"
-        )
+    check_unused(run_dir)
     build_on_meta(recipe.model)  # an impossible model is told before the data is read
     splits = _read(recipe)
     recipe = fitted(recipe, splits)
@@ -77,8 +75,17 @@ def train(recipe: Recipe, run_dir: Path) -> dict[str, Any]:
     write_config(
         run_dir, model=to_dict(recipe.model), labels=list(splits.labels), recipe=to_dict(recipe)
     )
-    with log_file(run_dir), quiet_lightning():
+    with log_file(run_dir, notes), quiet_lightning():
         return _fit(model, recipe, splits, run_dir, checkpoint=None)
+
+
+def check_unused(run_dir: Path) -> None:
+    """FileExistsError if there is something where a new run is to be written."""
+    if run_dir.is_file() or (run_dir.is_dir() and any(run_dir.iterdir())):
+        raise FileExistsError(
+            f"{run_dir} exists already; choose another --out, or go on with it: "
+            f"perceivers train {run_dir} --resume"
+        )
 
 
 def resume(run_dir: Path, recipe: Recipe) -> dict[str, Any]:

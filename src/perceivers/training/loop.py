@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import FrameType
@@ -87,10 +87,12 @@ def quiet_lightning() -> Iterator[None]:
 
 
 @contextmanager
-def log_file(run_dir: Path) -> Iterator[None]:
-    """Copies this package's log lines to the run's `log.txt`."""
+def log_file(run_dir: Path, notes: Sequence[str] = ()) -> Iterator[None]:
+    """Copies this package's log lines to the run's `log.txt`, after some that were said before."""
     handler = logging.FileHandler(run_dir / "log.txt")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    for note in notes:
+        handler.emit(logging.makeLogRecord({"msg": note}))
     package = logging.getLogger(__name__.split(".")[0])
     level = package.level
     package.addHandler(handler)

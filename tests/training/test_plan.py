@@ -1,0 +1,114 @@
+"""What is told of a run before it begins, beside what the run then does."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from perceivers.models.config import ModelConfig
+from perceivers.models.inputs import ImageConfig
+from perceivers.recipes import get_recipe
+from perceivers.training import engine
+from perceivers.training import plan as planning
+from perceivers.training.machine import matmul_speed, memory, training_device
+from perceivers.training.plan import plan
+from perceivers.training.recipe import Recipe, TrainerConfig
+
+
+def recipe(path=None, **data):
+    base = get_recipe("folder") if path else get_recipe("digits")
+    image = ImageConfig(image_size=8, patch_size=4, num_bands=2)
+    model = ModelConfig(
+        input=image if path else base.model.input,
+        num_latents=4,
+        latent_dim=16,
+        cross_order=(0,),
+        block_order=(0,),
+        num_layers_per_block=1,
+        num_self_heads=2,
+    )
+    changed = dataclasses.replace(base.data, path=path and str(path), **data)
+    return Recipe(name="x", model=model, data=changed, trainer=TrainerConfig(max_epochs=2, seed=3))
+
+
+def test_a_plan_is_what_then_happens(image_folder, tmp_path):
+    before = sorted(tmp_path.rglob("*"))
+    made = plan(recipe(image_folder, batch_size=4))
+    assert sorted(tmp_path.rglob("*")) == before
+    result = engine.train(recipe(image_folder, batch_size=4), tmp_path / "run")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert made.labels == tuple(config["labels"]) == ("bright", "dark")
+    assert made.recipe == engine.read_recipe(tmp_path / "run")
+    assert made.examples["train"] == result["train_examples"]
+    assert list(made.examples) == ["train", "validation", "test"]
+    assert made.num_parameters == result["parameters"]
+    state = torch.load(tmp_path / "run" / engine.LAST, weights_only=True)
+    assert state["global_step"] == 2 * made.steps
+    assert made.num_inputs == 4
+
+
+def test_a_plan_changes_nothing_of_the_run(image_folder, tmp_path):
+    first = engine.train(recipe(image_folder), tmp_path / "first")
+    plan(recipe(image_folder))
+    again = engine.train(recipe(image_folder), tmp_path / "again")
+    assert first["best"] == again["best"]
+
+
+def test_lines(monkeypatch):
+    monkeypatch.setattr(planning, "_seconds", lambda function, device: 0.1)
+    lines = plan(recipe(batch_size=100)).lines()
+    assert lines[0].startswith("data: 1,295 train, 143 validation, 359 test; 10 classes")
+    assert lines[1].startswith("parameters: ")
+    assert "M = 64 elements" in lines[1]
+    assert lines[2] == "steps: 2 × 12 of 100 examples"
+    assert lines[3].startswith("time: about 0:01 an epoch, 0:03 in all, by a few steps on ")
+
+
+def test_files_are_decoded_once_or_every_epoch(image_folder):
+    held, not_held = (plan(recipe(image_folder, hold_gb=gb)) for gb in (4, 0))
+    assert (held.held, not_held.held) == (True, False)
+    assert held.decode_seconds > 0
+    for made, said in ((held, "once"), (not_held, "every epoch")):
+        slow = dataclasses.replace(made, decode_seconds=90.0)
+        assert slow.lines()[-1] == f"decoding: about 1:30 of it, {said}"
+    assert (
+        "0:00 an epoch, 1:30 in all"
+        in dataclasses.replace(held, decode_seconds=90.0, seconds=0.01).lines()[3]
+    )
+
+
+def test_the_augmentation_and_the_optimiser_are_timed(image_folder, monkeypatch):
+    calls = []
+    augment = planning.augment
+    monkeypatch.setattr(planning, "augment", lambda *a: calls.append("augment") or augment(*a))
+    build = planning.build_optimizer
+
+    def watched(*arguments):
+        optimizer = build(*arguments)
+        optimizer.register_step_post_hook(lambda *_: calls.append("step"))
+        return optimizer
+
+    monkeypatch.setattr(planning, "build_optimizer", watched)
+    plan(recipe(image_folder))
+    assert calls.count("augment") == calls.count("step") == 1 + planning.STEPS
+
+
+def test_bad_data_is_told_as_in_training(image_folder):
+    (image_folder / "bright" / "0.png").write_bytes(b"x")
+    with pytest.raises(ValueError, match=r"0\.png: not an image.*repair or remove it"):
+        plan(recipe(image_folder, strict=True))
+    wrong = recipe(image_folder)
+    long = dataclasses.replace(wrong.optimizer, warmup_epochs=2)
+    with pytest.raises(ValueError, match="warmup_epochs=2 is no shorter than the 2 epochs"):
+        plan(dataclasses.replace(wrong, optimizer=long))
+    with pytest.raises(ValueError, match="val_map"):
+        plan(dataclasses.replace(wrong, trainer=TrainerConfig(monitor="val_map")))
+
+
+def test_the_machine():
+    device = training_device()
+    assert training_device("cpu").type == "cpu"
+    assert 1e7 < matmul_speed(device, 0.01) < 1e16
+    assert matmul_speed(device, 0.01) == matmul_speed(device, 0.01)  # measured once
+    assert 10**8 < memory() < 10**14
