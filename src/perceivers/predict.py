@@ -15,7 +15,8 @@ from .core import Inputs
 from .data.composed import in_clips, missing
 from .data.config import Task
 from .data.labels import split_unit
-from .data.readers import Example, ImageReader, collate
+from .data.reader import Example, collate
+from .data.readers import ImageReader
 from .models.classifier import PerceiverClassifier
 from .models.clips import averaged
 from .models.reading import reader_of

@@ -8,13 +8,7 @@ import torch
 from PIL import Image
 
 from perceivers.data.composed import FusionReader
-from perceivers.data.readers import (
-    ImageReader,
-    PointReader,
-    SoundReader,
-    TextReader,
-    VideoReader,
-)
+from perceivers.data.readers import ImageReader, PointReader, SoundReader, TextReader, VideoReader
 from perceivers.data.tables import HeldTable
 from perceivers.models.inputs import (
     ArrayConfig,

@@ -11,10 +11,16 @@ from perceivers.data import readers
 from perceivers.data.composed import ClipReader, FusionReader, in_clips, missing
 from perceivers.data.config import DataConfig
 from perceivers.data.read import read_splits
-from perceivers.data.readers import ImageReader, SoundReader, VideoReader, collate, stack
+from perceivers.data.reader import collate
+from perceivers.data.readers import ImageReader, SoundReader, VideoReader
 
 RATE = 8000
 RAMP = np.arange(1, 8001) / 10_000  # a second of sound
+
+
+def stack(reader, sources):
+    """Files → the raw batch of a model."""
+    return reader.batch(collate([reader.decode(source) for source in sources]))
 
 
 def both(frames=25, samples=RAMP):

@@ -13,7 +13,7 @@ import perceivers
 from perceivers import cli
 from perceivers.data.config import DataConfig
 from perceivers.data.read import read_splits
-from perceivers.data.readers import collate
+from perceivers.data.reader import collate
 from perceivers.models.classifier import build_adapter
 from perceivers.models.inputs import FusionConfig, MelConfig, VideoConfig
 from perceivers.models.reading import reader_of

@@ -8,7 +8,8 @@ import numpy as np
 from torch import Tensor
 
 from .media import NoTrack
-from .readers import ArrayReader, Example, Examples, Reader, SoundReader, VideoReader
+from .reader import ArrayReader, Example, Examples, Reader
+from .readers import SoundReader, VideoReader
 from .source import Source
 
 # T frames · S samples · K clips

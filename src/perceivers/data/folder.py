@@ -11,7 +11,8 @@ import torch
 
 from ..errors import missing_extra
 from .layout import SPLIT_NAMES, class_places, members
-from .readers import ImageReader, Reader, TextReader
+from .reader import Reader
+from .readers import ImageReader, TextReader
 from .sets import NamedSet
 from .tables import File, FileTable
 from .text import decode_lines

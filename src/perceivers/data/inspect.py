@@ -8,15 +8,8 @@ from pathlib import Path
 from . import images, points, sound, text, video
 from .found import LINES, Found, Modality, Spread, of_kinds
 from .layout import class_places, members
-from .readers import (
-    SOUND_SUFFIXES,
-    ArrayReader,
-    ImageReader,
-    PointReader,
-    SoundReader,
-    TextReader,
-    VideoReader,
-)
+from .reader import ArrayReader
+from .readers import SOUND_SUFFIXES, ImageReader, PointReader, SoundReader, TextReader, VideoReader
 
 Measured = dict[str, float]
 

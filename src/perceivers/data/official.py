@@ -5,7 +5,8 @@ from pathlib import Path
 
 import torch
 
-from .readers import Reader, SoundReader, TextReader
+from .reader import Reader
+from .readers import SoundReader, TextReader
 from .tables import File, FileTable
 from .text import decode_lines
 

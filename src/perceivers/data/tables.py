@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .composed import missing
-from .readers import Example, Examples, Reader, collate
+from .reader import Example, Examples, Reader, collate
 from .source import Source
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..data.composed import FusionReader
-from ..data.readers import ImageReader, PointReader, Reader, SoundReader, TextReader, VideoReader
+from ..data.reader import Reader
+from ..data.readers import ImageReader, PointReader, SoundReader, TextReader, VideoReader
 from .inputs import (
     AudioConfig,
     FusionConfig,
