@@ -1,4 +1,4 @@
-"""Your own folder."""
+"""Your own folder: what is not chosen for its files (`choose.py`)."""
 
 from ..data.config import DataConfig
 from ..models.config import ModelConfig
@@ -7,7 +7,12 @@ from ..training.recipe import OptimizerConfig, Recipe, TrainerConfig
 
 
 def folder() -> Recipe:
-    """Your own images, one sub-folder a class: --data DIR."""
+    """Your own images, sound, videos, point clouds or texts, one sub-folder a class: --data DIR.
+
+    `perceivers train folder --data DIR` looks at the files and chooses input, size and epochs for
+    them and the machine; `--dry-run` stops after saying so. What stands here is for images that
+    cannot be looked at beforehand, in parquet files or on the hub. Not measured on any set.
+    """
     return Recipe(
         name="folder",
         model=ModelConfig(

@@ -143,6 +143,7 @@ def _video(found: "Found", cuda: bool) -> Reading:
         "of 8 × 8"
     )
     varied = "shifts of the pictures and mixup"
+    heard = "shifts in time and of the pictures, hidden frames and bands, videos dropped, and mixup"
     if m["has_sound"].mean < 0.5:
         return Reading(grid_video(), pictures, said, varied).varying(flip=False)
     mel = _mel(m["sample_rate"].median, m["sound_seconds"].most)
@@ -150,7 +151,7 @@ def _video(found: "Found", cuda: bool) -> Reading:
     assert isinstance(base.model.input, FusionConfig)
     config = replace(base.model.input, parts={"audio": mel, "video": pictures})
     said += f"; their sound, {mel.num_samples / mel.sample_rate:.2f} s {_said_mel(mel)}"
-    return Reading(base, config, said, varied).varying(flip=False)
+    return Reading(base, config, said, heard).varying(flip=False)
 
 
 def _points(found: "Found", cuda: bool) -> Reading:
