@@ -66,6 +66,6 @@ def _grid(name: str, inputs: InputConfig) -> Recipe:
         optimizer=OptimizerConfig(
             name="muon", lr=5e-3, momentum=0.95, warmup_epochs=2, clip_norm=1.0
         ),
-        # By the loss: 80 validation clips are soon all right, and the first such epoch is not the best.
+        # By the loss: 80 validation clips are soon all right, long before the best epoch.
         trainer=TrainerConfig(max_epochs=60, label_smoothing=0.1, patience=0, ema_decay=0.98),
     )
