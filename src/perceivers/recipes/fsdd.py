@@ -9,7 +9,9 @@ from ..training.recipe import OptimizerConfig, Recipe, TrainerConfig
 def fsdd() -> Recipe:
     """Spoken digits (FSDD) from log-mel spectrograms, one element a frame of 20 ms.
 
-    `perceivers train fsdd --data free-spoken-digit-dataset`.
+    `perceivers train fsdd --data free-spoken-digit-dataset`: test top-1 99.00% (297 of upstream's
+    300), seed 0, one core shared with other work for 33 minutes (AMD EPYC, torch 2.13.0, float32),
+    2026-11-21; docs/results/fsdd.
     """
     return Recipe(
         name="fsdd",

@@ -9,7 +9,10 @@ from ..training.recipe import OptimizerConfig, Recipe, TrainerConfig
 def kicad() -> Recipe:
     """KiCad's 3-D parts, 24 kinds, 1,024 points each with the paper's augmentation.
 
-    `python examples/kicad_ply.py SOURCE DEST`, then `perceivers train kicad --data DEST`.
+    `python examples/kicad_ply.py SOURCE DEST`, then `perceivers train kicad --data DEST`: test
+    top-1 57.73% of 582 parts of other families than those trained on (85.46% of held-out parts of
+    the same families), seed 0, one core shared with other work for 28 minutes (AMD EPYC, torch
+    2.13.0, float32), 2026-11-21; docs/results/kicad. It overfits: the goal is 80%.
     """
     return Recipe(
         name="kicad",
