@@ -46,3 +46,17 @@ def gradients(model, read):
     leaves += [t for t in (read.content, read.position) if getattr(t, "requires_grad", False)]
     weights = torch.randn(z.shape, generator=torch.Generator().manual_seed(9)).to(z)
     return z, torch.autograd.grad((z * weights).sum(), leaves)
+
+
+def assert_near_in_bfloat16(model, read, expected, expected_gradients):
+    """Latents and gradients under autocast are those of float32 but for rounding."""
+    with torch.autocast("cpu", torch.bfloat16):
+        got = model(read)
+    assert got.isfinite().all()
+    torch.testing.assert_close(got.float(), expected, rtol=0.05, atol=0.1)
+    weights = torch.randn(got.shape, generator=torch.Generator().manual_seed(9))
+    got_gradients = torch.autograd.grad((got * weights).sum(), [*model.parameters()])
+    largest = max(gradient.norm() for gradient in expected_gradients)
+    for a, b in zip(got_gradients, expected_gradients, strict=True):
+        error = (a - b).norm() / max(b.norm(), 0.05 * largest)
+        assert error < 0.1, error

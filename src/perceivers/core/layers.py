@@ -112,7 +112,7 @@ class CrossAttend(nn.Module):
             and content.shape[1] >= (SEPARABLE_INPUTS_IN_HALF if half else SEPARABLE_INPUTS)
             and widths >= attention.num_heads * (SEPARABLE_WIDTH + content.shape[2])
             and not (self.training and attention.dropout)
-            and not (torch.is_grad_enabled() and content.requires_grad)
+            and not (torch.is_grad_enabled() and projection.scale.requires_grad)
             and not torch.compiler.is_exporting()
         )
 
