@@ -6,13 +6,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny import tiny_classifier
 
 from perceivers.adapters.fusion import FusionAdapter
 from perceivers.adapters.points import PointAdapter
 from perceivers.adapters.tabular import TabularAdapter
 from perceivers.core import grid
-from perceivers.models.build import build, build_on_meta
-from perceivers.models.config import ModelConfig
+from perceivers.models.build import build_on_meta
 from perceivers.models.inputs import TabularConfig
 
 NAN, INF = math.nan, math.inf
@@ -30,21 +30,9 @@ def adapter(**options):
 
 
 def classifier(**options):
-    torch.manual_seed(0)
-    model = build(
-        ModelConfig(
-            num_classes=3,
-            input=TabularConfig(**{**COLUMNS, "embedding_dim": 6, "num_bands": 3, **options}),
-            num_latents=4,
-            latent_dim=16,
-            cross_order=(0, 1),
-            block_order=(0, 1),
-            num_layers_per_block=1,
-            num_self_heads=2,
-        )
+    return tiny_classifier(
+        TabularConfig(**{**COLUMNS, "embedding_dim": 6, "num_bands": 3, **options})
     )
-    torch.nn.init.normal_(model.head.weight)
-    return model.eval()
 
 
 @settings(max_examples=30, deadline=None)
