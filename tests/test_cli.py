@@ -46,12 +46,14 @@ def test_version(capsys):
 
 
 @pytest.mark.parametrize("command", [[], *([c] for c in COMMANDS)], ids=str)
-def test_help_answers_without_importing_torch(command):
+def test_help_answers_at_once(command):
+    """Nothing heavy is imported: 0.1 s of one core, of which 0.5 are allowed."""
     code = (
-        "import sys\nfrom perceivers.cli import main\n"
+        "import sys, time\nfrom perceivers.cli import main\n"
         "try:\n    main(sys.argv[1:])\nexcept SystemExit as stop:\n    assert stop.code == 0\n"
-        "heavy = {'torch', 'numpy', 'lightning', 'datasets'} & set(sys.modules)\n"
+        "heavy = {'torch', 'numpy', 'lightning', 'datasets', 'av', 'PIL'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
+        "assert time.process_time() < 0.5\n"
     )
     ran = subprocess.run(
         [sys.executable, "-c", code, *command, "--help"], capture_output=True, text=True
@@ -195,6 +197,8 @@ def test_cost(capsys):
         (["train", "folder", "--data", "."], "has no sub-folders; expected one folder"),
         (["train", "folder", "--data"], "--data: expected one argument"),
         (["train", "cifar10"], "download cifar-10-python.tar.gz or cifar-10-binary.tar.gz"),
+        (["train", "fsdd"], "free-spoken-digit-dataset and point at it: --data free-spoken"),
+        (["train", "rt-polarity"], "unpack it and point at the folder of its two files: --data rt"),
         (["train", "nowhere", "--resume"], "nowhere holds no config.json"),
         (["eval", "nowhere"], "nowhere holds no config.json"),
         (["predict", "nowhere", "x.png"], "nowhere holds no config.json"),

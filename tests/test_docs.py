@@ -31,7 +31,7 @@ def test_commands_of_the_readme_parse():
     assert len(commands) >= 5
     for command in commands:
         arguments = command.split()
-        cli._parser(arguments).parse_args(arguments)
+        cli.build_parser(arguments).parse_args(arguments)
 
 
 def test_every_recipe_and_preset_is_documented():

@@ -34,7 +34,7 @@ def test_fsdd_tests_on_the_first_five_of_each(digits):
 
 
 def test_fsdd_is_not_here():
-    with pytest.raises(FileNotFoundError, match="fsdd is not here; download .*Jakobovski"):
+    with pytest.raises(FileNotFoundError, match="fsdd is not here; git clone .*Jakobovski"):
         read_splits(DataConfig(name="fsdd"), SoundReader(100, 8000, 1))
 
 

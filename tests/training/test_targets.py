@@ -100,7 +100,7 @@ def test_digits_are_learnt(tmp_path, relabelled, task, epochs, score, least, cap
     assert f": {task} (by the labels' type" in caplog.text
     assert f"label_smoothing=0.1 is for classification; {task} goes without" in caplog.text
 
-    cli._report(result, run)
+    cli.train.report(result, run)
     told = capsys.readouterr().out
     log_text = (run / "log.txt").read_text()
     titles = ("mAP", "micro F1") if task == "multilabel" else ("MAE", "R²")

@@ -127,7 +127,7 @@ def _how_to_bring(name: str, named: NamedSet | None, reason: str) -> str:
             f"no folder {name} here, and the Hugging Face hub did not give a data set of that name "
             f"({reason}); check the path or the name given to --data"
         )
-    return f"the Hugging Face hub did not give {name} ({reason}); {named.how_to_bring()}"
+    return f"the Hugging Face hub did not give {name} ({reason}); {named.bring}"
 
 
 def _tables(

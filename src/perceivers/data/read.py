@@ -160,7 +160,7 @@ def _find(config: DataConfig, reader: Reader) -> tuple[Mapping[str, Table], tupl
         if config.name == "digits":
             return {"train": HeldTable(*read_digits())}, tuple("0123456789")
         if named.hub_id is None:
-            raise FileNotFoundError(f"{config.name} is not here; {named.how_to_bring()}")
+            raise FileNotFoundError(f"{config.name} is not here; {named.bring}")
         return read_source(named.hub_id, reader, strict=config.strict, named=named)
     path = Path(config.path).expanduser()
     if is_cifar(config.name, path):

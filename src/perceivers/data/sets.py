@@ -13,15 +13,8 @@ class NamedSet:
     """One line for `perceivers list`."""
     hub_id: str | None = None
     """Its repository on the Hugging Face hub; None: it has none, or is inside the package."""
-    page: str = ""
-    """Where its official files are published."""
-    files: tuple[str, ...] = ()
-    """Official archives, any one of which is enough."""
-
-    def how_to_bring(self) -> str:
-        """What a user is to do."""
-        files = " or ".join(self.files)
-        return f"download {files} from {self.page} and point at it: --data FILE_OR_FOLDER"
+    bring: str = ""
+    """How to have its official files and point at them; empty: there is nothing to bring."""
 
 
 _TORONTO = "https://www.cs.toronto.edu/~kriz/cifar.html"
@@ -31,24 +24,25 @@ SETS = {
     "cifar10": NamedSet(
         "60,000 photographs, 32×32 RGB, 10 classes; official files or the hub",
         "uoft-cs/cifar10",
-        _TORONTO,
-        ("cifar-10-python.tar.gz", "cifar-10-binary.tar.gz"),
+        f"download cifar-10-python.tar.gz or cifar-10-binary.tar.gz from {_TORONTO} and point at "
+        "it: --data cifar-10-python.tar.gz",
     ),
     "cifar100": NamedSet(
         "60,000 photographs, 32×32 RGB, 100 classes; official files or the hub",
         "uoft-cs/cifar100",
-        _TORONTO,
-        ("cifar-100-python.tar.gz", "cifar-100-binary.tar.gz"),
+        f"download cifar-100-python.tar.gz or cifar-100-binary.tar.gz from {_TORONTO} and point at "
+        "it: --data cifar-100-python.tar.gz",
     ),
     "fsdd": NamedSet(
         "3,000 spoken digits, wav of 8 kHz, 6 speakers, 10 classes; its repository's folder",
-        page="https://github.com/Jakobovski/free-spoken-digit-dataset",
-        files=("the repository",),
+        bring="git clone https://github.com/Jakobovski/free-spoken-digit-dataset and point at it: "
+        "--data free-spoken-digit-dataset",
     ),
     "rt-polarity": NamedSet(
         "10,662 sentences of film reviews, positive or negative; the folder of its two files",
-        page="https://www.cs.cornell.edu/people/pabo/movie-review-data/",
-        files=("rt-polaritydata.tar.gz and unpack it",),
+        bring="download rt-polaritydata.tar.gz from "
+        "https://www.cs.cornell.edu/people/pabo/movie-review-data/, unpack it and point at the "
+        "folder of its two files: --data rt-polaritydata",
     ),
 }
 

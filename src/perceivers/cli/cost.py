@@ -1,0 +1,43 @@
+"""`perceivers cost`."""
+
+import argparse
+from pathlib import Path
+
+from ..models.presets import PRESETS
+from .parser import Add
+
+
+def add(command: Add) -> None:
+    """See `Add`."""
+    sub = command("cost", _cost, "Count parameters and FLOPs, and how they grow with the input.")
+    sub.add_argument("model", metavar="PRESET|RUN_DIR")
+    sub.add_argument(
+        "--inputs", type=int, nargs="+", default=[], metavar="M", help="elements of an example"
+    )
+
+
+def _cost(options: argparse.Namespace, rest: list[str]) -> int:
+    from ..checkpoint import read_config
+    from ..errors import unknown
+    from ..models.config import ModelConfig, from_dict
+    from ..models.cost import cost
+
+    if options.model in PRESETS:
+        config = PRESETS[options.model]()
+    elif Path(options.model).is_dir():
+        config = from_dict(ModelConfig, read_config(Path(options.model))["model"], "model")
+    else:
+        raise unknown("preset or run directory", options.model, PRESETS)
+    native = cost(config)
+    sizes = options.inputs or [max(1, native.num_inputs * k // 16) for k in (1, 4, 16, 64, 256)]
+    costs = [native.at(size) for size in sizes]
+    print(f"{native.num_parameters:,} parameters ({native.num_parameters / 1e6:.2f}M)")
+    print("GFLOPs of one example, a multiply and an add counted as two:")
+    print(f"{'inputs M':>12} {'cross':>12} {'latent':>12} {'total':>12} {'as published':>13}")
+    for c in costs:
+        cells = (c.cross_flops, c.latent_flops, c.flops, c.flops_published)
+        print(f"{c.num_inputs:>12,}" + "".join(f" {value / 1e9:>12.3f}" for value in cells))
+    print(
+        "as published: keys and values of a shared cross-attend made anew each time it is applied"
+    )
+    return 0

@@ -1,0 +1,30 @@
+"""`perceivers list`."""
+
+import argparse
+from typing import Any
+
+from ..data.sets import SETS
+from ..models.presets import PRESETS
+from ..recipes import RECIPES
+from .parser import Add
+
+
+def add(command: Add) -> None:
+    """See `Add`."""
+    command("list", _list, "Show recipes, presets and data sets.")
+
+
+def _list(options: argparse.Namespace, rest: list[str]) -> int:
+    for title, entries in (
+        ("recipes", {name: _first_line(make) for name, make in RECIPES.items()}),
+        ("presets", {name: _first_line(make) for name, make in PRESETS.items()}),
+        ("data sets", {name: entry.title for name, entry in SETS.items()}),
+    ):
+        print(f"{title}:")
+        for name, text in entries.items():
+            print(f"  {name:28} {text}")
+    return 0
+
+
+def _first_line(function: Any) -> str:
+    return (function.__doc__ or "").strip().splitlines()[0]
