@@ -5,11 +5,23 @@ import wave
 import numpy as np
 import pytest
 import torch
+from media_files import numbered, video
 
 import perceivers
+from perceivers.data import readers
+from perceivers.data.source import Unread
 from perceivers.models.build import build
 from perceivers.models.config import ModelConfig
-from perceivers.models.inputs import InputConfig, MelConfig, PointsConfig, TextConfig
+from perceivers.models.inputs import (
+    AudioConfig,
+    FusionConfig,
+    InputConfig,
+    MelConfig,
+    PointsConfig,
+    TextConfig,
+    VideoConfig,
+)
+from perceivers.predict import each
 
 RATE = 1000
 
@@ -54,9 +66,7 @@ def same_in_parts(predictor, file, monkeypatch):
 
 
 def test_a_long_sound(noise, monkeypatch):
-    predictor = own(
-        MelConfig(num_samples=400, sample_rate=RATE, n_fft=64, hop_length=20, n_mels=8, num_bands=4)
-    )
+    predictor = own(MEL)
     with wave.open(str(noise)) as file:
         samples = np.frombuffer(file.readframes(-1), "<i2")
     waves = torch.from_numpy(samples[: 3 * RATE].astype(np.float32) / 2**15)[None]
@@ -73,6 +83,67 @@ def test_all_points_of_a_cloud(tmp_path, monkeypatch):
     few = perceivers.Predictor(predictor.model)
     monkeypatch.undo()
     assert probabilities(few, tmp_path / "cloud.npy") != pytest.approx(got, abs=1e-4)
+
+
+def unread(predictor, file, monkeypatch):
+    """The prediction of a file that is not held, after it was found to be that of a held one."""
+    held = probabilities(predictor, file)
+    told = []
+    monkeypatch.setattr(readers, "WHOLE", 100)
+    predictor.progress = told.append
+    parts = predictor.prepare(file)
+    parts = parts.values() if isinstance(parts, dict) else [parts]
+    assert any(isinstance(part, Unread) for part in parts)
+    assert probabilities(predictor, file) == pytest.approx(held, abs=1e-5)
+    assert told[-1] == pytest.approx(1, abs=0.01)
+    return held
+
+
+MEL = MelConfig(num_samples=400, sample_rate=RATE, n_fft=64, hop_length=20, n_mels=8, num_bands=4)
+PICTURES = VideoConfig(
+    num_frames=4, image_size=8, patch_frames=2, patch_size=4, num_bands=2, seconds=0.16
+)
+
+
+@pytest.mark.parametrize("config", [MEL, AudioConfig(num_samples=60, sample_rate=RATE * 2,
+                                                     patch_size=4, num_bands=2)])  # fmt: skip
+def test_a_sound_too_long_to_hold(noise, monkeypatch, config):
+    unread(own(config), noise, monkeypatch)
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_film_too_long_to_hold(tmp_path, monkeypatch, caplog, heard):
+    caplog.set_level("INFO")
+    samples = np.sin(np.arange(2 * RATE) ** 1.5)
+    track = {"sound": ("pcm_s16le", RATE, samples)} if heard else {}
+    (tmp_path / "film.mkv").write_bytes(video(numbered(40), **track))
+    unread(own(PICTURES), tmp_path / "film.mkv", monkeypatch)
+    monkeypatch.undo()
+    both = own(FusionConfig(parts={"audio": MEL, "video": PICTURES}))
+    unread(both, tmp_path / "film.mkv", monkeypatch)
+    assert ("1 of 1 have no audio" in caplog.text) != heard
+
+
+def test_a_million_points(tmp_path, monkeypatch):
+    cloud = np.random.default_rng(0).normal(size=(10**6, 3)).astype(np.float32)
+    np.save(tmp_path / "cloud.npy", cloud)
+    predictor = own(PointsConfig(num_points=8, num_bands=2, max_resolution=8.0))
+    monkeypatch.setattr(perceivers.predict, "HELD", 2**24)
+    unread(predictor, tmp_path / "cloud.npy", monkeypatch)
+
+
+def test_damage_midway_is_told_of_its_file_alone(tmp_path, noise, monkeypatch):
+    """What goes through in parts is decoded while the model reads."""
+    monkeypatch.setattr(readers, "WHOLE", 100)
+    whole = video(numbered(40))
+    (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "good.mkv").write_bytes(whole)
+    files = [tmp_path / "cut.mkv", tmp_path / "good.mkv"]
+    (_, error), (_, prediction) = each(own(PICTURES), files, 1)
+    assert str(error).startswith(f"{files[0]}: damaged video")
+    assert len(prediction) == 1
+    with pytest.raises(ValueError, match=r"^top_k=0; expected at least 1"):
+        list(each(own(PICTURES), files, 0))
 
 
 def test_text_has_no_other_size(tmp_path):

@@ -10,13 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .adapters.base import Adapter
+from .adapters.fusion import FusionAdapter
 from .checkpoint import load
 from .core import Inputs
-from .data.composed import in_clips, missing
+from .data.composed import THERE, FusionReader, in_clips, missing
 from .data.config import Task
 from .data.labels import split_unit
-from .data.reader import Example, collate
+from .data.reader import Example, Reader, collate
 from .data.readers import ImageReader
+from .data.source import Unread
 from .models.classifier import PerceiverClassifier
 from .models.clips import averaged
 from .models.reading import reader_of
@@ -41,10 +44,10 @@ class Predictor:
     Args:
         model: a run directory, a saved model's directory, a hub name, or the model itself.
         batch_size: examples that go through the model at once.
-        own_size: read each file whole: an image at its own size and shape, a sound to its end, all
-            points of a cloud, instead of what the model was trained on. What is too large to hold
-            is read in parts. Only models with Fourier positions, or none, take other sizes than
-            their own.
+        own_size: read each file whole: an image at its own size and shape, a sound or video to its
+            end, all points of a cloud, instead of what the model was trained on. What is too large
+            to hold is read in parts, but for points in other files than `.npy`. Only models with
+            Fourier positions, or none, take other sizes than their own.
         clips: of sound and videos, how many parts of a file, evenly spread over it, to average the
             predictions of (arXiv 2103.03206v2, §4.2: 16); 1: its middle, as in training.
         progress: called with the share that is done while an example is read in parts.
@@ -128,18 +131,18 @@ class Predictor:
             for label, value in prediction
         ]
 
-    def prepare(self, example: Any) -> Example:
+    def prepare(self, example: Any) -> Example | Unread:
         """One example as the model takes it, such as an image uint8 (H, W, C)."""
         if isinstance(example, str | Path | bytes):
             decode = self.reader.decode_whole if self.own_size else self.reader.decode
             try:
-                prepared: Example = decode(example)
+                prepared: Example | Unread = decode(example)
                 return prepared
             except ValueError as error:
                 name = "bytes" if isinstance(example, bytes) else example
                 raise ValueError(f"{name}: {error}") from None
         if not isinstance(self.reader, ImageReader):
-            if isinstance(example, np.ndarray | dict):
+            if isinstance(example, np.ndarray | dict | Unread):
                 return example  # prepared before
             raise ValueError(
                 f"got {type(example).__name__}; expected a path or bytes of {self.reader.noun}"
@@ -149,17 +152,18 @@ class Predictor:
         return self.reader.from_image(example, whole=self.own_size)
 
     @torch.inference_mode()
-    def _values(self, examples: list[Example]) -> Tensor:
+    def _values(self, examples: list[Any]) -> Tensor:
         """(B, num_classes): probabilities, or numbers in their units."""
         device = next(self.model.parameters()).device
         first = examples[0]
-        if self.own_size and isinstance(first, np.ndarray) and self._elements(first) > HELD:
+        if isinstance(first, dict):
+            flags = [{k: x for k, x in e.items() if k.endswith(THERE)} for e in examples]
+            if lacking := missing(collate(flags)):
+                log.info("%s; it is masked there", lacking)
+        if self.own_size and self._is_large(first):
             outputs = self.model.classify_stream(self._stream(first))
         else:
-            held = collate(examples)
-            if lacking := missing(held):
-                log.info("%s; it is masked there", lacking)
-            batch = self.reader.batch(held)
+            batch = self.reader.batch(collate(examples))
             if isinstance(batch, dict):
                 outputs = self.model({name: x.to(device) for name, x in batch.items()})
             else:
@@ -167,14 +171,31 @@ class Predictor:
         task = self.model.config.task
         return VALUES[task](averaged(outputs.float().unflatten(0, (-1, self.clips)), task)).cpu()
 
-    def _elements(self, example: np.ndarray) -> int:
-        """M of an example of any size; of a grid before it is known whether patches divide it."""
-        return math.ceil(example.nbytes / self.reader.nbytes * self.model.adapter.num_inputs)
+    def _is_large(self, example: Any) -> bool:
+        """Whether it goes through the model in parts."""
+        parts = example.values() if isinstance(example, dict) else [example]
+        return self._elements(example) > HELD or any(isinstance(part, Unread) for part in parts)
 
-    def _stream(self, example: np.ndarray) -> "_Watched":
+    def _elements(self, example: Any) -> int:
+        """M of an example of any size; of a grid before it is known whether patches divide it."""
+        reader, adapter = self.reader, self.model.adapter
+        if isinstance(reader, FusionReader) and isinstance(adapter, FusionAdapter):
+            parts: dict[str, Any] = dict(adapter.parts.items())
+            return sum(
+                _elements(example[name], part, parts[name])
+                for name, part in reader.parts.items()
+                if example.get(f"{name}{THERE}", True)
+            )
+        return _elements(example, reader, adapter)
+
+    def _stream(self, example: Any) -> "_Watched":
         passes = sum(cross is not None for cross in self.model.perceiver.cross_order)
         parts = self.model.adapter.stream(example)
         return _Watched(parts, self._elements(example) * passes, self.progress)
+
+
+def _elements(example: np.ndarray | Unread, reader: Reader, adapter: Adapter) -> int:
+    return math.ceil(example.nbytes / reader.nbytes * adapter.num_inputs)
 
 
 class _Watched:
@@ -195,16 +216,25 @@ def each(
     predictor: Predictor, files: Sequence[Path], top_k: int
 ) -> Iterator[tuple[Path, Prediction | ValueError]]:
     """Every file with its prediction, or with the error that says why it has none."""
+    predictor([], top_k=top_k)  # what is wrong with all is told once
     for start in range(0, len(files), predictor.batch_size):
         chunk = files[start : start + predictor.batch_size]
         prepared = [_attempt(predictor.prepare, file) for file in chunk]
         readable = [example for example in prepared if not isinstance(example, ValueError)]
-        predictions = iter(predictor(readable, top_k=top_k))
+        try:
+            predictions = iter(predictor(readable, top_k=top_k))
+        except ValueError as error:  # damaged midway, or of a size that the model cannot take
+            if not predictor.own_size:
+                raise
+            yield chunk[0], ValueError(f"{chunk[0]}: {error}")
+            continue
         for file, example in zip(chunk, prepared, strict=True):
             yield file, example if isinstance(example, ValueError) else next(predictions)
 
 
-def _attempt(function: Callable[[Any], Example], argument: Any) -> Example | ValueError:
+def _attempt(
+    function: Callable[[Any], Example | Unread], argument: Any
+) -> Example | Unread | ValueError:
     try:
         return function(argument)
     except ValueError as error:

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from perceivers.adapters import grid
 from perceivers.adapters.audio import AudioAdapter
 from perceivers.adapters.fusion import FusionAdapter
 from perceivers.adapters.grid import GridAdapter
 from perceivers.adapters.image import ImageAdapter
 from perceivers.adapters.points import PointAdapter
+from perceivers.adapters.text import TextAdapter
 from perceivers.adapters.video import VideoAdapter
 from perceivers.models.build import build
 from perceivers.models.config import ModelConfig
@@ -80,5 +82,30 @@ def test_what_cannot_be_taken_apart_says_so():
         overlapping.stream(torch.rand(8, 8, 3))
     with pytest.raises(ValueError, match="does not divide into steps of 2×2"):
         ImageAdapter(image_size=8, patch_size=2).stream(torch.rand(7, 8, 3))
-    with pytest.raises(ValueError, match="FusionAdapter cannot take an example apart"):
-        FusionAdapter({"audio": AudioAdapter()}).stream({"audio": torch.rand(61_440)})
+    with pytest.raises(ValueError, match="TextAdapter cannot take an example apart"):
+        FusionAdapter({"text": TextAdapter()}).stream({"text": torch.zeros(9)})
+
+
+def test_a_part_holds_so_many_numbers_at_most(monkeypatch):
+    """Of patches that hold many each, there are fewer elements in a part."""
+    monkeypatch.setattr(grid, "NUMBERS", 100)
+    adapter, _ = CASES["video"]  # 2·4·4·3 numbers a patch
+    sizes = [part.content.shape[1] for part in adapter.stream(torch.rand(6, 8, 8, 3))]
+    assert sizes == [4, 4, 4]  # a step in time is the least
+
+
+@pytest.mark.parametrize("gone", ["nothing", "audio", "video"])
+def test_modalities_one_after_another(gone):
+    torch.manual_seed(0)
+    parts = {"audio": CASES["stereo"][0], "video": CASES["video"][0]}
+    adapter = FusionAdapter(parts)
+    example = {"audio": torch.rand(40, 2), "video": torch.rand(6, 8, 8, 3)}
+    flags = {f"{name}.there": torch.tensor(name != gone) for name in parts}
+    whole = adapter({name: x[None] for name, x in {**example, **flags}.items()})
+    expected = whole.joined()[:, whole.mask[0]]
+    stream = adapter.stream({**example, **flags}, elements=3)
+    for _ in range(2):
+        chunks = list(stream)
+        assert len(chunks) > 2
+        together = torch.cat([chunk.joined() for chunk in chunks], dim=1)
+        torch.testing.assert_close(together, expected, rtol=0, atol=1e-6)

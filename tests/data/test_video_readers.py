@@ -13,6 +13,7 @@ from perceivers.data.config import DataConfig
 from perceivers.data.read import read_splits
 from perceivers.data.reader import collate
 from perceivers.data.readers import ImageReader, SoundReader, VideoReader
+from perceivers.data.source import Unread
 
 RATE = 8000
 RAMP = np.arange(1, 8001) / 10_000  # a second of sound
@@ -50,16 +51,26 @@ def test_a_single_frame_is_a_video():
     assert numbers(VideoReader(4, SIDE, 3).decode(video(numbered(1)))) == [0] * 4
 
 
-def test_all_of_a_video_in_whole_steps(monkeypatch):
+def test_all_of_a_video_in_whole_steps():
     raw = video(numbered(11))
     assert numbers(VideoReader(4, SIDE, 3, step=3).decode_whole(raw)) == list(range(9))
     assert len(VideoReader(4, SIDE, 3, step=30).decode_whole(raw)) == 30
     # 4 frames in 0.32 s are half as many as the file has.
     thinned = VideoReader(4, SIDE, 3, seconds=0.32).decode_whole(video(numbered(20)))
     assert numbers(thinned) == list(range(1, 20, 2))
-    monkeypatch.setattr(readers, "WHOLE_GB", 1e-5)
-    with pytest.raises(ValueError, match="11 frames are 0.0 GB, more than 1e-05; cut the video"):
-        VideoReader(4, SIDE, 3).decode_whole(raw)
+
+
+@pytest.mark.parametrize("seconds", [None, 0.32])
+def test_a_long_video_is_read_in_parts(monkeypatch, seconds):
+    raw = video(numbered(700))  # also beyond what is read over instead of looked for
+    reader = VideoReader(4, SIDE, 3, seconds=seconds, step=3)
+    whole = reader.decode_whole(raw)
+    monkeypatch.setattr(readers, "WHOLE", 1000)
+    film = reader.decode_whole(raw)
+    assert isinstance(film, Unread)
+    assert (film.shape, film.nbytes, film.ndim) == (whole.shape, whole.nbytes, 4)
+    for run in (slice(0, 7), slice(5, 9), slice(len(film) - 5, len(film) + 9), slice(2, 3)):
+        np.testing.assert_array_equal(film[run], whole[run])
 
 
 def test_clips_of_sound_and_pictures_cover_a_file():

@@ -1,7 +1,7 @@
 """Several modalities in one input array, told apart by learned embeddings."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from ..core import Inputs
 from ..core.init import trunc_normal
 from ..data.composed import THERE
 from ..errors import unknown
-from .base import Adapter
+from .base import STREAMED, Adapter
 
 # B batch · M elements · W common width
 
@@ -142,6 +142,15 @@ class FusionAdapter(Adapter):
         ]
         return _joined(columns)
 
+    def stream(self, example: Any, *, elements: int = STREAMED) -> Iterable[Inputs]:
+        """See `Adapter`: one part after another, without those that are missing."""
+        streams = {
+            name: part.stream(example[name], elements=elements)
+            for name, part in self._parts().items()
+            if example.get(name) is not None and bool(example.get(f"{name}{THERE}", True))
+        }
+        return _Streams(self, streams)
+
     def _there(self, given: Mapping[str, Inputs], batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """By name of a part that not all examples have, or are to keep: which do, (B,)."""
         like = next(iter(given.values())).content
@@ -201,6 +210,19 @@ class FusionAdapter(Adapter):
             torch.zeros(len(like), elements, dtype=torch.bool, device=like.device),
             fusion="add",
         )
+
+
+@dataclass(frozen=True)
+class _Streams:
+    """The streams of all parts of an example."""
+
+    adapter: FusionAdapter
+    streams: Mapping[str, Iterable[Inputs]]
+
+    def __iter__(self) -> Iterator[Inputs]:
+        for name, stream in self.streams.items():
+            for part in stream:
+                yield self.adapter._columns(name, part)
 
 
 def _only(part: Inputs, there: Tensor | None) -> Inputs:

@@ -15,6 +15,8 @@ from ..core.init import init_linear
 from ..core.positions import Spacing
 from .base import STREAMED, ChannelsLastAdapter
 
+NUMBERS = 2**25  # of the content of a part: patches hold many each
+
 # B batch · A axes · S_a cells of an axis · C channels · M elements · P position channels
 
 
@@ -159,7 +161,8 @@ class GridAdapter(ChannelsLastAdapter):
             )
         if isinstance(self.position, LearnedPosition):
             self.positions(sizes, self.mean.device)  # which are those of one shape alone
-        return _Bands(self, example, self.grid_size(*sizes), elements)
+        held = max(1, NUMBERS // math.prod(self.patch_size) // self.channels)
+        return _Bands(self, example, self.grid_size(*sizes), min(elements, held))
 
     def positions(
         self, sizes: tuple[int, ...], device: torch.device

@@ -52,8 +52,8 @@ class FusionReader:
         """
         return self._each(lambda part: part.decode(source), ())
 
-    def decode_whole(self, source: Source) -> dict[str, np.ndarray]:
-        """See `Reader`."""
+    def decode_whole(self, source: Source) -> dict[str, Any]:
+        """See `Reader`: each part by itself, held or `Unread`."""
         return self._each(lambda part: part.decode_whole(source), ())
 
     def clips(self, source: Source, count: int) -> dict[str, np.ndarray]:
@@ -66,11 +66,9 @@ class FusionReader:
             name: x for name, x in examples.items() if not (name.endswith(THERE) and bool(x.all()))
         }
 
-    def _each(
-        self, read: Callable[[ArrayReader], np.ndarray], before: tuple[int, ...]
-    ) -> dict[str, np.ndarray]:
+    def _each(self, read: Callable[[ArrayReader], Any], before: tuple[int, ...]) -> dict[str, Any]:
         """What `read` makes of a file by each part; `before`: axes ahead of those of an example."""
-        example: dict[str, np.ndarray] = {}
+        example: dict[str, Any] = {}
         reasons = []
         for name, part in self.parts.items():
             there = True

@@ -14,7 +14,8 @@ class Cloud:
     """Points, in the order of the file."""
 
     values: np.ndarray
-    """(M, C) float64: coordinates, then normals, then colours in [0, 1], where there are any."""
+    """(M, C): coordinates, then normals, then colours in [0, 1], where there are any. float64, but
+    of a `.npy` file that lies on disk as it is there."""
 
     @property
     def channels(self) -> int:

@@ -1,7 +1,8 @@
-"""What files of points and meshes hold, in double precision and before anything is chosen of it."""
+"""What files of points and meshes hold, before anything is chosen of it."""
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -28,6 +29,16 @@ def read(raw: bytes, kind: str) -> Cloud | Mesh:
     return found
 
 
+def mapped(path: str | Path) -> Cloud | None:
+    """The array of a `.npy` file, of which nothing is read yet; None: `read` says what is wrong."""
+    try:
+        array = np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError):  # also of an array without points
+        return None
+    _check_array(array, "the array")
+    return Cloud(array)
+
+
 def _read_npy(raw: bytes, kind: str) -> Cloud:
     try:
         array = np.lib.format.read_array(io.BytesIO(raw), allow_pickle=False)
@@ -51,11 +62,15 @@ def _read_npz(raw: bytes, kind: str) -> Cloud:
 
 
 def _from_array(array: np.ndarray, what: str) -> Cloud:
+    _check_array(array, what)
+    return Cloud(array.astype(np.float64))
+
+
+def _check_array(array: np.ndarray, what: str) -> None:
     if array.ndim != 2 or array.dtype.kind not in "fiu":
         raise ValueError(
             f"{what} is {array.dtype} of shape {array.shape}; expected numbers (points, channels)"
         )
-    return Cloud(array.astype(np.float64))
 
 
 def _read_text(raw: bytes, kind: str) -> Cloud:

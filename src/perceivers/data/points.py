@@ -1,6 +1,7 @@
 """One cloud of points in: any file of points or of a mesh → float32 (M, C)."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,10 +9,11 @@ import torch
 
 from . import augment_points
 from .meshes import Cloud, Mesh
-from .point_files import READERS, read
-from .source import Source, kind_of, read_bytes
+from .point_files import READERS, mapped, read
+from .source import Source, Unread, kind_of, read_bytes
 
 POINT_SUFFIXES = frozenset(f".{kind}" for kind in READERS)
+RUN = 2**18  # points of a large cloud that are looked at together
 MESH_POINTS = 2048  # taken from a mesh unless told; arXiv 2103.03206v2, §4.3: "around 2,000"
 
 
@@ -74,18 +76,14 @@ def decode(
             f"channels={channels}, num_points={num_points}; expected at least 3 and at least 1"
         )
     found = _read(source, kind)
-    if found.channels < channels:
-        raise ValueError(
-            f"points have {found.channels} channels; expected at least {channels}: set the model's "
-            f"input channels to {found.channels} at most"
-        )
+    _check_channels(found, channels)
     if isinstance(found, Mesh):
         _check_finite(found.surface.vertices)
         values = found.sample(MESH_POINTS if num_points is None else num_points, seed)
     else:
         _check_finite(found.values[:, :channels])
         values = _chosen(found.values, num_points, seed, min_points)
-    values = values[:, :channels]
+    values = values[:, :channels].astype(np.float64)
     return (centre_and_scale(values) if normalise else values).astype(np.float32)
 
 
@@ -104,6 +102,59 @@ def centre_and_scale(points: np.ndarray) -> np.ndarray:
     return augment_points.centre_and_scale(values[None])[0].numpy().astype(points.dtype)
 
 
+def open_large(source: Source, size: int, *, channels: int = 3) -> "Scaled | None":
+    """A cloud to read in parts: of a path of a `.npy` file of more than `size` bytes as float32.
+
+    None: anything else, or nothing that can be read, which `decode` tells.
+
+    Raises:
+        ValueError: as `decode`.
+    """
+    if isinstance(source, bytes) or kind_of(source, None) != "npy":
+        return None
+    found = mapped(source)
+    if found is None or 4 * len(found.values) * channels <= size:
+        return None
+    _check_channels(found, channels)
+    return Scaled(found.values, channels=channels)
+
+
+class Scaled(Unread):
+    """Points (M, C) on disk, read as float32 with their coordinates as by `centre_and_scale`.
+
+    Where the middle lies and how far the points reach is found by passes over all of them.
+
+    Args:
+        values: (M, C or more).
+        channels: C.
+
+    Raises:
+        ValueError: NaN or infinite values.
+    """
+
+    dtype = np.float32
+
+    def __init__(self, values: np.ndarray, *, channels: int) -> None:
+        self.values, self.shape = values, (len(values), channels)
+        _check_finite(values[:, :channels])
+        low, high, total = np.full(3, math.inf), np.full(3, -math.inf), np.zeros(3)
+        for _, run in _runs(values[:, :3]):
+            low, high = np.minimum(low, run.min(0)), np.maximum(high, run.max(0))
+            total += run.sum(0)
+        size = max(np.abs([low, high]).max(), np.finfo(np.float64).tiny)
+        mean = total / len(values)
+        extent = max((high - mean).max(), (mean - low).max())
+        self.mean = mean
+        # What subtracting a mean leaves of equal points is rounding error, not a shape.
+        self.extent = extent if extent > 16 * np.finfo(np.float64).eps * size else math.inf
+
+    def __getitem__(self, run: slice) -> np.ndarray:
+        """See `Unread`."""
+        points = self.values[run, : self.shape[1]].astype(np.float64)
+        points[:, :3] = (points[:, :3] - self.mean) / self.extent
+        return points.astype(np.float32)
+
+
 def pad(clouds: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Clouds (M_i, C) → one batch (B, max M_i, C), padded with zeros, and its mask (B, max M_i).
 
@@ -118,21 +169,38 @@ def pad(clouds: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return batch, mask
 
 
+def _check_channels(found: Cloud | Mesh, channels: int) -> None:
+    if found.channels < channels:
+        raise ValueError(
+            f"points have {found.channels} channels; expected at least {channels}: set the model's "
+            f"input channels to {found.channels} at most"
+        )
+
+
 def _check_finite(values: np.ndarray) -> None:
     """ValueError unless every number of (M, C) is one that float32 holds."""
-    sound = (np.abs(values) <= np.finfo(np.float32).max).all(axis=1)
-    if not sound.all():
-        first = int(np.argmin(sound))
+    wrong = [
+        start + np.flatnonzero(~(np.abs(run) <= np.finfo(np.float32).max).all(axis=1))
+        for start, run in _runs(values)
+    ]
+    if count := sum(map(len, wrong)):
+        first = int(next(rows[0] for rows in wrong if len(rows)))
         raise ValueError(
-            f"{np.count_nonzero(~sound)} of {len(sound)} points are NaN, infinite or beyond "
-            f"float32, the first is point {first + 1}: {values[first].tolist()}; remove or repair "
-            "them"
+            f"{count} of {len(values)} points are NaN, infinite or beyond float32, the first is "
+            f"point {first + 1}: {values[first].tolist()}; remove or repair them"
         )
+
+
+def _runs(values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Runs of points as float64, each with the number of its first."""
+    for start in range(0, len(values), RUN):
+        yield start, values[start : start + RUN].astype(np.float64)
 
 
 def _read(source: Source, kind: str | None) -> Cloud | Mesh:
     kind = kind_of(source, kind)
-    return read(read_bytes(source), kind)
+    found = None if isinstance(source, bytes) or kind != "npy" else mapped(source)
+    return read(read_bytes(source), kind) if found is None else found
 
 
 def _chosen(values: np.ndarray, count: int | None, seed: int, min_points: int) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .source import Source
+from .source import Source, Unread
 
 # K clips
 
@@ -36,7 +36,7 @@ class Reader(Protocol):
         """A file → an `Example`; ValueError, which does not name it, if it cannot be."""
 
     def decode_whole(self, source: Source) -> Any:
-        """All of a file, in its own size; errors as of `decode`."""
+        """All of a file, in its own size, as an `Example` or `Unread`; errors as of `decode`."""
 
     def clips(self, source: Source, count: int) -> Any:
         """Examples evenly spread over a file, (K, …), to average predictions over."""
@@ -68,7 +68,7 @@ class ArrayReader(ABC):
         """See `Reader`."""
 
     @abstractmethod
-    def decode_whole(self, source: Source) -> np.ndarray:
+    def decode_whole(self, source: Source) -> np.ndarray | Unread:
         """See `Reader`."""
 
     def clips(self, source: Source, count: int) -> np.ndarray:

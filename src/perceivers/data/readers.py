@@ -8,14 +8,15 @@ from torch import Tensor
 
 from . import images, points, sound, text, video
 from .reader import ArrayReader
-from .source import Source
+from .source import Source, Unread
 
 # H height · W width · C channels · T frames · S samples · M points · L bytes · K clips
 
 SOUND_SUFFIXES = frozenset(
     {".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".aiff", ".wma"}
 )
-WHOLE_GB = 4.0  # decoded; a longer video is refused instead of held in memory
+WHOLE = 2**26  # bytes of what is read whole; of more, parts are decoded when they are needed
+SEEK = 60.0  # seconds of sound from which clips are looked for in the file: it need not be decoded
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,14 @@ class SoundReader(ArrayReader):
 
     def clips(self, source: Source, count: int) -> np.ndarray:
         """See `Reader`: the first begins with the sound, the last ends with it."""
+        if sound.length(source) > SEEK + self.num_samples / self.rate:
+            return sound.clips(
+                source,
+                count=count,
+                num_samples=self.num_samples,
+                rate=self.rate,
+                channels=self.channels,
+            )
         wave = self._wave(source)
         spare = len(wave) - self.num_samples
         if spare < 0:
@@ -99,8 +108,14 @@ class SoundReader(ArrayReader):
         starts = np.linspace(0, spare, count).astype(int) if count > 1 else [spare // 2]
         return np.stack([wave[start : start + self.num_samples] for start in starts])
 
-    def decode_whole(self, source: Source) -> np.ndarray:
+    def decode_whole(self, source: Source) -> np.ndarray | Unread:
         """See `Reader`: cut, or filled with silence, to a multiple of `step` samples."""
+        stated = round(sound.length(source) * self.rate)
+        if stated * self.nbytes > WHOLE * self.num_samples:
+            stated = max(1, stated // self.step) * self.step
+            return sound.Recording(
+                source, num_samples=stated, rate=self.rate, channels=self.channels
+            )
         wave = self._wave(source)
         length = max(1, len(wave) // self.step) * self.step
         return np.pad(wave[:length], ((0, length - len(wave[:length])), (0, 0)))
@@ -151,22 +166,17 @@ class VideoReader(ArrayReader):
             channels=self.channels,
         )
 
-    def decode_whole(self, source: Source) -> np.ndarray:
-        """See `Reader`; the pictures are of the model's own size.
-
-        Raises:
-            ValueError: also if it is longer than `WHOLE_GB` of pictures.
-        """
+    def decode_whole(self, source: Source) -> np.ndarray | Unread:
+        """See `Reader`; the pictures are of the model's own size."""
         info = video.probe(source)
         rate = info.rate if self.seconds is None else self.num_frames / self.seconds
         frames = max(self.step, round(info.seconds * rate))
-        size = frames * self.nbytes / self.num_frames / 1e9
-        if size > WHOLE_GB:
-            raise ValueError(
-                f"{frames:,} frames are {size:.1f} GB, more than {WHOLE_GB:g}; cut the video, or "
-                "leave own_size out"
+        kept = frames // self.step * self.step
+        if kept * self.nbytes > WHOLE * self.num_frames:
+            return video.Film(
+                source, num_frames=frames, kept=kept, size=self.size, channels=self.channels
             )
-        return self._frames(source, frames)[: frames // self.step * self.step]
+        return self._frames(source, frames)[:kept]
 
     def _frames(self, source: Source, count: int) -> np.ndarray:
         return video.decode(source, num_frames=count, size=self.size, channels=self.channels)
@@ -199,8 +209,11 @@ class PointReader(ArrayReader):
         )
         return np.resize(cloud, self.shape)
 
-    def decode_whole(self, source: Source) -> np.ndarray:
-        """See `Reader`."""
+    def decode_whole(self, source: Source) -> np.ndarray | Unread:
+        """See `Reader`: of a `.npy` file that is too large, the points are read from disk."""
+        large = points.open_large(source, WHOLE, channels=self.channels)
+        if large is not None:
+            return large
         return points.decode(source, channels=self.channels, normalise=True)
 
 

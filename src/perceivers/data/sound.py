@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import media
-from .source import Source
+from .source import Source, Unread
 
 LEAD = 1  # seconds decoded ahead of a clip: decoders and the resampler lean on what came before
 MAX_RATE = 768_000  # samples per second; the highest that sound cards offer
@@ -40,14 +40,20 @@ def probe(source: Source) -> SoundInfo:
     Raises:
         ValueError: as `decode`.
     """
-    with media.opened(source, "audio") as (container, track):
+    with media.opened(source, "audio") as (_, track):
         codec = track.codec_context
-        start, rate, channels = media.zero(container), codec.sample_rate, codec.channels
-        name = codec.codec.canonical_name
-    seconds = media.end(source, "audio") - start
+        rate, channels, name = codec.sample_rate, codec.channels, codec.codec.canonical_name
+    seconds = length(source)
     if seconds <= 0:
         raise ValueError("no samples: the sound is empty")
     return SoundInfo(rate, channels, seconds, name)
+
+
+def length(source: Source) -> float:
+    """Seconds of `probe`; 0 or less where the file says that it is empty."""
+    with media.opened(source, "audio") as (container, _):
+        start = media.zero(container)
+    return media.end(source, "audio") - start
 
 
 def decode(
@@ -97,6 +103,36 @@ def decode(
     return np.concatenate(held)[:wanted]
 
 
+def clips(
+    source: Source, *, count: int, num_samples: int, rate: int, channels: int = 1
+) -> np.ndarray:
+    """Parts evenly spread over a sound, float32 (count, num_samples, channels).
+
+    The first begins with the sound, the last ends with it, and a single one lies in the middle.
+    Each is looked for in the file; what lies between is decoded only of mp3 and others without
+    times, up to the part. Silence fills what is missing at the end.
+
+    Args:
+        source: a path, or the file's bytes.
+        count: how many.
+        num_samples: S of each.
+        rate: samples per second of the result.
+        channels: 1 or 2.
+
+    Raises:
+        ValueError: as `decode`.
+    """
+    spare = max(0, round(length(source) * rate) - num_samples)
+    starts = np.linspace(0, spare, count).astype(int) if count > 1 else [spare // 2]
+    parts = np.zeros((len(starts), num_samples, channels), np.float32)
+    for part, start in zip(parts, starts, strict=True):
+        wave = decode(
+            source, rate=rate, channels=channels, start=start / rate, seconds=num_samples / rate
+        )
+        part[: len(wave)] = wave
+    return parts
+
+
 def stream(
     source: Source, *, rate: int, channels: int = 1, seconds: float = 10.0
 ) -> Iterator[np.ndarray]:
@@ -129,6 +165,48 @@ def stream(
             held, samples = [joined[whole:]], samples - whole
     if samples:
         yield np.concatenate(held)
+
+
+class Recording(Unread):
+    """The samples of `decode`, float32 (S, channels), for sound too long to hold.
+
+    Args:
+        source: a path, or the file's bytes.
+        num_samples: S, by `length`; silence fills what is missing at the end.
+        rate: samples per second.
+        channels: 1 or 2.
+    """
+
+    dtype = np.float32
+
+    def __init__(self, source: Source, *, num_samples: int, rate: int, channels: int) -> None:
+        self.source, self.rate = source, rate
+        self.shape = num_samples, channels
+        self._at = 0  # number of the first sample held
+        self._held = np.empty((0, channels), np.float32)
+        self._blocks = self._from(0)
+
+    def __getitem__(self, run: slice) -> np.ndarray:
+        """See `Unread`: in order, what was decoded last is gone on from."""
+        start, stop, _ = run.indices(len(self))
+        if start < self._at:
+            self._at, self._held = start, self._held[:0]
+            self._blocks = self._from(start)
+        parts, end = [self._held], self._at + len(self._held)
+        while end < stop:
+            block = next(self._blocks, None)
+            if block is None:
+                block = np.zeros((stop - end, self.shape[1]), np.float32)
+            if end < start:
+                parts, self._at = [], end
+            parts.append(block)
+            end += len(block)
+        self._held = np.concatenate(parts)[start - self._at :]
+        self._at = start
+        return self._held[: stop - start]
+
+    def _from(self, start: int) -> Iterator[np.ndarray]:
+        return _blocks(self.source, self.rate, self.shape[1], start / self.rate, math.inf)
 
 
 def _blocks(

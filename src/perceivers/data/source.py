@@ -1,8 +1,44 @@
-"""What can be decoded: a path, or a file's bytes."""
+"""What can be decoded: a path, or a file's bytes; and what of it stays undecoded for its size."""
 
+import math
+from abc import ABC, abstractmethod
 from pathlib import Path
 
+import numpy as np
+
 Source = str | Path | bytes
+
+
+class Unread(ABC):
+    """An example too large to hold: an array, of which runs along its first axis are decoded.
+
+    A pass over it in order is cheapest; there may be several. What `Adapter.stream` takes apart.
+    """
+
+    shape: tuple[int, ...]
+    dtype: type
+    """NumPy's type of its numbers."""
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def ndim(self) -> int:
+        """Axes."""
+        return len(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Size, were it decoded."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+    @abstractmethod
+    def __getitem__(self, run: slice) -> np.ndarray:
+        """The run from start to stop, decoded.
+
+        Raises:
+            ValueError: damaged there.
+        """
 
 
 def read_bytes(source: Source) -> bytes:

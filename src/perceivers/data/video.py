@@ -13,7 +13,7 @@ import numpy as np
 
 from . import media
 from .images import from_pixels
-from .source import Source
+from .source import Source, Unread
 
 SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mkv", ".webm", ".mov", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp"}
@@ -132,6 +132,36 @@ def clips(
         first = timeline.offset  # clips lie in the pictures, also where sound begins before them
         shown = [timeline.spread(num_frames, first + start, seconds) for start in starts]
         return _read(container, track, timeline, np.stack(shown), size=size, channels=channels)
+
+
+class Film(Unread):
+    """The frames of `decode` spread over a whole video, for one too long to hold.
+
+    Args:
+        source: a path, or the file's bytes.
+        num_frames: frames that the video is cut into.
+        kept: T: how many of them, from the first on, there are here.
+        size: height and width.
+        channels: 1 (grey) or 3 (RGB).
+    """
+
+    dtype = np.uint8
+
+    def __init__(
+        self, source: Source, *, num_frames: int, kept: int, size: int, channels: int = 3
+    ) -> None:
+        self.source = source
+        self.shape = kept, size, size, channels
+        with media.opened(source, "video") as (container, track):
+            self._timeline = _Timeline.of(source, container, track)
+        self._shown = self._timeline.spread(num_frames, 0.0, None)[:kept]
+
+    def __getitem__(self, run: slice) -> np.ndarray:
+        """See `Unread`."""
+        size, channels = self.shape[2:]
+        with media.opened(self.source, "video") as (container, track):
+            shown = self._shown[run]
+            return _read(container, track, self._timeline, shown, size=size, channels=channels)
 
 
 @dataclass(frozen=True)
