@@ -88,10 +88,11 @@ def test_every_preset_builds(name):
         ("perceiver-audioset-audio", 480, 128 + 129, 107_419_677),
         ("perceiver-audioset-video", 12_544, 384 + 3 * 129, 111_643_729),
         ("perceiver-audioset-av", 13_024, 384 + 3 * 129 + 4, 111_685_411),
+        ("perceiver-io-kinetics-encoder", 50_176 + 1_920, 704, 15_628_664),
     ],
 )
 def test_sizes_and_the_counts_in_the_docstrings(name, inputs, dim, parameters):
-    """M of arXiv 2103.03206v2, §4.2 and §4.3; the parameters are ours, as counted."""
+    """M of arXiv 2103.03206v2, §4.2 and §4.3, and of DeepMind's code; the counts are ours."""
     config = PRESETS[name]()
     counted = cost(config)
     assert counted.num_inputs == inputs
@@ -110,6 +111,25 @@ def test_a_count_by_hand():
     head = 527 * d + 527
     expected = n * d + 2 * cross + 2 * 8 * self_attend + head
     assert cost(PRESETS["perceiver-audioset-audio"]()).num_parameters == expected
+
+
+def test_kinetics_is_published_but_for_the_label():
+    """Channels as DeepMind's processors make them of a patch, its position and what is learned."""
+    config = PRESETS["perceiver-io-kinetics-encoder"]()
+    adapter = build_on_meta(config).adapter
+    widths = {"audio": 16 + 2 * 192 + 1, "video": 3 * 4 * 4 + 3 * (2 * 32 + 1)}
+    assert {name: part.dim for name, part in adapter.parts.items()} == widths
+    learned = {name: len(embedding) for name, embedding in adapter.embeddings.items()}
+    assert learned == {name: 700 + 4 - width for name, width in widths.items()}
+    assert config.input.parts["audio"].num_samples == 16 * 48_000 // 25
+    n, d, c = 784, 512, 704
+    feed_forward = 2 * d + 2 * (d * d + d)
+    cross = 2 * d + 2 * c + (d * c + c) + 2 * (c * c + c) + (c * d + d) + feed_forward
+    self_attend = 2 * d + 4 * (d * d + d) + feed_forward
+    expected = n * d + cross + 8 * self_attend + sum(learned.values())
+    head = config.num_classes * (d + 1)
+    assert cost(config).num_parameters == expected + head
+    assert expected < 20.0e6  # the autoencoder's, arXiv 2107.14795, Table 17
 
 
 def test_modelnet40_is_imagenet_cut_to_two_steps():
