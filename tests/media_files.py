@@ -84,6 +84,7 @@ def video(
         track.bit_rate = 2_000_000
         if sound:
             write = add_sound(file, sound[1], sound[0])
+        file.start_encoding()  # also where there are no pictures
         for number, picture in enumerate(pictures, first):
             form = "rgba" if picture.shape[-1] == 4 else "rgb24"
             frame = av.VideoFrame.from_ndarray(picture, form).reformat(format=pixels)

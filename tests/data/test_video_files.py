@@ -268,15 +268,10 @@ def test_damage_gives_pictures_or_says_so(seed, raw):
 
 
 def test_a_video_without_frames():
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format="avi") as file:
-        track = file.add_stream("mjpeg", rate=25)
-        track.height = track.width = SIDE
-        track.pix_fmt = "yuvj420p"
-        file.start_encoding()
+    raw = video(numbered(0), "avi", "mjpeg", "yuvj420p")
     for read in (probe, lambda raw: decode(raw, num_frames=1, size=8)):
         with pytest.raises(ValueError, match="no frames: the video is empty"):
-            read(buffer.getvalue())
+            read(raw)
 
 
 @pytest.mark.parametrize("wrong", [{"num_frames": 0}, {"start": -1}, {"seconds": 0},

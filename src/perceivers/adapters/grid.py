@@ -15,7 +15,7 @@ from ..core.init import init_linear
 from ..core.positions import Spacing
 from .base import STREAMED, ChannelsLastAdapter
 
-NUMBERS = 2**25  # of the content of a part: patches hold many each
+NUMBERS = 2**23  # of the content of a part: patches hold many each
 
 # B batch · A axes · S_a cells of an axis · C channels · M elements · P position channels
 
