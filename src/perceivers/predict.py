@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from .core import Inputs
 from .data.composed import THERE, FusionReader, in_clips, missing
 from .data.config import Task
 from .data.labels import split_unit
-from .data.reader import Example, Reader, collate
+from .data.reader import Example, Reader, collate, moved
 from .data.readers import ImageReader
 from .data.source import Unread
 from .models.classifier import PerceiverClassifier
@@ -26,9 +26,11 @@ from .models.reading import reader_of
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Prediction = list[tuple[str, float]]
 Progress = Callable[[float], None]
 HELD = 2**22  # elements of an example that goes through the model in one piece
+TOGETHER = 2**14  # elements of examples of their own sizes that go through it at once, with padding
 
 # From a model's outputs to what they say.
 VALUES: dict[Task, Callable[[Tensor], Tensor]] = {
@@ -45,9 +47,10 @@ class Predictor:
         model: a run directory, a saved model's directory, a hub name, or the model itself.
         batch_size: examples that go through the model at once.
         own_size: read each file whole: an image at its own size and shape, a sound or video to its
-            end, all points of a cloud, instead of what the model was trained on. What is too large
-            to hold is read in parts, but for points in other files than `.npy`. Only models with
-            Fourier positions, or none, take other sizes than their own.
+            end, all points of a cloud, instead of what the model was trained on. Small ones go
+            through the model together; what is too large to hold is read in parts, but for points
+            in other files than `.npy`. Only models with Fourier positions, or none, take other
+            sizes than their own.
         clips: of sound and videos, how many parts of a file, evenly spread over it, to average the
             predictions of (arXiv 2103.03206v2, §4.2: 16); 1: its middle, as in training.
         progress: called with the share that is done while an example is read in parts.
@@ -68,8 +71,7 @@ class Predictor:
         progress: Progress | None = None,
     ) -> None:
         self.model = (load(model) if isinstance(model, str | Path) else model).eval()
-        self.batch_size = 1 if own_size else batch_size
-        self.own_size, self.progress = own_size, progress
+        self.batch_size, self.own_size, self.progress = batch_size, own_size, progress
         config = self.model.config.input
         self.clips = clips
         self.reader = in_clips(reader_of(config), clips)
@@ -101,9 +103,8 @@ class Predictor:
         if top_k < 1:
             raise ValueError(f"top_k={top_k}; expected at least 1")
         results: list[Prediction] = []
-        for start in range(0, len(examples), self.batch_size):
-            chunk = examples[start : start + self.batch_size]
-            for values in self._values([self.prepare(example) for example in chunk]).tolist():
+        for chunk in self.chunks(map(self.prepare, examples)):
+            for values in self._values(chunk).tolist():
                 pairs = list(zip(self.labels, values, strict=True))
                 if not self.gives_numbers:
                     pairs = sorted(pairs, key=lambda pair: -pair[1])[:top_k]
@@ -151,6 +152,22 @@ class Predictor:
             return self.reader.from_pixels(np.asarray(example), whole=self.own_size)
         return self.reader.from_image(example, whole=self.own_size)
 
+    def chunks(self, prepared: Iterable[T]) -> Iterator[list[T]]:
+        """Examples, or errors in their place, as they go through the model at once.
+
+        Up to `batch_size`; of their own sizes, no more than fill up to `TOGETHER` elements.
+        """
+        chunk: list[T] = []
+        most = 0
+        for example in prepared:
+            most = max(most, self._room(example))
+            if chunk and (len(chunk) == self.batch_size or (len(chunk) + 1) * most > TOGETHER):
+                yield chunk
+                chunk, most = [], self._room(example)
+            chunk.append(example)
+        if chunk:
+            yield chunk
+
     @torch.inference_mode()
     def _values(self, examples: list[Any]) -> Tensor:
         """(B, num_classes): probabilities, or numbers in their units."""
@@ -163,13 +180,15 @@ class Predictor:
         if self.own_size and self._is_large(first):
             outputs = self.model.classify_stream(self._stream(first))
         else:
-            batch = self.reader.batch(collate(examples))
-            if isinstance(batch, dict):
-                outputs = self.model({name: x.to(device) for name, x in batch.items()})
-            else:
-                outputs = self.model(batch.to(device))
+            outputs = self.model(moved(self.reader.batch(collate(examples)), device))
         task = self.model.config.task
         return VALUES[task](averaged(outputs.float().unflatten(0, (-1, self.clips)), task)).cpu()
+
+    def _room(self, example: Any) -> int:
+        """Elements that it fills of `TOGETHER`; one that goes through alone, more than there are."""
+        if not self.own_size or isinstance(example, ValueError):
+            return 0
+        return TOGETHER + 1 if self._is_large(example) else self._elements(example)
 
     def _is_large(self, example: Any) -> bool:
         """Whether it goes through the model in parts."""
@@ -217,19 +236,29 @@ def each(
 ) -> Iterator[tuple[Path, Prediction | ValueError]]:
     """Every file with its prediction, or with the error that says why it has none."""
     predictor([], top_k=top_k)  # what is wrong with all is told once
-    for start in range(0, len(files), predictor.batch_size):
-        chunk = files[start : start + predictor.batch_size]
-        prepared = [_attempt(predictor.prepare, file) for file in chunk]
-        readable = [example for example in prepared if not isinstance(example, ValueError)]
+    waiting = iter(files)
+    for chunk in predictor.chunks(_attempt(predictor.prepare, file) for file in files):
+        named = [(next(waiting), example) for example in chunk]
+        readable = [example for example in chunk if not isinstance(example, ValueError)]
         try:
-            predictions = iter(predictor(readable, top_k=top_k))
-        except ValueError as error:  # damaged midway, or of a size that the model cannot take
+            predictions: Iterator[Any] = iter(predictor(readable, top_k=top_k))
+        except ValueError:  # damaged midway, or of a size that the model cannot take
             if not predictor.own_size:
                 raise
-            yield chunk[0], ValueError(f"{chunk[0]}: {error}")
-            continue
-        for file, example in zip(chunk, prepared, strict=True):
+            predictions = (
+                _alone(predictor, file, example, top_k)
+                for file, example in named
+                if not isinstance(example, ValueError)
+            )
+        for file, example in named:
             yield file, example if isinstance(example, ValueError) else next(predictions)
+
+
+def _alone(predictor: Predictor, file: Path, example: Any, top_k: int) -> Prediction | ValueError:
+    try:
+        return predictor([example], top_k=top_k)[0]
+    except ValueError as error:
+        return ValueError(f"{file}: {error}")
 
 
 def _attempt(

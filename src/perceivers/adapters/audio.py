@@ -48,10 +48,10 @@ class AudioAdapter(GridAdapter):
             **options,
         )
 
-    def forward(self, waves: Tensor) -> Inputs:
+    def elements(self, waves: Tensor) -> Inputs:
         """Waveforms (B, S), if there is one channel, or (B, S, C) → M = S / patch_stride."""
         mono = waves.ndim == 2 and self.channels == 1
-        return super().forward(waves[..., None] if mono else waves)
+        return super().elements(waves[..., None] if mono else waves)
 
     def stream(self, example: Any, *, elements: int = STREAMED) -> Iterable[Inputs]:
         """See `Adapter`: parts of a waveform (S,), if there is one channel, or (S, C)."""

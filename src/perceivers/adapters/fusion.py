@@ -44,7 +44,7 @@ class FusionAdapter(Adapter):
 
     Raises:
         ValueError: no parts, a name that cannot be one, or a probability that is none; in
-            `forward`, a modality that is not among the parts, none at all, or parts of unequal
+            `elements`, a modality that is not among the parts, none at all, or parts of unequal
             batch size.
     """
 
@@ -104,15 +104,16 @@ class FusionAdapter(Adapter):
         for name, part in self._parts().items():
             x, there = batch.get(name), batch.get(f"{name}{THERE}")
             if x is not None and (there is None or bool(there.any())):
-                found = part.measured(x if there is None else x[there])
+                found = part.measured(x if there is None else _those(x, there))
                 if isinstance(found, Tensor):
                     measured[name] = found
         return measured
 
-    def forward(self, batch: Mapping[str, Any]) -> Inputs:
+    def elements(self, batch: Mapping[str, Any]) -> Inputs:
         """Raw batches by modality, each as its own adapter takes it → M = Σ elements of the parts.
 
-        A modality that is None or not there is masked out, as are examples that lack it.
+        A modality that is None or not there is masked out, as are examples that lack it. One whose
+        examples are of different sizes is a list of them.
         """
         if not isinstance(batch, Mapping):
             raise ValueError(
@@ -150,6 +151,10 @@ class FusionAdapter(Adapter):
             if example.get(name) is not None and bool(example.get(f"{name}{THERE}", True))
         }
         return _Streams(self, streams)
+
+    def elements_of_each(self, examples: Any) -> Inputs:
+        """ValueError: the modalities of a batch are told by name, each may be a list."""
+        return self.elements(examples)
 
     def _there(self, given: Mapping[str, Inputs], batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """By name of a part that not all examples have, or are to keep: which do, (B,)."""
@@ -223,6 +228,13 @@ class _Streams:
         for name, stream in self.streams.items():
             for part in stream:
                 yield self.adapter._columns(name, part)
+
+
+def _those(x: Any, there: Tensor) -> Any:
+    """Of a batch or a list, the examples that have it."""
+    if isinstance(x, Tensor):
+        return x[there]
+    return [example for example, has in zip(x, there.tolist(), strict=True) if has]
 
 
 def _only(part: Inputs, there: Tensor | None) -> Inputs:

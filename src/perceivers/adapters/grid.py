@@ -54,7 +54,7 @@ class GridAdapter(ChannelsLastAdapter):
         fusion: how content and position go together; to "add", both have equally many channels.
 
     Raises:
-        ValueError: sizes that do not go together, here or in `forward`.
+        ValueError: sizes that do not go together, here or in `elements`.
     """
 
     noun = "array"
@@ -133,7 +133,7 @@ class GridAdapter(ChannelsLastAdapter):
             )
         return tuple(size // stride for size, stride in zip(shape, self.stride, strict=True))
 
-    def forward(self, arrays: Tensor) -> Inputs:
+    def elements(self, arrays: Tensor) -> Inputs:
         """Arrays (B, S_1, …, S_A, C), uint8 or float → M = Π S_a / stride_a elements."""
         axes = len(self.shape)
         if arrays.ndim != axes + 2 or arrays.shape[-1] != self.channels:

@@ -51,7 +51,7 @@ class MelAdapter(GridAdapter):
             `GridAdapter`.
 
     Raises:
-        ValueError: sizes that do not go together, here or in `forward`.
+        ValueError: sizes that do not go together, here or in `elements`.
     """
 
     noun = "mel spectrogram"
@@ -107,7 +107,7 @@ class MelAdapter(GridAdapter):
             scale=scale,
         )
 
-    def forward(self, waves: Tensor) -> Inputs:
+    def elements(self, waves: Tensor) -> Inputs:
         """Waveforms (B, S), if there is one channel, or (B, S, C) → M elements, mel fastest.
 
         M = T / patch_frames · F / patch_mels.
@@ -115,14 +115,14 @@ class MelAdapter(GridAdapter):
         x = self.log_mel(waves)
         if self.training:
             x = self._hide(x)
-        return super().forward(x)
+        return super().elements(x)
 
-    def measured(self, batch: Tensor) -> Tensor:
-        """See `Adapter`: the log-mel spectrogram."""
+    def values(self, batch: Tensor) -> Tensor:
+        """See `ChannelsLastAdapter`: the log-mel spectrogram."""
         return self.log_mel(batch)
 
     def log_mel(self, waves: Tensor) -> Tensor:
-        """Waveforms as in `forward` → float32 (B, T, F, C), neither normalised nor masked."""
+        """Waveforms as in `elements` → float32 (B, T, F, C), neither normalised nor masked."""
         if waves.ndim == 2 and self.channels == 1:
             waves = waves[..., None]
         if waves.ndim != 3 or waves.shape[-1] != self.channels:

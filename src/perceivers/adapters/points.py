@@ -23,8 +23,7 @@ class PointAdapter(ChannelsLastAdapter):
     there, such as colour. The content of an element is all its channels, its position the Fourier
     features of its coordinates as given: `mean` and `std` act on the content alone.
 
-    Any number of points is taken. To batch clouds of different sizes, pad them with finite numbers
-    (a NaN spreads even from a masked element) and mask the padding. Values are not looked at:
+    Any number of points is taken, of clouds of different sizes a list. Values are not looked at:
     coordinates beyond [-1, 1] are taken as they are, and a NaN gives NaN logits.
 
     Args:
@@ -60,7 +59,7 @@ class PointAdapter(ChannelsLastAdapter):
         """`num_points`."""
         return self.num_points
 
-    def forward(self, points: Tensor) -> Inputs:
+    def elements(self, points: Tensor) -> Inputs:
         """Points (B, M, C), floats → M elements; their positions are (B, M, P)."""
         if points.ndim != 3 or points.shape[1] == 0 or points.shape[2] != self.channels:
             raise ValueError(

@@ -39,7 +39,7 @@ class TabularAdapter(Adapter):
 
     Raises:
         ValueError: no columns, names or categories given twice, lists that do not go together; in
-            `forward`, another shape or type.
+            `elements`, another shape or type.
     """
 
     mean: Tensor
@@ -114,7 +114,7 @@ class TabularAdapter(Adapter):
         self.mean.copy_(mean)
         self.std.copy_(std)
 
-    def forward(self, rows: Tensor) -> Inputs:
+    def elements(self, rows: Tensor) -> Inputs:
         """Rows (B, n + k), float32 or float64 → n + k elements under a mask."""
         if rows.ndim != 2 or rows.shape[1] != len(self.names):
             raise ValueError(

@@ -1,14 +1,16 @@
 """Text to elements: one a byte, with learned positions."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from ..core import Inputs, LearnedPosition
 from ..core.init import trunc_normal
 from ..data.text import NUM_IDS, PAD
-from .base import Adapter
+from .base import Adapter, check_examples
 
 # B batch · L bytes of the longest text · C content channels · P position channels
 
@@ -31,7 +33,7 @@ class TextAdapter(Adapter):
             channels.
 
     Raises:
-        ValueError: channels that cannot be added; in `forward`, what are no ids, or longer texts.
+        ValueError: channels that cannot be added; in `elements`, what are no ids, or longer texts.
     """
 
     def __init__(
@@ -73,7 +75,7 @@ class TextAdapter(Adapter):
         """ValueError: ids are looked up, there is nothing to normalise."""
         raise ValueError("text has no normalising constants; leave it out")
 
-    def forward(self, ids: Tensor) -> Inputs:
+    def elements(self, ids: Tensor) -> Inputs:
         """Ids (B, L), int64 or int32, L up to `max_length` → L elements under a mask.
 
         Ids out of range are an error on CPU; elsewhere looking would keep the device waiting.
@@ -97,3 +99,10 @@ class TextAdapter(Adapter):
                 )
         position = self.position()[:, :length]
         return Inputs(self.embedding(ids), position, ids != PAD, fusion=self.fusion)
+
+    def elements_of_each(self, examples: Sequence[Tensor]) -> Inputs:
+        """See `Adapter`: texts (L,), filled up with padding; they share the positions."""
+        check_examples(examples)
+        if odd := next((tuple(ids.shape) for ids in examples if ids.ndim != 1), None):
+            raise ValueError(f"a text of a list has shape {odd}; expected ids (bytes,)")
+        return self.elements(pad_sequence(list(examples), batch_first=True, padding_value=PAD))

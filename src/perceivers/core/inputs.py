@@ -1,9 +1,11 @@
 """What a Perceiver reads: content, position and mask, kept apart."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .positions import AxialPosition
@@ -95,3 +97,73 @@ class Inputs:
             position=None if position is None else reorder(position),
             mask=None if self.mask is None else reorder(self.mask),
         )
+
+
+def padded(parts: Sequence[Inputs], order: Tensor | None = None) -> Inputs:
+    """Batches of M_1, M_2, … elements an example as one batch of the most of them.
+
+    What fills a shorter one up is zeros and masked: an example reads as it does alone. Positions
+    stay those of each part, so that they are each example's own, unless all parts hold the same
+    ones. There is no mask where there is nothing to mask.
+
+    Args:
+        parts: batches of B_1, B_2, … examples, with equal channels.
+        order: (B,), B = ΣB_i: which of the examples, counted through all parts, comes i-th; None:
+            one part after another.
+
+    Raises:
+        ValueError: no parts, or parts of unequal channels or fusion.
+    """
+    if len(parts) == 1 and order is None:
+        return parts[0]
+    _check_alike(parts)
+    sizes = [part.content.shape[:2] for part in parts]
+    most = max(elements for _, elements in sizes)
+    content = torch.cat([_filled(part.content, most) for part in parts])
+    if order is None:
+        order = torch.arange(len(content), device=content.device)
+    mask = None
+    if any(part.mask is not None or part.content.shape[1] < most for part in parts):
+        mask = torch.cat(
+            [
+                _filled(part.content.new_ones(size, dtype=torch.bool), most)
+                if part.mask is None
+                else _filled(part.mask, most)
+                for part, size in zip(parts, sizes, strict=True)
+            ]
+        )[order]
+    return Inputs(content[order], _positions(parts, most, order), mask, parts[0].fusion)
+
+
+def _check_alike(parts: Sequence[Inputs]) -> None:
+    kinds = {(part.content.shape[2], _channels(part.position), part.fusion) for part in parts}
+    if len(kinds) != 1:
+        raise ValueError(
+            f"parts have (content channels, position channels, fusion) {sorted(kinds, key=str)}; "
+            "expected at least one part, and all alike"
+        )
+
+
+def _channels(position: Tensor | AxialPosition | None) -> int:
+    return 0 if position is None else position.shape[2]
+
+
+def _positions(parts: Sequence[Inputs], most: int, order: Tensor) -> Tensor | AxialPosition | None:
+    """Those of each example; what a part's examples share is copied once, to its place."""
+    first = parts[0].position
+    if all(part.position is first for part in parts) and (first is None or first.shape[0] == 1):
+        return first
+    tables, rows, start = [], [], 0
+    for part in parts:
+        table = part.dense_position
+        assert table is not None  # or the parts would not be alike
+        own = torch.arange(len(part.content), device=order.device)
+        rows.append(start + (own if len(table) > 1 else torch.zeros_like(own)))
+        tables.append(_filled(table, most))
+        start += len(table)
+    return torch.cat(tables)[torch.cat(rows)[order]]
+
+
+def _filled(x: Tensor, most: int) -> Tensor:
+    """(B, M, …) → (B, most, …), zeros or False after the end."""
+    return F.pad(x, (0, 0) * (x.ndim - 2) + (0, most - x.shape[1]))

@@ -13,6 +13,7 @@ from .init import trunc_normal
 # M elements · A axes · K bands
 
 Spacing = Literal["linear", "log"]
+CACHED = 2**14  # rows of tables that are kept, of several grids: 16 MB at 64 bands of 2 axes
 
 
 def grid(*sizes: int, device: torch.device | str | None = None) -> Tensor:
@@ -116,8 +117,8 @@ class FourierPosition(nn.Module):
         self.max_resolution = tuple(max_resolution)
         self.num_bands = num_bands
         self.spacing: Spacing = spacing
-        # Not state: a cache of the last grid's features, keyed by what they were made from.
-        self._cached: tuple[object, AxialPosition] | None = None
+        # Not state: a cache of the last grids' features, each by what it was made from.
+        self._cached: list[tuple[object, AxialPosition]] = []
 
     @property
     def dim(self) -> int:
@@ -136,15 +137,22 @@ class FourierPosition(nn.Module):
     def on_grid(self, *sizes: int, device: torch.device | str | None = None) -> AxialPosition:
         """Features of a regular grid, float32."""
         key = (sizes, torch.device(device or "cpu"))
-        if self._cached is None or self._cached[0] != key:
+        position = next((held for of, held in self._cached if of == key), None)
+        if position is None:
             # Made outside autograd modes, so that a grid first seen in inference can be trained on.
             with torch.inference_mode(False), torch.no_grad():
                 tables = (
                     self.of_axis(axis, grid(size, device=device)[:, 0])
                     for axis, size in enumerate(sizes)
                 )
-                self._cached = (key, AxialPosition(tuple(tables)))
-        return self._cached[1]
+                position = AxialPosition(tuple(tables))
+            self._cached.append((key, position))
+            while len(self._cached) > 1 and self._rows() > CACHED:
+                self._cached.pop(0)
+        return position
+
+    def _rows(self) -> int:
+        return sum(len(table) for _, held in self._cached for table in held.tables)
 
     def of_axis(self, axis: int, coordinates: Tensor) -> Tensor:
         """What coordinates (L,) along one axis contribute to the features, float32 (L, P)."""

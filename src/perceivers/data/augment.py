@@ -17,7 +17,10 @@ def augment(batch: Any, config: DataConfig) -> Any:
 
     Images and videos (uint8) are varied by what is meant for images, a video as a whole, all its
     frames alike. Of several modalities each is varied by itself, and floats (B, S, C) are sound.
+    A list of examples of different lengths stays one.
     """
+    if isinstance(batch, list):
+        return [augment(example[None], config)[0] for example in batch]
     if isinstance(batch, dict):
         return {name: _augment_part(x, config) for name, x in batch.items()}
     if batch.dtype == torch.uint8:
@@ -31,7 +34,9 @@ def augment(batch: Any, config: DataConfig) -> Any:
     return batch
 
 
-def _augment_part(batch: Tensor, config: DataConfig) -> Tensor:
+def _augment_part(batch: Any, config: DataConfig) -> Any:
+    if isinstance(batch, list):
+        return [_augment_part(example[None], config)[0] for example in batch]
     if batch.dtype == torch.uint8:
         return _augment_images(batch, config)
     if config.time_shift and batch.is_floating_point() and batch.ndim == 3:
@@ -148,7 +153,7 @@ def mix(images: Any, targets: Tensor, *, mixup: float, cutmix: float) -> tuple[A
         return images, targets
     kept = float(torch.distributions.Beta(alpha, alpha).sample())
     if use_cutmix:
-        if isinstance(images, dict) or images.dtype != torch.uint8 or images.ndim != 4:
+        if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.ndim != 4:
             raise ValueError("CutMix is of images alone; set cutmix=0")
         images, kept = _paste(images, kept)
     elif isinstance(images, dict):
@@ -158,8 +163,13 @@ def mix(images: Any, targets: Tensor, *, mixup: float, cutmix: float) -> tuple[A
     return images, kept * targets + (1 - kept) * targets.flip(0)
 
 
-def _blend(x: Tensor, kept: float) -> Tensor:
+def _blend(x: Any, kept: float) -> Tensor:
     """Any numbers (B, …) and their own reversal; of flags, whether either is set."""
+    if isinstance(x, list):
+        raise ValueError(
+            "examples of different lengths cannot be mixed; set data.mixup=0, or read them at one "
+            "length: own_length=false"
+        )
     if x.dtype == torch.bool:
         return x | x.flip(0)
     if x.dtype != torch.uint8 and not x.is_floating_point():

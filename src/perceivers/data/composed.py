@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from .media import NoTrack
@@ -66,6 +67,12 @@ class FusionReader:
             name: x for name, x in examples.items() if not (name.endswith(THERE) and bool(x.all()))
         }
 
+    def lengths(self, examples: dict[str, Any]) -> Tensor | None:
+        """See `Reader`: the shares of all parts that vary, averaged."""
+        found = [part.lengths(examples[name]) for name, part in self.parts.items()]
+        varying = [lengths for lengths in found if lengths is not None]
+        return torch.stack(varying).mean(0) if varying else None
+
     def _each(self, read: Callable[[ArrayReader], Any], before: tuple[int, ...]) -> dict[str, Any]:
         """What `read` makes of a file by each part; `before`: axes ahead of those of an example."""
         example: dict[str, Any] = {}
@@ -77,7 +84,7 @@ class FusionReader:
             except NoTrack as error:
                 reasons.append(str(error))
                 there = False
-                example[name] = np.zeros((*before, *part.shape), part.dtype)
+                example[name] = np.zeros((*before, *part.least), part.dtype)
             example[f"{name}{THERE}"] = np.full(before, there)
         if len(reasons) == len(self.parts):
             raise ValueError("; ".join(reasons))
@@ -123,9 +130,20 @@ class ClipReader:
 
     def batch(self, examples: Examples) -> Any:
         """See `Reader`: (B, K, …) → a batch of B·K."""
-        if isinstance(examples, Tensor):
-            return self.reader.batch(examples.flatten(0, 1))
-        return self.reader.batch({name: x.flatten(0, 1) for name, x in examples.items()})
+        if isinstance(examples, dict):
+            return self.reader.batch({name: _in_a_row(x) for name, x in examples.items()})
+        return self.reader.batch(_in_a_row(examples))
+
+    def lengths(self, examples: Examples) -> Tensor | None:
+        """See `Reader`: it is only for looking, where order does not matter."""
+        return None
+
+
+def _in_a_row(clips: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
+    """Clips of each example, (K, …), one example after another."""
+    if isinstance(clips, Tensor):
+        return clips.flatten(0, 1)
+    return [clip for of_one in clips for clip in of_one]
 
 
 def in_clips(reader: Reader, count: int) -> Reader:
@@ -137,9 +155,13 @@ def in_clips(reader: Reader, count: int) -> Reader:
 
 def missing(examples: Examples) -> str:
     """How many examples lack which modality, in words; empty if none lacks any."""
-    if isinstance(examples, Tensor):
+    if not isinstance(examples, dict):
         return ""
-    flags = {name: x.flatten(1).all(1) if x.ndim > 1 else x for name, x in examples.items()}
+    flags = {
+        name: x.flatten(1).all(1) if x.ndim > 1 else x
+        for name, x in examples.items()
+        if isinstance(x, Tensor)
+    }
     lacking = {
         name.removesuffix(THERE): f"{int((~there).sum()):,} of {len(there):,}"
         for name, there in flags.items()

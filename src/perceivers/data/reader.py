@@ -14,7 +14,8 @@ from .source import Source, Unread
 # K clips
 
 Example = np.ndarray | dict[str, np.ndarray]  # of several modalities by name: `composed`
-Examples = Tensor | dict[str, Tensor]  # side by side (B, …)
+# Side by side (B, …), or where they differ in length a list; of several modalities by name.
+Examples = Tensor | list[Tensor] | dict[str, Tensor | list[Tensor]]
 
 
 class Reader(Protocol):
@@ -44,6 +45,9 @@ class Reader(Protocol):
     def batch(self, examples: Any) -> Any:
         """`Examples` → the model's raw batch."""
 
+    def lengths(self, examples: Any) -> Tensor | None:
+        """How long each of `Examples` is, (B,), as a share of the most; None: all are alike."""
+
 
 class ArrayReader(ABC):
     """What the readers below have in common: examples are arrays of one shape."""
@@ -56,11 +60,16 @@ class ArrayReader(ABC):
     @property
     @abstractmethod
     def shape(self) -> tuple[int, ...]:
-        """Of every example."""
+        """Of every example; where each has its own length, of the longest."""
+
+    @property
+    def least(self) -> tuple[int, ...]:
+        """Of the shortest example."""
+        return self.shape
 
     @property
     def nbytes(self) -> int:
-        """See `Reader`."""
+        """See `Reader`; where each has its own length, of the longest."""
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
     @abstractmethod
@@ -75,18 +84,39 @@ class ArrayReader(ABC):
         """See `Reader`."""
         raise ValueError(f"{self.noun} have no clips; only sound and videos do")
 
-    def batch(self, examples: Tensor) -> Tensor:
+    def batch(self, examples: Any) -> Any:
         """See `Reader`: as they are."""
         return examples
 
+    def lengths(self, examples: Any) -> Tensor | None:
+        """See `Reader`."""
+        if isinstance(examples, Tensor):
+            return None
+        return torch.tensor([len(example) / self.shape[0] for example in examples])
+
 
 def collate(examples: Sequence[Example]) -> Examples:
-    """Examples side by side, (B, …)."""
+    """Examples side by side, (B, …); a list of those that differ in shape."""
     first = examples[0]
     if isinstance(first, dict):
-        return {name: _stacked([dict(example)[name] for example in examples]) for name in first}
-    return _stacked(examples)
+        return {name: _tensors([dict(example)[name] for example in examples]) for name in first}
+    return _tensors(examples)
 
 
-def _stacked(arrays: Sequence[Any]) -> Tensor:
-    return torch.from_numpy(np.stack(arrays))
+def _tensors(arrays: Sequence[Any]) -> Tensor | list[Tensor]:
+    if len({np.shape(array) for array in arrays}) == 1:
+        return torch.from_numpy(np.stack(arrays))
+    return [torch.from_numpy(np.array(array)) for array in arrays]
+
+
+def moved(batch: Any, device: torch.device) -> Any:
+    """A raw batch on another device."""
+    if isinstance(batch, dict):
+        return {name: moved(x, device) for name, x in batch.items()}
+    return [x.to(device) for x in batch] if isinstance(batch, list) else batch.to(device)
+
+
+def together(examples: list[Tensor]) -> Tensor | list[Tensor]:
+    """Examples of one shape side by side, others as they are."""
+    alike = len({example.shape for example in examples}) == 1
+    return torch.stack(examples) if alike else examples

@@ -69,13 +69,16 @@ class ImageReader(ArrayReader):
 class SoundReader(ArrayReader):
     """Waveforms, float32 (S, C), resampled, also those of videos; see `sound.decode`.
 
-    The middle of a longer one is kept; a shorter one lies in the middle of silence.
+    The middle of a longer one is kept; a shorter one lies in the middle of silence, or is read at
+    its own length: of its middle as many whole steps as there are, of silence about it the rest of
+    a single one.
     """
 
     num_samples: int
     rate: int
     channels: int
     step: int = 1
+    own_length: bool = False
 
     noun: ClassVar[str] = "sound files"
     suffixes: ClassVar[frozenset[str]] = SOUND_SUFFIXES | video.SUFFIXES
@@ -85,6 +88,11 @@ class SoundReader(ArrayReader):
     def shape(self) -> tuple[int, ...]:
         """(S, C)."""
         return self.num_samples, self.channels
+
+    @property
+    def least(self) -> tuple[int, ...]:
+        """(S, C)."""
+        return self.step if self.own_length else self.num_samples, self.channels
 
     def decode(self, source: Source) -> np.ndarray:
         """See `Reader`."""
@@ -101,12 +109,15 @@ class SoundReader(ArrayReader):
                 channels=self.channels,
             )
         wave = self._wave(source)
-        spare = len(wave) - self.num_samples
+        length = self.num_samples
+        if self.own_length:
+            length = min(length, max(1, len(wave) // self.step) * self.step)
+        spare = len(wave) - length
         if spare < 0:
             before = -spare // 2
             wave, spare = np.pad(wave, ((before, -spare - before), (0, 0))), 0
         starts = np.linspace(0, spare, count).astype(int) if count > 1 else [spare // 2]
-        return np.stack([wave[start : start + self.num_samples] for start in starts])
+        return np.stack([wave[start : start + length] for start in starts])
 
     def decode_whole(self, source: Source) -> np.ndarray | Unread:
         """See `Reader`: cut, or filled with silence, to a multiple of `step` samples."""
@@ -129,7 +140,11 @@ class VideoReader(ArrayReader):
     """Videos, uint8 (T, H, W, C); see `video.decode`.
 
     The frames are spread over `seconds` in the middle of the video; None: over all of it. A whole
-    one has so many frames a second, or all its own, cut to a multiple of `step`.
+    one has so many frames a second, or all its own, cut to a multiple of `step`; with `own_length`,
+    so is an example of a video shorter than `seconds`.
+
+    Raises:
+        ValueError: own length without `seconds`.
     """
 
     num_frames: int
@@ -137,15 +152,28 @@ class VideoReader(ArrayReader):
     channels: int
     seconds: float | None = None
     step: int = 1
+    own_length: bool = False
 
     noun: ClassVar[str] = "videos"
     suffixes: ClassVar[frozenset[str]] = video.SUFFIXES
     dtype: ClassVar[type] = np.uint8
 
+    def __post_init__(self) -> None:
+        if self.own_length and self.seconds is None:
+            raise ValueError(
+                "own_length of a video needs its frames a second: set seconds, the time that "
+                f"{self.num_frames} frames are spread over"
+            )
+
     @property
     def shape(self) -> tuple[int, ...]:
         """(T, H, W, C)."""
         return self.num_frames, self.size, self.size, self.channels
+
+    @property
+    def least(self) -> tuple[int, ...]:
+        """(T, H, W, C)."""
+        return self.step if self.own_length else self.num_frames, *self.shape[1:]
 
     def decode(self, source: Source) -> np.ndarray:
         """See `Reader`."""
@@ -157,6 +185,8 @@ class VideoReader(ArrayReader):
         """See `Reader` and `video.clips`."""
         if self.seconds is None:
             raise ValueError("an example is a whole video, not a clip; give a length in seconds")
+        if self.own_length and video.probe(source).seconds < self.seconds:
+            return np.stack([self.decode_whole(source)] * count)
         return video.clips(
             source,
             count=count,
@@ -187,11 +217,12 @@ class PointReader(ArrayReader):
     """Point clouds, float32 (M, C), centred and scaled; see `points.decode`.
 
     Of more points a random part is taken, always the same of a file; of fewer, all are given again
-    and again until there are enough.
+    and again until there are enough, or with `own_length` once.
     """
 
     num_points: int
     channels: int
+    own_length: bool = False
 
     noun: ClassVar[str] = "point clouds"
     suffixes: ClassVar[frozenset[str]] = points.POINT_SUFFIXES
@@ -202,12 +233,17 @@ class PointReader(ArrayReader):
         """(M, C)."""
         return self.num_points, self.channels
 
+    @property
+    def least(self) -> tuple[int, ...]:
+        """(M, C)."""
+        return 1 if self.own_length else self.num_points, self.channels
+
     def decode(self, source: Source) -> np.ndarray:
         """See `Reader`."""
         cloud = points.decode(
             source, num_points=self.num_points, channels=self.channels, normalise=True
         )
-        return np.resize(cloud, self.shape)
+        return cloud if self.own_length else np.resize(cloud, self.shape)
 
     def decode_whole(self, source: Source) -> np.ndarray | Unread:
         """See `Reader`: of a `.npy` file that is too large, the points are read from disk."""
@@ -245,3 +281,7 @@ class TextReader(ArrayReader):
         """Without the columns in which all texts have ended."""
         length = int((examples != text.PAD).sum(dim=1).max()) if len(examples) else 0
         return examples[:, : max(length, 1)].long()
+
+    def lengths(self, examples: Any) -> Tensor:
+        """See `Reader`: texts are held at one length, and end before it."""
+        return (examples != text.PAD).sum(dim=1) / self.max_length

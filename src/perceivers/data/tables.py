@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .composed import missing
-from .reader import Example, Examples, Reader, collate
+from .reader import Example, Examples, Reader, collate, together
 from .source import Source
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,14 @@ class Table(abc.ABC, Dataset[Batch]):
 
     labels: Tensor
     """(examples,) int64."""
+
+    @property
+    def lengths(self) -> Tensor | None:
+        """How long each example is, (examples,), as a share of the most; None: alike, or unknown.
+
+        Those of files that are decoded when they are asked for are unknown.
+        """
+        return None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -45,14 +53,19 @@ class HeldTable(Table):
     """Decoded examples held in memory.
 
     Args:
-        examples: (examples, …), such as images (examples, H, W, C) uint8; of several modalities a
-            dictionary of such.
+        examples: (examples, …), such as images (examples, H, W, C) uint8; a list of such as differ
+            in length; of several modalities a dictionary of either.
         labels: (examples,) int64.
         reader: what makes batches of them; None: they are batches as they are.
     """
 
     def __init__(self, examples: Examples, labels: Tensor, reader: Reader | None = None) -> None:
         self.examples, self.labels, self.reader = examples, labels, reader
+
+    @property
+    def lengths(self) -> Tensor | None:
+        """See `Table`."""
+        return self.reader.lengths(self.examples) if self.reader else None
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         chosen = torch.as_tensor(indices, dtype=torch.int64)
@@ -89,7 +102,7 @@ class FileTable(Table):
 
     @property
     def decoded_bytes(self) -> int:
-        """Size of all examples once decoded."""
+        """Size of all examples once decoded; where each has its own length, at most."""
         return len(self) * self.reader.nbytes
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
@@ -142,9 +155,15 @@ class FileTable(Table):
 
 def _taken(examples: Examples, chosen: Tensor) -> Examples:
     """Some of the examples."""
+    if isinstance(examples, dict):
+        return {name: _some(x, chosen) for name, x in examples.items()}
+    return _some(examples, chosen)
+
+
+def _some(examples: Tensor | list[Tensor], chosen: Tensor) -> Tensor | list[Tensor]:
     if isinstance(examples, Tensor):
         return examples[chosen]
-    return {name: x[chosen] for name, x in examples.items()}
+    return together([examples[index] for index in chosen.tolist()])
 
 
 class _Held:
@@ -152,18 +171,29 @@ class _Held:
 
     def __init__(self, count: int) -> None:
         self.count, self.filled = count, 0
-        self.arrays: dict[str | None, np.ndarray] = {}
+        self.arrays: dict[str | None, np.ndarray | list[np.ndarray]] = {}
 
     def put(self, example: Example) -> None:
         parts = example.items() if isinstance(example, dict) else [(None, example)]
         for name, x in parts:
             if name not in self.arrays:
                 self.arrays[name] = np.empty((self.count, *x.shape), x.dtype)
-            self.arrays[name][self.filled] = x
+            held = self.arrays[name]
+            if isinstance(held, np.ndarray) and x.shape != held.shape[1:]:
+                held = self.arrays[name] = [row.copy() for row in held[: self.filled]]
+            if isinstance(held, list):
+                held.append(x.copy())  # it may be a part of a longer one
+            else:
+                held[self.filled] = x
         self.filled += 1
 
     def examples(self) -> Examples:
-        held = {name: torch.from_numpy(x[: self.filled]) for name, x in self.arrays.items()}
+        held = {
+            name: torch.from_numpy(x[: self.filled])
+            if isinstance(x, np.ndarray)
+            else [torch.from_numpy(array) for array in x]
+            for name, x in self.arrays.items()
+        }
         if None in held:
             return held[None]
         return {str(name): x for name, x in held.items()} or torch.empty(0)

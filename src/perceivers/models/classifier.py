@@ -123,6 +123,10 @@ class PerceiverClassifier(nn.Module):
 
         The outputs are logits of classes (softmax) or labels (sigmoid), or numbers in their units.
 
+        Examples of different sizes are a list: `model([wave1, wave2])` of waveforms (S_1, C) and
+        (S_2, C), or images of any sizes (H, W, C). They are padded under a mask to the outputs that
+        each has alone. Of several modalities each may be such a list.
+
         Args:
             x: see the adapter.
             mask: boolean (B, M), True = attend; None: every element is there. What the adapter

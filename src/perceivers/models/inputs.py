@@ -71,10 +71,12 @@ class AudioConfig(GridConfig):
     """How waveforms become elements; see `perceivers.adapters.audio.AudioAdapter`."""
 
     kind: ClassVar[str] = "audio"
-    of_files: ClassVar[frozenset[str]] = frozenset({"sample_rate"})
+    of_files: ClassVar[frozenset[str]] = frozenset({"sample_rate", "own_length"})
 
     num_samples: int = 61_440
     """Samples of an example."""
+    own_length: bool = False
+    """Files are read at their own length, up to num_samples; False: silence fills shorter ones."""
     sample_rate: int = 48_000
     """Samples a second."""
     channels: int = 1
@@ -92,9 +94,12 @@ class MelConfig(GridConfig):
     """How waveforms become patches of their log-mel; see `perceivers.adapters.mel.MelAdapter`."""
 
     kind: ClassVar[str] = "mel"
+    of_files: ClassVar[frozenset[str]] = frozenset({"own_length"})
 
     num_samples: int = 16_000
     """Samples of an example."""
+    own_length: bool = False
+    """Files are read at their own length, up to num_samples; False: silence fills shorter ones."""
     channels: int = 1
     """1 for mono, 2 for stereo."""
     sample_rate: int = 16_000
@@ -132,12 +137,14 @@ class VideoConfig(GridConfig):
     """How videos become elements; see `perceivers.adapters.video.VideoAdapter`."""
 
     kind: ClassVar[str] = "video"
-    of_files: ClassVar[frozenset[str]] = frozenset({"seconds"})
+    of_files: ClassVar[frozenset[str]] = frozenset({"seconds", "own_length"})
 
     num_frames: int = 32
     """Frames of an example."""
     seconds: float | None = None
     """Time in the middle of a file that the frames are spread over; None: all of it."""
+    own_length: bool = False
+    """Of files shorter than seconds, fewer frames; False: the last one fills them."""
     image_size: int = 224
     """Height and width of a frame in pixels."""
     channels: int = 3
@@ -155,9 +162,12 @@ class PointsConfig(InputConfig):
     """How point clouds become elements; see `perceivers.adapters.points.PointAdapter`."""
 
     kind: ClassVar[str] = "points"
+    of_files: ClassVar[frozenset[str]] = frozenset({"own_length"})
 
     num_points: int = 2048
     """Points of an example."""
+    own_length: bool = False
+    """Files of fewer points are read as they are; False: their points are given again."""
     channels: int = 3
     """Channels of a point, the first three its coordinates."""
     num_bands: int = 64

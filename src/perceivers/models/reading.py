@@ -20,16 +20,16 @@ from .inputs import (
 READERS: dict[type[InputConfig], Callable[[Any], Reader]] = {
     ImageConfig: lambda c: ImageReader(c.image_size, c.channels, c.patch_stride or c.patch_size),
     AudioConfig: lambda c: SoundReader(
-        c.num_samples, c.sample_rate, c.channels, c.patch_stride or c.patch_size
+        c.num_samples, c.sample_rate, c.channels, c.patch_stride or c.patch_size, c.own_length
     ),
     MelConfig: lambda c: SoundReader(
-        c.num_samples, c.sample_rate, c.channels, c.hop_length * c.patch_frames
+        c.num_samples, c.sample_rate, c.channels, c.hop_length * c.patch_frames, c.own_length
     ),
     VideoConfig: lambda c: VideoReader(
-        c.num_frames, c.image_size, c.channels, c.seconds, c.patch_frames
+        c.num_frames, c.image_size, c.channels, c.seconds, c.patch_frames, c.own_length
     ),
     FusionConfig: lambda c: FusionReader({name: _of_a_file(c, name) for name in c.parts}),
-    PointsConfig: lambda c: PointReader(c.num_points, c.channels),
+    PointsConfig: lambda c: PointReader(c.num_points, c.channels, c.own_length),
     TextConfig: lambda c: TextReader(c.max_length),
 }
 

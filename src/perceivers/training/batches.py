@@ -5,12 +5,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, Sampler, SequentialSampler
+from torch.utils.data import BatchSampler, DataLoader, Sampler
 
 from ..adapters.base import Adapter
 from ..data.config import DataConfig
 from ..data.tables import Batch, FileTable, Table
 
+WINDOW = 50  # batches whose examples are sorted by length
 AT_ONCE = 16  # examples measured together: a video of the paper's size is 39 MB in float64
 
 
@@ -33,8 +34,43 @@ class ShuffleSampler(Sampler[int]):
         return self.length
 
     def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(1_000_003 * self.seed + self.epoch)
-        yield from torch.randperm(self.length, generator=generator).tolist()
+        yield from torch.randperm(self.length, generator=self.generator()).tolist()
+
+    def generator(self) -> torch.Generator:
+        """Of what is random in this epoch."""
+        return torch.Generator().manual_seed(1_000_003 * self.seed + self.epoch)
+
+
+class BatchesByLength(Sampler[list[int]]):
+    """Batches of examples of similar length, so that little of a batch is padding.
+
+    The order of the examples is cut into windows of `WINDOW` batches, each is sorted by length and
+    cut into batches, and these are shuffled: an epoch has every example once, as without, and a
+    batch is as random as one of a window can be.
+
+    Args:
+        sampler: the order of each epoch.
+        lengths: of each example, (examples,).
+        batch_size: examples of a batch.
+    """
+
+    def __init__(self, sampler: ShuffleSampler, lengths: Tensor, batch_size: int) -> None:
+        self.sampler, self.lengths, self.batch_size = sampler, lengths, batch_size
+
+    def __len__(self) -> int:
+        return max(1, len(self.sampler) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        size = self.batch_size
+        order = torch.tensor(list(self.sampler))[: len(self) * size]  # less a last partial batch
+        found: list[list[int]] = []
+        for window in order.split(WINDOW * size):
+            by_length = window[self.lengths[window].argsort(stable=True)]
+            found += [batch.tolist() for batch in by_length.split(size)]
+        generator = torch.Generator().manual_seed(
+            1_000_003 * self.sampler.seed + self.sampler.epoch
+        )
+        yield from (found[i] for i in torch.randperm(len(found), generator=generator).tolist())
 
 
 def batches(
@@ -46,20 +82,29 @@ def batches(
         table: the examples.
         config: batch size and decoding processes.
         shuffle_seed: of the order, for training, where a last partial batch is left out if there
-            are others; None: in order, all of them.
+            are others; None: in order, all of them, the shortest first where lengths are known.
+
+    Where the table knows the lengths of its examples, a batch has those of similar ones.
     """
-    if shuffle_seed is None:
-        sampler: Sampler[int] = SequentialSampler(table)
-    else:
-        sampler = ShuffleSampler(len(table), shuffle_seed)
-    drop_last = shuffle_seed is not None and len(table) >= config.batch_size
     return DataLoader(
         table,
-        batch_sampler=BatchSampler(sampler, config.batch_size, drop_last),
+        batch_sampler=_batch_sampler(table.lengths, len(table), config.batch_size, shuffle_seed),
         collate_fn=_whole,
         num_workers=config.workers if isinstance(table, FileTable) else 0,
         pin_memory=torch.cuda.is_available(),
     )
+
+
+def _batch_sampler(
+    lengths: Tensor | None, examples: int, size: int, seed: int | None
+) -> Sampler[list[int]]:
+    if seed is None:
+        order = range(examples) if lengths is None else lengths.argsort(stable=True).tolist()
+        return BatchSampler(order, size, drop_last=False)
+    shuffled = ShuffleSampler(examples, seed)
+    if lengths is None:
+        return BatchSampler(shuffled, size, drop_last=examples >= size)
+    return BatchesByLength(shuffled, lengths, size)
 
 
 def _whole(batch: Any) -> Any:

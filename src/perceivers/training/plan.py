@@ -9,6 +9,7 @@ import torch
 from ..data.augment import augment
 from ..data.labels import describe
 from ..data.read import read_splits
+from ..data.reader import moved
 from ..data.tables import FileTable
 from ..models.build import build
 from ..models.classifier import PerceiverClassifier
@@ -98,7 +99,7 @@ def plan(recipe: Recipe) -> Plan:
     steps = max(1, len(table) // size)
     optimizer = build_optimizer(model, recipe.optimizer)
     build_schedule(optimizer, recipe.optimizer, epochs=recipe.trainer.max_epochs, steps=steps)
-    step, look = _timed(model, optimizer, recipe, _moved(batch, device), device)
+    step, look = _timed(model, optimizer, recipe, moved(batch, device), device)
     seconds = steps * step + len(splits.tables["validation"]) / size * look
     return Plan(
         recipe=recipe,
@@ -164,9 +165,3 @@ def _precision(config: TrainerConfig, device: torch.device) -> torch.autocast:
     auto = config.precision == "auto" and device.type == "cuda"
     half = auto or config.precision == "bfloat16"
     return torch.autocast(device.type, torch.bfloat16, enabled=half)
-
-
-def _moved(batch: Any, device: torch.device) -> Any:
-    if isinstance(batch, dict):
-        return {name: x.to(device) for name, x in batch.items()}
-    return batch.to(device)
