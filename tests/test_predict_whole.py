@@ -1,11 +1,13 @@
 """Sounds and clouds read whole, however long, instead of what the model was trained on."""
 
+import dataclasses
 import wave
 
 import numpy as np
 import pytest
 import torch
 from media_files import numbered, video
+from PIL import Image
 
 import perceivers
 from perceivers.data import readers
@@ -15,6 +17,7 @@ from perceivers.models.config import ModelConfig
 from perceivers.models.inputs import (
     AudioConfig,
     FusionConfig,
+    ImageConfig,
     InputConfig,
     MelConfig,
     PointsConfig,
@@ -150,3 +153,53 @@ def test_text_has_no_other_size(tmp_path):
     (tmp_path / "a.txt").write_text("abc")
     with pytest.raises(ValueError, match="a.txt: this model reads up to 9 bytes"):
         own(TextConfig(max_length=9, embedding_dim=8))([tmp_path / "a.txt"])
+
+
+def test_images_of_any_size_and_shape_at_once(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    files = []
+    for i, (height, width) in enumerate([(9, 14), (20, 8), (8, 8), (9, 14), (30, 30)]):
+        files.append(tmp_path / f"{i}.png")
+        Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8)).save(files[-1])
+    predictor = own(ImageConfig(image_size=8, patch_size=2, num_bands=4))
+    alone = [probabilities(predictor, file) for file in files]
+    sizes = []
+    forward = predictor.model.forward
+    monkeypatch.setattr(predictor.model, "forward", lambda x: sizes.append(len(x)) or forward(x))
+
+    def check():
+        for pairs, expected in zip(predictor(files, top_k=3), alone, strict=True):
+            assert dict(pairs) == pytest.approx(expected, abs=1e-5)
+
+    check()
+    assert sizes == [5]
+    sizes.clear()
+    monkeypatch.setattr(perceivers.predict, "TOGETHER", 100)  # the largest has 225
+    check()
+    assert sizes == [2, 2, 1]
+    sizes.clear()
+    (tmp_path / "1.png").write_bytes(b"nothing")
+    results = [result for _, result in each(predictor, files, 3)]
+    assert [isinstance(result, ValueError) for result in results] == [False, True] + [False] * 3
+    assert dict(results[4]) == pytest.approx(alone[4], abs=1e-5)
+    predictor.batch_size = 1
+    sizes.clear()
+    predictor(files[2:])
+    assert sizes == [1, 1, 1]
+
+
+def test_sounds_of_any_length_at_once(tmp_path):
+    config = AudioConfig(num_samples=400, sample_rate=RATE, patch_size=20, num_bands=4)
+    files = []
+    for samples in (37, 900, 400):
+        files.append(tmp_path / f"{samples}.wav")
+        noise = np.random.default_rng(samples).integers(-9999, 9999, samples).astype("<i2")
+        with wave.open(str(files[-1]), "wb") as file:
+            file.setparams((1, 2, RATE, 0, "NONE", ""))
+            file.writeframes(noise.tobytes())
+    for predictor in (
+        own(config),
+        perceivers.Predictor(own(dataclasses.replace(config, own_length=True)).model),
+    ):
+        for pairs, file in zip(predictor(files, top_k=3), files, strict=True):
+            assert dict(pairs) == pytest.approx(probabilities(predictor, file), abs=1e-5)

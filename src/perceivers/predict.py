@@ -30,7 +30,9 @@ T = TypeVar("T")
 Prediction = list[tuple[str, float]]
 Progress = Callable[[float], None]
 HELD = 2**22  # elements of an example that goes through the model in one piece
-TOGETHER = 2**14  # elements of examples of their own sizes that go through it at once, with padding
+# Elements of examples of their own sizes that go through it at once, their padding included. On CPU
+# images of more are faster one by one: a grid of one size needs no keys (docs/log.md, 2026-11-21).
+TOGETHER = 2**12
 
 # From a model's outputs to what they say.
 VALUES: dict[Task, Callable[[Tensor], Tensor]] = {
@@ -185,7 +187,7 @@ class Predictor:
         return VALUES[task](averaged(outputs.float().unflatten(0, (-1, self.clips)), task)).cpu()
 
     def _room(self, example: Any) -> int:
-        """Elements that it fills of `TOGETHER`; one that goes through alone, more than there are."""
+        """Elements that it fills of `TOGETHER`: of one that is read in parts, all and more."""
         if not self.own_size or isinstance(example, ValueError):
             return 0
         return TOGETHER + 1 if self._is_large(example) else self._elements(example)

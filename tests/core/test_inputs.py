@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perceivers import Inputs, Perceiver
+from perceivers.core.inputs import padded
 
 
 def test_added_positions_are_a_sum():
@@ -57,3 +58,41 @@ def test_the_order_of_elements_does_not_matter(batch, elements, masked, per_exam
         latent_std=1.0,
     ).double()
     torch.testing.assert_close(model(shuffled), model(inputs), rtol=0, atol=1e-10)
+
+
+def test_batches_of_different_sizes_are_padded_and_ordered():
+    first = Inputs(torch.rand(2, 3, 4), torch.rand(1, 3, 2))
+    second = Inputs(torch.rand(1, 1, 4), torch.rand(1, 1, 2), torch.tensor([[True]]))
+    got = padded([first, second], torch.tensor([2, 0, 1]))
+    assert got.content.shape == (3, 3, 4)
+    assert got.mask.tolist() == [[True, False, False], [True] * 3, [True] * 3]
+    assert torch.equal(got.content[0, :1], second.content[0])
+    assert torch.equal(got.content[1:], first.content)
+    assert torch.equal(got.position[0, :1], second.position[0])
+    assert torch.equal(got.position[1:], first.position.expand(2, -1, -1))
+    assert not got.content[0, 1:].any()
+    assert not got.position[0, 1:].any()
+    in_turn = padded([first, second])
+    assert torch.equal(in_turn.content, got.content[[1, 2, 0]])
+    assert padded([first]) is first
+
+
+def test_nothing_is_masked_where_nothing_is_padded():
+    position = torch.rand(1, 3, 2)
+    parts = [Inputs(torch.rand(n, 3, 4), position) for n in (1, 2)]
+    got = padded(parts)
+    assert got.mask is None
+    assert got.position is position
+    assert torch.equal(got.content, torch.cat([part.content for part in parts]))
+    bare = padded([Inputs(torch.rand(1, n, 4)) for n in (1, 2)])
+    assert bare.position is None
+    assert bare.mask.tolist() == [[True, False], [True, True]]
+
+
+def test_only_what_is_alike_can_be_padded():
+    odd = Inputs(torch.rand(1, 2, 4), torch.rand(1, 2, 3))
+    for other in (Inputs(torch.rand(1, 2, 4)), Inputs(torch.rand(1, 2, 5), torch.rand(1, 2, 3))):
+        with pytest.raises(ValueError, match="expected at least one part, and all alike"):
+            padded([odd, other])
+    with pytest.raises(ValueError, match="at least one part"):
+        padded([])

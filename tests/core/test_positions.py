@@ -1,12 +1,20 @@
 """Fourier features against the formula, in float64 NumPy."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perceivers.core import FourierPosition, LearnedPosition, fourier_features, grid
+from perceivers.core import (
+    FourierPosition,
+    LearnedPosition,
+    fourier_features,
+    grid,
+    positions,
+)
 
 
 def reference(x, num_bands, resolutions, spacing):
@@ -111,3 +119,27 @@ def test_learned_positions():
     assert position().shape == (1, 500, 40)
     assert position().abs().max() <= 0.04
     assert 0.016 < position().std() < 0.02
+
+
+@pytest.mark.parametrize("sizes", [(5, 1), (1, 5), (2, 3, 1, 1), (1, 1), (4,)])
+def test_an_axis_of_one_is_no_column(sizes):
+    """A long axis before it is read as columns: rows are told apart one by one."""
+    position = FourierPosition((8.0,) * len(sizes), num_bands=2).on_grid(*sizes)
+    rows, columns = position.two()
+    longer = [size for size in sizes if size > 1] or [1]
+    assert (len(rows), len(columns)) == (math.prod(longer[:-1]), longer[-1])
+    expected = fourier_features(grid(*sizes), num_bands=2, max_resolution=(8.0,) * len(sizes))
+    torch.testing.assert_close(position.dense()[0], expected)
+
+
+def test_grids_of_several_sizes_are_kept_up_to_a_limit(monkeypatch):
+    position = FourierPosition((8.0, 8.0), num_bands=2)
+    first = position.on_grid(3, 4)
+    assert position.on_grid(5, 4) is not first
+    assert position.on_grid(3, 4) is first
+    monkeypatch.setattr(positions, "CACHED", 20)
+    last = position.on_grid(6, 4)
+    assert position.on_grid(6, 4) is last
+    again = position.on_grid(3, 4)
+    assert again is not first
+    assert torch.equal(again.dense(), first.dense())

@@ -88,8 +88,13 @@ class AxialPosition:
         return 1, elements, self.tables[0].shape[-1]
 
     def two(self) -> tuple[Tensor, Tensor]:
-        """The same grid as rows and columns: all axes but the last as one, and the last."""
+        """The same grid as rows and columns: all axes but the last as one, and the last.
+
+        The last that is longer than 1: those after it are the same for all elements.
+        """
         *outer, columns = self.tables
+        while outer and len(columns) == 1:
+            columns = outer.pop() + columns
         rows = torch.zeros_like(columns[:1])
         for table in outer:
             rows = (rows[:, None] + table).flatten(0, 1)
