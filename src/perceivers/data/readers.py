@@ -186,7 +186,7 @@ class VideoReader(ArrayReader):
         if self.seconds is None:
             raise ValueError("an example is a whole video, not a clip; give a length in seconds")
         if self.own_length and video.probe(source).seconds < self.seconds:
-            return np.stack([self.decode_whole(source)] * count)
+            return np.stack([self.decode_whole(source)[:]] * count)
         return video.clips(
             source,
             count=count,
