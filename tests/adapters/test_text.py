@@ -12,9 +12,9 @@ from perceivers.data.text import NUM_IDS, PAD, encode
 TEXT = st.text(st.characters(codec="utf-8"), max_size=6)
 
 
-def reader(fusion="add"):
+def reader(fusion="add", ngrams=()):
     torch.manual_seed(0)
-    adapter = TextAdapter(max_length=32, embedding_dim=8, fusion=fusion)
+    adapter = TextAdapter(max_length=32, embedding_dim=8, fusion=fusion, ngrams=ngrams)
     torch.nn.init.normal_(adapter.embedding.weight)
     torch.nn.init.normal_(adapter.position.weight)
     perceiver = Perceiver(
@@ -41,11 +41,12 @@ def test_elements_are_bytes_at_their_places(texts):
         assert torch.equal(got.joined()[index, got.mask[index]], expected)
 
 
+@pytest.mark.parametrize("ngrams", [(), (2, 3)])
 @pytest.mark.parametrize("fusion", ["add", "concatenate"])
 @settings(max_examples=25, deadline=None)
 @given(texts=st.lists(TEXT, min_size=2, max_size=4), padding=st.integers(0, 5))
-def test_a_text_reads_the_same_alone_and_padded(fusion, texts, padding):
-    adapter, perceiver = reader(fusion)
+def test_a_text_reads_the_same_alone_and_padded(fusion, ngrams, texts, padding):
+    adapter, perceiver = reader(fusion, ngrams)
     with torch.no_grad():
         ids = torch.nn.functional.pad(encode(texts, 24), (0, padding), value=PAD)
         batch = perceiver(adapter(ids))

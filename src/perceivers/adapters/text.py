@@ -11,6 +11,7 @@ from ..core import Inputs, LearnedPosition
 from ..core.init import trunc_normal
 from ..data.text import NUM_IDS, PAD
 from .base import Adapter, check_examples
+from .ngrams import NgramEmbedding
 
 # B batch · L bytes of the longest text · C content channels · P position channels
 
@@ -25,15 +26,22 @@ class TextAdapter(Adapter):
     are those of Perceiver IO on bytes (arXiv 2107.14795, §4.1; 262 ids, 2,048 positions and 768
     channels in https://huggingface.co/deepmind/language-perceiver).
 
+    Bytes mean little by themselves, and a small model of few texts does not learn to spell: with
+    `ngrams`, what ends at a byte is added to its embedding; see `NgramEmbedding`.
+
     Args:
         max_length: positions there are: bytes of a text at most.
         embedding_dim: C, channels of the embedding of a byte.
         position_dim: P; None: `embedding_dim`.
         fusion: how embedding and position go together; to "add" (the paper), both have equally many
             channels.
+        ngrams: lengths of the runs of bytes that have an embedding too; none: bytes alone.
+        ngram_rows: of the table of each length.
+        dropout: share of the channels of an embedding that are dropped in training.
 
     Raises:
-        ValueError: channels that cannot be added; in `elements`, what are no ids, or longer texts.
+        ValueError: channels that cannot be added, or n-grams that are none; in `elements`, what are
+            no ids, or longer texts.
     """
 
     def __init__(
@@ -43,6 +51,9 @@ class TextAdapter(Adapter):
         embedding_dim: int = 768,
         position_dim: int | None = None,
         fusion: Literal["concatenate", "add"] = "add",
+        ngrams: Sequence[int] = (),
+        ngram_rows: int = 32_768,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         position_dim = embedding_dim if position_dim is None else position_dim
@@ -58,6 +69,12 @@ class TextAdapter(Adapter):
         self.max_length, self.fusion = max_length, fusion
         self.embedding = nn.Embedding(NUM_IDS, embedding_dim)
         trunc_normal(self.embedding.weight, EMBEDDING_STD)
+        self.ngrams: NgramEmbedding | None = None
+        if ngrams:
+            self.ngrams = NgramEmbedding(
+                ngrams, rows=ngram_rows, dim=embedding_dim, pad=PAD, std=EMBEDDING_STD
+            )
+        self.dropout = nn.Dropout(dropout)
         self.position = LearnedPosition(max_length, position_dim)
 
     @property
@@ -97,8 +114,11 @@ class TextAdapter(Adapter):
                 raise ValueError(
                     f"text batch has ids from {low} to {high}; expected {PAD} to {NUM_IDS - 1}"
                 )
+        content = self.embedding(ids)
+        if self.ngrams is not None:
+            content = content + self.ngrams(ids)
         position = self.position()[:, :length]
-        return Inputs(self.embedding(ids), position, ids != PAD, fusion=self.fusion)
+        return Inputs(self.dropout(content), position, ids != PAD, fusion=self.fusion)
 
     def elements_of_each(self, examples: Sequence[Tensor]) -> Inputs:
         """See `Adapter`: texts (L,), filled up with padding; they share the positions."""

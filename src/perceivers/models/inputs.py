@@ -190,6 +190,12 @@ class TextConfig(InputConfig):
     """Channels of a learned position; None: embedding_dim."""
     fusion: Literal["concatenate", "add"] = "add"
     """How position and embedding go together; to be added, they have equally many channels."""
+    ngrams: tuple[int, ...] = ()
+    """Lengths of the runs of bytes that have a learned embedding too; none: bytes alone."""
+    ngram_rows: int = 32_768
+    """Rows of the table of each of these lengths, over which a hash spreads them."""
+    dropout: float = 0.0
+    """Share of the channels of an embedding dropped in training."""
 
 
 @dataclass(frozen=True, kw_only=True)
