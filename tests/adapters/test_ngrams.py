@@ -48,7 +48,8 @@ def test_rows_are_used_evenly():
     grams = NgramEmbedding((4,), rows=1_000, dim=1, pad=PAD, std=1.0)
     ids = torch.cartesian_prod(*[torch.arange(100, 132)] * 4)
     [(codes, there)] = grams._ngrams(ids)
-    assert there[:, -1].all() and not there[:, :-1].any()
+    assert there[:, -1].all()
+    assert not there[:, :-1].any()
     counts = codes[:, -1].bincount(minlength=1_000).double()
     assert counts.std() < 1.2 * counts.mean().sqrt()
 
@@ -70,7 +71,7 @@ def test_dropout_acts_in_training_alone():
     assert not (adapter.eval()(ids).content == 0).any()
 
 
-@pytest.mark.parametrize("ngrams, rows", [((1,), 8), ((3, 3), 8), ((3,), 0)])
+@pytest.mark.parametrize(("ngrams", "rows"), [((1,), 8), ((3, 3), 8), ((3,), 0)])
 def test_what_are_no_ngrams_is_refused(ngrams, rows):
     with pytest.raises(ValueError, match="ngrams="):
         TextAdapter(ngrams=ngrams, ngram_rows=rows)
