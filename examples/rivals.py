@@ -1,19 +1,11 @@
-"""A recipe's Perceiver and the small conventional net that is its natural rival, side by side.
+"""The small conventional nets that are a modality's natural rivals; see `all_modalities.py`.
 
-    python examples/rivals.py fsdd --data free-spoken-digit-dataset [--seeds 0 1 2] [--out DIR]
-
-Both read the same examples, split and augmented alike, for as many epochs. The rival of sound is a
-convolutional net on the same log-mel spectrogram, of points PointNet without its transforms (arXiv
-1612.00593, §4.2), of text a linear model over hashed n-grams of bytes. Writes OUT/RECIPE.json.
+They read the same examples as a recipe's Perceiver, split and augmented alike, for as many epochs.
+Of sound it is a convolutional net on the same log-mel spectrogram, of points PointNet without its
+transforms (arXiv 1612.00593, §4.2), of text a linear model over hashed n-grams of bytes.
 """
 
-import argparse
-import dataclasses
 import itertools
-import json
-import statistics
-import tempfile
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -26,9 +18,8 @@ from perceivers.data.augment import augment
 from perceivers.data.read import read_splits
 from perceivers.data.text import PAD
 from perceivers.models.classifier import build_adapter
+from perceivers.models.inputs import InputConfig, MelConfig, PointsConfig, TextConfig
 from perceivers.models.reading import reader_of
-from perceivers.recipes import get_recipe
-from perceivers.training import engine
 from perceivers.training.batches import batches, normalise
 from perceivers.training.recipe import Recipe
 
@@ -96,20 +87,21 @@ class BagOfNgrams(nn.Module):
         return self.weights(grams) / (grams > 0).sum(1, keepdim=True).clamp(min=1).sqrt()
 
 
-RIVALS: dict[type[nn.Module], tuple[str, type[nn.Module], float]] = {
-    MelAdapter: ("conv net on mels", MelConvNet, 5e-3),
-    PointAdapter: ("PointNet", PointNet, 2e-3),
-    TextAdapter: ("bag of n-grams", BagOfNgrams, 5e-2),
+RIVALS: dict[type[InputConfig], tuple[str, type[nn.Module], float]] = {
+    MelConfig: ("conv net on mels", MelConvNet, 5e-3),
+    PointsConfig: ("PointNet", PointNet, 2e-3),
+    TextConfig: ("bag of n-grams", BagOfNgrams, 5e-2),
 }
+"""What is printed, the net, and its highest learning rate."""
 
 
 def train_rival(recipe: Recipe) -> float:
-    """Test accuracy of the rival after the recipe's epochs."""
+    """Test accuracy of a recipe's rival after the recipe's epochs."""
     splits = read_splits(recipe.data, reader_of(recipe.model.input))
     torch.manual_seed(recipe.trainer.seed)
     adapter = build_adapter(recipe.model.input)
     normalise(adapter, splits.tables["train"])
-    _, make, lr = RIVALS[type(adapter)]
+    _, make, lr = RIVALS[type(recipe.model.input)]
     net = make(adapter, len(splits.labels))
     loader = batches(splits.tables["train"], recipe.data, shuffle_seed=recipe.trainer.seed)
     optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.01)
@@ -133,45 +125,3 @@ def score(net: nn.Module, table, recipe: Recipe) -> float:
     """Share of right answers."""
     right = sum(int((net(x).argmax(1) == y).sum()) for x, y in batches(table, recipe.data))
     return right / len(table)
-
-
-def train_perceiver(recipe: Recipe) -> float:
-    """Test accuracy of the Perceiver's best epoch."""
-    with tempfile.TemporaryDirectory() as directory:
-        return engine.train(recipe, Path(directory))["test"]["top1"]
-
-
-def main() -> None:
-    """Train both for every seed, print a table, write the results."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("recipe", choices=["fsdd", "kicad", "rt-polarity"])
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, help="default: the recipe's")
-    parser.add_argument("--only", choices=["perceiver", "rival"])
-    parser.add_argument("--out", type=Path, default=Path("runs/rivals"))
-    options = parser.parse_args()
-    base = get_recipe(options.recipe)
-    rival = RIVALS[type(build_adapter(base.model.input))][0]
-    models = {"Perceiver": train_perceiver, rival: train_rival}
-    if options.only:
-        del models[rival if options.only == "perceiver" else "Perceiver"]
-    options.out.mkdir(parents=True, exist_ok=True)
-    path = options.out / f"{options.recipe}.json"
-    results: dict[str, list[float]] = json.loads(path.read_text()) if path.exists() else {}
-    for name, train in models.items():
-        results[name] = []
-        for seed in options.seeds:
-            trainer = dataclasses.replace(
-                base.trainer, seed=seed, max_epochs=options.epochs or base.trainer.max_epochs
-            )
-            data = dataclasses.replace(base.data, path=options.data)
-            results[name].append(train(dataclasses.replace(base, data=data, trainer=trainer)))
-            path.write_text(json.dumps(results, indent=1) + "\n")
-        scores = [100 * score for score in results[name]]
-        spread = statistics.stdev(scores) if len(scores) > 1 else 0.0
-        print(f"{name:18} {statistics.mean(scores):6.2f}% ± {spread:.2f}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -8,7 +8,7 @@ from .cifar10 import cifar10
 from .cifar100 import cifar100, cifar100_small
 from .digits import digits
 from .folder import folder
-from .fsdd import fsdd
+from .fsdd import fsdd, fsdd_raw
 from .grid import grid_audio, grid_av, grid_video
 from .keras_cifar100 import keras_cifar100, keras_cifar100_lamb
 from .kicad import kicad
@@ -26,6 +26,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         keras_cifar100_lamb,
         perceiver_pytorch_cifar10,
         fsdd,
+        fsdd_raw,
         grid_audio,
         grid_video,
         grid_av,

@@ -1,9 +1,9 @@
 """Spoken digits of one talker (GRID): from the sound, from the lips, and from both."""
 
 from ..data.config import DataConfig
-from ..models.config import ModelConfig
 from ..models.inputs import FusionConfig, InputConfig, MelConfig, VideoConfig
-from ..training.recipe import OptimizerConfig, Recipe, TrainerConfig
+from ..training.recipe import Recipe
+from .small import small
 
 SOUND = MelConfig(
     num_samples=5_120,
@@ -54,24 +54,7 @@ def grid_av() -> Recipe:
 
 def _grid(name: str, inputs: InputConfig) -> Recipe:
     """What the three have in common."""
-    return Recipe(
-        name=name,
-        model=ModelConfig(
-            num_classes=10,
-            input=inputs,
-            num_latents=32,
-            latent_dim=96,
-            cross_order=(0, 1),
-            block_order=(0, 0),
-            num_layers_per_block=3,
-            num_self_heads=4,
-        ),
-        data=DataConfig(
-            batch_size=32, validation=0.1, time_shift=0.1, crop_padding=4, flip=True, mixup=0.2
-        ),
-        optimizer=OptimizerConfig(
-            name="muon", lr=5e-3, momentum=0.95, warmup_epochs=2, clip_norm=1.0
-        ),
-        # By the loss: 80 validation clips are soon all right, long before the best epoch.
-        trainer=TrainerConfig(max_epochs=60, label_smoothing=0.1, patience=0, ema_decay=0.98),
+    data = DataConfig(
+        batch_size=32, validation=0.1, time_shift=0.1, crop_padding=4, flip=True, mixup=0.2
     )
+    return small(name, inputs, data, num_classes=10, max_epochs=60)
