@@ -212,14 +212,3 @@ def test_mixup_of_several_modalities():
     for given in (batch, batch["video"], batch["audio"]):
         with pytest.raises(ValueError, match="CutMix is of images alone"):
             mix(given, torch.eye(2), mixup=0.0, cutmix=1.0)
-
-
-def test_points_are_turned_thinned_and_moved_as_asked():
-    torch.manual_seed(0)
-    cloud = torch.tensor([1.0, 2.0, 3.0]).expand(8, 50, 3)
-    turned = augment(cloud, DataConfig(point_symmetry=True))
-    assert not torch.equal(turned, cloud)
-    assert torch.equal(turned.abs().sort(-1).values, cloud)
-    assert torch.equal(augment(cloud, DataConfig(point_subset=20)), cloud[:, :20])
-    moved = augment(cloud, DataConfig(point_jitter=0.1)) - cloud
-    assert 0.09 < moved.std() < 0.11

@@ -18,7 +18,6 @@ def operations(points):
         "scale": ap.scale_each_point(points),
         "rotate": ap.rotate(points),
         "jitter": ap.jitter(points, 0.1),
-        "symmetry": ap.square_symmetry(points),
         "subset": ap.random_subset(points, 20)[0],
     }
 
@@ -113,18 +112,6 @@ def test_rotation_about_an_axis(axis, stays):
     torch.testing.assert_close(volume, torch.linalg.det(x[:, :3, :3]))
     torch.manual_seed(0)
     assert torch.equal(ap.rotate(x, axis)[..., 3:], x[..., 3:])
-
-
-def test_the_eight_symmetries_of_a_square():
-    """Each as likely; z and what is no coordinate stay."""
-    torch.manual_seed(0)
-    point = torch.tensor([1.0, 2.0, 3.0, 4.0])
-    seen = ap.square_symmetry(point.expand(4_000, 1, 4))[:, 0]
-    assert torch.equal(seen[:, 2:], point[2:].expand(4_000, 2))
-    kinds, counts = seen[:, :2].unique(dim=0, return_counts=True)
-    expected = {(s * a, t * b) for a, b in ((1, 2), (2, 1)) for s in (1, -1) for t in (1, -1)}
-    assert {tuple(kind) for kind in kinds.tolist()} == expected
-    assert counts.min() > 400
 
 
 def test_rotation_takes_any_angle():

@@ -31,12 +31,6 @@ def augment(batch: Any, config: DataConfig) -> Any:
         batch = augment_points.scale_each_point(batch, config.point_scaling)
     if config.rotate != "none":
         batch = augment_points.rotate(batch, config.rotate)
-    if config.point_symmetry:
-        batch = augment_points.square_symmetry(batch)
-    if config.point_subset:
-        batch, _ = augment_points.random_subset(batch, config.point_subset)
-    if config.point_jitter:
-        batch = augment_points.jitter(batch, config.point_jitter)
     return batch
 
 

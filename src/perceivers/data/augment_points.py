@@ -73,19 +73,6 @@ def rotate(points: Tensor, axis: Literal["x", "y", "z"] = "z", *, vectors: int =
     return points
 
 
-def square_symmetry(points: Tensor) -> Tensor:
-    """Turn each cloud by a random quarter about z and mirror it or not: the eight symmetries of a
-    square seen from above.
-
-    For what stands upright along the axes and has no handedness that counts, such as made parts.
-    """
-    batch, device = len(points), points.device
-    swapped = torch.rand(batch, 1, 1, device=device) < 0.5
-    signs = 2.0 * torch.randint(0, 2, (batch, 1, 2), device=device).to(points.dtype) - 1
-    x_and_y = torch.where(swapped, points[..., [1, 0]], points[..., :2]) * signs
-    return torch.cat([x_and_y, points[..., 2:]], dim=-1)
-
-
 def jitter(points: Tensor, std: float) -> Tensor:
     """Move each coordinate by normal noise of this spread."""
     xyz = points[..., :AXES]

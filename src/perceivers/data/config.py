@@ -36,12 +36,6 @@ class DataConfig:
     """Points: each one's own random factor, up to this share from 1 (the paper: 0.01)."""
     rotate: Literal["none", "x", "y", "z"] = "none"
     """Points: random turn about this axis."""
-    point_symmetry: bool = False
-    """Points: random quarter turn about z, mirrored or not; channels after z stay."""
-    point_subset: int = 0
-    """Points: so many of each cloud's, drawn anew each time; 0: all."""
-    point_jitter: float = 0.0
-    """Points: spread of normal noise on each coordinate."""
     crop_padding: int = 0
     """Random crop after padding each side by this many pixels."""
     flip: bool = False

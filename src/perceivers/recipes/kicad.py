@@ -7,20 +7,14 @@ from .small import small
 
 
 def kicad() -> Recipe:
-    """KiCad's 3-D parts, 24 kinds, from 512 of 1,024 points each.
+    """KiCad's 3-D parts, 24 kinds, 1,024 points each, with the paper's augmentation.
 
     `python examples/kicad_ply.py SOURCE DEST`, then `perceivers train kicad --data DEST`: RESULT
     """
     return small(
         "kicad",
         PointsConfig(num_points=1_024, num_bands=8, max_resolution=32.0),
-        DataConfig(
-            batch_size=32,
-            validation=0.1,
-            point_symmetry=True,
-            point_subset=512,
-            point_jitter=0.01,
-        ),
+        DataConfig(batch_size=32, validation=0.1, point_scaling=0.01),
         num_classes=24,
         max_epochs=20,
     )
