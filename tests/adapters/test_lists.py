@@ -31,6 +31,7 @@ CONFIGS = {
     "video": VideoConfig(**VIDEO),
     "points": PointsConfig(num_points=8, channels=4, num_bands=3),
     "text": TextConfig(max_length=20, embedding_dim=6),
+    "n-grams": TextConfig(max_length=20, embedding_dim=6, ngrams=(2, 3), ngram_rows=32),
     "fusion": FusionConfig(parts={"audio": AudioConfig(**AUDIO), "video": VideoConfig(**VIDEO)}),
 }
 MODELS = {name: tiny_classifier(config) for name, config in CONFIGS.items()}
