@@ -2,9 +2,10 @@
 
     python examples/kicad_ply.py SOURCE DEST
 
-SOURCE holds points.npy (parts, points, 3) and labels.npz (label, name, classes). Parts whose names
-differ in numbers alone are near-variants of one family; a family goes to the test split whole, so
-that no part is tested whose variant was trained on.
+SOURCE holds points.npy (parts, points, 3) in the unit sphere and labels.npz (label, name, classes,
+scale: the sphere's radius in units of 0.1 inch). Points are written in millimetres. Parts whose
+names differ in numbers alone are near-variants of one family; a family goes to the test split
+whole, so that no part is tested whose variant was trained on.
 """
 
 import re
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import trimesh
 
+UNIT = 2.54  # millimetres, KiCad's convention for its VRML files
 TEST = 0.2  # share of a class's parts, about
 
 
@@ -39,11 +41,12 @@ def main(source: Path, dest: Path) -> None:
     points = np.load(source / "points.npy", mmap_mode="r")
     with np.load(source / "labels.npz", allow_pickle=False) as file:
         labels, names, classes = file["label"], file["name"], file["classes"]
+        radii = UNIT * file["scale"]
     chosen = test_parts(labels, names)
     for index, (label, name) in enumerate(zip(labels, names, strict=True)):
         folder = dest / ("test" if chosen[index] else "train") / str(classes[label])
         folder.mkdir(parents=True, exist_ok=True)
-        cloud = trimesh.PointCloud(np.asarray(points[index], np.float32))
+        cloud = trimesh.PointCloud(np.asarray(points[index] * radii[index], np.float32))
         cloud.export(folder / f"{index:04d}-{Path(str(name)).stem}.ply")
     print(f"{(~chosen).sum()} parts to train on, {chosen.sum()} to test")
 

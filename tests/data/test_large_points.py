@@ -22,14 +22,16 @@ def saved(path, array):
     return path
 
 
+@pytest.mark.parametrize("size_channel", [False, True])
 @pytest.mark.parametrize("make", CLOUDS.values(), ids=CLOUDS)
-def test_a_large_cloud_is_scaled_as_it_is_read(tmp_path, monkeypatch, make):
+def test_a_large_cloud_is_scaled_as_it_is_read(tmp_path, monkeypatch, make, size_channel):
     monkeypatch.setattr(points, "RUN", 70)
     path = saved(tmp_path / "a.npy", make(np.random.default_rng(0)))
-    whole = decode(path, channels=4, normalise=True)
-    held = decode(path.read_bytes(), kind="npy", channels=4, normalise=True)
+    options = {"channels": 4 + size_channel, "size_channel": size_channel}
+    whole = decode(path, normalise=True, **options)
+    held = decode(path.read_bytes(), kind="npy", normalise=True, **options)
     np.testing.assert_array_equal(whole, held)
-    cloud = open_large(path, 1000, channels=4)
+    cloud = open_large(path, 1000, **options)
     assert (cloud.shape, cloud.nbytes) == (whole.shape, whole.nbytes)
     for run in (slice(0, 300), slice(60, 150), slice(290, 400)):
         np.testing.assert_allclose(cloud[run], whole[run], atol=1e-6)

@@ -146,3 +146,25 @@ def test_a_fusion_of_other_than_sound_and_pictures_has_no_files():
 def test_arrays_have_no_files():
     with pytest.raises(ValueError, match="reads array batches, for which there are no files"):
         reader_of(ArrayConfig())
+
+
+def test_the_size_of_a_cloud_can_be_kept_beside_its_points(tmp_path):
+    """Ten times as large is the same shape, and log 10 more in the last channel."""
+    cloud = np.random.default_rng(0).normal(size=(30, 3))
+    reader = PointReader(30, 4, size_channel=True)
+    small, large = (reader.decode(_saved(tmp_path, k * cloud + 5)) for k in (1, 10))
+    assert small.shape == (30, 4)
+    np.testing.assert_allclose(small[:, :3], large[:, :3], atol=1e-6)
+    reach = np.abs(cloud - cloud.mean(0)).max()
+    np.testing.assert_allclose(small[:, 3], np.log(reach), rtol=1e-5)
+    np.testing.assert_allclose(large[:, 3], np.log(10 * reach), rtol=1e-5)
+    one_place = reader.decode(_saved(tmp_path, np.full((30, 3), 7.0)))
+    assert np.isfinite(one_place).all()
+    assert not one_place[:, :3].any()
+    with pytest.raises(ValueError, match="expected at least 4"):
+        PointReader(30, 3, size_channel=True).decode(_saved(tmp_path, cloud))
+
+
+def _saved(folder, cloud):
+    np.save(folder / "cloud.npy", cloud)
+    return folder / "cloud.npy"

@@ -38,6 +38,7 @@ def decode(
     seed: int = 0,
     min_points: int = 3,
     normalise: bool = False,
+    size_channel: bool = False,
 ) -> np.ndarray:
     """A file of points → float32 (M, channels), the first three channels the coordinates.
 
@@ -66,16 +67,21 @@ def decode(
             centred and scaled; three have a shape.
         normalise: give them as by `centre_and_scale`, made before the coordinates are rounded to
             float32: those of a survey lie millions of metres from their origin.
+        size_channel: the last of the channels is not of the file: it is what normalising takes
+            away, the natural logarithm of the largest coordinate, in size, of the centred points.
 
     Raises:
         ValueError: no such file, unknown kind, damaged, too few points or channels, NaN or infinite
             values; the message does not name the file.
     """
-    if channels < 3 or (num_points is not None and num_points < 1):
+    least = 3 + size_channel
+    if channels < least or (num_points is not None and num_points < 1):
         raise ValueError(
-            f"channels={channels}, num_points={num_points}; expected at least 3 and at least 1"
+            f"channels={channels}, num_points={num_points}; expected at least {least} and at "
+            "least 1"
         )
     found = _read(source, kind)
+    channels -= size_channel
     _check_channels(found, channels)
     if isinstance(found, Mesh):
         _check_finite(found.surface.vertices)
@@ -84,7 +90,11 @@ def decode(
         _check_finite(found.values[:, :channels])
         values = _chosen(found.values, num_points, seed, min_points)
     values = values[:, :channels].astype(np.float64)
-    return (centre_and_scale(values) if normalise else values).astype(np.float32)
+    made = centre_and_scale(values) if normalise else values
+    if size_channel:
+        centred = values[:, :3] - values[:, :3].mean(0)
+        made = _with_size(made, np.abs(centred).max() if made[:, :3].any() else 0.0)
+    return made.astype(np.float32)
 
 
 def probe(source: Source, *, kind: str | None = None) -> PointsInfo:
@@ -102,7 +112,9 @@ def centre_and_scale(points: np.ndarray) -> np.ndarray:
     return augment_points.centre_and_scale(values[None])[0].numpy().astype(points.dtype)
 
 
-def open_large(source: Source, size: int, *, channels: int = 3) -> "Scaled | None":
+def open_large(
+    source: Source, size: int, *, channels: int = 3, size_channel: bool = False
+) -> "Scaled | None":
     """A cloud to read in parts: of a path of a `.npy` file of more than `size` bytes as float32.
 
     None: anything else, or nothing that can be read, which `decode` tells.
@@ -115,8 +127,8 @@ def open_large(source: Source, size: int, *, channels: int = 3) -> "Scaled | Non
     found = mapped(source)
     if found is None or 4 * len(found.values) * channels <= size:
         return None
-    _check_channels(found, channels)
-    return Scaled(found.values, channels=channels)
+    _check_channels(found, channels - size_channel)
+    return Scaled(found.values, channels=channels, size_channel=size_channel)
 
 
 class Scaled(Unread):
@@ -127,6 +139,7 @@ class Scaled(Unread):
     Args:
         values: (M, C or more).
         channels: C.
+        size_channel: see `decode`.
 
     Raises:
         ValueError: NaN or infinite values.
@@ -134,9 +147,9 @@ class Scaled(Unread):
 
     dtype = np.float32
 
-    def __init__(self, values: np.ndarray, *, channels: int) -> None:
-        self.values, self.shape = values, (len(values), channels)
-        _check_finite(values[:, :channels])
+    def __init__(self, values: np.ndarray, *, channels: int, size_channel: bool = False) -> None:
+        self.values, self.shape, self.size_channel = values, (len(values), channels), size_channel
+        _check_finite(values[:, : channels - size_channel])
         low, high, total = np.full(3, math.inf), np.full(3, -math.inf), np.zeros(3)
         for _, run in _runs(values[:, :3]):
             low, high = np.minimum(low, run.min(0)), np.maximum(high, run.max(0))
@@ -150,8 +163,10 @@ class Scaled(Unread):
 
     def __getitem__(self, run: slice) -> np.ndarray:
         """See `Unread`."""
-        points = self.values[run, : self.shape[1]].astype(np.float64)
+        points = self.values[run, : self.shape[1] - self.size_channel].astype(np.float64)
         points[:, :3] = (points[:, :3] - self.mean) / self.extent
+        if self.size_channel:
+            points = _with_size(points, 0.0 if math.isinf(self.extent) else self.extent)
         return points.astype(np.float32)
 
 
@@ -167,6 +182,11 @@ def pad(clouds: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         batch[index, : len(cloud)] = cloud
         mask[index, : len(cloud)] = True
     return batch, mask
+
+
+def _with_size(points: np.ndarray, reach: float) -> np.ndarray:
+    """With the logarithm of how far they reach beside each; of none at all, that of 1e-12."""
+    return np.column_stack([points, np.full(len(points), np.log(max(reach, 1e-12)))])
 
 
 def _check_channels(found: Cloud | Mesh, channels: int) -> None:

@@ -223,6 +223,7 @@ class PointReader(ArrayReader):
     num_points: int
     channels: int
     own_length: bool = False
+    size_channel: bool = False
 
     noun: ClassVar[str] = "point clouds"
     suffixes: ClassVar[frozenset[str]] = points.POINT_SUFFIXES
@@ -240,17 +241,24 @@ class PointReader(ArrayReader):
 
     def decode(self, source: Source) -> np.ndarray:
         """See `Reader`."""
-        cloud = points.decode(
-            source, num_points=self.num_points, channels=self.channels, normalise=True
-        )
+        cloud = self._points(source, self.num_points)
         return cloud if self.own_length else np.resize(cloud, self.shape)
 
     def decode_whole(self, source: Source) -> np.ndarray | Unread:
         """See `Reader`: of a `.npy` file that is too large, the points are read from disk."""
-        large = points.open_large(source, WHOLE, channels=self.channels)
-        if large is not None:
-            return large
-        return points.decode(source, channels=self.channels, normalise=True)
+        large = points.open_large(
+            source, WHOLE, channels=self.channels, size_channel=self.size_channel
+        )
+        return self._points(source, None) if large is None else large
+
+    def _points(self, source: Source, count: int | None) -> np.ndarray:
+        return points.decode(
+            source,
+            num_points=count,
+            channels=self.channels,
+            normalise=True,
+            size_channel=self.size_channel,
+        )
 
 
 @dataclass(frozen=True)

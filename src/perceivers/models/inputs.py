@@ -162,7 +162,7 @@ class PointsConfig(InputConfig):
     """How point clouds become elements; see `perceivers.adapters.points.PointAdapter`."""
 
     kind: ClassVar[str] = "points"
-    of_files: ClassVar[frozenset[str]] = frozenset({"own_length"})
+    of_files: ClassVar[frozenset[str]] = frozenset({"own_length", "size_channel"})
 
     num_points: int = 2048
     """Points of an example."""
@@ -170,6 +170,8 @@ class PointsConfig(InputConfig):
     """Files of fewer points are read as they are; False: their points are given again."""
     channels: int = 3
     """Channels of a point, the first three its coordinates."""
+    size_channel: bool = False
+    """The last of the channels is the logarithm of the file's own size, lost in scaling it."""
     num_bands: int = 64
     """Fourier frequencies per axis."""
     max_resolution: float = 2240.0

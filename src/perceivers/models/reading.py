@@ -29,7 +29,7 @@ READERS: dict[type[InputConfig], Callable[[Any], Reader]] = {
         c.num_frames, c.image_size, c.channels, c.seconds, c.patch_frames, c.own_length
     ),
     FusionConfig: lambda c: FusionReader({name: _of_a_file(c, name) for name in c.parts}),
-    PointsConfig: lambda c: PointReader(c.num_points, c.channels, c.own_length),
+    PointsConfig: lambda c: PointReader(c.num_points, c.channels, c.own_length, c.size_channel),
     TextConfig: lambda c: TextReader(c.max_length),
 }
 
