@@ -14,9 +14,10 @@ from perceivers.data.readers import ImageReader
 from perceivers.data.tables import FileTable, HeldTable
 
 
-def read(path=None, size=8, channels=3, **changes):
+def read(path=None, size=8, channels=3, how=None, **changes):
+    how = how or {}
     config = DataConfig(**{"path": None if path is None else str(path), **changes})
-    return read_splits(config, ImageReader(size, channels))
+    return read_splits(config, ImageReader(size, channels), **how)
 
 
 def test_digits_come_with_the_package():
@@ -46,6 +47,23 @@ def test_image_folder(image_folder):
         assert table.examples.shape[1:] == (8, 8, 3)
         bright = table.examples.float().mean((1, 2, 3)) > 125
         assert torch.equal(bright, table.labels == 0)
+
+
+def test_only_the_split_to_score_on_is_opened(image_folder):
+    """Which it is, no unreadable file changes: the splits are made before one is opened."""
+    whole = read(image_folder).tables["test"]
+    listed = read(image_folder, how={"decode": False}).tables["test"]
+    kept = {listed.files[row][0] for row in listed.rows.tolist()}
+    assert len(kept) == len(whole) == 2
+    for path in image_folder.rglob("*.png"):
+        if str(path) not in kept:
+            path.write_bytes(b"broken")
+    scored = read(image_folder, how={"scored": True})
+    assert (list(scored.tables), scored.skipped) == (["test"], ())
+    assert torch.equal(scored.tables["test"].examples, whole.examples)
+    for hold_out, name in ((True, "test"), (False, "train")):
+        splits = read(image_folder, hold_gb=0, how={"scored": True, "hold_out": hold_out})
+        assert list(splits.tables) == [name]
 
 
 def test_image_folder_with_its_own_splits(image_folder, tmp_path):

@@ -23,6 +23,7 @@ from .tables import FileTable, HeldTable, Table
 
 log = logging.getLogger(__name__)
 
+SCORED = ("test", "validation", "train")
 SPLIT_SEED = 0  # of the splits made here: the same for every run, whatever its own seed
 
 Progress = Callable[[int, int], None]
@@ -47,6 +48,7 @@ def read_splits(
     reader: Reader,
     *,
     hold_out: bool = True,
+    scored: bool = False,
     decode: bool = True,
     progress: Progress | None = None,
 ) -> Splits:
@@ -55,7 +57,9 @@ def read_splits(
     Args:
         config: which set, where it lies, how much to hold out.
         reader: of the modality that the model takes.
-        hold_out: hold out a test and a validation split if the data has none of its own.
+        hold_out: hold out a test and a validation split if the data has none of its own; which
+            examples they are does not depend on which of the files can be read.
+        scored: only the split to score a model on: the first there is of `SCORED`.
         decode: decode files that are to be held in memory; False: a first look, without a word.
         progress: called with (done, total) while files are decoded.
 
@@ -64,7 +68,8 @@ def read_splits(
         ValueError: fewer than two classes, labels that are not for the task that is asked for,
             damaged files, a split without examples.
     """
-    tables, labels, skipped = _read(config, reader, progress, decode=decode)
+    found, labels = _find(config, reader)
+    tables, skipped = dict(found), list[str]()
     given = [table.labels for table in tables.values() if len(table)]
     task = task_of(torch.cat(given), labels, config.task) if given else "classification"
     if task == "classification" and len(labels) < 2:
@@ -74,8 +79,13 @@ def read_splits(
         )
     if hold_out:
         _hold_out(tables, config)
+    if scored:
+        tables = dict([next((name, tables[name]) for name in SCORED if name in tables)])
     for name, table in tables.items():
-        _check_split(name, table, task)
+        if decode and isinstance(table, FileTable):
+            tables[name] = _hold(table, config.hold_gb, progress)
+            skipped += table.skipped
+        _check_split(name, tables[name], task)
     if decode:
         counts = ", ".join(f"{len(table):,} {name}" for name, table in tables.items())
         log.info("data: %s examples, %d skipped", counts, len(skipped))
@@ -133,20 +143,6 @@ def read_digits() -> tuple[Tensor, Tensor]:
         levels, labels = arrays["images"], arrays["labels"]
     images = (levels.astype(np.uint16) * 255 // 16).astype(np.uint8)
     return torch.from_numpy(images[..., None]), torch.from_numpy(labels.astype(np.int64))
-
-
-def _read(
-    config: DataConfig, reader: Reader, progress: Progress | None, *, decode: bool
-) -> tuple[dict[str, Table], tuple[str, ...], list[str]]:
-    found, labels = _find(config, reader)
-    skipped: list[str] = []
-    tables: dict[str, Table] = {}
-    for name, table in found.items():
-        tables[name] = table
-        if decode and isinstance(table, FileTable):
-            tables[name] = _hold(table, config.hold_gb, progress)
-            skipped += table.skipped
-    return tables, labels, skipped
 
 
 def _find(config: DataConfig, reader: Reader) -> tuple[Mapping[str, Table], tuple[str, ...]]:

@@ -116,7 +116,8 @@ class FileTable(Table):
 
     def subset(self, indices: Sequence[int]) -> "FileTable":
         chosen = torch.as_tensor(indices, dtype=torch.int64)
-        return replace(self, labels=self.labels[chosen], rows=self.rows[chosen])
+        rows = self.rows[chosen]
+        return replace(self, labels=self.labels[chosen], rows=rows, skipped=[])
 
     def decode_all(self, progress: Callable[[int, int], None] | None = None) -> HeldTable:
         """Every readable file, decoded by as many threads as there are cores.

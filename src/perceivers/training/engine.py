@@ -21,7 +21,7 @@ from ..checkpoint import (
     write_json,
 )
 from ..data.composed import in_clips
-from ..data.read import Splits, read_splits
+from ..data.read import SCORED, Splits, read_splits
 from ..models.build import build, build_on_meta
 from ..models.classifier import PerceiverClassifier
 from ..models.config import ModelConfig, from_dict, to_dict
@@ -147,7 +147,7 @@ def evaluate(run_dir: Path, data_path: str | None = None, *, clips: int = 1) -> 
     if data_path is not None:
         data = dataclasses.replace(recipe.data, path=_absolute(data_path))
         recipe = dataclasses.replace(recipe, data=data)
-    splits = _read(recipe, hold_out=data_path is None, clips=clips)
+    splits = _read(recipe, hold_out=data_path is None, scored=True, clips=clips)
     if (splits.task, splits.labels) != (model.config.task, model.labels):
         raise ValueError(
             f"the data has {splits.task} labels {list(splits.labels)[:10]}, the model knows "
@@ -241,7 +241,7 @@ def _check_checkpoint(path: Path) -> None:
 
 
 def _test(model: PerceiverClassifier, recipe: Recipe, splits: Splits) -> dict[str, Any]:
-    table = next(splits.tables[n] for n in ("test", "validation", "train") if n in splits.tables)
+    table = next(splits.tables[name] for name in SCORED if name in splits.tables)
     learner = Learner(model, recipe)
     with quiet_lightning():
         trainer = make_trainer(recipe.trainer, callbacks=[TQDMProgressBar()], logger=False)
@@ -254,14 +254,14 @@ def _test(model: PerceiverClassifier, recipe: Recipe, splits: Splits) -> dict[st
     }
 
 
-def _read(recipe: Recipe, *, hold_out: bool = True, clips: int = 1) -> Splits:
+def _read(recipe: Recipe, *, hold_out: bool = True, scored: bool = False, clips: int = 1) -> Splits:
     reader = in_clips(reader_of(recipe.model.input), clips)
 
     def progress(done: int, total: int) -> None:
         if total > 5000:
             log.info("decoded %d of %d %s", done, total, reader.noun)
 
-    return read_splits(recipe.data, reader, hold_out=hold_out, progress=progress)
+    return read_splits(recipe.data, reader, hold_out=hold_out, scored=scored, progress=progress)
 
 
 def _absolute(path: str | None) -> str | None:
