@@ -20,7 +20,8 @@ def add(command: Add) -> None:
     add_clips(sub)
     sub.add_argument(
         "--own-size", action="store_true",
-        help="read images at their own size, large ones in parts, instead of resized",
+        help="read files whole, large ones in parts: images and clouds at their own size, sound "
+        "and videos to their end",
     )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ class DataConfig:
     workers: int = 2
     """Processes that decode, where the set is too large to hold."""
     permute: Literal["none", "fixed", "random"] = "none"
-    """Shuffle what the model reads, positions along: one order for all images, or one for each."""
+    """Shuffle what the model reads, positions along: one order for all, or one for each."""
     time_shift: float = 0.0
     """Sound: random shift by up to this share of its length."""
     point_scaling: float = 0.0

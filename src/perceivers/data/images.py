@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import missing_extra
-from .source import Source
+from .source import Source, opening
 
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
@@ -98,10 +98,10 @@ def from_pixels(pixels: np.ndarray, *, channels: int, size: int | None) -> np.nd
 
 
 def _decode_array(path: Path, *, channels: int, size: int | None) -> np.ndarray:
+    with opening(), path.open("rb"):
+        pass
     try:
         pixels = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise ValueError("no such file; check the path") from None
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(f"not an array that NumPy saved, or damaged ({error})") from None
     return from_pixels(pixels, channels=channels, size=size)
@@ -125,12 +125,10 @@ def _opened(source: Source) -> Iterator[Any]:
     image_module = _pillow()
     opened = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        with warnings.catch_warnings(), image_module.open(opened) as image:
+        with opening(), warnings.catch_warnings(), image_module.open(opened) as image:
             # Pillow warns of half of what it refuses; there is nothing to be done about it here.
             warnings.simplefilter("ignore", image_module.DecompressionBombWarning)
             yield image
-    except FileNotFoundError:
-        raise ValueError("no such file; check the path") from None
     except image_module.UnidentifiedImageError:
         raise ValueError("not an image, or of a kind that Pillow cannot read") from None
     except image_module.DecompressionBombError as error:
@@ -140,8 +138,6 @@ def _opened(source: Source) -> Iterator[Any]:
             f"whose pixels are read as they are needed ({error})"
         ) from None
     except (OSError, SyntaxError, EOFError) as error:
-        if isinstance(error, OSError) and error.strerror:
-            raise ValueError(f"cannot be opened: {error.strerror}") from None
         raise ValueError(f"damaged image ({error})") from None
 
 

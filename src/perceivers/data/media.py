@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any, Literal
 
 from ..errors import missing_extra
-from .source import Source
+from .source import Source, opening
 
 Kind = Literal["audio", "video"]
 
@@ -123,13 +123,8 @@ def _container(av: Any, source: Source) -> Iterator[Any]:
     if isinstance(source, bytes):
         opened: Any = io.BytesIO(source)
     else:
-        try:
-            with open(source, "rb"):
-                opened = f"file:{source}"  # a name such as "http://…" is a path too
-        except FileNotFoundError:
-            raise ValueError("no such file; check the path") from None
-        except OSError as error:
-            raise ValueError(f"cannot be opened: {error.strerror}") from None
+        with opening(), open(source, "rb"):
+            opened = f"file:{source}"  # a name such as "http://…" is a path too
     try:
         container = av.open(
             opened,

@@ -2,6 +2,8 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -49,11 +51,20 @@ def read_bytes(source: Source) -> bytes:
     """
     if isinstance(source, bytes):
         return source
-    try:
+    with opening():
         return Path(source).read_bytes()
+
+
+@contextmanager
+def opening() -> Iterator[None]:
+    """What the system says of a file that cannot be opened becomes a ValueError."""
+    try:
+        yield
     except FileNotFoundError:
         raise ValueError("no such file; check the path") from None
     except OSError as error:
+        if error.strerror is None:
+            raise  # not the system's
         raise ValueError(f"cannot be opened: {error.strerror}") from None
 
 

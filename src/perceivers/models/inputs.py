@@ -244,7 +244,7 @@ def require_images(config: InputConfig) -> ImageConfig:
     if not isinstance(config, ImageConfig):
         kind = getattr(config, "kind", type(config).__name__)
         raise ValueError(
-            f"this model reads {kind} batches; files are only read for image models so far: "
-            "give it tensors, model(batch)"
+            f"this model reads {kind} batches; the Keras example, whose weights these are, reads "
+            "images"
         )
     return config
