@@ -162,7 +162,8 @@ def _points(found: "Found", cuda: bool) -> Reading:
     channels = int(m["channels"].low)
     base = kicad()
     assert isinstance(base.model.input, PointsConfig)
-    config = replace(base.model.input, num_points=count, channels=channels)
+    # No size_channel: of any folder it is not known that its files are in one unit.
+    config = replace(base.model.input, num_points=count, channels=channels, size_channel=False)
     more = f" and {channels - 3} more channels" if channels > 3 else ""
     said = f"{count:,} points of each file by their coordinates{more}"
     return Reading(base, config, said, "scaling each point a little")
