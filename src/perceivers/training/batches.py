@@ -67,10 +67,8 @@ class BatchesByLength(Sampler[list[int]]):
         for window in order.split(WINDOW * size):
             by_length = window[self.lengths[window].argsort(stable=True)]
             found += [batch.tolist() for batch in by_length.split(size)]
-        generator = torch.Generator().manual_seed(
-            1_000_003 * self.sampler.seed + self.sampler.epoch
-        )
-        yield from (found[i] for i in torch.randperm(len(found), generator=generator).tolist())
+        shuffled = torch.randperm(len(found), generator=self.sampler.generator())
+        yield from (found[i] for i in shuffled.tolist())
 
 
 def batches(
