@@ -6,6 +6,7 @@ transforms (arXiv 1612.00593, §4.2), of text a linear model over hashed n-grams
 """
 
 import itertools
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -97,11 +98,14 @@ RIVALS: dict[type[InputConfig], tuple[str, type[nn.Module], float]] = {
 
 def train_rival(recipe: Recipe) -> float:
     """Test accuracy of a recipe's rival after the recipe's epochs."""
-    splits = read_splits(recipe.data, reader_of(recipe.model.input))
+    inputs = recipe.model.input
+    if isinstance(inputs, MelConfig):
+        inputs = replace(inputs, own_length=False)  # a convolutional net has no mask
+    splits = read_splits(recipe.data, reader_of(inputs))
     torch.manual_seed(recipe.trainer.seed)
-    adapter = build_adapter(recipe.model.input)
+    adapter = build_adapter(inputs)
     normalise(adapter, splits.tables["train"])
-    _, make, lr = RIVALS[type(recipe.model.input)]
+    _, make, lr = RIVALS[type(inputs)]
     net = make(adapter, len(splits.labels))
     loader = batches(splits.tables["train"], recipe.data, shuffle_seed=recipe.trainer.seed)
     optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.01)

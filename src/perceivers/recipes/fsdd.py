@@ -15,6 +15,7 @@ def fsdd() -> Recipe:
         "fsdd",
         MelConfig(
             num_samples=8_000,
+            own_length=True,
             sample_rate=8_000,
             n_fft=320,
             hop_length=80,
@@ -30,18 +31,23 @@ def fsdd() -> Recipe:
 
 
 def fsdd_raw() -> Recipe:
-    """Spoken digits (FSDD) from the waveform: 500 overlapping patches of 4 ms of its samples.
+    """Spoken digits (FSDD) from the waveform: overlapping patches of 4 ms of its samples.
 
     `perceivers train fsdd-raw --data free-spoken-digit-dataset`: RESULT
     """
     return _fsdd(
         "fsdd-raw",
         AudioConfig(
-            num_samples=8_000, sample_rate=8_000, patch_size=32, patch_stride=16, num_bands=16
+            num_samples=8_000,
+            own_length=True,
+            sample_rate=8_000,
+            patch_size=32,
+            patch_stride=16,
+            num_bands=16,
         ),
     )
 
 
 def _fsdd(name: str, inputs: InputConfig) -> Recipe:
-    data = DataConfig(name="fsdd", batch_size=64, validation=0.1, time_shift=0.15, mixup=0.2)
-    return small(name, inputs, data, num_classes=10, max_epochs=60)
+    data = DataConfig(name="fsdd", batch_size=64, validation=0.1, time_shift=0.15)
+    return small(name, inputs, data, num_classes=10, max_epochs=40)
