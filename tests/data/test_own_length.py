@@ -160,12 +160,21 @@ def test_each_example_of_a_list_is_varied_by_itself():
     assert [x.shape for x in both["audio"]] == [x.shape for x in waves]
 
 
-def test_examples_of_different_lengths_cannot_be_mixed():
-    waves = [torch.rand(4, 1), torch.rand(8, 1)]
+def test_silence_follows_the_shorter_of_two_that_are_mixed():
+    torch.manual_seed(0)
+    waves = [torch.full((2, 1), 1.0), torch.full((3, 1), 10.0), torch.full((5, 1), 100.0)]
     for batch in (waves, {"audio": waves}):
-        with pytest.raises(ValueError, match="different lengths cannot be mixed; set data.mixup=0"):
-            mix(batch, torch.eye(2), mixup=0.2, cutmix=0.0)
+        mixed, targets = mix(batch, torch.eye(3), mixup=1.0, cutmix=0.0)
+        mixed = mixed["audio"] if isinstance(mixed, dict) else mixed
+        kept = targets[0, 0].item()
+        assert 0 < kept < 1
+        ends = [kept * 1 + (1 - kept) * 100, kept * 100 + (1 - kept) * 1]
+        expected = [
+            [ends[0]] * 2 + [(1 - kept) * 100] * 3,
+            [10.0] * 3,
+            [ends[1]] * 2 + [kept * 100] * 3,
+        ]
+        for got, values in zip(mixed, expected, strict=True):
+            torch.testing.assert_close(got[:, 0], torch.tensor(values))
         with pytest.raises(ValueError, match="CutMix is of images alone"):
-            mix(batch, torch.eye(2), mixup=0.0, cutmix=1.0)
-    same = mix(torch.stack([waves[0]] * 2), torch.eye(2), mixup=0.2, cutmix=0.0)[0]
-    torch.testing.assert_close(same[0], waves[0])
+            mix(batch, torch.eye(3), mixup=0.0, cutmix=1.0)

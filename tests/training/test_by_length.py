@@ -175,13 +175,6 @@ def test_a_killed_run_on_sounds_resumes_to_the_same_numbers(sounds, tmp_path, mo
     assert losses[0] == losses[1]
 
 
-def test_mixing_sounds_of_different_lengths_is_refused(sounds, tmp_path):
-    recipe = recipe_for(sounds, SOUND)
-    recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, mixup=0.2))
-    with pytest.raises(ValueError, match="different lengths cannot be mixed; set data.mixup=0"):
-        engine.train(recipe, tmp_path / "run")
-
-
 def test_texts_come_by_length(tmp_path):
     for name, word in (("yes", "good "), ("no", "bad ")):
         (tmp_path / f"{name}.txt").write_text("".join(word * n + "\n" for n in range(1, 25)))

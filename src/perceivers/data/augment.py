@@ -6,6 +6,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from . import augment_points
 from .config import DataConfig
@@ -163,13 +164,15 @@ def mix(images: Any, targets: Tensor, *, mixup: float, cutmix: float) -> tuple[A
     return images, kept * targets + (1 - kept) * targets.flip(0)
 
 
-def _blend(x: Any, kept: float) -> Tensor:
-    """Any numbers (B, …) and their own reversal; of flags, whether either is set."""
+def _blend(x: Any, kept: float) -> Any:
+    """Any numbers (B, …) and their own reversal; of flags, whether either is set.
+
+    Of two examples of different lengths zeros follow the shorter one: silence, or black.
+    """
     if isinstance(x, list):
-        raise ValueError(
-            "examples of different lengths cannot be mixed; set data.mixup=0, or read them at one "
-            "length: own_length=false"
-        )
+        mixed = _blend(pad_sequence(x, batch_first=True), kept)
+        pairs = zip(x, reversed(x), strict=True)
+        return [row[: max(len(a), len(b))] for row, (a, b) in zip(mixed, pairs, strict=True)]
     if x.dtype == torch.bool:
         return x | x.flip(0)
     if x.dtype != torch.uint8 and not x.is_floating_point():

@@ -49,5 +49,5 @@ def fsdd_raw() -> Recipe:
 
 
 def _fsdd(name: str, inputs: InputConfig) -> Recipe:
-    data = DataConfig(name="fsdd", batch_size=64, validation=0.1, time_shift=0.15)
+    data = DataConfig(name="fsdd", batch_size=64, validation=0.1, time_shift=0.15, mixup=0.2)
     return small(name, inputs, data, num_classes=10, max_epochs=40)
