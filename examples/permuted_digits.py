@@ -82,7 +82,7 @@ def train_conv_net(recipe: Recipe, conv_net: Callable[[int, int], nn.Module]) ->
         loader.batch_sampler.sampler.set_epoch(epoch)  # type: ignore[union-attr]
         for images, labels in loader:
             seed = 1000 * recipe.trainer.seed + schedule.last_epoch
-            x = pixels(adapter, augment(images, recipe.data), order, seed)
+            x = pixels(adapter, augment(images, recipe.data, "image"), order, seed)
             loss = F.cross_entropy(net(x), labels, label_smoothing=0.1)
             optimizer.zero_grad()
             loss.backward()

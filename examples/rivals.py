@@ -115,7 +115,7 @@ def train_rival(recipe: Recipe) -> float:
     for epoch in range(recipe.trainer.max_epochs):
         loader.batch_sampler.sampler.set_epoch(epoch)  # type: ignore[union-attr]
         for batch, labels in loader:
-            logits = net(augment(batch, recipe.data))
+            logits = net(augment(batch, recipe.data, recipe.model.input.kind))
             loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
             optimizer.zero_grad()
             loss.backward()

@@ -1,9 +1,11 @@
 """Real files for the tests: small image folders, and CIFAR in its four official forms."""
 
+import csv
 import io
 import pickle
 import socket
 import tarfile
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +45,49 @@ def write_image_folder(root: Path, count: int = 12) -> Path:
             pixels = rng.integers(low, low + 90, size, dtype=np.uint8)
             Image.fromarray(pixels).save(root / label / f"{index}.png")
     return root
+
+
+@pytest.fixture(scope="session")
+def mixed_table(tmp_path_factory):
+    """A folder with manifest.csv; see `write_mixed_table`."""
+    return write_mixed_table(tmp_path_factory.mktemp("mixed"))
+
+
+def write_mixed_table(root: Path, rows: int = 160) -> Path:
+    """Pictures (bright or dark), sounds (loud or soft), text, numbers and categories.
+
+    The label says how many of bright and loud a row is, so that neither column tells it alone.
+    """
+    rng = np.random.default_rng(0)
+    table = []
+    for row in range(rows):
+        bright, loud = rng.integers(0, 2, 2)
+        pixels = rng.integers(160 * bright, 160 * bright + 90, (8, 8), dtype=np.uint8)
+        Image.fromarray(pixels).save(root / f"{row}.png")
+        wave_of(root / f"{row}.wav", rng.normal(size=640) * (200 + 9000 * loud))
+        cells = {
+            "photo": f"{row}.png",
+            "sound": "" if row % 40 == 7 else f"{row}.wav",
+            "note": f"seen on day {rng.integers(100)} of {row}",
+            "age [years]": "" if row % 40 == 9 else f"{rng.normal(40, 9):.1f}",
+            "town": rng.choice(["Bern", "Oslo", "Rome"]),
+            "tags": "|".join(t for t, on in (("bright", bright), ("loud", loud)) if on) or "|",
+            "price [CHF]": f"{10 + 5 * bright + 2 * loud + rng.normal() / 9:.3f}",
+            "label": ["none", "one", "both"][bright + loud],
+        }
+        table.append(cells)
+    with (root / "manifest.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, table[0])
+        writer.writeheader()
+        writer.writerows(table)
+    return root
+
+
+def wave_of(path: Path, samples: np.ndarray) -> None:
+    """A wav file of 8 kHz."""
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(samples.astype("<i2").tobytes())
 
 
 class Cifar:

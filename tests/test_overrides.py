@@ -6,7 +6,10 @@ import dataclasses
 import pytest
 
 from perceivers import overrides
+from perceivers.models.config import ModelConfig
+from perceivers.models.inputs import ImageConfig, RowsConfig, TabularConfig
 from perceivers.models.presets import PRESETS
+from perceivers.models.reading import reader_of
 from perceivers.recipes import RECIPES, get_recipe
 from perceivers.training.recipe import Recipe
 
@@ -86,6 +89,20 @@ def test_options_of_each_modality():
         assert text, f"{path} has no description"
 
 
+def test_columns_of_each_part():
+    parts = {"photo": ImageConfig(), "table": TabularConfig(numeric=("age",))}
+    config = RowsConfig(parts=parts, files={"photo": "a photo"}, texts={})
+    before = dataclasses.replace(Recipe(name="x"), model=ModelConfig(input=config))
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    overrides.add_options(parser, before)
+    given = {"files": "photo=picture", "texts": "", "parts.table.numeric": "age,height"}
+    arguments = [f"--model.input.{name}={value}" for name, value in given.items()]
+    after = overrides.apply(before, vars(parser.parse_args(arguments))).model.input
+    assert (after.files, after.texts) == ({"photo": "picture"}, {})
+    assert reader_of(after).columns == ("picture", "age", "height")
+    assert parse("--data.label", "a, b", "--data.ignore=c").data.label == ("a", "b")
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_option_is_described_and_every_recipe_is_valid(name):
     """Each recipe builds, and each field says what it is."""
@@ -99,4 +116,4 @@ def test_every_option_is_described_and_every_recipe_is_valid(name):
 def test_the_set_of_options_is_deliberate():
     """A new option is a decision: add it here with the test that flips it."""
     paths = {path for path, *_ in overrides._leaves(Recipe(name="x"))}
-    assert len(paths) == 77, sorted(paths)
+    assert len(paths) == 80, sorted(paths)

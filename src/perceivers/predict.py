@@ -14,11 +14,14 @@ from .adapters.base import Adapter
 from .adapters.fusion import FusionAdapter
 from .checkpoint import load
 from .core import Inputs
-from .data.composed import THERE, FusionReader, in_clips, missing
+from .data.composed import THERE, FusionReader, in_clips, missing, without_clips
 from .data.config import Task
 from .data.labels import split_unit
+from .data.layout import TABLE_SUFFIXES
+from .data.manifest import RowFiles
 from .data.reader import Example, Reader, collate, moved
 from .data.readers import ImageReader
+from .data.rows import Row, RowReader
 from .data.source import Unread
 from .models.classifier import PerceiverClassifier
 from .models.clips import averaged
@@ -88,7 +91,9 @@ class Predictor:
 
         Args:
             examples: paths of files of the model's modality, or files' bytes (of text: the text
-                itself). Of images also Pillow images and arrays (H, W) or (H, W, C) of uint8.
+                itself). Of images also Pillow images and arrays (H, W) or (H, W, C) of uint8. Of
+                rows of a table dictionaries by column, files relative to where we are; what one
+                lacks is masked, as is all beside a single file.
             top_k: how many classes or labels to give, likeliest first; at most all. Of numbers
                 all are given, in output order.
 
@@ -136,13 +141,18 @@ class Predictor:
 
     def prepare(self, example: Any) -> Example | Unread:
         """One example as the model takes it, such as an image uint8 (H, W, C)."""
-        if isinstance(example, str | Path | bytes):
-            decode = self.reader.decode_whole if self.own_size else self.reader.decode
+        if isinstance(example, dict) and isinstance(without_clips(self.reader), RowReader):
+            prepared_before = any(isinstance(x, np.ndarray) for x in example.values())
+            example = example if prepared_before else Row.of(example)
+        if isinstance(example, str | Path | bytes | Row):
+            decode: Any = self.reader.decode_whole if self.own_size else self.reader.decode
             try:
                 prepared: Example | Unread = decode(example)
                 return prepared
             except ValueError as error:
-                name = "bytes" if isinstance(example, bytes) else example
+                if isinstance(example, bytes):
+                    example = "bytes"
+                name = example.name if isinstance(example, Row) else example
                 raise ValueError(f"{name}: {error}") from None
         if not isinstance(self.reader, ImageReader):
             if isinstance(example, np.ndarray | dict | Unread):
@@ -235,12 +245,16 @@ class _Watched:
 
 def each(
     predictor: Predictor, files: Sequence[Path], top_k: int
-) -> Iterator[tuple[Path, Prediction | ValueError]]:
-    """Every file with its prediction, or with the error that says why it has none."""
+) -> Iterator[tuple[str, Prediction | ValueError]]:
+    """Every file with its prediction, or with the error that says why it has none.
+
+    Of a table every row, if the model reads such.
+    """
     predictor([], top_k=top_k)  # what is wrong with all is told once
-    waiting = iter(files)
-    for chunk in predictor.chunks(_attempt(predictor.prepare, file) for file in files):
-        named = [(next(waiting), example) for example in chunk]
+    examples = [pair for file in files for pair in _examples(predictor, file)]
+    names = iter([name for name, _ in examples])
+    for chunk in predictor.chunks(_attempt(predictor.prepare, given) for _, given in examples):
+        named = [(next(names), example) for example in chunk]
         readable = [example for example in chunk if not isinstance(example, ValueError)]
         try:
             predictions: Iterator[Any] = iter(predictor(readable, top_k=top_k))
@@ -248,24 +262,37 @@ def each(
             if not predictor.own_size:
                 raise
             predictions = (
-                _alone(predictor, file, example, top_k)
-                for file, example in named
+                _alone(predictor, name, example, top_k)
+                for name, example in named
                 if not isinstance(example, ValueError)
             )
-        for file, example in named:
-            yield file, example if isinstance(example, ValueError) else next(predictions)
+        for name, example in named:
+            yield name, example if isinstance(example, ValueError) else next(predictions)
 
 
-def _alone(predictor: Predictor, file: Path, example: Any, top_k: int) -> Prediction | ValueError:
+def _examples(predictor: Predictor, file: Path) -> list[tuple[str, Any]]:
+    """What is to be predicted of a file, by name; of a table that cannot be read the error."""
+    reader = without_clips(predictor.reader)
+    if not isinstance(reader, RowReader) or file.suffix.lower() not in TABLE_SUFFIXES:
+        return [(str(file), file)]
+    try:
+        return list(RowFiles.read(file, reader.columns))
+    except ValueError as error:
+        return [(str(file), error)]
+
+
+def _alone(predictor: Predictor, name: str, example: Any, top_k: int) -> Prediction | ValueError:
     try:
         return predictor([example], top_k=top_k)[0]
     except ValueError as error:
-        return ValueError(f"{file}: {error}")
+        return ValueError(f"{name}: {error}")
 
 
 def _attempt(
     function: Callable[[Any], Example | Unread], argument: Any
 ) -> Example | Unread | ValueError:
+    if isinstance(argument, ValueError):
+        return argument
     try:
         return function(argument)
     except ValueError as error:

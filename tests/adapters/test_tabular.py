@@ -156,21 +156,21 @@ def test_normalisation_in_the_rows_own_precision():
     table = adapter(num_bands=0)
     rows = ROWS.double()
     rows[:, 0] = torch.tensor([1.7e9, 1.7e9 + 60, 1.7e9 + 120], dtype=torch.float64)
-    mean, std = table.measure(rows)
-    assert std[0] == pytest.approx(60 * (2 / 3) ** 0.5)
-    table.set_normalisation(mean, std)
+    table.set_normalisation(torch.tensor([1.7e9, 0.0]), torch.tensor([50.0, 1.0]))
     first, second = table(rows).content[:, 0].diff(dim=0)  # linear, without waves
-    torch.testing.assert_close(first, table.weight[0, 0] * 60 / std[0])
+    torch.testing.assert_close(first, table.weight[0, 0] * 60 / 50)
     torch.testing.assert_close(second, first)
 
 
-def test_measure():
-    rows = torch.tensor([[1.0, 7.1], [3.0, 7.1], [NAN, 7.1], [INF, 7.1]]).repeat(1, 2)
-    table = TabularAdapter(numeric=("a", "still", "b", "never"))
-    rows[:, 3] = NAN
-    mean, std = table.measure(rows)
-    torch.testing.assert_close(mean, torch.tensor([2.0, 7.1, 2.0, 0.0]))
-    torch.testing.assert_close(std, torch.tensor([1.0, 1.0, 1.0, 1.0]))
+def test_what_is_measured_are_the_numbers_that_are_there():
+    rows = torch.tensor([[1.0, INF, 0, 1], [NAN, 2.0, 1, 0]])
+    measured = adapter().measured(rows)
+    assert measured.dtype == torch.float64
+    torch.testing.assert_close(
+        measured.nan_to_num(-1.0).float(), torch.tensor([[1, -1], [-1, 2.0]])
+    )
+    names = TabularAdapter(categorical=("eyes",), categories=(("blue", "brown"),))
+    assert names.measured(torch.tensor([[0.0], [1.0]])) is None
 
 
 @pytest.mark.parametrize(

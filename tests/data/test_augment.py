@@ -6,7 +6,7 @@ import torch
 from PIL import Image, ImageOps
 
 from perceivers.data import rand_augment as ra
-from perceivers.data.augment import augment, crop_and_flip, mix, random_zoom
+from perceivers.data.augment import augment, check_mixing, crop_and_flip, mix, random_zoom
 from perceivers.data.config import DataConfig
 from perceivers.data.rand_augment import rand_augment
 
@@ -139,7 +139,7 @@ def test_mixing_keeps_proportions():
 
 def test_nothing_configured_changes_nothing():
     images = torch.randint(0, 256, (3, 8, 8, 3)).to(torch.uint8)
-    assert augment(images, DataConfig()) is images
+    assert augment(images, DataConfig(), "image") is images
     assert mix(images, torch.eye(3), mixup=0, cutmix=0)[0] is images
 
 
@@ -148,23 +148,25 @@ def test_nothing_configured_changes_nothing():
 )
 def test_each_field_takes_effect(photos, change):
     torch.manual_seed(0)
-    assert not torch.equal(augment(photos, DataConfig(**change)), photos)
+    assert not torch.equal(augment(photos, DataConfig(**change), "image"), photos)
 
 
 def test_a_clip_is_cropped_flipped_and_zoomed_as_one():
     clips = torch.randint(0, 256, (6, 1, 9, 9, 3), dtype=torch.uint8).expand(-1, 4, -1, -1, -1)
     config = DataConfig(crop_padding=2, flip=True, zoom=0.2)
     torch.manual_seed(0)
-    got = augment(clips, config)
+    got = augment(clips, config, "video")
     assert (got.shape, got.dtype) == (clips.shape, clips.dtype)
     assert (got == got[:, :1]).all()  # frames that are alike stay alike
     torch.manual_seed(0)
-    assert torch.equal(got[:, 0], augment(clips[:, 0], config))
+    assert torch.equal(got[:, 0], augment(clips[:, 0], config, "image"))
     assert len({tuple(clip.flatten().tolist()) for clip in got[:, 0].sub(clips[:, 0])}) > 3
     moving = torch.arange(4, dtype=torch.uint8)[None, :, None, None, None].expand(2, 4, 5, 5, 3)
-    assert torch.equal(augment(moving, DataConfig(flip=True)), moving)  # frames keep their order
+    assert torch.equal(
+        augment(moving, DataConfig(flip=True), "video"), moving
+    )  # frames keep their order
     with pytest.raises(ValueError, match="RandAugment is of images, not of videos"):
-        augment(clips, DataConfig(rand_augment_layers=1))
+        augment(clips, DataConfig(rand_augment_layers=1), "video")
 
 
 def test_each_modality_is_varied_by_itself():
@@ -174,13 +176,17 @@ def test_each_modality_is_varied_by_itself():
         "video": torch.randint(0, 256, (5, 2, 6, 6, 1), dtype=torch.uint8),
         "text": torch.arange(15).reshape(5, 3),
         "row": torch.rand(5, 4),
+        "scan": torch.rand(5, 4, 3) + 1,
     }
+    kinds = {"audio": "mel", "video": "video", "text": "text", "row": "tabular", "scan": "points"}
     torch.manual_seed(0)
-    got = augment(batch, DataConfig(time_shift=0.5, crop_padding=2, point_scaling=0.5))
+    got = augment(batch, DataConfig(time_shift=0.5, crop_padding=2, point_scaling=0.01), kinds)
     assert list(got) == list(batch)
     for name in ("audio.there", "text", "row"):
         assert torch.equal(got[name], batch[name])
     assert not torch.equal(got["video"], batch["video"])
+    assert not torch.equal(got["scan"], batch["scan"])
+    assert (got["scan"] / batch["scan"] - 1).abs().max() < 0.011  # points are not moved in time
     for before, after in zip(batch["audio"], got["audio"], strict=True):
         kept = after[after > 0]
         assert 10 <= len(kept) <= 20
@@ -190,8 +196,8 @@ def test_each_modality_is_varied_by_itself():
 def test_one_recipe_for_sound_and_pictures():
     config = DataConfig(time_shift=0.5, crop_padding=2)
     video = torch.zeros(2, 2, 6, 6, 1, dtype=torch.uint8)
-    assert torch.equal(augment(video, config), video)
-    assert augment(torch.rand(2, 9, 1), config).shape == (2, 9, 1)
+    assert torch.equal(augment(video, config, "video"), video)
+    assert augment(torch.rand(2, 9, 1), config, "audio").shape == (2, 9, 1)
 
 
 def test_mixup_of_several_modalities():
@@ -212,3 +218,13 @@ def test_mixup_of_several_modalities():
     for given in (batch, batch["video"], batch["audio"]):
         with pytest.raises(ValueError, match="CutMix is of images alone"):
             mix(given, torch.eye(2), mixup=0.0, cutmix=1.0)
+
+
+def test_texts_and_tables_are_not_mixed():
+    parts = {"photo": "image", "table": "tabular"}
+    check_mixing(DataConfig(), parts)
+    check_mixing(DataConfig(mixup=0.2), {"photo": "image", "sound": "mel"})
+    with pytest.raises(ValueError, match=r"the cells of tables cannot be mixed; set data.mixup=0"):
+        check_mixing(DataConfig(mixup=0.2), parts)
+    with pytest.raises(ValueError, match="the bytes of texts cannot be mixed"):
+        check_mixing(DataConfig(cutmix=0.2), "text")

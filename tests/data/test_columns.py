@@ -9,12 +9,11 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
-import torch
 
-from perceivers.adapters.tabular import TabularAdapter
 from perceivers.data import column_kinds
-from perceivers.data.column_kinds import Kind, categories_of, infer_kinds, numbers, to_rows
-from perceivers.data.columns import read_columns
+from perceivers.data.column_kinds import Kind, infer_kinds, numbers
+from perceivers.data.columns import READERS, read_columns
+from perceivers.data.layout import TABLE_SUFFIXES
 
 TABLE = {
     "name": ["Ann", "Bob, junior", "Zoë"],
@@ -174,6 +173,10 @@ def test_files_among_other_things(cells, message):
         infer_kinds({"x": cells}, SUFFIXES)
 
 
+def test_suffixes_are_known_without_torch():
+    assert {f".{kind}" for kind in READERS} == TABLE_SUFFIXES
+
+
 def test_numbers():
     got = numbers(["1", None, "NaN", "n/a", "-2.5e3", "0"])
     np.testing.assert_array_equal(got, [1, np.nan, np.nan, np.nan, -2500, 0])
@@ -183,27 +186,3 @@ def test_numbers():
 def test_what_is_no_number(cell):
     with pytest.raises(ValueError, match=f"row 2: '{cell}' is not a finite number"):
         numbers(["1", cell])
-
-
-def test_rows_for_the_adapter():
-    columns = read_columns(b"eyes,age,id\nblue,3,a\n,nan,b\ngreen,5,c\nbrown,,d\n", kind="csv")
-    known = categories_of([cell for cell in columns["eyes"] if cell != "green"])
-    assert known == ("blue", "brown")
-    config = {"numeric": ("age",), "categorical": ("eyes",), "categories": (known,)}
-    rows = to_rows(columns, **config)
-    np.testing.assert_array_equal(rows, [[3, 0], [np.nan, np.nan], [5, -1], [np.nan, 1]])
-    got = TabularAdapter(**config)(torch.from_numpy(rows))
-    assert got.mask.tolist() == [[True, True], [False, False], [True, False], [False, True]]
-
-
-@pytest.mark.parametrize(
-    ("named", "message"),
-    [
-        ({"numeric": ["aeg"]}, "unknown column 'aeg'; did you mean 'age'"),
-        ({"categorical": ["eye"], "categories": [["a"]]}, "did you mean 'eyes'"),
-        ({"numeric": ["eyes"]}, "column 'eyes', row 1: 'blue' is not a finite number"),
-    ],
-)
-def test_rows_that_cannot_be_made(named, message):
-    with pytest.raises(ValueError, match=message):
-        to_rows({"eyes": ["blue"], "age": ["3"]}, **named)

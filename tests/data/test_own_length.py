@@ -152,11 +152,12 @@ def test_clips_of_different_lengths(tmp_path):
 def test_each_example_of_a_list_is_varied_by_itself():
     waves = [torch.rand(n, 1) + 1 for n in (40, 7, 40)]
     torch.manual_seed(0)
-    moved = augment(waves, DataConfig(time_shift=0.5))
+    moved = augment(waves, DataConfig(time_shift=0.5), "mel")
     assert [x.shape for x in moved] == [x.shape for x in waves]
     assert not torch.equal(moved[0], waves[0])
     assert len({int((x > 0).sum()) for x in moved}) == 3
-    both = augment({"audio": waves, "audio.there": torch.ones(3)}, DataConfig(time_shift=0.5))
+    batch = {"audio": waves, "audio.there": torch.ones(3)}
+    both = augment(batch, DataConfig(time_shift=0.5), {"audio": "mel"})
     assert [x.shape for x in both["audio"]] == [x.shape for x in waves]
 
 

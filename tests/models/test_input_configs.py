@@ -136,7 +136,8 @@ def test_channels_are_those_of_the_batch(config):
 
 
 def test_every_kind_has_an_adapter_and_a_name_of_its_own():
-    kinds = {*GridConfig.__subclasses__(), *InputConfig.__subclasses__()} - {GridConfig}
+    above = (InputConfig, GridConfig, FusionConfig)
+    kinds = {kind for of in above for kind in of.__subclasses__()} - {GridConfig}
     assert kinds == set(ADAPTERS)
     assert len({config.kind for config in kinds}) == len(kinds)
 

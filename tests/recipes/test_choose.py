@@ -93,7 +93,14 @@ def test_whatever_is_found_gives_a_model_that_reads_it(what, examples, flops, cu
 
 @pytest.mark.parametrize(
     ("height", "width", "size", "patch", "stride"),
-    [(8, 8, 8, 1, None), (30, 500, 32, 4, 2), (40, 40, 32, 4, 2), (4000, 3000, 64, 8, 4)],
+    [
+        (8, 8, 8, 1, None),
+        (16, 16, 16, 1, None),
+        (30, 500, 32, 4, 2),
+        (40, 40, 32, 4, 2),
+        (48, 48, 48, 5, 3),
+        (4000, 3000, 64, 8, 4),
+    ],
 )
 def test_images_by_their_shorter_side(height, width, size, patch, stride):
     config = read(image(height, width))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -112,3 +113,11 @@ def test_the_machine():
     assert 1e7 < matmul_speed(device, 0.01) < 1e16
     assert matmul_speed(device, 0.01) == matmul_speed(device, 0.01)  # measured once
     assert 10**8 < memory() < 10**14
+
+
+@pytest.mark.parametrize("begin", [plan, lambda recipe: engine.train(recipe, Path("never"))])
+def test_what_cannot_be_mixed_is_told_before_the_data_is_looked_for(begin):
+    recipe = get_recipe("rt-polarity")
+    recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, mixup=0.2))
+    with pytest.raises(ValueError, match="the bytes of texts cannot be mixed"):
+        begin(recipe)

@@ -36,8 +36,8 @@ class Adapter(nn.Module, ABC):
     def measured(self, batch: Any) -> Tensor | dict[str, Tensor] | None:
         """What of a raw batch those constants are the mean and spread of, (…, channels).
 
-        A dictionary of such where the constants are told apart by name. None: there is nothing to
-        normalise, or what there is, is kept as it is.
+        NaN does not count. A dictionary of such where the constants are told apart by name. None:
+        there is nothing to normalise, or what there is, is kept as it is.
         """
         return None
 

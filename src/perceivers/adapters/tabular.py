@@ -84,22 +84,15 @@ class TabularAdapter(Adapter):
         """n + k."""
         return len(self.names)
 
-    def measure(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation (n,) of each numeric column of (rows, n + k), for
-        `set_normalisation`.
-
-        What is missing does not count. A column that does not vary has a deviation of 1, one that
-        is always missing a mean of 0.
-        """
-        values = rows[:, : self.num_numeric].double()
-        values = values.masked_fill(~values.isfinite(), math.nan)
-        mean = values.nanmean(0).nan_to_num(0.0)
-        std = (values - mean).square().nanmean(0).nan_to_num(0.0).sqrt()
-        still = std <= 1e-12 * mean.abs()  # rounding errors of equal values
-        return mean.float(), std.masked_fill(still, 1.0).float()
+    def measured(self, batch: Tensor) -> Tensor | None:
+        """See `Adapter`: the numeric columns in float64, NaN where there is no number."""
+        if not self.num_numeric:
+            return None
+        values = batch[:, : self.num_numeric].double()
+        return values.masked_fill(~values.isfinite(), math.nan)
 
     def set_normalisation(self, mean: Tensor, std: Tensor) -> None:
-        """Constants (n,) of the numeric columns, measured on the training data; see `measure`."""
+        """Constants (n,) of the numeric columns, measured on the training data."""
         mean, std = torch.as_tensor(mean), torch.as_tensor(std)
         if mean.shape != self.mean.shape or std.shape != self.std.shape:
             raise ValueError(
@@ -108,8 +101,7 @@ class TabularAdapter(Adapter):
             )
         if not (mean.isfinite().all() and std.isfinite().all() and (std > 0).all()):
             raise ValueError(
-                f"mean {mean.tolist()} and std {std.tolist()}; expected finite numbers, std above "
-                "0: `measure` gives such"
+                f"mean {mean.tolist()} and std {std.tolist()}; expected finite numbers, std above 0"
             )
         self.mean.copy_(mean)
         self.std.copy_(std)

@@ -3,10 +3,12 @@
 import argparse
 import logging
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .. import overrides
+from ..data.config import DataConfig
 from ..recipes import RECIPES, get_recipe
 from ..recipes.choose import Choice, for_folder, warmup
 from ..training.recipe import Recipe
@@ -33,6 +35,14 @@ def add(command: Add, arguments: list[str]) -> None:
     sub.set_defaults(start=start)
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """Options that the choice of a recipe heeds."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    """The data."""
+
+
 def _starting_point(arguments: list[str]) -> Choice:
     """The recipe whose fields are the options: one by name, or chosen for the files of a folder."""
     if arguments[:1] != ["train"]:
@@ -41,8 +51,10 @@ def _starting_point(arguments: list[str]) -> Choice:
     if named == "folder":
         early = Parser(prog="perceivers train", add_help=False, allow_abbrev=False)
         early.add_argument("--data")
-        if data := early.parse_known_args(arguments)[0].data:
-            return for_folder(data)
+        overrides.add_options(early, _Asked())
+        given = vars(early.parse_known_args(arguments)[0])
+        if data := given.pop("data"):
+            return for_folder(data, overrides.apply(_Asked(), given).data)
     return Choice(get_recipe(named) if named else Recipe(name=""))
 
 

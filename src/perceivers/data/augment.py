@@ -1,6 +1,7 @@
 """Augmentation of whole batches, each example drawn for itself."""
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -12,37 +13,46 @@ from . import augment_points
 from .config import DataConfig
 from .rand_augment import rand_augment
 
+Kinds = str | Mapping[str, str]
+"""The kind of input of a raw batch ("image", "mel", …; see `models.inputs`), or of each part."""
 
-def augment(batch: Any, config: DataConfig) -> Any:
-    """What is configured, for any raw batch; it comes back in the same shape and type.
+UNMIXABLE = {"text": "the bytes of texts", "tabular": "the cells of tables"}
 
-    Images and videos (uint8) are varied by what is meant for images, a video as a whole, all its
-    frames alike. Of several modalities each is varied by itself, and floats (B, S, C) are sound.
-    A list of examples of different lengths stays one.
+
+def augment(batch: Any, config: DataConfig, kinds: Kinds) -> Any:
+    """What is configured for the kind of a raw batch; it comes back in the same shape and type.
+
+    A video is varied as an image is, all its frames alike. Of several modalities each is varied by
+    itself. What is of another kind than images, videos, sound and points is left alone. A list of
+    examples of different lengths stays one.
     """
+    if not isinstance(kinds, str):
+        # What is no part says which examples have one.
+        return {name: augment(x, config, kinds.get(name, "flags")) for name, x in batch.items()}
+    if kinds not in VARIATIONS:
+        return batch
     if isinstance(batch, list):
-        return [augment(example[None], config)[0] for example in batch]
-    if isinstance(batch, dict):
-        return {name: _augment_part(x, config) for name, x in batch.items()}
-    if batch.dtype == torch.uint8:
-        return _augment_images(batch, config)
-    if config.time_shift:
-        batch = shift_in_time(batch, config.time_shift)
+        return [VARIATIONS[kinds](example[None], config)[0] for example in batch]
+    return VARIATIONS[kinds](batch, config)
+
+
+def check_mixing(config: DataConfig, kinds: Kinds) -> None:
+    """ValueError if examples are to be mixed of which there is no mixture."""
+    for kind in [kinds] if isinstance(kinds, str) else kinds.values():
+        if (config.mixup or config.cutmix) and kind in UNMIXABLE:
+            raise ValueError(f"{UNMIXABLE[kind]} cannot be mixed; set data.mixup=0, data.cutmix=0")
+
+
+def _augment_sound(waves: Tensor, config: DataConfig) -> Tensor:
+    return shift_in_time(waves, config.time_shift) if config.time_shift else waves
+
+
+def _augment_points(points: Tensor, config: DataConfig) -> Tensor:
     if config.point_scaling:
-        batch = augment_points.scale_each_point(batch, config.point_scaling)
+        points = augment_points.scale_each_point(points, config.point_scaling)
     if config.rotate != "none":
-        batch = augment_points.rotate(batch, config.rotate)
-    return batch
-
-
-def _augment_part(batch: Any, config: DataConfig) -> Any:
-    if isinstance(batch, list):
-        return [_augment_part(example[None], config)[0] for example in batch]
-    if batch.dtype == torch.uint8:
-        return _augment_images(batch, config)
-    if config.time_shift and batch.is_floating_point() and batch.ndim == 3:
-        return shift_in_time(batch, config.time_shift)
-    return batch
+        points = augment_points.rotate(points, config.rotate)
+    return points
 
 
 def shift_in_time(waves: Tensor, share: float) -> Tensor:
@@ -76,6 +86,15 @@ def _augment_images(images: Tensor, config: DataConfig) -> Tensor:
             images, layers=config.rand_augment_layers, magnitude=config.rand_augment_magnitude
         )
     return images
+
+
+VARIATIONS: dict[str, Callable[[Tensor, DataConfig], Tensor]] = {
+    "image": _augment_images,
+    "video": _augment_images,
+    "audio": _augment_sound,
+    "mel": _augment_sound,
+    "points": _augment_points,
+}
 
 
 def permutation(kind: str, *, batch: int, elements: int, seed: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a column of a table holds, and columns as numbers."""
+"""What a column of a table holds, and its cells as numbers."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 
-from ..errors import unknown
 from .columns import Columns
 
 # Read as an empty cell among numbers; elsewhere they may be names (NA is Namibia).
@@ -64,55 +63,28 @@ def numbers(cells: Cells) -> np.ndarray:
     Raises:
         ValueError: a cell that is no number, or an infinite one; the message says which row.
     """
-    values = np.full(len(cells), np.nan)
+    values = np.empty(len(cells))
     for row, cell in enumerate(cells):
-        if cell is None or cell.lower() in NO_NUMBER:
-            continue
-        value = _number(cell)
-        if value is None or not math.isfinite(value):
-            raise ValueError(f"row {row + 1}: {cell!r} is not a finite number; leave it empty")
-        values[row] = value
+        try:
+            values[row] = number(cell)
+        except ValueError as error:
+            raise ValueError(f"row {row + 1}: {error}") from None
     return values
+
+
+def number(cell: str | None) -> float:
+    """A numeric cell, NaN where there is no number; errors as of `numbers`, without the row."""
+    if cell is None or cell.lower() in NO_NUMBER:
+        return math.nan
+    value = _number(cell)
+    if value is None or not math.isfinite(value):
+        raise ValueError(f"{cell!r} is not a finite number; leave it empty")
+    return value
 
 
 def categories_of(cells: Cells) -> tuple[str, ...]:
     """The distinct values of a categorical column, sorted."""
     return tuple(sorted({cell for cell in cells if cell is not None}))
-
-
-def to_rows(
-    columns: Columns,
-    *,
-    numeric: Sequence[str] = (),
-    categorical: Sequence[str] = (),
-    categories: Sequence[Sequence[str]] = (),
-) -> np.ndarray:
-    """Columns → float64 (rows, n + k), as `adapters.tabular.TabularAdapter` reads them.
-
-    Args:
-        columns: see `read_columns`; those that are not named are left out.
-        numeric: names of n columns.
-        categorical: names of k columns.
-        categories: of each of these; a cell's number is its place in the list, -1 if it is not in
-            it, NaN if it is empty.
-
-    Raises:
-        ValueError: a column that is not there, or a cell that is no number.
-    """
-    for name in (*numeric, *categorical):
-        if name not in columns:
-            raise unknown("column", name, columns)
-    rows = []
-    for name in numeric:
-        try:
-            rows.append(numbers(columns[name]))
-        except ValueError as error:
-            raise ValueError(f"column {name!r}, {error}") from None
-    for name, known in zip(categorical, categories, strict=True):
-        place: dict[str | None, float] = {value: index for index, value in enumerate(known)}
-        place[None] = math.nan
-        rows.append(np.array([place.get(cell, -1) for cell in columns[name]], np.float64))
-    return np.stack(rows, axis=1)
 
 
 def _infer(cells: Cells, of_suffix: Mapping[str, str]) -> Kind:

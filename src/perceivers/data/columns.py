@@ -122,7 +122,7 @@ def _read_jsonl(raw: bytes) -> Rows:
         names = [name for name, _ in found]
         if len(set(names)) < len(names):
             raise ValueError(f"line {line} gives a name twice: {', '.join(names)}")
-        objects.append({name: _cell(value, f"line {line}, {name!r}") for name, value in found})
+        objects.append({name: as_cell(value, f"line {line}, {name!r}") for name, value in found})
     every = list(dict.fromkeys(name for item in objects for name in item))
     return every, [[item.get(name) for name in every] for item in objects]
 
@@ -131,15 +131,15 @@ class _Object(list[tuple[str, Any]]):
     """A JSON object as pairs, in which a name can be there twice."""
 
 
-def _cell(value: Any, where: str) -> str | None:
-    """A single value as text."""
+def as_cell(value: Any, where: str) -> str | None:
+    """A single value as the text of a cell; ValueError, with `where`, if it is none."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | dict | bytes):
         raise ValueError(f"{where} holds more than one value, or bytes; expected text or a number")
-    return None if value != value else str(value)  # parquet's NaN is an empty cell
+    return None if value != value else str(value)  # a NaN is an empty cell
 
 
 def _read_parquet(raw: bytes) -> Rows:
@@ -153,7 +153,7 @@ def _read_parquet(raw: bytes) -> Rows:
     except (pyarrow.ArrowException, OSError) as error:
         raise ValueError(f"damaged parquet file ({str(error).splitlines()[0]})") from None
     cells = [
-        [_cell(value, f"column {name!r}") for value in column.to_pylist()]
+        [as_cell(value, f"column {name!r}") for value in column.to_pylist()]
         for name, column in zip(table.column_names, table.columns, strict=True)
     ]
     return table.column_names, zip(*cells, strict=True)

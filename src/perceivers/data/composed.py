@@ -62,16 +62,12 @@ class FusionReader:
         return self._each(lambda part: part.clips(source, count), (count,))
 
     def batch(self, examples: dict[str, Tensor]) -> dict[str, Tensor]:
-        """See `Reader`; what all examples have is not said of each."""
-        return {
-            name: x for name, x in examples.items() if not (name.endswith(THERE) and bool(x.all()))
-        }
+        """See `batch_parts`."""
+        return batch_parts(self.parts, examples)
 
     def lengths(self, examples: dict[str, Any]) -> Tensor | None:
-        """See `Reader`: the shares of all parts that vary, averaged."""
-        found = [part.lengths(examples[name]) for name, part in self.parts.items()]
-        varying = [lengths for lengths in found if lengths is not None]
-        return torch.stack(varying).mean(0) if varying else None
+        """See `part_lengths`."""
+        return part_lengths(self.parts, examples)
 
     def _each(self, read: Callable[[ArrayReader], Any], before: tuple[int, ...]) -> dict[str, Any]:
         """What `read` makes of a file by each part; `before`: axes ahead of those of an example."""
@@ -89,6 +85,22 @@ class FusionReader:
         if len(reasons) == len(self.parts):
             raise ValueError("; ".join(reasons))
         return example
+
+
+def batch_parts(parts: Mapping[str, Any], examples: Mapping[str, Any]) -> dict[str, Any]:
+    """Each part's batch as its reader makes it; what all examples have is not said of each."""
+    return {
+        name: parts[name].batch(x) if name in parts else x
+        for name, x in examples.items()
+        if not (name.endswith(THERE) and bool(x.all()))
+    }
+
+
+def part_lengths(parts: Mapping[str, Any], examples: Mapping[str, Any]) -> Tensor | None:
+    """Of each example the shares of all parts that vary, averaged; None: none does."""
+    found = [part.lengths(examples[name]) for name, part in parts.items()]
+    varying = [lengths for lengths in found if lengths is not None]
+    return torch.stack(varying).mean(0) if varying else None
 
 
 @dataclass(frozen=True)
@@ -151,6 +163,11 @@ def in_clips(reader: Reader, count: int) -> Reader:
     if count < 1:
         raise ValueError(f"clips={count}; expected at least 1")
     return reader if count == 1 else ClipReader(reader, count)
+
+
+def without_clips(reader: Reader) -> Reader:
+    """What `in_clips` was given."""
+    return reader.reader if isinstance(reader, ClipReader) else reader
 
 
 def missing(examples: Examples) -> str:

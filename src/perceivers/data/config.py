@@ -13,9 +13,15 @@ class DataConfig:
     name: str = "folder"
     """A named set (`perceivers list`), or "folder" for your own data."""
     path: str | None = None
-    """Where it lies: files, a folder, or a hub name; none: the named set's own place."""
+    """Where it lies: files, a folder, a table, or a hub name; none: the named set's own place."""
     task: Literal["auto", "classification", "multilabel", "regression"] = "auto"
     """What the labels are: one class, any of several labels, or numbers; auto: by their type."""
+    label: tuple[str, ...] = ()
+    """Of a table: the columns to learn; empty: the one called label, labels or target."""
+    ignore: tuple[str, ...] = ()
+    """Of a table: columns to leave out."""
+    categorical: tuple[str, ...] = ()
+    """Of a table: columns whose cells, numbers too, are names of categories."""
     batch_size: int = 128
     """Examples in a batch."""
     validation: float = 0.1

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import images, points, sound, text, video
@@ -104,12 +105,7 @@ def _of_files(
         for split, classes_of in splits.items()
     }
     files = [file for of_split in held.values() for file in of_split]
-    measured, unreadable = _look(modality, drawn.sample(files, min(LOOKED_AT, len(files))))
-    if not measured:
-        raise ValueError(
-            f"none of {len(unreadable)} {noun} can be read; the first: {unreadable[0]}"
-        )
-    names = dict.fromkeys(name for found in measured for name in found)
+    looked = look_into(modality, files, drawn)
     known = {suffix for of in SUFFIXES.values() for suffix in of}
     strays = {k: n for k, n in suffixes.items() if k not in kinds and f".{k}" in known}
     return Found(
@@ -117,9 +113,9 @@ def _of_files(
         kinds,
         classes,
         {split: len(of_split) for split, of_split in held.items()},
-        {name: Spread.of([found[name] for found in measured if name in found]) for name in names},
-        len(measured) + len(unreadable),
-        tuple(unreadable),
+        looked.measures,
+        looked.looked_at,
+        looked.unreadable,
         strays,
     )
 
@@ -141,15 +137,14 @@ def _modality(
     """The modality of nearly all known files, and how many of its suffixes there are."""
     by: dict[Modality, dict[str, int]] = {}
     for suffix, count in suffixes.items():
-        candidates = [name for name, of in SUFFIXES.items() if f".{suffix}" in of]
-        if candidates:
-            modality = candidates[0]
-            if len(candidates) > 1:
+        possible = candidates(suffix)
+        if possible:
+            modality = possible[0]
+            if len(possible) > 1:
                 files = [
                     f for p in places for f in p.rglob("*") if f.suffix.lower() == f".{suffix}"
                 ]
-                few = drawn.sample(sorted(files), min(FEW, len(files)))
-                modality = _told_apart(candidates, few)
+                modality = told_apart(possible, sorted(files), drawn)
             by.setdefault(modality, {})[suffix] = count
     if not by:
         raise ValueError(
@@ -167,12 +162,45 @@ def _modality(
     return modality, by[modality]
 
 
-def _told_apart(candidates: Sequence[Modality], files: Sequence[Path]) -> Modality:
+@dataclass(frozen=True)
+class Looked:
+    """What some of many files hold; see `Found`."""
+
+    measures: dict[str, Spread]
+    looked_at: int
+    unreadable: tuple[str, ...]
+
+
+def look_into(modality: Modality, files: Sequence[Path], drawn: random.Random) -> Looked:
+    """Measure up to `LOOKED_AT` of the files; ValueError if none of these can be read."""
+    measured, unreadable = _look(modality, drawn.sample(files, min(LOOKED_AT, len(files))))
+    if not measured:
+        noun = READERS[modality].noun
+        raise ValueError(
+            f"none of {len(unreadable)} {noun} can be read; the first: {unreadable[0]}"
+        )
+    names = dict.fromkeys(name for found in measured for name in found)
+    return Looked(
+        {name: Spread.of([found[name] for found in measured if name in found]) for name in names},
+        len(measured) + len(unreadable),
+        tuple(unreadable),
+    )
+
+
+def candidates(suffix: str) -> list[Modality]:
+    """The modalities that have files of a suffix (without its dot)."""
+    return [name for name, of in SUFFIXES.items() if f".{suffix}" in of]
+
+
+def told_apart(
+    possible: Sequence[Modality], files: Sequence[Path], drawn: random.Random
+) -> Modality:
     """Which modality can read most of a few files; the first of those that read equally many."""
-    readable = {modality: len(_look(modality, files)[0]) for modality in candidates}
+    few = drawn.sample(files, min(FEW, len(files)))
+    readable = {modality: len(_look(modality, few)[0]) for modality in possible}
     if not any(readable.values()):
-        return "text" if "text" in candidates else candidates[0]
-    return max(candidates, key=lambda modality: readable[modality])
+        return "text" if "text" in possible else possible[0]
+    return max(possible, key=lambda modality: readable[modality])
 
 
 def _look(modality: Modality, files: Sequence[Path]) -> tuple[list[Measured], list[str]]:

@@ -1,4 +1,4 @@
-"""Where the classes of a folder lie, and the files of a class. Imports no torch."""
+"""Where a table or the classes of a folder lie, and the files of a class. Imports no torch."""
 
 from pathlib import Path
 
@@ -12,6 +12,26 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
+
+
+TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
+
+
+def find_manifest(source: str) -> Path | None:
+    """The table that a path is, or that its folder holds as "manifest.csv" (or another kind).
+
+    Raises:
+        ValueError: a folder with several.
+    """
+    path = Path(source).expanduser()
+    if path.is_dir():
+        found = [f for f in sorted(path.glob("manifest.*")) if f.suffix.lower() in TABLE_SUFFIXES]
+        if len(found) > 1:
+            raise ValueError(
+                f"{path} holds {' and '.join(f.name for f in found)}; point at one of them"
+            )
+        return found[0] if found else None
+    return path if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES else None
 
 
 def class_places(path: Path, lines: frozenset[str]) -> dict[str, dict[str, Path]]:

@@ -11,13 +11,17 @@ import torch
 from torch import Tensor
 
 from .cifar import is_cifar, read_cifar
+from .composed import without_clips
 from .config import DataConfig, Task
 from .folder import read_source
 from .images import fit
 from .labels import describe, task_of
+from .layout import find_manifest
+from .manifest import read_table
 from .official import is_official, read_official
 from .reader import Reader
 from .readers import ImageReader
+from .rows import RowReader
 from .sets import named_set
 from .tables import FileTable, HeldTable, Table
 
@@ -146,10 +150,19 @@ def read_digits() -> tuple[Tensor, Tensor]:
 
 
 def _find(config: DataConfig, reader: Reader) -> tuple[Mapping[str, Table], tuple[str, ...]]:
-    """The set as it lies there: named, official, a folder, or on the hub."""
+    """The set as it lies there: named, official, a table, a folder, or on the hub."""
     if config.name == "folder":
         if config.path is None:
             raise ValueError("no data given; point at your folder: --data DIR")
+        rows = isinstance(without_clips(reader), RowReader)
+        table = find_manifest(config.path)
+        if table and (rows or not Path(config.path).expanduser().is_dir()):
+            return read_table(table, reader, config)
+        if rows or config.label or config.ignore or config.categorical:
+            raise ValueError(
+                f"{config.path} is no table (csv, tsv, jsonl or parquet), nor a folder that holds "
+                "one called manifest.csv; give one, or leave out label, ignore and categorical"
+            )
         return read_source(config.path, reader, strict=config.strict)
     named = named_set(config.name)
     if config.path is None:

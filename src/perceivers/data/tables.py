@@ -15,19 +15,18 @@ from torch.utils.data import Dataset
 
 from .composed import missing
 from .reader import Example, Examples, Reader, collate, together
-from .source import Source
 
 log = logging.getLogger(__name__)
 
-File = tuple[str, Source]  # the name for messages, and the path or bytes
-Batch = tuple[Any, Tensor]  # a model's raw batch, such as images (B, H, W, C), and labels (B,)
+File = tuple[str, Any]  # the name for messages, and what is decoded: a path, bytes or a row
+Batch = tuple[Any, Tensor]  # a model's raw batch, such as images (B, H, W, C), and labels (B, …)
 
 
 class Table(abc.ABC, Dataset[Batch]):
     """Examples and their labels. `table.__getitems__(indices)` gives a batch in one call."""
 
     labels: Tensor
-    """(examples,) int64."""
+    """One row an example; see `labels`."""
 
     @property
     def lengths(self) -> Tensor | None:
@@ -55,7 +54,7 @@ class HeldTable(Table):
     Args:
         examples: (examples, …), such as images (examples, H, W, C) uint8; a list of such as differ
             in length; of several modalities a dictionary of either.
-        labels: (examples,) int64.
+        labels: one row an example; see `labels`.
         reader: what makes batches of them; None: they are batches as they are.
     """
 
@@ -87,7 +86,7 @@ class FileTable(Table):
     files: Sequence[File]
     """All files of the source; nothing is read before it is asked for."""
     labels: Tensor
-    """(examples,) int64."""
+    """One row an example; see `labels`."""
     rows: Tensor
     """(examples,) int64: which of the files are this table's."""
     reader: Reader

@@ -31,6 +31,7 @@ from .inputs import (
     InputConfig,
     MelConfig,
     PointsConfig,
+    RowsConfig,
     TabularConfig,
     TextConfig,
     VideoConfig,
@@ -46,6 +47,7 @@ ADAPTERS: dict[type[InputConfig], Callable[..., Adapter]] = {
     TextConfig: TextAdapter,
     TabularConfig: TabularAdapter,
     FusionConfig: FusionAdapter,
+    RowsConfig: FusionAdapter,
 }
 
 # Every option of the core is a field of the same name.

@@ -8,6 +8,8 @@ from typing import ClassVar, Literal
 class InputConfig:
     """What the configurations below have in common."""
 
+    kind: ClassVar[str]
+    """Which of the configurations below it is."""
     of_files: ClassVar[frozenset[str]] = frozenset()
     """Fields that say how files are read; the adapter does not take them."""
 
@@ -237,6 +239,32 @@ class FusionConfig(InputConfig):
     """Learned channels that tell the widest modality apart; narrower ones get more."""
     dropout: dict[str, float] = field(default_factory=dict)
     """Share of examples whose modality of a name is masked in training (paper: video=0.3)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowsConfig(FusionConfig):
+    """How rows of a table become elements: files, texts, and all other cells as parts of a fusion.
+
+    A part that is neither among the files nor the texts is a `TabularConfig`, whose columns it
+    names.
+    """
+
+    kind: ClassVar[str] = "rows"
+    of_files: ClassVar[frozenset[str]] = frozenset({"files", "texts"})
+
+    parts: dict[str, InputConfig] = field(default_factory=dict)
+    """The parts by name, in the order of their elements."""
+    files: dict[str, str] = field(default_factory=dict)
+    """By part, the column that names its files."""
+    texts: dict[str, str] = field(default_factory=dict)
+    """By part, the column that holds its text."""
+
+
+def kinds_of(config: InputConfig) -> str | dict[str, str]:
+    """The kind of a raw batch, or that of each of its parts by name."""
+    if isinstance(config, FusionConfig):
+        return {name: part.kind for name, part in config.parts.items()}
+    return config.kind
 
 
 def require_images(config: InputConfig) -> ImageConfig:

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..data.composed import FusionReader
-from ..data.reader import Reader
+from ..data.reader import ArrayReader, Reader
 from ..data.readers import ImageReader, PointReader, SoundReader, TextReader, VideoReader
+from ..data.rows import CellReader, RowReader
 from .inputs import (
     AudioConfig,
     FusionConfig,
@@ -13,6 +14,8 @@ from .inputs import (
     InputConfig,
     MelConfig,
     PointsConfig,
+    RowsConfig,
+    TabularConfig,
     TextConfig,
     VideoConfig,
 )
@@ -29,6 +32,9 @@ READERS: dict[type[InputConfig], Callable[[Any], Reader]] = {
         c.num_frames, c.image_size, c.channels, c.seconds, c.patch_frames, c.own_length
     ),
     FusionConfig: lambda c: FusionReader({name: _of_a_file(c, name) for name in c.parts}),
+    RowsConfig: lambda c: RowReader(
+        {name: _of_a_row(c, name) for name in c.parts}, c.files, c.texts
+    ),
     PointsConfig: lambda c: PointReader(c.num_points, c.channels, c.own_length, c.size_channel),
     TextConfig: lambda c: TextReader(c.max_length),
 }
@@ -52,5 +58,19 @@ def _of_a_file(config: FusionConfig, name: str) -> SoundReader | VideoReader:
         raise ValueError(
             f"{name} is read from {reader.noun}, one file each; only sound and pictures of one "
             "file are read together: give the model tensors, model(batch)"
+        )
+    return reader
+
+
+def _of_a_row(config: RowsConfig, name: str) -> ArrayReader | CellReader:
+    """The reader of one part of a row."""
+    part = config.parts[name]
+    if isinstance(part, TabularConfig):
+        return CellReader(part.numeric, part.categorical, part.categories)
+    reader = reader_of(part)
+    if not isinstance(reader, ArrayReader) or name not in {**config.files, **config.texts}:
+        raise ValueError(
+            f"part {name!r} reads {reader.noun}, but model.input.files and model.input.texts name "
+            "no column of them, one array a cell"
         )
     return reader

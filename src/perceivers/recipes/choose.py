@@ -16,13 +16,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..data.config import DataConfig
+from ..data.layout import find_manifest
 from ..models.config import ModelConfig
 from ..training.recipe import Recipe
 from .folder import folder
-from .inputs import Reading, reading
+from .inputs import Reading, reading, varied
+from .rows import rows_reading
 
 if TYPE_CHECKING:
     from ..data.found import Found
+    from ..data.inspect_table import FoundTable
 
 BUDGET = 30 * 60  # seconds of training to aim at
 STEPS = 2500  # of the recipes above: 800 (digits) to 5,900 (cifar10)
@@ -80,24 +84,35 @@ class Choice:
     lines: tuple[str, ...] = ()
 
 
-def for_folder(source: str) -> Choice:
-    """The recipe for a folder of files by class; for anything else that of images."""
+def for_folder(source: str, asked: DataConfig | None = None) -> Choice:
+    """The recipe for a folder of files by class or a table; for anything else that of images.
+
+    Args:
+        source: where they lie.
+        asked: which columns of a table to learn, to ignore or to take for categories, and the task.
+    """
     path = Path(source).expanduser()
-    if not path.is_dir() or next(path.rglob("*.parquet"), None):
+    table = find_manifest(source)
+    if table is None and (not path.is_dir() or next(path.rglob("*.parquet"), None)):
         return Choice(folder())
     from ..data.inspect import inspect
+    from ..data.inspect_table import inspect_table
 
-    return choose(inspect(path), Machine.here())
+    found = inspect_table(table, asked or DataConfig()) if table else inspect(path)
+    return choose(found, Machine.here())
 
 
-def choose(found: "Found", machine: Machine) -> Choice:
+def choose(found: "Found | FoundTable", machine: Machine) -> Choice:
     """A recipe that suits the files and the machine; see above.
 
     The machine's speed counts in powers of two, so that the same machine gives the same recipe
     unless it is busy.
     """
     base = folder()
-    chosen = reading(found, cuda=machine.cuda)
+    if found.modality == "table":
+        chosen = rows_reading(found, cuda=machine.cuda)
+    else:
+        chosen = reading(found, cuda=machine.cuda)
     examples = _training_examples(found, base.data.validation, base.data.test)
     batch_size = _batch_size(examples)
     wanted = min(60, max(10, math.ceil(STEPS * batch_size / max(1, examples))))
@@ -111,11 +126,12 @@ def choose(found: "Found", machine: Machine) -> Choice:
             break
     recipe = _recipe(chosen, model, examples, batch_size, epochs, machine.memory)
     lines = [f"found: {found.sentence()}", *(f"found: {line}" for line in found.remarks())]
-    lines.append(f"reads: {chosen.said}")
+    lines += [f"reads: {line}" for line in chosen.said]
     lines.append(_said_size(size, smaller=size is not allowed[-1]))
     fewer = "" if epochs == wanted else f" ({wanted} would take longer than half an hour)"
-    varied = f"; varies them by {chosen.varied}" if chosen.varied else ""
-    lines.append(f"trains: {epochs} epochs{fewer} in batches of {batch_size}{varied}")
+    ways = varied(recipe.data, recipe.model.input)
+    said = f"; varies them by {ways}" if ways else ""
+    lines.append(f"trains: {epochs} epochs{fewer} in batches of {batch_size}{said}")
     return Choice(recipe, tuple(lines))
 
 
@@ -134,7 +150,7 @@ def warmup(recipe: Recipe, epochs: int) -> float:
     return min(recipe.optimizer.warmup_epochs, epochs / 10)
 
 
-def _training_examples(found: "Found", validation: float, test: float) -> int:
+def _training_examples(found: "Found | FoundTable", validation: float, test: float) -> int:
     """About how many are left of the training split once the others are held out of it."""
     count: float = found.splits.get("train", 0)
     for split, share in (("test", test), ("validation", validation)):

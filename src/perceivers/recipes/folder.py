@@ -7,11 +7,12 @@ from ..training.recipe import OptimizerConfig, Recipe, TrainerConfig
 
 
 def folder() -> Recipe:
-    """Your own images, sound, videos, point clouds or texts, one sub-folder a class: --data DIR.
+    """Your own images, sound, videos, points or texts by folder, or a table of any: --data PATH.
 
-    `perceivers train folder --data DIR` looks at the files and chooses input, size and epochs for
-    them and the machine; `--dry-run` stops after saying so. What stands here is for images that
-    cannot be looked at beforehand, in parquet files or on the hub. Not measured on any set.
+    `perceivers train folder --data DIR` (one sub-folder a class, or a manifest.csv) or `--data
+    TABLE` looks at the files and chooses input, size and epochs for them and the machine;
+    `--dry-run` stops after saying so. What stands here is for images that cannot be looked at
+    beforehand, in parquet files or on the hub. Not measured on any set.
     """
     return Recipe(
         name="folder",

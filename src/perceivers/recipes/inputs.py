@@ -23,7 +23,9 @@ from .kicad import kicad
 from .rt_polarity import rt_polarity
 
 if TYPE_CHECKING:
-    from ..data.found import Found, Modality
+    from ..data.found import Found, Modality, Spread
+
+    Measures = dict[str, Spread]
 
 IMAGE_SIDES = (8, 16, 32, 48, 64, 96, 128, 160, 192, 224)
 ELEMENTS = 256  # of a sound, at most, while its patches stay short
@@ -38,10 +40,8 @@ class Reading:
 
     base: Recipe
     input: InputConfig
-    said: str
-    """In words."""
-    varied: str
-    """How training examples are varied, in words."""
+    said: tuple[str, ...]
+    """In words, a line each."""
 
     def varying(self, **changes: object) -> "Reading":
         """The same with other augmentation."""
@@ -56,49 +56,70 @@ def reading(found: "Found", *, cuda: bool) -> Reading:
         found: the files.
         cuda: on a GPU images and videos may be larger, clouds and texts longer.
     """
-    return READINGS[found.modality](found, cuda)
+    return READINGS[found.modality](found.measures, cuda)
 
 
-def _image(found: "Found", cuda: bool) -> Reading:
-    m = found.measures
+def varied(data: DataConfig, config: InputConfig) -> str:
+    """How training examples are varied, in words; empty if they are not."""
+    parts = config.parts.values() if isinstance(config, FusionConfig) else [config]
+    pictures = any(isinstance(part, ImageConfig | VideoConfig) for part in parts)
+    mels = [part for part in parts if isinstance(part, MelConfig)]
+    points = any(isinstance(part, PointsConfig) for part in parts)
+    dropped = (
+        [k for k, p in config.dropout.items() if p] if isinstance(config, FusionConfig) else []
+    )
+    pad = data.crop_padding
+    ways = {
+        "shifts in time": mels and data.time_shift,
+        "hidden frames and bands": any(mel.num_time_masks for mel in mels),
+        f"shifts of {'a pixel' if pad == 1 else f'up to {pad} pixels'}": pictures and pad,
+        "mirroring": pictures and data.flip,
+        "zoom": pictures and data.zoom,
+        "scaling each point a little": points and data.point_scaling,
+        f"leaving out {' or '.join(dropped)}": dropped,
+        "mixup": data.mixup,
+    }
+    *said, last = [way for way, on in ways.items() if on] or [""]
+    return f"{', '.join(said)} and {last}" if said else last
+
+
+def _image(m: "Measures", cuda: bool) -> Reading:
     height, width = m["height"].median, m["width"].median
     size = _side(min(height, width), 224 if cuda else 64)
     channels = int(m["channels"].high)
     # Patches overlap by half, 16 × 16 of them; small images are read pixel by pixel.
-    step = size // 16
+    step = size // 16 if size >= 32 else 0
+    patch = 2 * step - step % 2  # from which the step differs by an even number, as it has to
     base = folder()
     config = ImageConfig(
         image_size=size,
         channels=channels,
-        patch_size=max(1, 2 * step),
+        patch_size=max(1, patch),
         patch_stride=step or None,
         num_bands=16 if step else size // 2,
         projection_dim=128 if step > 4 else None,
     )
     shade = "grey" if channels == 1 else "colour"
-    what = f"patches of {2 * step} pixels every {step}" if step else "every pixel"
+    what = f"patches of {patch} pixels every {step}" if step else "every pixel"
     said = f"images of {size} × {size} pixels in {shade}, {what}"
     if max(height, width) >= LONG * min(height, width):
         said += "; of long ones the square in the middle"
     pad = max(1, size // 8)
     # What is grey is often writing or a scan, which its mirror image would make something else.
     flip = channels == 3
-    pixels = "a pixel" if pad == 1 else f"up to {pad} pixels"
-    varied = f"shifts of {pixels} and {'mirroring' if flip else 'zoom'}"
     zoom = 0.0 if flip else 0.15
-    return Reading(base, config, said, varied).varying(crop_padding=pad, flip=flip, zoom=zoom)
+    return Reading(base, config, (said,)).varying(crop_padding=pad, flip=flip, zoom=zoom)
 
 
-def _sound(found: "Found", cuda: bool) -> Reading:
-    seconds = found.measures["seconds"]
-    config = _mel(found.measures["sample_rate"].median, seconds.most)
+def _sound(m: "Measures", cuda: bool) -> Reading:
+    seconds = m["seconds"]
+    config = _mel(m["sample_rate"].median, seconds.most)
     length = config.num_samples / config.sample_rate
     kept = "as long as 19 of 20 files" if length >= seconds.most else "the middle of long files"
     said = f"{length:.2f} s ({kept}), {_said_mel(config)}"
-    if found.measures["channels"].high > 1:
+    if m["channels"].high > 1:
         said += "; all channels averaged"
-    base = fsdd()
-    return Reading(base, config, said, "shifts in time, hidden frames and bands, and mixup")
+    return Reading(fsdd(), config, (said,))
 
 
 def _mel(rate: float, seconds: float) -> MelConfig:
@@ -133,8 +154,7 @@ def _said_mel(config: MelConfig) -> str:
     )
 
 
-def _video(found: "Found", cuda: bool) -> Reading:
-    m = found.measures
+def _video(m: "Measures", cuda: bool) -> Reading:
     size = _side(min(m["height"].median, m["width"].median), 112 if cuda else 48, step=16)
     frames = 2 * max(1, min(32 if cuda else 16, int(m["frames"].median)) // 2)
     pictures = VideoConfig(num_frames=frames, image_size=size, num_bands=8)
@@ -142,20 +162,17 @@ def _video(found: "Found", cuda: bool) -> Reading:
         f"{frames} frames spread over each video, {size} × {size} pixels, in patches of 2 frames "
         "of 8 × 8"
     )
-    varied = "shifts of the pictures and mixup"
-    heard = "shifts in time and of the pictures, hidden frames and bands, videos dropped, and mixup"
     if m["has_sound"].mean < 0.5:
-        return Reading(grid_video(), pictures, said, varied).varying(flip=False)
+        return Reading(grid_video(), pictures, (said,)).varying(flip=False)
     mel = _mel(m["sample_rate"].median, m["sound_seconds"].most)
     base = grid_av()
     assert isinstance(base.model.input, FusionConfig)
     config = replace(base.model.input, parts={"audio": mel, "video": pictures})
     said += f"; their sound, {mel.num_samples / mel.sample_rate:.2f} s {_said_mel(mel)}"
-    return Reading(base, config, said, heard).varying(flip=False)
+    return Reading(base, config, (said,)).varying(flip=False)
 
 
-def _points(found: "Found", cuda: bool) -> Reading:
-    m = found.measures
+def _points(m: "Measures", cuda: bool) -> Reading:
     most = 2048 if cuda else 1024
     # Of a mesh any number of points can be taken.
     count = most if m["faces"].high else min(most, max(3, int(m["points"].median)))
@@ -166,21 +183,21 @@ def _points(found: "Found", cuda: bool) -> Reading:
     config = replace(base.model.input, num_points=count, channels=channels, size_channel=False)
     more = f" and {channels - 3} more channels" if channels > 3 else ""
     said = f"{count:,} points of each file by their coordinates{more}"
-    return Reading(base, config, said, "scaling each point a little")
+    return Reading(base, config, (said,))
 
 
-def _text(found: "Found", cuda: bool) -> Reading:
-    longest, most = found.measures["bytes"].high, 2048 if cuda else 1024
+def _text(m: "Measures", cuda: bool) -> Reading:
+    longest, most = m["bytes"].high, 2048 if cuda else 1024
     length = min(most, max(32, math.ceil(longest / 32) * 32))
     base = rt_polarity()
     assert isinstance(base.model.input, TextConfig)
     said = f"up to {length:,} bytes of each text, one by one"
     if length < longest:
         said += f"; the longest have {longest:,.0f}"
-    return Reading(base, replace(base.model.input, max_length=length), said, "")
+    return Reading(base, replace(base.model.input, max_length=length), (said,))
 
 
-READINGS: "dict[Modality, Callable[[Found, bool], Reading]]" = {
+READINGS: "dict[Modality, Callable[[Measures, bool], Reading]]" = {
     "image": _image,
     "sound": _sound,
     "video": _video,

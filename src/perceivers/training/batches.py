@@ -133,21 +133,30 @@ def normalise(adapter: Adapter, table: Table, limit: int = 10_000) -> None:
 
 
 class _Moments:
-    """Mean and spread of each channel, summed up in parts."""
+    """Mean and spread of each channel, merged part by part (Chan et al., 1983, eq. 2.1), so that
+    no digits are lost to a mean far from 0. NaN does not count."""
 
     def __init__(self) -> None:
-        self.total = self.squares = torch.zeros(())
-        self.count = 0
+        self.count = self.mean = self.squares = torch.zeros((), dtype=torch.float64)
+        self.exact = False
 
     def add(self, x: Tensor) -> None:
         """(…, channels)."""
+        self.exact = x.dtype == torch.float64
         x = x.flatten(0, -2).double()
-        self.total = self.total + x.sum(0)
-        self.squares = self.squares + x.square().sum(0)
-        self.count += len(x)
+        count = (~x.isnan()).sum(0)
+        mean = x.nanmean(0).nan_to_num(0.0)
+        both = (self.count + count).clamp(min=1)
+        apart = mean - self.mean
+        self.squares = self.squares + (x - mean).square().nansum(0)
+        self.squares = self.squares + apart.square() * self.count * count / both
+        self.mean = self.mean + apart * count / both
+        self.count = self.count + count
 
     def mean_and_std(self) -> tuple[Tensor, Tensor]:
-        """(channels,) each."""
-        mean = self.total / self.count
-        std = (self.squares / self.count - mean.square()).clamp(min=0).sqrt()
-        return mean.float(), torch.where(std > 1e-4, std, torch.ones_like(std)).float()
+        """(channels,) each; of what was never there 0 and 1."""
+        std = (self.squares / self.count.clamp(min=1)).sqrt()
+        # What does not vary but for rounding errors. Of samples in float32 they are not known.
+        still = std <= (1e-12 * self.mean.abs() if self.exact else 1e-4)
+        std = std.float()
+        return self.mean.float(), std.where(~still & (std > 0), 1.0)

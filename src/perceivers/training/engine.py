@@ -20,11 +20,13 @@ from ..checkpoint import (
     write_config,
     write_json,
 )
+from ..data.augment import check_mixing
 from ..data.composed import in_clips
 from ..data.read import SCORED, Splits, read_splits
 from ..models.build import build, build_on_meta
 from ..models.classifier import PerceiverClassifier
 from ..models.config import ModelConfig, from_dict, to_dict
+from ..models.inputs import kinds_of
 from ..models.reading import reader_of
 from .batches import batches, normalise
 from .loop import (
@@ -65,6 +67,7 @@ def train(recipe: Recipe, run_dir: Path, *, notes: Sequence[str] = ()) -> dict[s
     """
     check_unused(run_dir)
     build_on_meta(recipe.model)  # an impossible model is told before the data is read
+    check_mixing(recipe.data, kinds_of(recipe.model.input))
     splits = _read(recipe)
     recipe = fitted(recipe, splits)
     torch.manual_seed(recipe.trainer.seed)
@@ -133,8 +136,8 @@ def evaluate(run_dir: Path, data_path: str | None = None, *, clips: int = 1) -> 
 
     Args:
         run_dir: what `train` wrote.
-        data_path: other data than it was trained on; all of it is taken, unless it has a test
-            split of its own.
+        data_path: other data than it was trained on, of all or some of the same classes; all of it
+            is taken, unless it has a test split of its own.
         clips: as of `Predictor`.
 
     Returns:
@@ -148,11 +151,15 @@ def evaluate(run_dir: Path, data_path: str | None = None, *, clips: int = 1) -> 
         data = dataclasses.replace(recipe.data, path=_absolute(data_path))
         recipe = dataclasses.replace(recipe, data=data)
     splits = _read(recipe, hold_out=data_path is None, scored=True, clips=clips)
-    if (splits.task, splits.labels) != (model.config.task, model.labels):
+    known = set(splits.labels) <= set(model.labels)
+    if splits.task == "regression":
+        known = splits.labels == model.labels
+    if splits.task != model.config.task or not known:
         raise ValueError(
             f"the data has {splits.task} labels {list(splits.labels)[:10]}, the model knows "
             f"{model.config.task} labels {list(model.labels)[:10]}; give data with the same labels"
         )
+    _number_as(model.labels, splits)
     scores = _test(model, recipe, splits)
     scores["data"] = recipe.data.path or recipe.data.name
     if clips > 1:
@@ -160,6 +167,18 @@ def evaluate(run_dir: Path, data_path: str | None = None, *, clips: int = 1) -> 
     path = run_dir / METRICS_FILE
     write_json(path, {**(read_json(path) if path.exists() else {}), "eval": scores})
     return scores
+
+
+def _number_as(labels: Sequence[str], splits: Splits) -> None:
+    """Give the tables the numbers that the model has for their classes or labels."""
+    place = torch.tensor([labels.index(name) for name in splits.labels])
+    for table in splits.tables.values():
+        if splits.task == "classification":
+            table.labels = place[table.labels]
+        elif splits.task == "multilabel":
+            given = table.labels
+            table.labels = given.new_zeros(len(given), len(labels))
+            table.labels[:, place] = given
 
 
 def _fit(

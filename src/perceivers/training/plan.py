@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ..data.augment import augment
+from ..data.augment import augment, check_mixing
 from ..data.labels import describe
 from ..data.read import read_splits
 from ..data.reader import moved
@@ -14,6 +14,7 @@ from ..data.tables import FileTable
 from ..models.build import build
 from ..models.classifier import PerceiverClassifier
 from ..models.cost import cost
+from ..models.inputs import kinds_of
 from ..models.reading import reader_of
 from .engine import fitted
 from .machine import describe_machine, training_device
@@ -79,6 +80,7 @@ def plan(recipe: Recipe) -> Plan:
     Raises:
         ValueError, OSError: bad data or configuration, as `train` tells them.
     """
+    check_mixing(recipe.data, kinds_of(recipe.model.input))
     splits = read_splits(recipe.data, reader_of(recipe.model.input), decode=False)
     recipe = fitted(recipe, splits)
     counted = cost(recipe.model)
@@ -125,10 +127,12 @@ def _timed(
 ) -> tuple[float, float]:
     """Seconds of a training step and of a look at a batch."""
 
+    kinds = kinds_of(recipe.model.input)
+
     def step() -> None:
         optimizer.zero_grad()
         with _precision(recipe.trainer, device):
-            outputs = model(augment(batch, recipe.data))
+            outputs = model(augment(batch, recipe.data, kinds))
         outputs.float().logsumexp(-1).mean().backward()  # any loss: it is the model that takes time
         optimizer.step()
 

@@ -13,6 +13,7 @@ from ..core import Inputs
 from ..data.augment import augment, mix, permutation
 from ..models.classifier import PerceiverClassifier
 from ..models.clips import averaged
+from ..models.inputs import kinds_of
 from .optim import build_optimizer, build_schedule
 from .recipe import Recipe
 from .targets import summary, targets_of
@@ -34,6 +35,7 @@ class Learner(pl.LightningModule):
         super().__init__()
         self.model = model
         self.recipe = recipe
+        self.kinds = kinds_of(model.config.input)
         self.classify: Callable[[Inputs], Tensor] = model.classify
         model.perceiver.activation_checkpointing = recipe.trainer.activation_checkpointing
         self.targets = targets_of(model)
@@ -62,7 +64,8 @@ class Learner(pl.LightningModule):
         images, labels = batch
         data = self.recipe.data
         targets = self.targets.mixable(labels)
-        images, targets = mix(augment(images, data), targets, mixup=data.mixup, cutmix=data.cutmix)
+        images = augment(images, data, self.kinds)
+        images, targets = mix(images, targets, mixup=data.mixup, cutmix=data.cutmix)
         outputs = self._outputs(images, seed)
         loss = self.targets.loss(outputs, targets, self.recipe.trainer.label_smoothing)
         self.targets.update(self.train_scores, outputs, labels, loss)

@@ -1,0 +1,219 @@
+"""Tables of examples as a set to train on, and all that can be wrong with them."""
+
+import io
+import json
+import logging
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+import torch
+from PIL import Image
+
+from perceivers.data.config import DataConfig
+from perceivers.data.inspect_table import inspect_table
+from perceivers.data.layout import find_manifest
+from perceivers.data.manifest import RowFiles, read_manifest
+from perceivers.data.read import read_splits
+from perceivers.data.readers import ImageReader, TextReader
+from perceivers.data.rows import CellReader, RowReader
+
+READER = RowReader(
+    {"photo": ImageReader(4, 1), "note": TextReader(20), "table": CellReader(("age",), (), ())},
+    {"photo": "photo"},
+    {"note": "note"},
+)
+HEAD = "photo,note,age,label\n"
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Writes a table beside pictures 0.png to 9.png; gives its path."""
+
+    def write(text, name="manifest.csv"):
+        (tmp_path / name).write_text(text)
+        return tmp_path / name
+
+    for index in range(10):
+        Image.new("L", (4, 4), index).save(tmp_path / f"{index}.png")
+    return write
+
+
+def rows(count=10, label=lambda i: "ab"[i % 2]):
+    return "".join(f"{i % 10}.png,note {i},{i}.5,{label(i)}\n" for i in range(count))
+
+
+def read(path, **changes):
+    hold_out = changes.pop("hold_out", False)
+    return read_splits(DataConfig(path=str(path), **changes), READER, hold_out=hold_out)
+
+
+def test_a_table_or_the_folder_that_holds_it(table):
+    path = table(HEAD + rows())
+    for source in (path, path.parent):
+        splits = read(source, hold_out=True, validation=0.2, test=0.2)
+        assert (splits.labels, splits.task) == (("a", "b"), "classification")
+        counts = {name: len(held) for name, held in splits.tables.items()}
+        assert counts == {"train": 6, "validation": 2, "test": 2}
+    batch, labels = read(path).tables["train"].__getitems__([3, 0])
+    assert batch["photo"].flatten(1)[:, 0].tolist() == [3, 0]
+    assert batch["table"].flatten().tolist() == [3.5, 0.5]
+    assert labels.tolist() == [1, 0]
+
+
+def test_every_kind_of_table(table, tmp_path):
+    expected = read(table(HEAD + rows())).tables["train"].examples
+    columns = {"photo": [f"{i}.png" for i in range(10)], "note": [f"note {i}" for i in range(10)]}
+    columns |= {"age": [i + 0.5 for i in range(10)], "label": ["ab"[i % 2] for i in range(10)]}
+    lines = [
+        json.dumps(dict(zip(columns, cells, strict=False)))
+        for cells in zip(*columns.values(), strict=False)
+    ]
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(columns), buffer)
+    (tmp_path / "x.parquet").write_bytes(buffer.getvalue())
+    tabs = (HEAD + rows()).replace(",", "\t")
+    for path in (table("\n".join(lines), "x.jsonl"), table(tabs, "x.tsv"), tmp_path / "x.parquet"):
+        got = read(path).tables["train"].examples
+        assert set(got) == set(expected)
+        for name, x in expected.items():
+            assert torch.equal(got[name], x), (path, name)
+
+
+def test_which_table(table, tmp_path):
+    assert find_manifest(str(tmp_path)) is None
+    path = table("a,label\n1,2\n", "Other.CSV")
+    assert find_manifest(str(path)) == path
+    assert find_manifest(str(tmp_path)) is None
+    table("", "manifest.txt")
+    one = table("", "manifest.jsonl")
+    assert find_manifest(str(tmp_path)) == one
+    table("", "manifest.csv")
+    with pytest.raises(ValueError, match=r"manifest.csv and manifest.jsonl; point at one"):
+        find_manifest(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("head", "asked", "labels"),
+    [
+        ("a,label", (), ["label"]),
+        ("a,Labels", (), ["Labels"]),
+        ("a,Target [kg]", (), ["Target [kg]"]),
+        ("label,price", ("price",), ["price"]),
+        ("label,price,age", ("age", "price"), ["age", "price"]),
+    ],
+)
+def test_what_is_learnt(table, head, asked, labels):
+    width = head.count(",") + 1
+    path = table(f"{head}\n{','.join('1' * width)}\n{','.join('2' * width)}\n")
+    found = read_manifest(path, DataConfig(label=asked))
+    assert list(found.labels) == labels
+    assert list(found.columns) == [name for name in head.split(",") if name not in labels]
+
+
+def test_ignored_columns(table):
+    path = table("a,b,label\n1,2,x\n1,2,y\n")
+    assert list(read_manifest(path, DataConfig(ignore=("b", "gone"))).columns) == ["a"]
+
+
+def test_splits_of_the_table(table):
+    names = ["train", "Training", "val", "dev", "TEST"]
+    lines = "".join(f"{i}.png,{i % 5},{'ab'[i % 2]},{names[i % 5]}\n" for i in range(10))
+    path = table("photo,age,label,Split\n" + lines)
+    splits = read(path, hold_out=True)
+    ages = {name: held.examples["table"].flatten().tolist() for name, held in splits.tables.items()}
+    assert ages == {"train": [0, 1, 0, 1], "validation": [2, 3, 2, 3], "test": [4, 4]}
+    plain = read_manifest(table("split,label\nleg,a\nhair,b\n"), DataConfig())
+    assert (list(plain.columns), list(plain.splits)) == (["split"], ["train"])
+    with pytest.raises(ValueError, match=r"'Split', row 2: 'nowhere' is no split; .*ignore Split"):
+        read(table("photo,label,Split\n0.png,a,test\n1.png,b,nowhere\n"))
+    with pytest.raises(ValueError, match="row 1: 'nothing' is no split"):
+        read(table("photo,label,Split\n0.png,a,\n1.png,b,test\n"))
+
+
+@pytest.mark.parametrize(
+    ("label", "task", "names"),
+    [
+        (lambda i: "abc"[i % 3], "classification", ("a", "b", "c")),
+        (lambda i: ["a|b", "b", "|"][i % 3], "multilabel", ("a", "b")),
+        (lambda i: i / 7, "regression", ("label",)),
+    ],
+)
+def test_the_task_follows_from_the_labels(table, label, task, names):
+    splits = read(table(HEAD + rows(20, label=label)), hold_out=True)
+    assert (splits.task, splits.labels) == (task, names)
+
+
+def test_files_that_are_not_there_are_skipped_and_counted(table, caplog):
+    path = table(HEAD + rows() + "no.png,hello,3,a\nbad.png,,,b\n")
+    (path.parent / "bad.png").write_bytes(b"nonsense")
+    splits = read(path)
+    assert splits.skipped == (f"{path} row 11", f"{path} row 12")
+    assert len(splits.tables["train"]) == 10
+    assert f"skipped {path} row 11: photo no.png: no such file; check the path" in caplog.text
+    with pytest.raises(ValueError, match=r"row 11: photo no.png: no such file.* without --strict"):
+        read(path, strict=True)
+
+
+def test_columns_that_are_gone_are_told_and_masked(table, caplog):
+    caplog.set_level(logging.INFO)
+    path = table("photo,label\n0.png,a\n1.png,b\n")
+    examples = read(path).tables["train"].examples
+    assert not examples["note.there"].any()
+    assert f"{path} has no column note, age; it is masked" in caplog.text
+    assert "2 of 2 have no note, 2 of 2 have no table; it is masked there" in caplog.text
+    with pytest.raises(ValueError, match="has columns x, label; the model reads photo, note, age"):
+        RowFiles.read(table("x,label\n1,2\n"), READER.columns)
+
+
+OTHERS = HEAD + "0.png,x,1,a\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "asked", "message"),
+    [
+        (
+            "photo,age\n0.png,1\n",
+            {},
+            "columns photo, age; none is called label .*--data.label NAME",
+        ),
+        ("label,target,a\n1,2,3\n", {}, "label and target could be what to learn"),
+        (OTHERS, {"label": ("aged",)}, r"\(--data.label\) 'aged'; did you mean 'age'"),
+        (OTHERS, {"ignore": ("agee",)}, r"\(--data.ignore\) 'agee'; did you mean 'age'"),
+        (
+            OTHERS + "0.png,x,1,b\n",
+            {"categorical": ("ag",)},
+            r"categorical\) 'ag'; did you mean 'age'",
+        ),
+        (OTHERS + "0.png,x,1,b\n", {"task": "regression"}, "'a' is not a finite number"),
+        (OTHERS, {}, "holds one class only, 'a'"),
+        (OTHERS + "1.png,y,2,\n", {}, "1 of 2 labels are missing, the first in row 2"),
+        (OTHERS + "1.png,y,b\n", {}, "line 3 has 3 cells; expected 4"),
+        ("", {}, "the file is empty"),
+        (HEAD, {}, "no rows below the columns photo, note, age, label"),
+        ("a,a,label\n1,2,3\n", {}, r"columns \['a'\] are there twice"),
+        ("label\nx\ny\n", {}, "no columns beside label"),
+        ("a,label\n,x\n,y\n", {}, "all columns beside label are empty"),
+        ("a,label\n1,x\ninf,y\n", {}, "column 'a', row 2: 'inf' is not a finite number"),
+        ("a,label\n0.png,x\n1.wav,y\n", {}, "column 'a': row 2 holds '1.wav', others name image"),
+        ("a,label\nn.png,x\nm.png,y\n", {}, "'a': none of 2 images can be read; .*no such file"),
+    ],
+)
+def test_what_cannot_be_learnt_from(table, text, asked, message):
+    path = table(text)
+    with pytest.raises(ValueError, match=f"(?s){path}: .*{message}"):
+        inspect_table(path, DataConfig(**asked))
+
+
+def test_a_reader_of_something_else(table, tmp_path, image_folder):
+    path = table(HEAD + rows())
+    with pytest.raises(ValueError, match="is a table, and the model reads images"):
+        read_splits(DataConfig(path=str(path)), ImageReader(8, 3))
+    with pytest.raises(ValueError, match="is no table .*csv.* nor a folder"):
+        read(image_folder)
+    with pytest.raises(ValueError, match="or leave out label"):
+        read_splits(DataConfig(path=str(image_folder), label=("x",)), ImageReader(8, 3))
+    (image_folder / "manifest.csv").write_text("of another program\n")
+    assert read_splits(DataConfig(path=str(image_folder)), ImageReader(8, 3)).labels == (
+        "bright", "dark",
+    )  # fmt: skip
