@@ -23,7 +23,7 @@ def add_options(parser: argparse.ArgumentParser, config: Any) -> None:
             type=_parser_of(hint),
             default=argparse.SUPPRESS,
             metavar=_describe(hint),
-            help=f"{text} [{_show(default)}]".replace("%", "%%"),
+            help=f"{text} [{show(default)}]".replace("%", "%%"),
         )
 
 
@@ -136,11 +136,12 @@ def _by_name(hint: Any) -> Any:
     return arguments[1] if by_name else None
 
 
-def _show(value: Any) -> str:
+def show(value: Any) -> str:
+    """A value as it is typed after its option; "empty" for none of several."""
     if isinstance(value, dict):
-        return ",".join(f"{name}={_show(item)}" for name, item in value.items()) or "empty"
+        return ",".join(f"{name}={show(item)}" for name, item in value.items()) or "empty"
     if isinstance(value, tuple):
-        return ",".join(_show(item) for item in value) or "empty"
+        return ",".join(show(item) for item in value) or "empty"
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 

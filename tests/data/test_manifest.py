@@ -175,9 +175,9 @@ OTHERS = HEAD + "0.png,x,1,a\n"
         (
             "photo,age\n0.png,1\n",
             {},
-            "columns photo, age; none is called label .*--data.label NAME",
+            "columns photo, age is to be learnt. none is label or .*--data.label NAME",
         ),
-        ("label,target,a\n1,2,3\n", {}, "label and target could be what to learn"),
+        ("label,target,a\n1,2,3\n", {}, "any of label, target could be it; say so: --data.label"),
         (OTHERS, {"label": ("aged",)}, r"\(--data.label\) 'aged'; did you mean 'age'"),
         (OTHERS, {"ignore": ("agee",)}, r"\(--data.ignore\) 'agee'; did you mean 'age'"),
         (

@@ -151,9 +151,10 @@ def _label_names(columns: Columns, config: DataConfig) -> tuple[str, ...]:
         return config.label
     found = tuple(name for name in columns if split_unit(name)[0].lower() in LABELS)
     if len(found) != 1:
-        what = f"{' and '.join(found)} could be" if found else "none is called label or target:"
+        why = f"any of {', '.join(found)} could be it" if found else "none is label or target"
         raise ValueError(
-            f"columns {', '.join(columns)}; {what} what to learn, so say which: --data.label NAME"
+            f"which of the columns {', '.join(columns)} is to be learnt? {why}; say so: "
+            "--data.label NAME"
         )
     return found
 
