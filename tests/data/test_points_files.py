@@ -14,7 +14,6 @@ from perceivers.data.points import (
     PointsInfo,
     centre_and_scale,
     decode,
-    pad,
     probe,
 )
 
@@ -179,12 +178,6 @@ def test_a_subset_is_random_and_never_a_prefix():
 
 def test_fewer_points_than_asked_for_are_not_repeated():
     np.testing.assert_array_equal(decode(array(CLOUD), kind="npy", num_points=50), CLOUD)
-    batch, mask = pad([CLOUD, CLOUD[:7]])
-    assert batch.shape == (2, 20, 3)
-    assert mask.sum(axis=1).tolist() == [20, 7]
-    np.testing.assert_array_equal(batch[1, :7], CLOUD[:7])
-    assert not batch[1, 7:].any()
-    assert not mask[1, 7:].any()
 
 
 def test_centred_within_the_cube():

@@ -49,7 +49,7 @@ def _augment_sound(waves: Tensor, config: DataConfig) -> Tensor:
 
 def _augment_points(points: Tensor, config: DataConfig) -> Tensor:
     if config.point_scaling:
-        points = augment_points.scale_each_point(points, config.point_scaling)
+        points = augment_points.paper_augmentation(points, config.point_scaling)
     if config.rotate != "none":
         points = augment_points.rotate(points, config.rotate)
     return points

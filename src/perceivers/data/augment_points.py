@@ -1,7 +1,7 @@
 """Augmentation of whole batches of point clouds: (B, M, C) in and out, each example for itself.
 
-The first three channels of a point are its coordinates. `mask` is boolean (B, M), True where there
-is a point; None: everywhere. All that is random comes from torch's global generator.
+The first three channels of a point are its coordinates. All that is random comes from torch's
+global generator.
 """
 
 import math
@@ -13,12 +13,12 @@ from torch import Tensor
 AXES = 3
 
 
-def paper_augmentation(points: Tensor, mask: Tensor | None = None) -> Tensor:
+def paper_augmentation(points: Tensor, share: float = 0.01) -> Tensor:
     """The published one: `scale_each_point`, then `centre_and_scale`.
 
     arXiv 2103.03206v2, §4.3 (ModelNet40), where rotating and translating did not help.
     """
-    return centre_and_scale(scale_each_point(points), mask)
+    return centre_and_scale(scale_each_point(points, share))
 
 
 def scale_each_point(points: Tensor, share: float = 0.01) -> Tensor:
@@ -27,20 +27,17 @@ def scale_each_point(points: Tensor, share: float = 0.01) -> Tensor:
     return _with_coordinates(points, points[..., :AXES] * factors)
 
 
-def centre_and_scale(points: Tensor, mask: Tensor | None = None) -> Tensor:
+def centre_and_scale(points: Tensor) -> Tensor:
     """Coordinates moved to mean 0 and scaled so that the largest of them, in size, is 1.
 
     This fills the cube [-1, 1]³ that Fourier positions span; the paper says unit cube (arXiv
-    2103.03206v2, §4.3) and not which. A cloud whose points are all equal becomes zeros, as does
-    what is masked. Other channels stay: neither normals nor colours depend on place or size.
+    2103.03206v2, §4.3) and not which. A cloud whose points are all equal becomes zeros. Other
+    channels stay: neither normals nor colours depend on place or size.
     """
     xyz = points[..., :AXES]
-    seen = torch.ones_like(xyz[..., :1]) if mask is None else mask[..., None].to(xyz.dtype)
-    xyz = torch.where(seen > 0, xyz, 0.0)  # padding counts for nothing, whatever it holds
     # First to at most 1, so that no sum overflows and rounding errors are of one known size.
     xyz = xyz / xyz.abs().amax((1, 2), keepdim=True).clamp_min(torch.finfo(xyz.dtype).tiny)
-    mean = xyz.sum(1, keepdim=True) / seen.sum(1, keepdim=True).clamp_min(1)
-    xyz = (xyz - mean) * seen
+    xyz = xyz - xyz.mean(1, keepdim=True)
     extent = xyz.abs().amax((1, 2), keepdim=True)
     # What subtracting a mean leaves of equal points is rounding error, not a shape.
     extent = extent.masked_fill(extent <= 16 * torch.finfo(xyz.dtype).eps, math.inf)
@@ -71,30 +68,6 @@ def rotate(points: Tensor, axis: Literal["x", "y", "z"] = "z", *, vectors: int =
         points[..., start + turned[0]] = cos * first - sin * second
         points[..., start + turned[1]] = sin * first + cos * second
     return points
-
-
-def jitter(points: Tensor, std: float) -> Tensor:
-    """Move each coordinate by normal noise of this spread."""
-    xyz = points[..., :AXES]
-    return _with_coordinates(points, xyz + std * torch.randn_like(xyz))
-
-
-def random_subset(
-    points: Tensor, num_points: int, mask: Tensor | None = None
-) -> tuple[Tensor, Tensor | None]:
-    """`num_points` of each cloud, drawn anew without replacement, and their mask.
-
-    Points that are masked are taken only where there are too few others. A batch of no more points
-    is given back as it is.
-    """
-    if num_points >= points.shape[1]:
-        return points, mask
-    keys = torch.rand(points.shape[:2], device=points.device)
-    if mask is not None:
-        keys = keys.masked_fill(~mask, 2.0)  # after every key of a point
-    chosen = keys.topk(num_points, dim=1, largest=False).indices
-    taken = points.take_along_dim(chosen[..., None], dim=1)
-    return taken, None if mask is None else mask.take_along_dim(chosen, dim=1)
 
 
 def _with_coordinates(points: Tensor, xyz: Tensor) -> Tensor:

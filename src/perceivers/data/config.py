@@ -39,7 +39,7 @@ class DataConfig:
     time_shift: float = 0.0
     """Sound: random shift by up to this share of its length."""
     point_scaling: float = 0.0
-    """Points: each one's own random factor, up to this share from 1 (the paper: 0.01)."""
+    """Points: each one's own random factor, up to this share from 1; centred anew (paper: 0.01)."""
     rotate: Literal["none", "x", "y", "z"] = "none"
     """Points: random turn about this axis."""
     crop_padding: int = 0

@@ -1,7 +1,7 @@
 """One cloud of points in: any file of points or of a mesh → float32 (M, C)."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,8 +45,7 @@ def decode(
     ply, off, obj and stl are read by trimesh; npy, npz and text (csv, txt, xyz) by NumPy. Of a
     mesh, points are taken at random, equally likely everywhere on its surface. Of a cloud, a random
     subset is taken where it has more than `num_points` (files are often sorted), and all points in
-    their order where it has fewer: a point given twice would weigh twice. `pad` makes a batch of
-    clouds of different sizes, with a mask under which each gives what it gives alone.
+    their order where it has fewer: a point given twice would weigh twice.
 
     Channels beyond the third are what the file has, in this order: ply: normals, then colours
     scaled to [0, 1]; obj clouds: colours; meshes: normals of the faces, then colours, no textures;
@@ -168,20 +167,6 @@ class Scaled(Unread):
         if self.size_channel:
             points = _with_size(points, 0.0 if math.isinf(self.extent) else self.extent)
         return points.astype(np.float32)
-
-
-def pad(clouds: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Clouds (M_i, C) → one batch (B, max M_i, C), padded with zeros, and its mask (B, max M_i).
-
-    The mask is True where there is a point: what the model takes as `mask`.
-    """
-    longest = max(len(cloud) for cloud in clouds)
-    batch = np.zeros((len(clouds), longest, clouds[0].shape[1]), clouds[0].dtype)
-    mask = np.zeros((len(clouds), longest), bool)
-    for index, cloud in enumerate(clouds):
-        batch[index, : len(cloud)] = cloud
-        mask[index, : len(cloud)] = True
-    return batch, mask
 
 
 def _with_size(points: np.ndarray, reach: float) -> np.ndarray:
