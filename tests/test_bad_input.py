@@ -155,6 +155,6 @@ def test_ten_hours_are_not_decoded_for_a_second(tmp_path, monkeypatch):
             decoded.append(len(block))
             yield block
 
-    monkeypatch.setattr(sound, "_heard", counted)
+    monkeypatch.setattr(sound, "heard", counted)
     assert SoundReader(RATE, RATE, 1).decode(tmp_path / "long.wav").shape == (RATE, 1)
     assert RATE <= sum(decoded) < 4 * RATE
