@@ -148,7 +148,7 @@ def test_each_is_predicted_or_told(trained, capsys):
 def test_ten_hours_are_not_decoded_for_a_second(tmp_path, monkeypatch):
     """Its middle is looked for: of 36,000 seconds one is decoded, and what leads up to it."""
     ten_hours(tmp_path / "long.wav")
-    decoded, heard = [], sound._heard
+    decoded, heard = [], sound.heard
 
     def counted(*arguments):
         for block in heard(*arguments):

@@ -113,10 +113,10 @@ def _image(m: "Measures", cuda: bool) -> Reading:
 
 def _sound(m: "Measures", cuda: bool) -> Reading:
     seconds = m["seconds"]
-    config = _mel(m["sample_rate"].median, seconds.most)
+    config = replace(_mel(m["sample_rate"].median, seconds.most), own_length=True)
     length = config.num_samples / config.sample_rate
-    kept = "as long as 19 of 20 files" if length >= seconds.most else "the middle of long files"
-    said = f"{length:.2f} s ({kept}), {_said_mel(config)}"
+    longer = "as long as 19 of 20 files" if length >= seconds.most else "the middle of longer ones"
+    said = f"each file at its own length, up to {length:.2f} s ({longer}), {_said_mel(config)}"
     if m["channels"].high > 1:
         said += "; all channels averaged"
     return Reading(fsdd(), config, (said,))
