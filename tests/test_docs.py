@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def test_commands_of_the_readme_parse():
     commands = re.findall(r"^(?:\$ )?(?:\.venv/bin/)?perceivers (.+)$", text, re.MULTILINE)
     assert len(commands) >= 5
     for command in commands:
-        arguments = command.split()
+        arguments = shlex.split(command)
         cli.build_parser(arguments).parse_args(arguments)
 
 
