@@ -1,8 +1,9 @@
 """The small conventional nets that are a modality's natural rivals; see `all_modalities.py`.
 
-They read the same examples as a recipe's Perceiver, split and augmented alike, for as many epochs.
-Of sound it is a convolutional net on the same log-mel spectrogram, of points PointNet without its
-transforms (arXiv 1612.00593, §4.2), of text a linear model over hashed n-grams of bytes.
+They read the same examples as a recipe's Perceiver, split and augmented alike but for mixup, for
+as many epochs. Of sound it is a convolutional net on the same log-mel spectrogram, of points
+PointNet without its transforms (arXiv 1612.00593, §4.2), of text a linear model over hashed n-grams
+of bytes.
 """
 
 import itertools

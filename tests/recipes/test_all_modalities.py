@@ -1,0 +1,110 @@
+"""The table of all modalities: one architecture, each run done once, rivals that learn."""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from media_files import wav
+
+from perceivers.recipes import get_recipe
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture
+def scripts(monkeypatch):
+    """`all_modalities` and `rivals`, as Python finds them beside each other."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    import all_modalities
+    import rivals
+
+    yield all_modalities, rivals
+    for name in ("all_modalities", "rivals"):
+        sys.modules.pop(name)
+
+
+def test_all_recipes_have_one_architecture_and_one_optimiser(scripts):
+    """But for digits, which has a smaller model of its own, the recipes are those of the table."""
+    script, _ = scripts
+    for name, place in script.PLACES.items():
+        shared = script.one_architecture(name, Path("/data"), 3)
+        assert shared.trainer.seed == 3
+        assert shared.data.path == (f"/data/{place}" if place else None)
+        own = get_recipe(name)
+        data = dataclasses.replace(shared.data, path=own.data.path)
+        trainer = dataclasses.replace(shared.trainer, seed=own.trainer.seed)
+        same = dataclasses.replace(shared, data=data, trainer=trainer) == own
+        assert same == (name != "digits"), name
+
+
+def test_a_run_that_is_done_is_not_done_again(scripts, tmp_path, monkeypatch, capsys):
+    script, _ = scripts
+    trained = []
+
+    def train(recipe, run):
+        trained.append(run.name)
+        run.mkdir()
+        score = 0.9 + recipe.trainer.seed / 100
+        (run / "metrics.json").write_text(json.dumps({"test": {"top1": score}}))
+
+    monkeypatch.setattr(script.engine, "train", train)
+    monkeypatch.setattr(script, "train_rival", lambda recipe: 0.8)
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        f"all --data {tmp_path} --out {tmp_path} --only digits fsdd --seeds 0 2".split(),
+    )
+    for _ in range(2):
+        script.main()
+    assert trained == ["digits-0", "digits-2", "fsdd-0", "fsdd-2"]
+    table = (tmp_path / "table.md").read_text()
+    assert "| `digits` | 91.00 ± 1.41 (90.00, 92.00) |  |  |" in table
+    assert "| conv net on mels | 80.00 ± 0.00 (80.00, 80.00) |" in table
+    assert table.splitlines()[-1] in capsys.readouterr().out
+
+
+def sounds(folder):
+    (folder / "recordings").mkdir()
+    times = np.arange(4_000) / 8_000
+    for digit in (3, 7):
+        for index in range(15):
+            tone = (20_000 * np.sin(999 * digit * times)).astype(np.int16)
+            (folder / "recordings" / f"{digit}_jo_{index}.wav").write_bytes(wav(tone, 8_000))
+
+
+def clouds(folder):
+    rng = np.random.default_rng(0)
+    for kind, size in (("flat", 0.1), ("long", 3.0)):
+        for split in ("train", "test"):
+            (folder / split / kind).mkdir(parents=True)
+            for index in range(40):
+                points = rng.normal(size=(64, 3)) * [1, 1, size]
+                trimesh.PointCloud(points).export(folder / split / kind / f"{index}.ply")
+
+
+def texts(folder):
+    for kind, words in (("neg", "dull tired"), ("pos", "fine witty")):
+        lines = [f"{words.split()[i % 2]} film {i}\n" for i in range(60)]
+        (folder / f"rt-polarity.{kind}").write_text("".join(lines))
+
+
+@pytest.mark.parametrize(
+    ("name", "write"), [("fsdd", sounds), ("kicad", clouds), ("rt-polarity", texts)]
+)
+def test_a_rival_learns_what_is_easy(scripts, tmp_path, name, write):
+    _, rivals = scripts
+    write(tmp_path)
+    recipe = get_recipe(name)
+    if name == "kicad":
+        inputs = dataclasses.replace(recipe.model.input, num_points=64)
+        recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, input=inputs))
+    recipe = dataclasses.replace(
+        recipe,
+        data=dataclasses.replace(recipe.data, path=str(tmp_path), batch_size=8, validation=0.2),
+        trainer=dataclasses.replace(recipe.trainer, max_epochs=10),
+    )
+    assert rivals.train_rival(recipe) > 0.8
