@@ -130,40 +130,6 @@ def clips(
     return parts
 
 
-def stream(
-    source: Source, *, rate: int, channels: int = 1, seconds: float = 10.0
-) -> Iterator[np.ndarray]:
-    """The samples of `decode`, block by block, for sound too long to hold.
-
-    Args:
-        source: a path, or the file's bytes.
-        rate: samples per second of the result.
-        channels: 1 or 2.
-        seconds: length of a block.
-
-    Yields:
-        float32 (S, channels), S = seconds · rate; the last block may be shorter.
-
-    Raises:
-        ValueError: as `decode`, when the block that it concerns is asked for.
-    """
-    size = round(seconds * rate)
-    if size < 1:
-        raise ValueError(f"got seconds={seconds}; expected blocks of at least one sample")
-    held: list[np.ndarray] = []
-    samples = 0
-    for block in _blocks(source, rate, channels, 0.0, math.inf):
-        held.append(block)
-        samples += len(block)
-        if samples >= size:
-            joined = np.concatenate(held)
-            whole = samples // size * size
-            yield from np.split(joined[:whole], whole // size)
-            held, samples = [joined[whole:]], samples - whole
-    if samples:
-        yield np.concatenate(held)
-
-
 class Recording(Unread):
     """The samples of `decode`, float32 (S, channels), for sound too long to hold.
 
@@ -190,15 +156,16 @@ class Recording(Unread):
             self._at, self._held = start, self._held[:0]
             self._blocks = self._from(start)
         parts, end = [self._held], self._at + len(self._held)
+        at, self._at = self._at, len(self)  # until all is well: what fails is begun anew
         while end < stop:
             block = next(self._blocks, None)
             if block is None:
                 block = np.zeros((stop - end, self.shape[1]), np.float32)
             if end < start:
-                parts, self._at = [], end
+                parts, at = [], end
             parts.append(block)
             end += len(block)
-        self._held = np.concatenate(parts)[start - self._at :]
+        self._held = np.concatenate(parts)[start - at :]
         self._at = start
         return self._held[: stop - start]
 
