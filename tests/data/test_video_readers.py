@@ -58,6 +58,9 @@ def test_all_of_a_video_in_whole_steps():
     # 4 frames in 0.32 s are half as many as the file has.
     thinned = VideoReader(4, SIDE, 3, seconds=0.32).decode_whole(video(numbered(20)))
     assert numbers(thinned) == list(range(1, 20, 2))
+    # Of twice as many each is repeated while it is shown.
+    doubled = VideoReader(4, SIDE, 3, seconds=0.2).decode_whole(video(numbered(6), rate=10))
+    assert numbers(doubled) == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
 
 
 @pytest.mark.parametrize("seconds", [None, 0.32])

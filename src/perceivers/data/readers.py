@@ -178,7 +178,9 @@ class VideoReader(ArrayReader):
     def decode(self, source: Source) -> np.ndarray:
         """See `Reader`."""
         if self.seconds is None:
-            return self._frames(source, self.num_frames)
+            return video.decode(
+                source, num_frames=self.num_frames, size=self.size, channels=self.channels
+            )
         return self.clips(source, 1)[0]
 
     def clips(self, source: Source, count: int) -> np.ndarray:
@@ -200,16 +202,11 @@ class VideoReader(ArrayReader):
         """See `Reader`; the pictures are of the model's own size."""
         info = video.probe(source)
         rate = info.rate if self.seconds is None else self.num_frames / self.seconds
-        frames = max(self.step, round(info.seconds * rate))
-        kept = frames // self.step * self.step
-        if kept * self.nbytes > WHOLE * self.num_frames:
-            return video.Film(
-                source, num_frames=frames, kept=kept, size=self.size, channels=self.channels
-            )
-        return self._frames(source, frames)[:kept]
-
-    def _frames(self, source: Source, count: int) -> np.ndarray:
-        return video.decode(source, num_frames=count, size=self.size, channels=self.channels)
+        frames = max(1, round(info.seconds * rate) // self.step) * self.step
+        film = video.Film(
+            source, num_frames=frames, rate=rate, size=self.size, channels=self.channels
+        )
+        return film if film.nbytes > WHOLE else film[:]
 
 
 @dataclass(frozen=True)

@@ -135,26 +135,32 @@ def clips(
 
 
 class Film(Unread):
-    """The frames of `decode` spread over a whole video, for one too long to hold.
+    """Frames of a video from its first on, at a rate of their own, for one too long to hold.
+
+    A frame is repeated while it is shown, and the last one after the end.
 
     Args:
         source: a path, or the file's bytes.
-        num_frames: frames that the video is cut into.
-        kept: T: how many of them, from the first on, there are here.
+        num_frames: T.
+        rate: frames a second.
         size: height and width.
         channels: 1 (grey) or 3 (RGB).
+
+    Raises:
+        ValueError: as `decode`.
     """
 
     dtype = np.uint8
 
     def __init__(
-        self, source: Source, *, num_frames: int, kept: int, size: int, channels: int = 3
+        self, source: Source, *, num_frames: int, rate: float, size: int, channels: int = 3
     ) -> None:
         self.source = source
-        self.shape = kept, size, size, channels
+        self.shape = num_frames, size, size, channels
         with media.opened(source, "video") as (container, track):
             self._timeline = _Timeline.of(source, container, track)
-        self._shown = self._timeline.spread(num_frames, 0.0, None)[:kept]
+        first = self._timeline.offset  # also where sound begins before the pictures
+        self._shown = self._timeline.spread(num_frames, first, num_frames / rate)
 
     def __getitem__(self, run: slice) -> np.ndarray:
         """See `Unread`."""
