@@ -143,6 +143,7 @@ def test_a_batch_of_one_tensor():
         ({}, {}, "no parts"),
         ({"left.ear": AudioAdapter(**AUDIO)}, {}, "cannot be called 'left.ear'"),
         ({"keys": AudioAdapter(**AUDIO)}, {}, "cannot be called 'keys'"),
+        ({"get": AudioAdapter(**AUDIO)}, {}, "cannot be called 'get'"),
         ({"audio": AudioAdapter(**AUDIO)}, {"min_embedding_dim": 0}, "expected at least 1"),
         (
             {"audio": AudioAdapter(**AUDIO)},

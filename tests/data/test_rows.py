@@ -129,6 +129,11 @@ def test_a_single_file_is_put_to_its_column(tmp_path):
     example = READER.decode(tmp_path / "x.txt")
     assert example["note"].tolist() == [103, 0, 0, 0, 0, 0]
     assert not example["photo.there"]
+    (tmp_path / "x.txt").write_text(" a \n\n")
+    assert READER.decode(tmp_path / "x.txt")["note"].tolist() == example["note"].tolist()
+    (tmp_path / "x.txt").write_text(" \n")
+    with pytest.raises(ValueError, match="none of photo, voice, a note"):
+        READER.decode(tmp_path / "x.txt")
     with pytest.raises(
         ValueError, match=r"a .ply file is of no column; .* photo \(images\), voice"
     ):

@@ -19,6 +19,12 @@ from .base import STREAMED, Adapter
 EMBEDDING_STD = 0.02  # as the latents; the paper does not give it
 
 
+def can_be_called(name: str) -> bool:
+    """Whether a part can have that name: a word, and no method of what holds parts by name."""
+    holders = nn.ModuleDict(), nn.ParameterDict()
+    return name.isidentifier() and not any(hasattr(holder, name) for holder in holders)
+
+
 class FusionAdapter(Adapter):
     """A batch {"audio": …, "video": …} → `Inputs` of the elements of all parts, one after another.
 
@@ -64,7 +70,7 @@ class FusionAdapter(Adapter):
                 "not be told apart"
             )
         for name in parts:
-            if not name.isidentifier() or hasattr(nn.ModuleDict(), name):
+            if not can_be_called(name):
                 raise ValueError(
                     f"a modality cannot be called {name!r}; use another word of letters and digits"
                 )

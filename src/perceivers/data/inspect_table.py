@@ -31,7 +31,7 @@ class FoundColumn:
     categories: tuple[str, ...] = ()
     """Of categories: those of the training rows."""
     is_id: bool = False
-    """Each cell is another, and text without spaces or a whole number: it may name the row."""
+    """It may name the row: text without spaces, another in each, or numbers that count by one."""
 
     def words(self) -> str:
         """Such as "wav files, 8 kHz mono, median 0.42 s, 12 missing"."""

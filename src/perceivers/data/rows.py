@@ -176,8 +176,9 @@ class RowReader:
         if isinstance(source, bytes):
             raise ValueError("bytes do not say of which column they are; give a row, {column: …}")
         column = self._column_of(Path(source).suffix.lower())
-        held = column in self.texts.values()
-        return Row({column: decode_text(source) if held else str(source)})
+        if column in self.texts.values():
+            return Row.of({column: decode_text(source)})  # as a cell: without space around it
+        return Row({column: str(source)})
 
     def _column_of(self, suffix: str) -> str:
         """The one column whose files have it; of films and sounds, the one that is of such."""
@@ -210,7 +211,7 @@ class RowReader:
         for name, part in self.parts.items():
             if isinstance(part, CellReader):
                 values = part.decode(row)
-                found, there = np.tile(values, (*before, 1) if before else 1), part.there(values)
+                found, there = np.tile(values, (*before, 1)), part.there(values)
             else:
                 given = self._cell(row, name, part, read)
                 there = given is not None

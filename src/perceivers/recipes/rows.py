@@ -97,11 +97,11 @@ def _varied(parts: list[tuple[str, DataConfig]], *, mixed: bool) -> DataConfig:
 
 
 def _identifier(name: str, taken: dict[str, InputConfig]) -> str:
-    """A name that a part can have: a word, no method of a module, and not yet taken."""
-    from torch import nn
+    """A name that a part can have, not yet taken."""
+    from ..adapters.fusion import can_be_called
 
     word = re.sub(r"\W", "_", name)
     word = word if word.isidentifier() else f"_{word}"
-    while word in taken or hasattr(nn.ModuleDict(), word) or hasattr(nn.ParameterDict(), word):
+    while word in taken or not can_be_called(word):
         word += "_"
     return word

@@ -11,6 +11,7 @@ from torchmetrics import MetricCollection
 
 from ..core import Inputs
 from ..data.augment import augment, mix, permutation
+from ..data.tables import Batch
 from ..models.classifier import PerceiverClassifier
 from ..models.clips import averaged
 from ..models.inputs import kinds_of
@@ -19,8 +20,6 @@ from .recipe import Recipe
 from .targets import summary, targets_of
 
 log = logging.getLogger(__name__)
-
-Batch = tuple[Tensor, Tensor]
 
 
 class Learner(pl.LightningModule):
@@ -106,7 +105,7 @@ class Learner(pl.LightningModule):
             },
         }
 
-    def _outputs(self, images: Tensor, seed: int) -> Tensor:
+    def _outputs(self, images: Any, seed: int) -> Tensor:
         """(B, num_classes) in float32; the elements come in a permuted order if asked for."""
         inputs = self.model.adapter(images)
         kind = self.recipe.data.permute
