@@ -194,6 +194,8 @@ def test_constants_of_a_list_are_measured_on_all_it_holds():
         examples = [example(kind, n, 1, 1) for n in (1, 3)]
         each = [adapter.measured(x[None]).flatten(0, -2) for x in examples]
         assert torch.equal(adapter.measured(examples), torch.cat(each))
+    mono = [torch.ones(4), torch.zeros(8)]  # without an axis of channels
+    assert MODELS["audio"].adapter.measured(mono).shape == (12, 1)
     adapter = MODELS["fusion"].adapter
     batch = {"audio": [torch.ones(4, 1), torch.zeros(8, 1)]}
     there = {**batch, "audio.there": torch.tensor([True, False])}

@@ -143,3 +143,13 @@ def test_grids_of_several_sizes_are_kept_up_to_a_limit(monkeypatch):
     again = position.on_grid(3, 4)
     assert again is not first
     assert torch.equal(again.dense(), first.dense())
+
+
+def test_features_of_a_grid_are_exported():
+    class Features(torch.nn.Module):
+        def forward(self, x):
+            return x + FourierPosition((4.0, 6.0), num_bands=2).on_grid(3, 5).dense()
+
+    x = torch.zeros(1)
+    exported = torch.export.export(Features(), (x,))
+    assert torch.equal(exported.module()(x), Features()(x))

@@ -50,10 +50,17 @@ class AudioAdapter(GridAdapter):
 
     def elements(self, waves: Tensor) -> Inputs:
         """Waveforms (B, S), if there is one channel, or (B, S, C) → M = S / patch_stride."""
-        mono = waves.ndim == 2 and self.channels == 1
-        return super().elements(waves[..., None] if mono else waves)
+        return super().elements(self._with_channels(waves))
+
+    def values(self, batch: Tensor) -> Tensor:
+        """See `ChannelsLastAdapter`: the samples."""
+        return super().values(self._with_channels(batch))
 
     def stream(self, example: Any, *, elements: int = STREAMED) -> Iterable[Inputs]:
         """See `Adapter`: parts of a waveform (S,), if there is one channel, or (S, C)."""
         mono = example.ndim == 1 and self.channels == 1
         return super().stream(example[..., None] if mono else example, elements=elements)
+
+    def _with_channels(self, waves: Tensor) -> Tensor:
+        """A batch (B, S) of one channel as (B, S, 1)."""
+        return waves[..., None] if waves.ndim == 2 and self.channels == 1 else waves

@@ -161,12 +161,13 @@ class FourierPosition(nn.Module):
 
     def of_axis(self, axis: int, coordinates: Tensor) -> Tensor:
         """What coordinates (L,) along one axis contribute to the features, float32 (L, P)."""
-        axes = torch.arange(len(self.max_resolution), device=coordinates.device)
+        count = len(self.max_resolution)
+        axes = torch.arange(count, device=coordinates.device)
         bands = axes.repeat_interleave(self.num_bands)
         columns = torch.cat([axes, bands, bands])
         others = torch.zeros_like(coordinates)
-        features = self(torch.stack([coordinates if i == axis else others for i in axes], dim=-1))
-        return features * (columns == axis)
+        along = [coordinates if other == axis else others for other in range(count)]
+        return self(torch.stack(along, dim=-1)) * (columns == axis)
 
     def extra_repr(self) -> str:
         return (

@@ -215,6 +215,9 @@ class PointReader(ArrayReader):
 
     Of more points a random part is taken, always the same of a file; of fewer, all are given again
     and again until there are enough, or with `own_length` once.
+
+    Raises:
+        ValueError: fewer channels than coordinates, and with `size_channel` the size.
     """
 
     num_points: int
@@ -225,6 +228,13 @@ class PointReader(ArrayReader):
     noun: ClassVar[str] = "point clouds"
     suffixes: ClassVar[frozenset[str]] = points.POINT_SUFFIXES
     dtype: ClassVar[type] = np.float32
+
+    def __post_init__(self) -> None:
+        if self.channels < (least := 3 + self.size_channel):
+            raise ValueError(
+                f"channels={self.channels}, size_channel={self.size_channel}; expected at least "
+                f"{least} channels"
+            )
 
     @property
     def shape(self) -> tuple[int, ...]:
