@@ -154,33 +154,34 @@ def warp(images: Tensor, matrices: Tensor, *, padding_mode: str = "zeros") -> Te
     return out.round().to(torch.uint8).permute(0, 2, 3, 1)
 
 
-def mix(images: Any, targets: Tensor, *, mixup: float, cutmix: float) -> tuple[Any, Tensor]:
+def mix(examples: Any, targets: Tensor, *, mixup: float, cutmix: float) -> tuple[Any, Tensor]:
     """Mixup (arXiv 1710.09412) or CutMix (arXiv 1905.04899) of a batch with its own reversal.
 
     Args:
-        images: uint8 (B, H, W, C); for mixup alone any numbers (B, …), or a dictionary of such:
-            what one example of two lacks is mixed in as it lies there, as zeros.
+        examples: images, uint8 (B, H, W, C); for mixup alone any numbers (B, …), a list of such as
+            differ in length, or a dictionary of either: what one example of two lacks is mixed in
+            as it lies there, as zeros.
         targets: (B, classes) probabilities.
         mixup: parameter of the Beta distribution; 0: off.
         cutmix: the same for CutMix; if both are on, each batch draws one of them.
 
     Returns:
-        Images (float in [0, 1] after mixup, else uint8) and targets, mixed in the same proportion.
+        Examples (floats after mixup, of images in [0, 1]) and targets, in the same proportion.
     """
     use_cutmix = bool(cutmix) and (not mixup or torch.rand(()).item() < 0.5)
     alpha = cutmix if use_cutmix else mixup
     if not alpha:
-        return images, targets
+        return examples, targets
     kept = float(torch.distributions.Beta(alpha, alpha).sample())
     if use_cutmix:
-        if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.ndim != 4:
+        if not isinstance(examples, Tensor) or examples.dtype != torch.uint8 or examples.ndim != 4:
             raise ValueError("CutMix is of images alone; set cutmix=0")
-        images, kept = _paste(images, kept)
-    elif isinstance(images, dict):
-        images = {name: _blend(x, kept) for name, x in images.items()}
+        examples, kept = _paste(examples, kept)
+    elif isinstance(examples, dict):
+        examples = {name: _blend(x, kept) for name, x in examples.items()}
     else:
-        images = _blend(images, kept)
-    return images, kept * targets + (1 - kept) * targets.flip(0)
+        examples = _blend(examples, kept)
+    return examples, kept * targets + (1 - kept) * targets.flip(0)
 
 
 def _blend(x: Any, kept: float) -> Any:

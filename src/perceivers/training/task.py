@@ -60,12 +60,12 @@ class Learner(pl.LightningModule):
         draws it again the same."""
         seed = 1_000_003 * self.recipe.trainer.seed + self.global_step
         torch.manual_seed(64 * seed + self.global_rank)
-        images, labels = batch
+        examples, labels = batch
         data = self.recipe.data
         targets = self.targets.mixable(labels)
-        images = augment(images, data, self.kinds)
-        images, targets = mix(images, targets, mixup=data.mixup, cutmix=data.cutmix)
-        outputs = self._outputs(images, seed)
+        examples = augment(examples, data, self.kinds)
+        examples, targets = mix(examples, targets, mixup=data.mixup, cutmix=data.cutmix)
+        outputs = self._outputs(examples, seed)
         loss = self.targets.loss(outputs, targets, self.recipe.trainer.label_smoothing)
         self.targets.update(self.train_scores, outputs, labels, loss)
         return loss
@@ -105,9 +105,9 @@ class Learner(pl.LightningModule):
             },
         }
 
-    def _outputs(self, images: Any, seed: int) -> Tensor:
+    def _outputs(self, examples: Any, seed: int) -> Tensor:
         """(B, num_classes) in float32; the elements come in a permuted order if asked for."""
-        inputs = self.model.adapter(images)
+        inputs = self.model.adapter(examples)
         kind = self.recipe.data.permute
         if kind != "none":
             batch, elements = inputs.content.shape[:2]
@@ -116,8 +116,8 @@ class Learner(pl.LightningModule):
         return self.classify(inputs).float()
 
     def _evaluate(self, scores: MetricCollection, batch: Batch, batch_index: int) -> None:
-        images, labels = batch
-        outputs = self._outputs(images, batch_index)
+        examples, labels = batch
+        outputs = self._outputs(examples, batch_index)
         clips = len(outputs) // len(labels)
         if clips > 1:
             outputs = averaged(outputs.unflatten(0, (-1, clips)), self.model.config.task)
