@@ -18,8 +18,6 @@ from .positions import AxialPosition
 
 # B batch · M inputs · C content channels · P position channels · O output width of all maps
 
-TERMS = ("content", "position", "both")
-
 
 IN_CACHE = 2**19  # numbers of an array that the second-level cache holds
 
