@@ -9,7 +9,9 @@ from .small import small
 def fsdd() -> Recipe:
     """Spoken digits (FSDD) from log-mel spectrograms, one element a frame of 20 ms.
 
-    `perceivers train fsdd --data free-spoken-digit-dataset`: RESULT
+    `perceivers train fsdd --data free-spoken-digit-dataset`: test top-1 99.00 ± 0.33% of upstream's
+    300 (mean and standard deviation of 3 seeds), 4 to 7 minutes of training on one shared core (AMD
+    EPYC, torch 2.13.0, float32), 2026-11-21; docs/results.md.
     """
     return _fsdd(
         "fsdd",
@@ -33,7 +35,9 @@ def fsdd() -> Recipe:
 def fsdd_raw() -> Recipe:
     """Spoken digits (FSDD) from the waveform: overlapping patches of 4 ms of its samples.
 
-    `perceivers train fsdd-raw --data free-spoken-digit-dataset`: RESULT
+    `perceivers train fsdd-raw --data free-spoken-digit-dataset`: test top-1 96.11 ± 0.84% of
+    upstream's 300 (mean and standard deviation of 3 seeds), 8 to 11 minutes of training on one
+    shared core (AMD EPYC, torch 2.13.0, float32), 2026-11-21; docs/results.md.
     """
     return _fsdd(
         "fsdd-raw",

@@ -25,8 +25,8 @@ def grid_audio() -> Recipe:
     """GRID's digits from 0.64 s of sound, one element a run of 20 ms of its log-mel spectrogram.
 
     `python examples/grid_clips.py SOURCE DEST`, then `perceivers train grid-audio --data DEST`:
-    test top-1 100.00% of 200 clips (seeds 0 and 1), 1:45 of training on one shared core (AMD EPYC,
-    torch 2.13.0, float32), 2026-11-21; docs/results/grid-audio.
+    test top-1 100.00 ± 0.00% of 200 clips (mean and standard deviation of 3 seeds), 2 to 4 minutes
+    of training on one shared core (AMD EPYC, torch 2.13.0, float32), 2026-11-21; docs/results.md.
     """
     return _grid("grid-audio", SOUND)
 
@@ -35,8 +35,8 @@ def grid_video() -> Recipe:
     """GRID's digits from the lips alone: 16 grey frames of 48² pixels in patches of 2×8×8.
 
     `python examples/grid_clips.py SOURCE DEST`, then `perceivers train grid-video --data DEST`:
-    test top-1 93.00 and 95.00% of 200 clips (seeds 0 and 1), 5:30 of training on one shared core
-    (AMD EPYC, torch 2.13.0, float32), 2026-11-21; docs/results/grid-video.
+    test top-1 93.83 ± 1.04% of 200 clips (mean and standard deviation of 3 seeds), 5 to 6 minutes
+    of training on one shared core (AMD EPYC, torch 2.13.0, float32), 2026-11-21; docs/results.md.
     """
     return _grid("grid-video", PICTURES)
 
@@ -45,8 +45,8 @@ def grid_av() -> Recipe:
     """GRID's digits from sound and lips in one array, with the paper's video dropout (0.3).
 
     `python examples/grid_clips.py SOURCE DEST`, then `perceivers train grid-av --data DEST`: test
-    top-1 100.00% of 200 clips (seeds 0 and 1), 4 to 5 minutes of training on one shared core (AMD
-    EPYC, torch 2.13.0, float32), 2026-11-21; docs/results/grid-av.
+    top-1 100.00 ± 0.00% of 200 clips (mean and standard deviation of 3 seeds), 4 to 5 minutes of
+    training on one shared core (AMD EPYC, torch 2.13.0, float32), 2026-11-21; docs/results.md.
     """
     parts: dict[str, InputConfig] = {"audio": SOUND, "video": PICTURES}
     return _grid("grid-av", FusionConfig(parts=parts, dropout={"video": 0.3}))

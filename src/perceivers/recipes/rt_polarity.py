@@ -10,7 +10,9 @@ def rt_polarity() -> Recipe:
     """Sentences of film reviews, positive or negative, from their bytes without pretraining.
 
     A byte is read with the runs of 3 to 6 bytes that end there. `perceivers train rt-polarity
-    --data rt-polaritydata`: RESULT
+    --data rt-polaritydata`: test top-1 76.64 ± 0.68% of 1,066 sentences held out (mean and standard
+    deviation of 3 seeds), 3 minutes of training on one shared core (AMD EPYC, torch 2.13.0,
+    float32), 2026-11-21; docs/results.md. A bag of n-grams of bytes: 76.36 ± 0.32%.
     """
     return small(
         "rt-polarity",
