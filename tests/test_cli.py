@@ -160,7 +160,7 @@ def test_dry_run_writes_nothing(capsys, sounds, tmp_path, monkeypatch):
     assert status == 0
     starts = [line.split(":")[0] for line in out.splitlines()]
     assert starts[:5] == ["found", "reads", "model", "trains", "changed"]
-    assert f"changed: --trainer.seed 4 --data.path {sounds}" in out
+    assert "changed: --trainer.seed 4\n" in out
     assert sorted(tmp_path.rglob("*")) == before
     status, _, err = run(capsys, "train", "digits", "--dry-run", "--out", sounds)
     assert status == 1

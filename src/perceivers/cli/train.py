@@ -74,7 +74,9 @@ def _train(options: argparse.Namespace, rest: list[str]) -> int:
     recipe = overrides.apply(read_recipe(run_dir) if options.resume else start.recipe, changes)
     if not options.resume:
         check_unused(run_dir)
-    if asked := [f"--{path} {overrides.show(value)}" for path, value in changes.items() if lines]:
+    chosen = {path: value for path, value in changes.items() if path != "data.path"}
+    if lines and chosen:
+        asked = [f"--{path} {overrides.show(value)}" for path, value in chosen.items()]
         lines.append(f"changed: {' '.join(asked)}")
     if lines or options.dry_run:
         lines += plan(recipe).lines()
