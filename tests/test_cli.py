@@ -10,6 +10,7 @@ import wave
 
 import numpy as np
 import pytest
+from commands import run
 from PIL import Image
 
 from perceivers import cli
@@ -21,16 +22,6 @@ TINY = [
     "--model.num_latents", "4", "--model.latent_dim", "16", "--model.num_self_heads", "2",
     "--data.test", "0.6",
 ]  # fmt: skip
-
-
-def run(capsys, *arguments):
-    """Exit status, what went to stdout, what went to stderr."""
-    try:
-        status = cli.main([str(a) for a in arguments])
-    except SystemExit as stop:
-        status = stop.code
-    out = capsys.readouterr()
-    return status, out.out, out.err
 
 
 def test_list_names_everything_in_one_line_each(capsys):

@@ -4,20 +4,9 @@ import json
 import re
 
 import pytest
-
-from perceivers import cli
+from commands import run
 
 IGNORED = "tags,price [CHF],note"
-
-
-def run(capsys, *arguments):
-    """Exit status, what went to stdout, what went to stderr."""
-    try:
-        status = cli.main([str(a) for a in arguments])
-    except SystemExit as stop:
-        status = stop.code
-    out = capsys.readouterr()
-    return status, out.out, out.err
 
 
 def test_dry_run(capsys, mixed_table):

@@ -10,11 +10,11 @@ import sys
 
 import pytest
 import torch
+from commands import run
 from perceiver_pytorch import Perceiver
 from PIL import Image
 
 import perceivers
-from perceivers import cli
 from perceivers.interop import keras_reference
 from perceivers.models.config import KerasExampleConfig
 from perceivers.models.inputs import ImageConfig
@@ -31,13 +31,6 @@ ARGUMENTS = {
     "num_classes": 3,
 }
 WORDS = [f"{name}={value}" for name, value in ARGUMENTS.items()]
-
-
-def run(capsys, *arguments):
-    """Exit status, what went to stdout, what went to stderr."""
-    status = cli.main([str(a) for a in arguments])
-    out = capsys.readouterr()
-    return status, out.out, out.err
 
 
 def measured(out: str) -> float:
