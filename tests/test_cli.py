@@ -32,6 +32,16 @@ def test_list_names_everything_in_one_line_each(capsys):
     assert max(map(len, out.splitlines())) < 130
 
 
+def test_a_reader_that_has_enough_is_no_error():
+    """As `perceivers list | head`: nothing is said, whenever the pipe breaks."""
+    command = [sys.executable, "-m", "perceivers.cli", "list"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 1
+    process.stderr.close()
+
+
 def test_version(capsys):
     assert run(capsys, "--version")[:2] == (0, "0.1.0\n")
 

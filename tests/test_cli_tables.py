@@ -35,11 +35,16 @@ def test_train_eval_predict(capsys, mixed_table, tmp_path):
     assert (config["kind"], config["dropout"]) == ("rows", {})
     assert config["files"] == {"photo": "photo", "sound": "sound"}
     assert run(capsys, "eval", tmp_path / "run")[1].startswith("test top-1")
+    status, _, err = run(capsys, "train", tmp_path / "run")
+    assert (status, err.count("\n")) == (1, 1)
+    assert f"is a run; to go on with it: train {tmp_path / 'run'} --resume" in err
 
     table = mixed_table / "new.csv"
     table.write_text(
         "town,photo,age [years]\nBern,1.png,\n,none.png,3\nOslo,2.png,old\n,3.png,50\n"
     )
+    status, out, err = run(capsys, "predict", tmp_path / "run", table, "--own-size")
+    assert (status, out, err.count("leave own_size out")) == (1, "", 1)  # not once a row
     photo, lost = mixed_table / "0.png", tmp_path / "lost.png"
     status, out, err = run(capsys, "predict", tmp_path / "run", table, photo, lost, "--json")
     table.unlink()

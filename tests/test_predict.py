@@ -12,7 +12,7 @@ from PIL import Image
 import perceivers
 from perceivers.models.build import build
 from perceivers.models.config import ModelConfig
-from perceivers.models.inputs import ImageConfig
+from perceivers.models.inputs import ImageConfig, MelConfig
 
 
 @pytest.fixture
@@ -93,6 +93,18 @@ def test_one_image_instead_of_a_list(predictor):
 @pytest.fixture
 def as_it_is(predictor):
     return perceivers.Predictor(predictor.model, own_size=True)
+
+
+def test_a_row_is_nothing_to_a_model_of_files():
+    config = ModelConfig(
+        num_classes=2,
+        input=MelConfig(num_samples=800, sample_rate=8_000, n_fft=80, hop_length=40, n_mels=4),
+        num_latents=2,
+        latent_dim=4,
+        num_self_heads=2,
+    )
+    with pytest.raises(ValueError, match="got dict; expected a path or bytes of sound files"):
+        perceivers.Predictor(build(config))([{"audio": "a.wav"}])
 
 
 def test_an_image_at_its_own_size(predictor, as_it_is):

@@ -80,6 +80,10 @@ class Predictor:
         config = self.model.config.input
         self.clips = clips
         self.reader = in_clips(reader_of(config), clips)
+        if own_size and isinstance(self.reader, RowReader):
+            raise ValueError(
+                "rows of a table are read at the model's own sizes; leave own_size out"
+            )
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -142,8 +146,7 @@ class Predictor:
     def prepare(self, example: Any) -> Example | Unread:
         """One example as the model takes it, such as an image uint8 (H, W, C)."""
         if isinstance(example, dict) and isinstance(without_clips(self.reader), RowReader):
-            prepared_before = any(isinstance(x, np.ndarray) for x in example.values())
-            example = example if prepared_before else Row.of(example)
+            example = example if _is_prepared(example) else Row.of(example)
         if isinstance(example, str | Path | bytes | Row):
             decode: Any = self.reader.decode_whole if self.own_size else self.reader.decode
             try:
@@ -155,8 +158,8 @@ class Predictor:
                 name = example.name if isinstance(example, Row) else example
                 raise ValueError(f"{name}: {error}") from None
         if not isinstance(self.reader, ImageReader):
-            if isinstance(example, np.ndarray | dict | Unread):
-                return example  # prepared before
+            if isinstance(example, np.ndarray | Unread) or _is_prepared(example):
+                return example
             raise ValueError(
                 f"got {type(example).__name__}; expected a path or bytes of {self.reader.noun}"
             )
@@ -297,3 +300,10 @@ def _attempt(
         return function(argument)
     except ValueError as error:
         return error
+
+
+def _is_prepared(example: Any) -> bool:
+    """Whether it is an example of several modalities, and not the cells of a row."""
+    return isinstance(example, dict) and any(
+        isinstance(x, np.ndarray | Unread) for x in example.values()
+    )

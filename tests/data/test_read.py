@@ -165,7 +165,7 @@ def test_nothing_readable(tmp_path):
     for name in "ab":
         (tmp_path / "photos" / name).mkdir(parents=True)
         (tmp_path / "photos" / name / "1.png").write_bytes(b"no image")
-    with pytest.raises(ValueError, match="the train split has no examples"):
+    with pytest.raises(ValueError, match="none of the 2 files of the train split can be read"):
         read(tmp_path / "photos", test=0.0)
 
 
@@ -211,6 +211,7 @@ def test_one_class_only(image_folder):
     ("make", "error", "message"),
     [
         (lambda p: p / "missing", FileNotFoundError, "no folder .*missing; check the path"),
+        (lambda p: "nowhere.csv", FileNotFoundError, "no table nowhere.csv; check the path"),
         (lambda p: p / "file.txt", ValueError, "is a file; expected a folder"),
         (lambda p: p / "bare", ValueError, "has no sub-folders"),
     ],

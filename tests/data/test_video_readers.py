@@ -86,6 +86,8 @@ def test_clips_of_sound_and_pictures_cover_a_file():
     for reader in (VideoReader(4, SIDE, 3), ImageReader(8, 3)):
         with pytest.raises(ValueError, match="whole video, not a clip|images have no clips"):
             reader.clips(b"", 2)
+        with pytest.raises(ValueError, match=f"clips=2, but this model reads {reader.noun} as a"):
+            in_clips(reader, 2)  # before any file is opened
 
 
 def test_sound_of_a_video_is_sound():

@@ -24,10 +24,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ValueError(
                 f"unexpected argument {rest[0]!r}; see perceivers {options.command} -h"
             )
-        return options.run(options, rest)
+        status = options.run(options, rest)
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # what reads our output has enough, such as head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (ValueError, OSError, ImportError) as error:
         if os.environ.get("PERCEIVERS_DEBUG"):
             raise

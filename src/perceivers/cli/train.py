@@ -62,6 +62,8 @@ def _train(options: argparse.Namespace, rest: list[str]) -> int:
     start: Choice = options.start
     run_dir = Path(options.recipe)
     if not options.resume:
+        if options.recipe not in RECIPES and (run_dir / "config.json").is_file():
+            raise ValueError(f"{run_dir} is a run; to go on with it: train {run_dir} --resume")
         if start.recipe.name != options.recipe:
             start = Choice(get_recipe(options.recipe))
         run_dir = options.out or Path("runs") / f"{options.recipe}-{time.strftime(TIME)}"

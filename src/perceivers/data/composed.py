@@ -57,6 +57,11 @@ class FusionReader:
         """See `Reader`: each part by itself, held or `Unread`."""
         return self._each(lambda part: part.decode_whole(source), ())
 
+    @property
+    def has_clips(self) -> bool:
+        """See `Reader`: if all parts have."""
+        return all(part.has_clips for part in self.parts.values())
+
     def clips(self, source: Source, count: int) -> dict[str, np.ndarray]:
         """See `Reader`."""
         return self._each(lambda part: part.clips(source, count), (count,))
@@ -136,6 +141,11 @@ class ClipReader:
         """See `Reader`: a whole one has no clips."""
         raise ValueError("a whole file has no clips; leave out own_size or clips")
 
+    @property
+    def has_clips(self) -> bool:
+        """See `Reader`."""
+        return self.reader.has_clips
+
     def clips(self, source: Source, count: int) -> Example:
         """See `Reader`."""
         return self.reader.clips(source, count)
@@ -159,9 +169,19 @@ def _in_a_row(clips: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
 
 
 def in_clips(reader: Reader, count: int) -> Reader:
-    """The reader itself for a single clip, the middle; else one of `count` clips a file."""
+    """The reader itself for a single clip, the middle; else one of `count` clips a file.
+
+    Raises:
+        ValueError: fewer than one, or several of what has none.
+    """
     if count < 1:
         raise ValueError(f"clips={count}; expected at least 1")
+    if count > 1 and not reader.has_clips:
+        raise ValueError(
+            f"clips={count}, but this model reads {reader.noun} as a whole; leave clips out (sound "
+            "has clips, and videos of a model that was trained with a length in seconds, "
+            "model.input.seconds)"
+        )
     return reader if count == 1 else ClipReader(reader, count)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ..errors import missing_extra
-from .layout import SPLIT_NAMES, class_places, members
+from .layout import SPLIT_NAMES, TABLE_SUFFIXES, class_places, members
 from .reader import Reader
 from .readers import ImageReader, TextReader
 from .sets import NamedSet
@@ -47,9 +47,11 @@ def read_source(
         splits = _read_parquet(path, parquet)
     elif path.exists():
         raise ValueError(
-            f"{path} is a file; expected a folder with one sub-folder of {reader.noun} a class, "
-            "a folder of parquet files, or a hub name"
+            f"{path} is a file; expected a folder with one sub-folder of files a class, a table "
+            "(csv, tsv, jsonl or parquet), or a hub name"
         )
+    elif path.suffix.lower() in TABLE_SUFFIXES:
+        raise FileNotFoundError(f"no table {source}; check the path given to --data")
     elif source.startswith((".", "/", "~")) or source.count("/") > 1:
         raise FileNotFoundError(f"no folder {source}; check the path given to --data")
     else:

@@ -89,6 +89,11 @@ def read_splits(
         if decode and isinstance(table, FileTable):
             tables[name] = _hold(table, config.hold_gb, progress)
             skipped += table.skipped
+            if len(table) and not len(tables[name]):
+                raise ValueError(
+                    f"none of the {len(table)} files of the {name} split can be read; the lines "
+                    "above say why"
+                )
         _check_split(name, tables[name], task)
     if decode:
         counts = ", ".join(f"{len(table):,} {name}" for name, table in tables.items())

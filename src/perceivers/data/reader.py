@@ -33,6 +33,10 @@ class Reader(Protocol):
     def nbytes(self) -> int:
         """Size of an example."""
 
+    @property
+    def has_clips(self) -> bool:
+        """Whether an example is a part of a file, of which others can be taken."""
+
     def decode(self, source: Source) -> Any:
         """A file → an `Example`; ValueError, which does not name it, if it cannot be."""
 
@@ -79,6 +83,11 @@ class ArrayReader(ABC):
     @abstractmethod
     def decode_whole(self, source: Source) -> np.ndarray | Unread:
         """See `Reader`."""
+
+    @property
+    def has_clips(self) -> bool:
+        """See `Reader`: no."""
+        return False
 
     def clips(self, source: Source, count: int) -> np.ndarray:
         """See `Reader`."""

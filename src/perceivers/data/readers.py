@@ -94,6 +94,11 @@ class SoundReader(ArrayReader):
         """(S, C)."""
         return self.step if self.own_length else self.num_samples, self.channels
 
+    @property
+    def has_clips(self) -> bool:
+        """See `Reader`: yes."""
+        return True
+
     def decode(self, source: Source) -> np.ndarray:
         """See `Reader`."""
         return self.clips(source, 1)[0]
@@ -174,6 +179,11 @@ class VideoReader(ArrayReader):
     def least(self) -> tuple[int, ...]:
         """(T, H, W, C)."""
         return self.step if self.own_length else self.num_frames, *self.shape[1:]
+
+    @property
+    def has_clips(self) -> bool:
+        """See `Reader`: unless an example is a whole video."""
+        return self.seconds is not None
 
     def decode(self, source: Source) -> np.ndarray:
         """See `Reader`."""

@@ -15,7 +15,7 @@ from .composed import THERE, batch_parts, part_lengths
 from .layout import TABLE_SUFFIXES
 from .media import NoTrack
 from .reader import ArrayReader
-from .readers import SoundReader, VideoReader
+from .readers import VideoReader
 from .source import Source
 from .text import decode as decode_text
 
@@ -147,13 +147,16 @@ class RowReader:
         """See `Reader`: rows are read at the model's sizes alone."""
         raise ValueError("rows of a table are read at the model's own sizes; leave own_size out")
 
+    @property
+    def has_clips(self) -> bool:
+        """See `Reader`: if any part has."""
+        return any(reader.has_clips for reader in self._readers().values())
+
     def clips(self, source: Row | Mapping[str, Any] | Source, count: int) -> dict[str, np.ndarray]:
         """See `Reader`; what has no clips is the same beside each."""
-        if not any(map(_in_clips, self.parts.values())):
-            raise ValueError("no column of sound or of videos with a length in seconds has clips")
 
         def read(part: ArrayReader, cell: Source) -> np.ndarray:
-            if _in_clips(part):
+            if part.has_clips:
                 return part.clips(cell, count)
             return np.repeat(part.decode(cell)[None], count, axis=0)
 
@@ -238,9 +241,3 @@ class RowReader:
         except ValueError as error:
             file = f" {cell}" if name in self.files else ""
             raise ValueError(f"{column}{file}: {error}") from None
-
-
-def _in_clips(part: Any) -> bool:
-    return isinstance(part, SoundReader) or (
-        isinstance(part, VideoReader) and part.seconds is not None
-    )
