@@ -103,3 +103,23 @@ def test_points_that_are_not_floats():
         PointAdapter()(torch.zeros(1, 2, 3, dtype=torch.uint8))
     with pytest.raises(ValueError, match="channels=2; expected at least 3"):
         PointAdapter(channels=2)
+
+
+def test_the_content_as_fourier_features():
+    """Of each further channel, after it was normalised; what is three deviations off is at 1."""
+    adapter = PointAdapter(channels=5, content_bands=2, num_bands=2)
+    mean, std = torch.tensor([0.0, 0, 0, 4, 5]), torch.tensor([1.0, 1, 1, 2, 3])
+    adapter.set_normalisation(mean, std)
+    x = cloud(2, 6, 5)
+    got = adapter(x)
+    plain = PointAdapter(channels=5, num_bands=2)
+    plain.set_normalisation(mean, std)
+    assert torch.equal(got.content[..., :5], plain(x).content)
+    assert torch.equal(got.position, plain(x).position)
+    coordinates = (x[..., 3:] - mean[3:]) / std[3:] / 3
+    angles = math.pi * (coordinates[..., None] * torch.tensor([1.0, 2.0])).flatten(-2)
+    torch.testing.assert_close(got.content[..., 5:], torch.cat([angles.sin(), angles.cos()], -1))
+    assert got.dim == adapter.dim == 5 + 8 + 15
+    assert adapter.bfloat16()(x).content.dtype == torch.bfloat16
+    with pytest.raises(ValueError, match="content_bands=2 of no channels"):
+        PointAdapter(content_bands=2)

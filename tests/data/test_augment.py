@@ -194,6 +194,17 @@ def test_each_modality_is_varied_by_itself():
         assert bytes(kept.numpy()) in bytes(before.numpy())
 
 
+def test_points_are_varied_by_their_own_options():
+    points = torch.rand(3, 8, 5)
+    kept = augment(points, DataConfig(point_dropout=0.25), "points")
+    assert kept.shape == (3, 6, 5)
+    torch.manual_seed(0)
+    mirrored = augment(points.repeat(9, 1, 1), DataConfig(flip=True), "points")
+    assert torch.equal(mirrored.abs(), points.repeat(9, 1, 1))
+    assert (mirrored[..., :2] < 0).any(dim=(0, 1)).all()
+    assert torch.equal(augment(points, DataConfig(crop_padding=2), "points"), points)
+
+
 def test_one_recipe_for_sound_and_pictures():
     config = DataConfig(time_shift=0.5, crop_padding=2)
     video = torch.zeros(2, 2, 6, 6, 1, dtype=torch.uint8)

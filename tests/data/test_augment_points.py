@@ -1,11 +1,15 @@
 """Augmentation of point clouds, against what it promises."""
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perceivers.data import augment_points as ap
+
+PAIRS = list(itertools.product([True, False], repeat=2))
 
 
 def clouds(batch=3, points=50, channels=6, seed=0):
@@ -17,6 +21,7 @@ def operations(points):
         "paper": ap.paper_augmentation(points),
         "scale": ap.scale_each_point(points),
         "rotate": ap.rotate(points),
+        "leave out": ap.leave_out(points, 0.5),
     }
 
 
@@ -46,6 +51,31 @@ def test_all_follow_the_seed_and_each_example_its_own_draw():
         assert torch.equal(got, again[name]), name
         assert not torch.equal(got, same[name]), name
         assert not torch.allclose(got[0], got[1]), name
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 9), st.floats(0, 1))
+def test_points_left_out(batch, points, share):
+    """Each of what is left is one of the points, none twice."""
+    x = torch.arange(batch * points * 4).view(batch, points, 4)
+    got = ap.leave_out(x, share)
+    assert got.shape == (batch, max(1, round((1 - share) * points)), 4)
+    for before, after in zip(x.tolist(), got.tolist(), strict=True):
+        rows = {tuple(row) for row in after}
+        assert rows <= {tuple(row) for row in before}
+        assert len(rows) == len(after)
+
+
+def test_mirrored_clouds():
+    """Along x and y, each for itself and half of the time; never along z."""
+    x = clouds(400, 5, 7)
+    torch.manual_seed(0)
+    ratio = ap.mirror(x) / x
+    assert (ratio[..., 2:] == 1).all()
+    signs = ratio[:, 0, :2]
+    assert torch.equal(ratio[..., :2], signs[:, None].expand(-1, 5, -1))
+    assert set(signs.flatten().tolist()) == {-1.0, 1.0}
+    assert all(80 < ((signs > 0) == torch.tensor(pair)).all(1).sum() < 120 for pair in PAIRS)
 
 
 def test_each_point_is_scaled_by_its_own_factor():

@@ -287,11 +287,12 @@ def test_what_is_not_taken_is_looked_at_too():
     assert np.isfinite(decode(raw, kind="npy")).all()
 
 
-def test_lines_in_a_ply_are_refused():
+def test_lines_are_passed_over():
     raw = PLY.replace(b"end_header", b"element edge 1\nproperty int vertex1\nproperty int vertex2\n"
                       b"end_header") + b"0 1\n"  # fmt: skip
-    with pytest.raises(ValueError, match="holds more than points and faces|damaged ply"):
-        decode(raw, kind="ply")
+    np.testing.assert_array_equal(decode(raw, kind="ply"), decode(PLY, kind="ply"))
+    corners = b"v 0 0 0\nv 1 0 0\nv 0 1 0\n"
+    assert decode(corners + b"l 1 2\n", kind="obj").tolist() == [[0, 0, 0], [1, 0, 0], [0, 1, 0]]
 
 
 def test_fewer_points_where_they_are_allowed():

@@ -7,8 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
+from perceivers.data import readers
 from perceivers.data.composed import FusionReader
 from perceivers.data.readers import ImageReader, PointReader, SoundReader, TextReader, VideoReader
+from perceivers.data.surface import SHAPE_CHANNELS, surface_shape
 from perceivers.data.tables import HeldTable
 from perceivers.models.inputs import (
     ArrayConfig,
@@ -163,6 +165,35 @@ def test_the_size_of_a_cloud_can_be_kept_beside_its_points(tmp_path):
     assert not one_place[:, :3].any()
     with pytest.raises(ValueError, match="expected at least 4"):
         PointReader(30, 3, size_channel=True)  # told once, not of each file
+
+
+@pytest.mark.parametrize("size_channel", [False, True])
+def test_the_shape_of_a_points_neighbours_can_be_kept_beside_it(tmp_path, size_channel):
+    """Lengths are those of the points as they are given, or of the file where its size is kept."""
+    cloud = 10 * np.random.default_rng(0).normal(size=(30, 3)) + 5
+    channels = 3 + size_channel + SHAPE_CHANNELS
+    reader = PointReader(30, channels, size_channel=size_channel, neighbours=(6,))
+    got = reader.decode(_saved(tmp_path, cloud))
+    assert got.shape == (30, channels)
+    plain = PointReader(30, 3 + size_channel, size_channel=size_channel)
+    np.testing.assert_array_equal(got[:, :-7], plain.decode(_saved(tmp_path, cloud)))
+    measured = cloud if size_channel else got[:, :3]
+    np.testing.assert_allclose(got[:, -7:], surface_shape(measured, [6]), atol=1e-4)
+    whole = PointReader(8, channels, size_channel=size_channel, neighbours=(6,))
+    np.testing.assert_array_equal(whole.decode_whole(_saved(tmp_path, cloud)), got)
+
+
+def test_neighbours_that_cannot_be(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="neighbours=.2,.; expected at least 10 channels"):
+        PointReader(30, 9, neighbours=(2,))
+    with pytest.raises(ValueError, match="neighbours=.3, 0.; expected numbers of 1"):
+        PointReader(30, 10, neighbours=(3, 0))
+    path = _saved(tmp_path, np.eye(30, 3))
+    with pytest.raises(ValueError, match="have 3 channels; expected at least 4: set .* to 10 at"):
+        PointReader(30, 11, neighbours=(2,)).decode(path)
+    monkeypatch.setattr(readers, "WHOLE", 100)
+    with pytest.raises(ValueError, match="30 points are too many to look for the neighbours"):
+        PointReader(30, 10, neighbours=(2,)).decode_whole(path)
 
 
 def _saved(folder, cloud):

@@ -162,7 +162,10 @@ def test_points():
     assert read(points(8, faces=12), dataclasses.replace(TWO_CORES, cuda=True)).num_points == 2048
     config = read(points(channels=[6, 9]))
     assert isinstance(config, PointsConfig)
-    assert config.channels == 6
+    assert config.channels == 6 + 7 * len(config.neighbours)
+    assert not config.size_channel
+    assert choose(points(), TWO_CORES).recipe.data.flip
+    assert not choose(points(channels=6), TWO_CORES).recipe.data.flip  # nor are normals mirrored
     assert "3 more channels" in choose(points(channels=6), TWO_CORES).lines[1]
 
 

@@ -20,8 +20,9 @@ UNMIXABLE = {"text": "the bytes of texts", "tabular": "the cells of tables"}
 
 
 def augment(batch: Any, config: DataConfig, kinds: Kinds) -> Any:
-    """What is configured for the kind of a raw batch; it comes back in the same shape and type.
+    """What is configured for the kind of a raw batch; it comes back in the same type.
 
+    Its shape is the same too, but for points that are left out.
     A video is varied as an image is, all its frames alike. Of several modalities each is varied by
     itself. What is of another kind than images, videos, sound and points is left alone. A list of
     examples of different lengths stays one.
@@ -48,8 +49,12 @@ def _augment_sound(waves: Tensor, config: DataConfig) -> Tensor:
 
 
 def _augment_points(points: Tensor, config: DataConfig) -> Tensor:
+    if config.point_dropout:
+        points = augment_points.leave_out(points, config.point_dropout)
     if config.point_scaling:
         points = augment_points.paper_augmentation(points, config.point_scaling)
+    if config.flip:
+        points = augment_points.mirror(points)
     if config.rotate != "none":
         points = augment_points.rotate(points, config.rotate)
     return points

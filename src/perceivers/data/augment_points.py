@@ -44,6 +44,24 @@ def centre_and_scale(points: Tensor) -> Tensor:
     return _with_coordinates(points, xyz / extent)
 
 
+def leave_out(points: Tensor, share: float) -> Tensor:
+    """This share of each cloud's points less, other ones of each: (B, M, C) → (B, M', C).
+
+    At least one is left.
+    """
+    batch, count, channels = points.shape
+    kept = max(1, round((1 - share) * count))
+    chosen = torch.rand(batch, count, device=points.device).topk(kept).indices
+    return points.gather(1, chosen[..., None].expand(-1, -1, channels))
+
+
+def mirror(points: Tensor) -> Tensor:
+    """Mirror the coordinates of every other cloud along x, and of every other along y."""
+    signs = torch.ones(len(points), 1, AXES, device=points.device, dtype=points.dtype)
+    signs[..., :2] -= 2 * (torch.rand(len(points), 1, 2, device=points.device) < 0.5)
+    return _with_coordinates(points, points[..., :AXES] * signs)
+
+
 def rotate(points: Tensor, axis: Literal["x", "y", "z"] = "z", *, vectors: int = 1) -> Tensor:
     """Turn each cloud about an axis through the origin, by any angle.
 

@@ -40,12 +40,14 @@ class DataConfig:
     """Sound: random shift by up to this share of its length."""
     point_scaling: float = 0.0
     """Points: each one's own random factor, up to this share from 1; centred anew (paper: 0.01)."""
+    point_dropout: float = 0.0
+    """Points: share of them left out at random."""
     rotate: Literal["none", "x", "y", "z"] = "none"
-    """Points: random turn about this axis."""
+    """Points: random turn of the coordinates about this axis."""
     crop_padding: int = 0
     """Random crop after padding each side by this many pixels."""
     flip: bool = False
-    """Random horizontal flip."""
+    """Random horizontal flip; of points, along x and along y."""
     zoom: float = 0.0
     """Random zoom in or out of height and width by up to this share."""
     rand_augment_layers: int = 0

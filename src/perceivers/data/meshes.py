@@ -63,7 +63,7 @@ class Mesh:
 
 
 def read_geometry(raw: bytes, kind: str) -> Cloud | Mesh:
-    """ply, off, obj or stl, through trimesh. Materials and textures are left alone."""
+    """ply, off, obj or stl, through trimesh. Lines, materials and textures are left alone."""
     try:
         import trimesh
     except ImportError:
@@ -80,11 +80,6 @@ def read_geometry(raw: bytes, kind: str) -> Cloud | Mesh:
         # One part as it is: trimesh's joining of parts drops clouds.
         found = parts[0] if len(parts) == 1 else scene.to_mesh()
         result = _from_trimesh(found)
-    except ImportError as error:  # of what only lines and curves need
-        raise ValueError(
-            f"this {kind} file holds more than points and faces ({error}); save it with points and "
-            "faces alone"
-        ) from None
     except Exception as error:  # its parsers raise whatever they trip over
         hint = "; if other programs open it, save it as triangles" if kind == "ply" else ""
         raise ValueError(f"damaged {kind} file ({error}){hint}") from None

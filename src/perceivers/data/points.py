@@ -1,7 +1,7 @@
 """One cloud of points in: any file of points or of a mesh → float32 (M, C)."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,9 @@ from . import augment_points
 from .meshes import Cloud, Mesh
 from .point_files import READERS, mapped, read
 from .source import Source, Unread, kind_of, read_bytes
+from .surface import SHAPE_CHANNELS, surface_shape
 
+AXES = augment_points.AXES
 POINT_SUFFIXES = frozenset(f".{kind}" for kind in READERS)
 RUN = 2**18  # points of a large cloud that are looked at together
 MESH_POINTS = 2048  # taken from a mesh unless told; arXiv 2103.03206v2, §4.3: "around 2,000"
@@ -39,6 +41,7 @@ def decode(
     min_points: int = 3,
     normalise: bool = False,
     size_channel: bool = False,
+    neighbours: Sequence[int] = (),
 ) -> np.ndarray:
     """A file of points → float32 (M, channels), the first three channels the coordinates.
 
@@ -66,22 +69,26 @@ def decode(
             centred and scaled; three have a shape.
         normalise: give them as by `centre_and_scale`, made before the coordinates are rounded to
             float32: those of a survey lie millions of metres from their origin.
-        size_channel: the last of the channels is not of the file: it is what normalising takes
-            away, the natural logarithm of the largest coordinate, in size, of the centred points.
+        size_channel: after the file's channels comes what normalising takes away, the natural
+            logarithm of the largest coordinate, in size, of the centred points.
+        neighbours: how many points of each one's neighbourhood the last channels tell the shape of,
+            seven a number; see `surface.surface_shape`. Lengths are in the unit of the coordinates,
+            with `size_channel` in the file's.
 
     Raises:
         ValueError: no such file, unknown kind, damaged, too few points or channels, NaN or infinite
             values; the message does not name the file.
     """
-    least = 3 + size_channel
+    added = channels_added(size_channel, neighbours)
+    least = AXES + added
     if channels < least or (num_points is not None and num_points < 1):
         raise ValueError(
             f"channels={channels}, num_points={num_points}; expected at least {least} and at "
             "least 1"
         )
     found = _read(source, kind)
-    channels -= size_channel
-    _check_channels(found, channels)
+    _check_channels(found, channels, added)
+    channels -= added
     if isinstance(found, Mesh):
         _check_finite(found.surface.vertices)
         values = found.sample(MESH_POINTS if num_points is None else num_points, seed)
@@ -90,10 +97,20 @@ def decode(
         values = _chosen(found.values, num_points, seed, min_points)
     values = values[:, :channels].astype(np.float64)
     made = centre_and_scale(values) if normalise else values
+    reach = _reach(values) if size_channel and made[:, :AXES].any() else 0.0
+    columns = [made]
     if size_channel:
-        centred = values[:, :3] - values[:, :3].mean(0)
-        made = _with_size(made, np.abs(centred).max() if made[:, :3].any() else 0.0)
-    return made.astype(np.float32)
+        columns.append(_size(len(made), reach))
+    if neighbours:
+        columns.append(surface_shape((values if size_channel else made)[:, :AXES], neighbours))
+    return np.concatenate(columns, axis=1).astype(np.float32)
+
+
+def channels_added(size_channel: bool, neighbours: Sequence[int]) -> int:
+    """How many of a point's channels are not of its file, see `decode`; ValueError: unknown."""
+    if any(count < 1 for count in neighbours):
+        raise ValueError(f"neighbours={tuple(neighbours)}; expected numbers of 1 or more")
+    return size_channel + SHAPE_CHANNELS * len(neighbours)
 
 
 def probe(source: Source, *, kind: str | None = None) -> PointsInfo:
@@ -126,7 +143,7 @@ def open_large(
     found = mapped(source)
     if found is None or 4 * len(found.values) * channels <= size:
         return None
-    _check_channels(found, channels - size_channel)
+    _check_channels(found, channels, int(size_channel))
     return Scaled(found.values, channels=channels, size_channel=size_channel)
 
 
@@ -165,20 +182,28 @@ class Scaled(Unread):
         points = self.values[run, : self.shape[1] - self.size_channel].astype(np.float64)
         points[:, :3] = (points[:, :3] - self.mean) / self.extent
         if self.size_channel:
-            points = _with_size(points, 0.0 if math.isinf(self.extent) else self.extent)
+            size = _size(len(points), 0.0 if math.isinf(self.extent) else self.extent)
+            points = np.concatenate([points, size], axis=1)
         return points.astype(np.float32)
 
 
-def _with_size(points: np.ndarray, reach: float) -> np.ndarray:
-    """With the logarithm of how far they reach beside each; of none at all, that of 1e-12."""
-    return np.column_stack([points, np.full(len(points), np.log(max(reach, 1e-12)))])
+def _reach(points: np.ndarray) -> float:
+    """The largest coordinate, in size, of the points once they are centred."""
+    xyz = points[:, :AXES]
+    return float(np.abs(xyz - xyz.mean(0)).max())
 
 
-def _check_channels(found: Cloud | Mesh, channels: int) -> None:
-    if found.channels < channels:
+def _size(count: int, reach: float) -> np.ndarray:
+    """The logarithm of how far points reach, (count, 1); of none at all, that of 1e-12."""
+    return np.full((count, 1), np.log(max(reach, 1e-12)))
+
+
+def _check_channels(found: Cloud | Mesh, channels: int, added: int) -> None:
+    """ValueError unless the file has all channels but those that are added to them."""
+    if found.channels < channels - added:
         raise ValueError(
-            f"points have {found.channels} channels; expected at least {channels}: set the model's "
-            f"input channels to {found.channels} at most"
+            f"points have {found.channels} channels; expected at least {channels - added}: set the "
+            f"model's input channels to {found.channels + added} at most"
         )
 
 

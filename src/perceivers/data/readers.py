@@ -227,23 +227,25 @@ class PointReader(ArrayReader):
     and again until there are enough, or with `own_length` once.
 
     Raises:
-        ValueError: fewer channels than coordinates, and with `size_channel` the size.
+        ValueError: fewer channels than coordinates and what is added to them.
     """
 
     num_points: int
     channels: int
     own_length: bool = False
     size_channel: bool = False
+    neighbours: tuple[int, ...] = ()
 
     noun: ClassVar[str] = "point clouds"
     suffixes: ClassVar[frozenset[str]] = points.POINT_SUFFIXES
     dtype: ClassVar[type] = np.float32
 
     def __post_init__(self) -> None:
-        if self.channels < (least := 3 + self.size_channel):
+        least = points.AXES + points.channels_added(self.size_channel, self.neighbours)
+        if self.channels < least:
             raise ValueError(
-                f"channels={self.channels}, size_channel={self.size_channel}; expected at least "
-                f"{least} channels"
+                f"channels={self.channels}, size_channel={self.size_channel}, "
+                f"neighbours={self.neighbours}; expected at least {least} channels"
             )
 
     @property
@@ -263,9 +265,13 @@ class PointReader(ArrayReader):
 
     def decode_whole(self, source: Source) -> np.ndarray | Unread:
         """See `Reader`: of a `.npy` file that is too large, the points are read from disk."""
-        large = points.open_large(
-            source, WHOLE, channels=self.channels, size_channel=self.size_channel
-        )
+        channels = self.channels - points.channels_added(False, self.neighbours)
+        large = points.open_large(source, WHOLE, channels=channels, size_channel=self.size_channel)
+        if large is not None and self.neighbours:
+            raise ValueError(
+                f"{len(large):,} points are too many to look for the neighbours of each, which "
+                "this model reads; leave own_size out"
+            )
         return self._points(source, None) if large is None else large
 
     def _points(self, source: Source, count: int | None) -> np.ndarray:
@@ -275,6 +281,7 @@ class PointReader(ArrayReader):
             channels=self.channels,
             normalise=True,
             size_channel=self.size_channel,
+            neighbours=self.neighbours,
         )
 
 

@@ -164,7 +164,7 @@ class PointsConfig(InputConfig):
     """How point clouds become elements; see `perceivers.adapters.points.PointAdapter`."""
 
     kind: ClassVar[str] = "points"
-    of_files: ClassVar[frozenset[str]] = frozenset({"own_length", "size_channel"})
+    of_files: ClassVar[frozenset[str]] = frozenset({"own_length", "size_channel", "neighbours"})
 
     num_points: int = 2048
     """Points of an example."""
@@ -173,7 +173,11 @@ class PointsConfig(InputConfig):
     channels: int = 3
     """Channels of a point, the first three its coordinates."""
     size_channel: bool = False
-    """The last of the channels is the logarithm of the file's own size, lost in scaling it."""
+    """After the file's channels comes the logarithm of its own size, lost in scaling it."""
+    neighbours: tuple[int, ...] = ()
+    """The last channels tell the shape of so many neighbours of a point, seven for each number."""
+    content_bands: int = 0
+    """Fourier frequencies of each channel beyond the coordinates; 0: the numbers alone."""
     num_bands: int = 64
     """Fourier frequencies per axis."""
     max_resolution: float = 2240.0

@@ -35,7 +35,9 @@ READERS: dict[type[InputConfig], Callable[[Any], Reader]] = {
     RowsConfig: lambda c: RowReader(
         {name: _of_a_row(c, name) for name in c.parts}, c.files, c.texts
     ),
-    PointsConfig: lambda c: PointReader(c.num_points, c.channels, c.own_length, c.size_channel),
+    PointsConfig: lambda c: PointReader(
+        c.num_points, c.channels, c.own_length, c.size_channel, c.neighbours
+    ),
     TextConfig: lambda c: TextReader(c.max_length),
 }
 

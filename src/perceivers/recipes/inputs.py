@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..data.config import DataConfig
+from ..data.surface import SHAPE_CHANNELS
 from ..models.inputs import (
     FusionConfig,
     ImageConfig,
@@ -73,7 +74,7 @@ def varied(data: DataConfig, config: InputConfig) -> str:
         "shifts in time": mels and data.time_shift,
         "hidden frames and bands": any(mel.num_time_masks for mel in mels),
         f"shifts of {'a pixel' if pad == 1 else f'up to {pad} pixels'}": pictures and pad,
-        "mirroring": pictures and data.flip,
+        "mirroring": (pictures or points) and data.flip,
         "zoom": pictures and data.zoom,
         "scaling each point a little": points and data.point_scaling,
         f"leaving out {' or '.join(dropped)}": dropped,
@@ -180,10 +181,17 @@ def _points(m: "Measures", cuda: bool) -> Reading:
     base = kicad()
     assert isinstance(base.model.input, PointsConfig)
     # No size_channel: of any folder it is not known that its files are in one unit.
-    config = replace(base.model.input, num_points=count, channels=channels, size_channel=False)
-    more = f" and {channels - 3} more channels" if channels > 3 else ""
-    said = f"{count:,} points of each file by their coordinates{more}"
-    return Reading(base, config, (said,))
+    scales = base.model.input.neighbours
+    config = replace(
+        base.model.input,
+        num_points=count,
+        channels=channels + SHAPE_CHANNELS * len(scales),
+        size_channel=False,
+    )
+    more = f", {channels - 3} more channels" if channels > 3 else ""
+    said = f"{count:,} points of each file by their coordinates{more} and what the surface is like"
+    # More channels may be normals, which are not mirrored.
+    return Reading(base, config, (said,)).varying(flip=channels == 3)
 
 
 def _text(m: "Measures", cuda: bool) -> Reading:

@@ -23,7 +23,7 @@ DROPOUT = 0.1  # share of examples that a part is hidden from in training
 # Augmentation, and the modalities that are varied by it.
 VARIED = {
     "crop_padding": ("image", "video"),
-    "flip": ("image", "video"),
+    "flip": ("image", "video", "points"),
     "zoom": ("image", "video"),
     "time_shift": ("sound", "video"),
     "point_scaling": ("points",),
