@@ -76,6 +76,11 @@ def test_names_that_are_no_numbers():
     [
         ({}, "auto", "no label column; name at least one"),
         (column("dog", "dog"), "auto", "'label' holds one class only, 'dog'; .* at least two"),
+        (
+            column(*(f"{price}.50 EUR" for price in range(10, 40))),
+            "auto",
+            r"holds 30 classes in 30 rows, such as '10.50 EUR'.* 'price \[EUR\]'",
+        ),
         (column("dog|", "dog"), "auto", "'label' holds one label only, 'dog'"),
         (column("|", "|"), "auto", "'label' holds none; multi-label needs at least two"),
         (
@@ -156,7 +161,9 @@ def test_words():
     many = describe("multilabel", "abcdefg")
     assert many == "any of 7 labels an example (a, b, c, d, e, …): multilabel"
     assert split_unit("age [years]") == ("age", "years")
+    assert split_unit("age (years)") == ("age", "years")
     assert split_unit("age") == ("age", "")
+    assert split_unit("(years)") == ("(years)", "")
     assert split_unit("[years]") == ("[years]", "")
 
 

@@ -73,6 +73,14 @@ def test_a_part_for_each_column_and_one_for_all_cells():
     assert reader_of(config).columns == ("photo", "voice", "note", "age", "town")
 
 
+def test_labels_are_smoothed_of_classes_alone():
+    smoothing = {
+        task: choose(table(task, age=NUMBER), TWO_CORES).recipe.trainer.label_smoothing
+        for task in ("classification", "multilabel", "regression")
+    }
+    assert smoothing == {"classification": 0.1, "multilabel": 0.0, "regression": 0.0}
+
+
 def test_one_column_is_trained_as_a_folder_of_it():
     alone = chosen(voice=column("sound"))
     assert list(alone.model.input.parts) == ["voice"]
@@ -86,7 +94,8 @@ def test_one_column_is_trained_as_a_folder_of_it():
 def test_only_what_all_pictures_bear_is_done_to_them():
     data = chosen(a=column("image"), b=column("image", channels=1, height=16, width=16)).data
     assert (data.crop_padding, data.flip, data.zoom) == (2, False, 0)
-    assert chosen(a=column("points"), b=column("image")).data.point_scaling == 0.01
+    data = chosen(a=column("points"), b=column("image")).data
+    assert (data.point_scaling, data.point_dropout) == (0.01, 0.5)
     assert chosen(age=NUMBER).data.crop_padding == 0
 
 

@@ -3,7 +3,7 @@
 - classification: one class an example, int64 (n,), numbers of the classes' names;
 - multilabel: any of K labels, float (n, K) of 0 and 1;
 - regression: K numbers in the data's units, float (n,) or (n, K); a name may end in its unit, such
-  as "age [years]".
+  as "age [years]" or "age (years)".
 """
 
 import logging
@@ -126,9 +126,9 @@ def describe(task: Task, names: Sequence[str]) -> str:
 
 
 def split_unit(name: str) -> tuple[str, str]:
-    """Such as "age [years]" → ("age", "years"); the unit is empty if there is none."""
-    found = re.fullmatch(r"(.*\S)\s*\[([^\[\]]+)\]", name)
-    return (found[1], found[2].strip()) if found else (name, "")
+    """Such as "age [years]" or "age (years)" → ("age", "years"); the unit may be empty."""
+    found = re.fullmatch(r"(.*\S)\s*(?:\[([^\[\]]+)\]|\(([^()]+)\))", name)
+    return (found[1], (found[2] or found[3]).strip()) if found else (name, "")
 
 
 def _infer(columns: Mapping[str, Cells]) -> Task:
@@ -162,6 +162,12 @@ def _classes(name: str, cells: Cells) -> Labels:
         raise ValueError(
             f"label column {name!r} holds one class only, {names[0]!r}; a classifier needs at "
             "least two"
+        )
+    if len(names) > max(FEW, len(given) / 2):
+        raise ValueError(
+            f"label column {name!r} holds {len(names)} classes in {len(given)} rows, such as "
+            f"{names[0]!r}; expected some examples of each. If they are numbers with a unit, put "
+            "the unit into the column's name, such as 'price [EUR]'"
         )
     place = {label: index for index, label in enumerate(names)}
     return Labels("classification", torch.tensor([place[label] for label in given]), names)

@@ -76,6 +76,7 @@ def varied(data: DataConfig, config: InputConfig) -> str:
         f"shifts of {'a pixel' if pad == 1 else f'up to {pad} pixels'}": pictures and pad,
         "mirroring": (pictures or points) and data.flip,
         "zoom": pictures and data.zoom,
+        "leaving out points": points and data.point_dropout,
         "scaling each point a little": points and data.point_scaling,
         f"leaving out {' or '.join(dropped)}": dropped,
         "mixup": data.mixup,

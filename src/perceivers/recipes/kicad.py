@@ -25,5 +25,5 @@ def kicad() -> Recipe:
         ),
         DataConfig(batch_size=32, validation=0.1, point_dropout=0.5, point_scaling=0.01, flip=True),
         num_classes=24,
-        max_epochs=30,
+        max_epochs=20,
     )

@@ -26,6 +26,7 @@ VARIED = {
     "flip": ("image", "video", "points"),
     "zoom": ("image", "video"),
     "time_shift": ("sound", "video"),
+    "point_dropout": ("points",),
     "point_scaling": ("points",),
 }
 
@@ -65,7 +66,10 @@ def rows_reading(found: "FoundTable", *, cuda: bool) -> Reading:
         ignore=found.config.ignore,
         categorical=found.config.categorical,
     )
-    return Reading(replace(base, data=data), config, tuple(said))
+    trainer = base.trainer
+    if found.task != "classification":
+        trainer = replace(trainer, label_smoothing=0.0)
+    return Reading(replace(base, data=data, trainer=trainer), config, tuple(said))
 
 
 def _parts(config: InputConfig) -> dict[str, InputConfig]:
