@@ -14,7 +14,7 @@ from media_files import numbered, video, wav
 
 from perceivers import cli
 from perceivers.data import sound
-from perceivers.data.readers import SoundReader
+from perceivers.data.clip_readers import SoundReader
 
 RATE = 8000
 TINY = [

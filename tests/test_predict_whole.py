@@ -10,7 +10,7 @@ from media_files import numbered, video
 from PIL import Image
 
 import perceivers
-from perceivers.data import readers
+from perceivers.data import clip_readers, readers
 from perceivers.data.source import Unread
 from perceivers.models.build import build
 from perceivers.models.config import ModelConfig
@@ -92,7 +92,8 @@ def unread(predictor, file, monkeypatch):
     """The prediction of a file that is not held, after it was found to be that of a held one."""
     held = probabilities(predictor, file)
     told = []
-    monkeypatch.setattr(readers, "WHOLE", 100)
+    for module in (readers, clip_readers):
+        monkeypatch.setattr(module, "WHOLE", 100)
     predictor.progress = told.append
     parts = predictor.prepare(file)
     parts = parts.values() if isinstance(parts, dict) else [parts]
@@ -137,7 +138,7 @@ def test_a_million_points(tmp_path, monkeypatch):
 
 def test_damage_midway_is_told_of_its_file_alone(tmp_path, noise, monkeypatch):
     """What goes through in parts is decoded while the model reads."""
-    monkeypatch.setattr(readers, "WHOLE", 100)
+    monkeypatch.setattr(clip_readers, "WHOLE", 100)
     whole = video(numbered(40))
     (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "good.mkv").write_bytes(whole)

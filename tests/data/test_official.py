@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from test_readers import write_wav
 
+from perceivers.data.clip_readers import SoundReader
 from perceivers.data.config import DataConfig
 from perceivers.data.read import read_splits
-from perceivers.data.readers import ImageReader, PointReader, SoundReader, TextReader
+from perceivers.data.readers import ImageReader, PointReader, TextReader
 
 
 @pytest.fixture

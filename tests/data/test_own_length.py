@@ -8,10 +8,11 @@ import torch
 from media_files import SIDE, numbered, numbers, video, wav
 
 from perceivers.data.augment import augment, mix
+from perceivers.data.clip_readers import SoundReader, VideoReader
 from perceivers.data.composed import FusionReader, in_clips
 from perceivers.data.config import DataConfig
 from perceivers.data.reader import collate
-from perceivers.data.readers import PointReader, SoundReader, TextReader, VideoReader
+from perceivers.data.readers import PointReader, TextReader
 from perceivers.data.tables import FileTable, HeldTable
 from perceivers.models.inputs import AudioConfig, MelConfig, PointsConfig, VideoConfig
 from perceivers.models.reading import reader_of

@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 
 from perceivers.data import readers
+from perceivers.data.clip_readers import SoundReader, VideoReader
 from perceivers.data.composed import FusionReader
-from perceivers.data.readers import ImageReader, PointReader, SoundReader, TextReader, VideoReader
+from perceivers.data.readers import ImageReader, PointReader, TextReader
 from perceivers.data.surface import SHAPE_CHANNELS, surface_shape
 from perceivers.data.tables import HeldTable
 from perceivers.models.inputs import (

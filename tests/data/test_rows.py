@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from perceivers.adapters.tabular import TabularAdapter
+from perceivers.data.clip_readers import SoundReader, VideoReader
 from perceivers.data.composed import in_clips, missing
 from perceivers.data.reader import collate
-from perceivers.data.readers import ImageReader, SoundReader, TextReader, VideoReader
+from perceivers.data.readers import ImageReader, TextReader
 from perceivers.data.rows import CellReader, Row, RowReader
 
 CELLS = CellReader(("age", "height"), ("eyes",), (("blue", "brown"),))

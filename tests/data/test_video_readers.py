@@ -7,12 +7,13 @@ import pytest
 import torch
 from media_files import SIDE, numbered, numbers, sound, video, wav
 
-from perceivers.data import readers
+from perceivers.data import clip_readers
+from perceivers.data.clip_readers import SoundReader, VideoReader
 from perceivers.data.composed import ClipReader, FusionReader, in_clips, missing
 from perceivers.data.config import DataConfig
 from perceivers.data.read import read_splits
 from perceivers.data.reader import collate
-from perceivers.data.readers import ImageReader, SoundReader, VideoReader
+from perceivers.data.readers import ImageReader
 from perceivers.data.source import Unread
 
 RATE = 8000
@@ -68,7 +69,7 @@ def test_a_long_video_is_read_in_parts(monkeypatch, seconds):
     raw = video(numbered(700))  # also beyond what is read over instead of looked for
     reader = VideoReader(4, SIDE, 3, seconds=seconds, step=3)
     whole = reader.decode_whole(raw)
-    monkeypatch.setattr(readers, "WHOLE", 1000)
+    monkeypatch.setattr(clip_readers, "WHOLE", 1000)
     film = reader.decode_whole(raw)
     assert isinstance(film, Unread)
     assert (film.shape, film.nbytes, film.ndim) == (whole.shape, whole.nbytes, 4)

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 import perceivers
+from perceivers.data.clip_readers import SoundReader
 from perceivers.data.config import DataConfig
 from perceivers.data.reader import collate
-from perceivers.data.readers import SoundReader, TextReader
+from perceivers.data.readers import TextReader
 from perceivers.data.tables import HeldTable
 from perceivers.models.classifier import build_adapter
 from perceivers.models.config import ModelConfig

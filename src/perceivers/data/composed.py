@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .clip_readers import SoundReader, VideoReader
 from .media import NoTrack
 from .reader import ArrayReader, Example, Examples, Reader
-from .readers import SoundReader, VideoReader
 from .source import Source
 
 # T frames · S samples · K clips

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import images, points, sound, text, video
+from .clip_readers import SOUND_SUFFIXES, SoundReader, VideoReader
 from .found import LINES, Found, Modality, Spread, of_kinds
 from .layout import class_places, members
 from .reader import ArrayReader
-from .readers import SOUND_SUFFIXES, ImageReader, PointReader, SoundReader, TextReader, VideoReader
+from .readers import ImageReader, PointReader, TextReader
 
 Measured = dict[str, float]
 

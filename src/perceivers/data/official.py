@@ -5,8 +5,9 @@ from pathlib import Path
 
 import torch
 
+from .clip_readers import SoundReader
 from .reader import Reader
-from .readers import SoundReader, TextReader
+from .readers import TextReader
 from .tables import File, FileTable
 from .text import decode_lines
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from .clip_readers import VideoReader
 from .column_kinds import number
 from .columns import as_cell
 from .composed import THERE, batch_parts, part_lengths
 from .layout import TABLE_SUFFIXES
 from .media import NoTrack
 from .reader import ArrayReader
-from .readers import VideoReader
 from .source import Source
 from .text import decode as decode_text
 

@@ -10,6 +10,8 @@ import numpy as np
 
 Source = str | Path | bytes
 
+WHOLE = 2**26  # bytes of what is read whole; of more, parts are decoded when they are needed
+
 
 class Unread(ABC):
     """An example too large to hold: an array, of which runs along its first axis are decoded.

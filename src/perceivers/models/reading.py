@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from ..data.clip_readers import SoundReader, VideoReader
 from ..data.composed import FusionReader
 from ..data.reader import ArrayReader, Reader
-from ..data.readers import ImageReader, PointReader, SoundReader, TextReader, VideoReader
+from ..data.readers import ImageReader, PointReader, TextReader
 from ..data.rows import CellReader, RowReader
 from .inputs import (
     AudioConfig,
