@@ -254,7 +254,7 @@ TEXT_STL = b"solid a\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\nvertex 1 0 0
         (b"1 2 3\n\n4 5 6 7\n", "xyz", "line 3 has 4 columns; expected 3"),
         (b"1,2,3\n1,,3\n", "csv", "line 2: '' is not a number"),
         (b"1,two,3\n1,2,3\n", "csv", "line 1: 'two' is not a number"),
-        (b"1,2\n3,4\n5,6\n", "csv", "points have 2 channels; expected at least 3"),
+        (b"1,2\n3,4\n5,6\n", "csv", "points have 2 channels; expected x, y and z at least"),
         (b"1,2,3\n\xff,2,3\n", "csv", "not UTF-8: byte 6, in line 2"),
         (array(CLOUD[:2]), "npy", "2 points; expected at least 3"),
         (array(spoilt(np.nan, 4, 2)), "npy", "2 of 20 points are NaN.* the first is point 3: "),

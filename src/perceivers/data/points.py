@@ -200,6 +200,8 @@ def _size(count: int, reach: float) -> np.ndarray:
 
 def _check_channels(found: Cloud | Mesh, channels: int, added: int) -> None:
     """ValueError unless the file has all channels but those that are added to them."""
+    if found.channels < AXES:
+        raise ValueError(f"points have {found.channels} channels; expected x, y and z at least")
     if found.channels < channels - added:
         raise ValueError(
             f"points have {found.channels} channels; expected at least {channels - added}: set the "
