@@ -9,8 +9,11 @@ from .small import small
 def kicad() -> Recipe:
     """KiCad's 3-D parts, 24 kinds, 1,024 points each, their surface and their size in millimetres.
 
-    `python examples/kicad_ply.py SOURCE DEST`, then `perceivers train kicad --data DEST`: tested on
-    parts of other families than those trained on; docs/results.md. What was tried: docs/log.md.
+    `python examples/kicad_ply.py SOURCE DEST`, then `perceivers train kicad --data DEST`: test
+    top-1 80.99 ± 1.27% of 582 parts of other families than those trained on (mean and standard
+    deviation of 3 seeds), 5 minutes of training on one shared core (AMD EPYC, torch 2.13.0,
+    float32), 2026-11-21; docs/results.md. PointNet on the same channels: 78.92 ± 0.95%.
+    What was tried: docs/log.md.
     """
     return small(
         "kicad",
