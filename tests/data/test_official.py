@@ -34,9 +34,13 @@ def test_fsdd_tests_on_the_first_five_of_each(digits):
     assert (loudness // 10 == test.labels).all()
 
 
-def test_fsdd_is_not_here():
-    with pytest.raises(FileNotFoundError, match="fsdd is not here; git clone .*Jakobovski"):
-        read_splits(DataConfig(name="fsdd"), SoundReader(100, 8000, 1))
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [("fsdd", "git clone .*Jakobovski"), ("grid", "grid_clips.py"), ("kicad", "kicad_ply.py")],
+)
+def test_a_set_that_is_not_here_tells_how_to_bring_it(name, how):
+    with pytest.raises(FileNotFoundError, match=f"{name} is not here; .*{how}.*: --data"):
+        read_splits(DataConfig(name=name), SoundReader(100, 8000, 1))
 
 
 def test_a_set_of_another_modality(digits):

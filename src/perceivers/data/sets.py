@@ -38,6 +38,14 @@ SETS = {
         bring="git clone https://github.com/Jakobovski/free-spoken-digit-dataset and point at it: "
         "--data free-spoken-digit-dataset",
     ),
+    "grid": NamedSet(
+        "1,000 clips of one GRID talker's digits with sound, 10 classes; a folder of mkv files",
+        bring="python examples/grid_clips.py SOURCE DEST writes it; point at it: --data DEST",
+    ),
+    "kicad": NamedSet(
+        "2,837 of KiCad's electronic parts as point clouds, 24 classes; a folder of ply files",
+        bring="python examples/kicad_ply.py SOURCE DEST writes it; point at it: --data DEST",
+    ),
     "rt-polarity": NamedSet(
         "10,662 sentences of film reviews, positive or negative; the folder of its two files",
         bring="download rt-polaritydata.tar.gz from "

@@ -55,6 +55,12 @@ def grid_av() -> Recipe:
 def _grid(name: str, inputs: InputConfig) -> Recipe:
     """What the three have in common."""
     data = DataConfig(
-        batch_size=32, validation=0.1, time_shift=0.1, crop_padding=4, flip=True, mixup=0.2
+        name="grid",
+        batch_size=32,
+        validation=0.1,
+        time_shift=0.1,
+        crop_padding=4,
+        flip=True,
+        mixup=0.2,
     )
     return small(name, inputs, data, num_classes=10, max_epochs=60)

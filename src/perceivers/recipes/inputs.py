@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..data.config import DataConfig
-from ..data.surface import SHAPE_CHANNELS
 from ..models.inputs import (
     FusionConfig,
     ImageConfig,
@@ -175,6 +174,8 @@ def _video(m: "Measures", cuda: bool) -> Reading:
 
 
 def _points(m: "Measures", cuda: bool) -> Reading:
+    from ..data.surface import SHAPE_CHANNELS  # with NumPy, for which --help does not wait
+
     most = 2048 if cuda else 1024
     # Of a mesh any number of points can be taken.
     count = most if m["faces"].high else min(most, max(3, int(m["points"].median)))

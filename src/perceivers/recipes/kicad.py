@@ -26,7 +26,14 @@ def kicad() -> Recipe:
             num_bands=8,
             max_resolution=32.0,
         ),
-        DataConfig(batch_size=32, validation=0.1, point_dropout=0.5, point_scaling=0.01, flip=True),
+        DataConfig(
+            name="kicad",
+            batch_size=32,
+            validation=0.1,
+            point_dropout=0.5,
+            point_scaling=0.01,
+            flip=True,
+        ),
         num_classes=24,
         max_epochs=20,
     )
