@@ -50,6 +50,14 @@ def rows(run_dir):
         return list(csv.DictReader(file))
 
 
+def test_an_impossible_schedule_is_told_before_the_data(tmp_path):
+    recipe = tiny(data={"name": "folder", "path": str(tmp_path / "none")})
+    long = dataclasses.replace(recipe.optimizer, warmup_epochs=2)
+    with pytest.raises(ValueError, match="warmup_epochs=2 is no shorter .*max_epochs=2; lower it"):
+        engine.train(dataclasses.replace(recipe, optimizer=long), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_leaves_all_it_should(tmp_path):
     run = tmp_path / "run"
     result = engine.train(tiny(), run)

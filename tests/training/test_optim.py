@@ -161,8 +161,18 @@ def test_plateau_waits_then_lowers():
     assert seen == pytest.approx([1.0, 1.0, 1.0, 1.0, 0.2, 0.2])
 
 
+def test_a_warmup_that_is_nearly_all():
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    config = OptimizerConfig(schedule="cosine", warmup_epochs=0.9)
+    schedule = build_schedule(optimizer, config, epochs=1, steps=1)
+    for _ in range(2):
+        optimizer.step()
+        schedule.step()
+    assert math.isfinite(optimizer.param_groups[0]["lr"])
+
+
 def test_schedules_that_cannot_be():
-    with pytest.raises(ValueError, match="no shorter than the 4 epochs"):
+    with pytest.raises(ValueError, match="no shorter than the run, trainer.max_epochs=4"):
         rates(schedule="cosine", warmup_epochs=4)
     with pytest.raises(ValueError, match="does not go with plateau"):
         rates(schedule="plateau", warmup_epochs=1)

@@ -39,6 +39,7 @@ from .loop import (
     quiet_lightning,
 )
 from .machine import describe_machine
+from .optim import check_schedule
 from .recipe import Recipe
 from .recorder import Recorder
 from .scores import check_monitor
@@ -68,6 +69,7 @@ def train(recipe: Recipe, run_dir: Path, *, notes: Sequence[str] = ()) -> dict[s
     check_unused(run_dir)
     build_on_meta(recipe.model)  # an impossible model is told before the data is read
     check_mixing(recipe.data, kinds_of(recipe.model.input))
+    check_schedule(recipe.optimizer, recipe.trainer.max_epochs)
     splits = _read(recipe)
     recipe = fitted(recipe, splits)
     torch.manual_seed(recipe.trainer.seed)

@@ -164,6 +164,17 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Op
     raise ValueError(f"unknown optimizer {config.name!r}; expected adamw, lamb, adam, sgd or muon")
 
 
+def check_schedule(config: OptimizerConfig, epochs: int) -> None:
+    """ValueError unless the schedule can be run over so many epochs."""
+    if config.schedule == "plateau" and config.warmup_epochs:
+        raise ValueError("optimizer.warmup_epochs does not go with plateau; set it to 0")
+    if config.schedule == "cosine" and config.warmup_epochs >= epochs:
+        raise ValueError(
+            f"optimizer.warmup_epochs={config.warmup_epochs} is no shorter than the run, "
+            f"trainer.max_epochs={epochs}; lower it"
+        )
+
+
 def build_schedule(
     optimizer: torch.optim.Optimizer, config: OptimizerConfig, *, epochs: int, steps: int
 ) -> LRScheduler | ReduceLROnPlateau:
@@ -172,10 +183,9 @@ def build_schedule(
     All but plateau are stepped after every optimiser step; plateau after every epoch, with the
     validation loss.
     """
+    check_schedule(config, epochs)
     warmup = round(config.warmup_epochs * steps)
     if config.schedule == "plateau":
-        if warmup:
-            raise ValueError("optimizer.warmup_epochs does not go with plateau; set it to 0")
         return ReduceLROnPlateau(
             optimizer, factor=config.plateau_factor, patience=config.plateau_patience
         )
@@ -185,14 +195,10 @@ def build_schedule(
         if step < warmup:
             return (step + 1) / warmup
         if config.schedule == "cosine":
-            return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / (total - warmup))))
+            done = (step - warmup) / max(1, total - warmup)
+            return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
         if config.schedule == "multistep":
             return config.gamma ** sum(step >= epoch * steps for epoch in config.milestones)
         return 1.0
 
-    if config.schedule == "cosine" and warmup >= total:
-        raise ValueError(
-            f"optimizer.warmup_epochs={config.warmup_epochs} is no shorter than the "
-            f"{epochs} epochs of the run; lower it"
-        )
     return LambdaLR(optimizer, factor)
