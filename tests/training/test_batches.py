@@ -1,4 +1,4 @@
-"""Constants measured on a table's batches."""
+"""Batches of a table: their order, who makes them, and constants measured on them."""
 
 import math
 
@@ -6,9 +6,13 @@ import pytest
 import torch
 
 from perceivers.adapters.fusion import FusionAdapter
+from perceivers.adapters.image import ImageAdapter
 from perceivers.adapters.tabular import TabularAdapter
+from perceivers.data.config import DataConfig
+from perceivers.data.read import read_splits
+from perceivers.data.readers import ImageReader
 from perceivers.data.tables import HeldTable
-from perceivers.training.batches import normalise
+from perceivers.training.batches import ShuffleSampler, batches, normalise
 
 NAN, INF = math.nan, math.inf
 
@@ -50,3 +54,34 @@ def test_a_table_among_other_parts():
     }
     normalise(adapter, HeldTable(batch, torch.zeros(3)))
     assert (adapter.parts["a"].mean.item(), adapter.parts["a"].std.item()) == (3, 1)
+
+
+def test_order_depends_on_seed_and_epoch_alone():
+    first, second = ShuffleSampler(50, seed=3), ShuffleSampler(50, seed=3)
+    assert list(first) == list(second)
+    second.set_epoch(1)
+    assert list(first) != list(second)
+    assert sorted(second) == list(range(50))
+    assert list(ShuffleSampler(50, seed=4)) != list(first)
+
+
+def test_normalisation_is_that_of_the_pixels():
+    table = read_splits(DataConfig(name="digits"), ImageReader(8, 1)).tables["train"]
+    adapter = ImageAdapter(image_size=8, channels=1)
+    normalise(adapter, table)
+    pixels = table.examples.double() / 255
+    assert adapter.mean.item() == pytest.approx(pixels.mean().item(), abs=1e-6)
+    assert adapter.std.item() == pytest.approx(pixels.std(unbiased=False).item(), abs=1e-6)
+
+
+def test_worker_processes_give_the_same_batches(image_folder):
+    config = DataConfig(path=str(image_folder), hold_gb=0.0)
+    table = read_splits(config, ImageReader(8, 3)).tables["train"]
+    here, there = (
+        list(batches(table, DataConfig(workers=workers, batch_size=5), shuffle_seed=1))
+        for workers in (0, 1)
+    )
+    assert len(here) == len(table) // 5
+    for a, b in zip(here, there, strict=True):
+        assert torch.equal(a[0], b[0])
+        assert torch.equal(a[1], b[1])

@@ -15,15 +15,11 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import perceivers
-from perceivers.adapters.image import ImageAdapter
-from perceivers.data.config import DataConfig
-from perceivers.data.read import read_splits
-from perceivers.data.readers import ImageReader
 from perceivers.models.config import ModelConfig
 from perceivers.models.inputs import ImageConfig
 from perceivers.recipes import get_recipe
 from perceivers.training import engine
-from perceivers.training.batches import ShuffleSampler, batches, normalise
+from perceivers.training.batches import batches
 from perceivers.training.recorder import Recorder, duration
 
 
@@ -317,37 +313,6 @@ def test_a_saved_model_is_no_run(tmp_path):
     perceivers.save(build(ModelConfig(num_latents=2, latent_dim=8)), tmp_path / "model")
     with pytest.raises(ValueError, match="is a saved model, not a training run"):
         engine.evaluate(tmp_path / "model")
-
-
-def test_order_depends_on_seed_and_epoch_alone():
-    first, second = ShuffleSampler(50, seed=3), ShuffleSampler(50, seed=3)
-    assert list(first) == list(second)
-    second.set_epoch(1)
-    assert list(first) != list(second)
-    assert sorted(second) == list(range(50))
-    assert list(ShuffleSampler(50, seed=4)) != list(first)
-
-
-def test_normalisation_is_that_of_the_pixels():
-    table = engine._read(tiny()).tables["train"]
-    adapter = ImageAdapter(image_size=8, channels=1)
-    normalise(adapter, table)
-    pixels = table.examples.double() / 255
-    assert adapter.mean.item() == pytest.approx(pixels.mean().item(), abs=1e-6)
-    assert adapter.std.item() == pytest.approx(pixels.std(unbiased=False).item(), abs=1e-6)
-
-
-def test_worker_processes_give_the_same_batches(image_folder):
-    config = DataConfig(path=str(image_folder), hold_gb=0.0)
-    table = read_splits(config, ImageReader(8, 3)).tables["train"]
-    here, there = (
-        list(batches(table, DataConfig(workers=workers, batch_size=5), shuffle_seed=1))
-        for workers in (0, 1)
-    )
-    assert len(here) == len(table) // 5
-    for a, b in zip(here, there, strict=True):
-        assert torch.equal(a[0], b[0])
-        assert torch.equal(a[1], b[1])
 
 
 def test_durations():

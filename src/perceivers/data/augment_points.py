@@ -56,7 +56,7 @@ def leave_out(points: Tensor, share: float) -> Tensor:
 
 
 def mirror(points: Tensor) -> Tensor:
-    """Mirror the coordinates of every other cloud along x, and of every other along y."""
+    """Each cloud's coordinates mirrored along x half of the time, and along y half of the time."""
     signs = torch.ones(len(points), 1, AXES, device=points.device, dtype=points.dtype)
     signs[..., :2] -= 2 * (torch.rand(len(points), 1, 2, device=points.device) < 0.5)
     return _with_coordinates(points, points[..., :AXES] * signs)

@@ -47,7 +47,7 @@ class DataConfig:
     crop_padding: int = 0
     """Random crop after padding each side by this many pixels."""
     flip: bool = False
-    """Random horizontal flip; of points, along x and along y."""
+    """Random horizontal flip; of points, of their coordinates along x and along y."""
     zoom: float = 0.0
     """Random zoom in or out of height and width by up to this share."""
     rand_augment_layers: int = 0

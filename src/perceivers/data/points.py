@@ -166,8 +166,8 @@ class Scaled(Unread):
     def __init__(self, values: np.ndarray, *, channels: int, size_channel: bool = False) -> None:
         self.values, self.shape, self.size_channel = values, (len(values), channels), size_channel
         _check_finite(values[:, : channels - size_channel])
-        low, high, total = np.full(3, math.inf), np.full(3, -math.inf), np.zeros(3)
-        for _, run in _runs(values[:, :3]):
+        low, high, total = np.full(AXES, math.inf), np.full(AXES, -math.inf), np.zeros(AXES)
+        for _, run in _runs(values[:, :AXES]):
             low, high = np.minimum(low, run.min(0)), np.maximum(high, run.max(0))
             total += run.sum(0)
         size = max(np.abs([low, high]).max(), np.finfo(np.float64).tiny)
@@ -180,7 +180,7 @@ class Scaled(Unread):
     def __getitem__(self, run: slice) -> np.ndarray:
         """See `Unread`."""
         points = self.values[run, : self.shape[1] - self.size_channel].astype(np.float64)
-        points[:, :3] = (points[:, :3] - self.mean) / self.extent
+        points[:, :AXES] = (points[:, :AXES] - self.mean) / self.extent
         if self.size_channel:
             size = _size(len(points), 0.0 if math.isinf(self.extent) else self.extent)
             points = np.concatenate([points, size], axis=1)
