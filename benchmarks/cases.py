@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from perceivers.modalities import ArrayConfig, ImageConfig, InputConfig
 from perceivers.models.config import KerasExampleConfig, ModelConfig
-from perceivers.models.inputs import ArrayConfig, ImageConfig, InputConfig
 
 PEERS = "benchmarks.peers"
 

@@ -18,8 +18,8 @@ import torch
 from perceiver_pytorch import Perceiver
 from torch import Tensor, nn
 
-from perceivers.data.read import read_splits
-from perceivers.data.readers import ImageReader
+from perceivers.data.splits import read_splits
+from perceivers.modalities.image.reader import ImageReader
 from perceivers.recipes import get_recipe
 
 

@@ -22,10 +22,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from perceivers.adapters.image import ImageAdapter
-from perceivers.data.augment import augment, permutation
-from perceivers.data.read import read_splits
-from perceivers.data.readers import ImageReader
+from perceivers.data.mixing import permutation
+from perceivers.data.splits import read_splits
+from perceivers.modalities.image import Image
+from perceivers.modalities.image.adapter import ImageAdapter
+from perceivers.modalities.image.reader import ImageReader
 from perceivers.recipes import get_recipe
 from perceivers.training import engine
 from perceivers.training.batches import batches, normalise
@@ -82,7 +83,7 @@ def train_conv_net(recipe: Recipe, conv_net: Callable[[int, int], nn.Module]) ->
         loader.batch_sampler.sampler.set_epoch(epoch)  # type: ignore[union-attr]
         for images, labels in loader:
             seed = 1000 * recipe.trainer.seed + schedule.last_epoch
-            x = pixels(adapter, augment(images, recipe.data, "image"), order, seed)
+            x = pixels(adapter, Image().augment_batch(images, recipe.data), order, seed)
             loss = F.cross_entropy(net(x), labels, label_smoothing=0.1)
             optimizer.zero_grad()
             loss.backward()

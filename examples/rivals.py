@@ -13,15 +13,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from perceivers.adapters.mel import MelAdapter
-from perceivers.adapters.points import PointAdapter
-from perceivers.adapters.text import TextAdapter
-from perceivers.data.augment import augment
-from perceivers.data.read import read_splits
-from perceivers.data.text import PAD
-from perceivers.models.classifier import build_adapter
-from perceivers.models.inputs import InputConfig, MelConfig, PointsConfig, TextConfig
-from perceivers.models.reading import reader_of
+from perceivers.data.splits import read_splits
+from perceivers.modalities import (
+    InputConfig,
+    MelConfig,
+    PointsConfig,
+    TextConfig,
+    build_adapter,
+    build_reader,
+    modality_of,
+)
+from perceivers.modalities.points.adapter import PointAdapter
+from perceivers.modalities.sound.mel import MelAdapter
+from perceivers.modalities.text.adapter import TextAdapter
+from perceivers.modalities.text.decode import PAD
 from perceivers.training.batches import batches, normalise
 from perceivers.training.recipe import Recipe
 
@@ -102,7 +107,7 @@ def train_rival(recipe: Recipe) -> float:
     inputs = recipe.model.input
     if isinstance(inputs, MelConfig):
         inputs = replace(inputs, own_length=False)  # a convolutional net has no mask
-    splits = read_splits(recipe.data, reader_of(inputs))
+    splits = read_splits(recipe.data, build_reader(inputs))
     torch.manual_seed(recipe.trainer.seed)
     adapter = build_adapter(inputs)
     normalise(adapter, splits.tables["train"])
@@ -116,7 +121,8 @@ def train_rival(recipe: Recipe) -> float:
     for epoch in range(recipe.trainer.max_epochs):
         loader.batch_sampler.sampler.set_epoch(epoch)  # type: ignore[union-attr]
         for batch, labels in loader:
-            logits = net(augment(batch, recipe.data, recipe.model.input.kind))
+            inputs = recipe.model.input
+            logits = net(modality_of(inputs).augment(batch, inputs, recipe.data))
             loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
             optimizer.zero_grad()
             loss.backward()

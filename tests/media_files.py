@@ -120,3 +120,10 @@ def damaged(raw: bytes, seed: int) -> bytes:
     for place in rng.integers(len(raw) if seed % 3 == 1 else min(len(raw), 400), size=8):
         changed[place] = rng.integers(256)
     return bytes(changed)
+
+
+def write_wav(path, samples, rate=8000):
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, rate, 0, "NONE", ""))
+        file.writeframes((np.asarray(samples) * 32767).astype("<i2").tobytes())
+    return path

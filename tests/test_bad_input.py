@@ -13,8 +13,8 @@ import pytest
 from media_files import numbered, video, wav
 
 from perceivers import cli
-from perceivers.data import sound
-from perceivers.data.clip_readers import SoundReader
+from perceivers.modalities.sound import decode as sound
+from perceivers.modalities.sound.reader import SoundReader
 
 RATE = 8000
 TINY = [

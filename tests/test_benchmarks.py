@@ -9,8 +9,8 @@ from benchmarks import __main__ as command
 from benchmarks import cases, measure, report
 from benchmarks.peers import ours
 
+from perceivers.modalities import ImageConfig
 from perceivers.models.config import KerasExampleConfig, ModelConfig
-from perceivers.models.inputs import ImageConfig
 
 TINY = {"image_size": 8, "num_latents": 4, "dim": 16, "depth": 3, "batch": 2}
 HARDWARE = {"cpu": "AMD EPYC", "cpus": 2, "python": "3"}

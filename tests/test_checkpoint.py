@@ -11,9 +11,9 @@ import torch
 
 import perceivers
 from perceivers import checkpoint
+from perceivers.modalities import ImageConfig
 from perceivers.models.build import build
 from perceivers.models.config import ModelConfig
-from perceivers.models.inputs import ImageConfig
 
 CONFIG = ModelConfig(
     num_classes=2,

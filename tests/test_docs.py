@@ -32,7 +32,8 @@ def test_commands_of_the_readme_parse():
     assert len(commands) >= 5
     for command in commands:
         arguments = shlex.split(command)
-        cli.build_parser(arguments).parse_args(arguments)
+        namespace, rest = cli.parse(arguments)
+        assert not rest or namespace.command == "train"
 
 
 def test_every_recipe_and_preset_is_documented():

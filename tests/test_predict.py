@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 import perceivers
+from perceivers.modalities import ImageConfig, MelConfig
 from perceivers.models.build import build
 from perceivers.models.config import ModelConfig
-from perceivers.models.inputs import ImageConfig, MelConfig
 
 
 @pytest.fixture

@@ -10,11 +10,7 @@ from media_files import numbered, video
 from PIL import Image
 
 import perceivers
-from perceivers.data import clip_readers, readers
-from perceivers.data.source import Unread
-from perceivers.models.build import build
-from perceivers.models.config import ModelConfig
-from perceivers.models.inputs import (
+from perceivers.modalities import (
     AudioConfig,
     FusionConfig,
     ImageConfig,
@@ -24,6 +20,12 @@ from perceivers.models.inputs import (
     TextConfig,
     VideoConfig,
 )
+from perceivers.modalities.files import Unread
+from perceivers.modalities.points import reader as point_reader
+from perceivers.modalities.sound import reader as sound_reader
+from perceivers.modalities.video import reader as video_reader
+from perceivers.models.build import build
+from perceivers.models.config import ModelConfig
 from perceivers.predict import each
 
 RATE = 1000
@@ -92,7 +94,7 @@ def unread(predictor, file, monkeypatch):
     """The prediction of a file that is not held, after it was found to be that of a held one."""
     held = probabilities(predictor, file)
     told = []
-    for module in (readers, clip_readers):
+    for module in (point_reader, sound_reader, video_reader):
         monkeypatch.setattr(module, "WHOLE", 100)
     predictor.progress = told.append
     parts = predictor.prepare(file)
@@ -138,7 +140,7 @@ def test_a_million_points(tmp_path, monkeypatch):
 
 def test_damage_midway_is_told_of_its_file_alone(tmp_path, noise, monkeypatch):
     """What goes through in parts is decoded while the model reads."""
-    monkeypatch.setattr(clip_readers, "WHOLE", 100)
+    monkeypatch.setattr(sound_reader, "WHOLE", 100)
     whole = video(numbered(40))
     (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "good.mkv").write_bytes(whole)

@@ -7,7 +7,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import explain, interop
     from .checkpoint import load, save
     from .core import Inputs, Perceiver
     from .models.build import create

@@ -10,22 +10,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .adapters.base import Adapter
-from .adapters.fusion import FusionAdapter
 from .checkpoint import load
 from .core import Inputs
-from .data.composed import THERE, FusionReader, in_clips, missing, without_clips
 from .data.config import Task
 from .data.labels import split_unit
-from .data.layout import TABLE_SUFFIXES
 from .data.manifest import RowFiles
-from .data.reader import Example, Reader, collate, moved
-from .data.readers import ImageReader
-from .data.rows import Row, RowReader
-from .data.source import Unread
+from .modalities import build_reader
+from .modalities.adapter import Adapter
+from .modalities.clips import in_clips, without_clips
+from .modalities.files import Unread
+from .modalities.fusion.adapter import FusionAdapter
+from .modalities.fusion.presence import THERE, missing
+from .modalities.fusion.reader import FusionReader
+from .modalities.fusion.rows import Row, RowReader
+from .modalities.image.reader import ImageReader
+from .modalities.reader import Example, Reader, collate, moved
+from .modalities.table.config import TABLE_SUFFIXES
 from .models.classifier import PerceiverClassifier
 from .models.clips import averaged
-from .models.reading import reader_of
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +81,7 @@ class Predictor:
         self.batch_size, self.own_size, self.progress = batch_size, own_size, progress
         config = self.model.config.input
         self.clips = clips
-        self.reader = in_clips(reader_of(config), clips)
+        self.reader = in_clips(build_reader(config), clips)
         if own_size and isinstance(self.reader, RowReader):
             raise ValueError(
                 "rows of a table are read at the model's own sizes; leave own_size out"

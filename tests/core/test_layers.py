@@ -4,14 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from perceivers.core import (
-    CrossAttend,
-    FeedForward,
-    Held,
-    Inputs,
-    MultiHeadAttention,
-    SelfAttend,
-)
+from perceivers.core import CrossAttend, FeedForward, Held, Inputs, MultiHeadAttention, SelfAttend
 
 
 def randomised(module: nn.Module) -> nn.Module:

@@ -8,13 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perceivers.core import (
-    FourierPosition,
-    LearnedPosition,
-    fourier_features,
-    grid,
-    positions,
-)
+from perceivers.core import FourierPosition, LearnedPosition, fourier_features, grid, positions
 
 
 def reference(x, num_bands, resolutions, spacing):

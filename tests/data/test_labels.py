@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from perceivers.data.columns import read_columns
 from perceivers.data.config import DataConfig
+from perceivers.data.examples import HeldTable
 from perceivers.data.labels import describe, read_labels, split_unit, task_of
-from perceivers.data.read import read_splits, stratified_split
-from perceivers.data.readers import ImageReader
-from perceivers.data.tables import HeldTable
+from perceivers.data.splits import read_splits, stratified_split
+from perceivers.modalities.image.reader import ImageReader
+from perceivers.modalities.table.columns import read_columns
 
 
 def column(*cells, name="label"):
@@ -170,7 +170,7 @@ def test_words():
 def splits_of(monkeypatch, labels, names, **config):
     """What `read_splits` makes of so many black images with these labels."""
     tables = {"train": HeldTable(torch.zeros(len(labels), 2, 2, 1, dtype=torch.uint8), labels)}
-    monkeypatch.setattr("perceivers.data.read._find", lambda *_: (tables, tuple(names)))
+    monkeypatch.setattr("perceivers.data.splits._find", lambda *_: (tables, tuple(names)))
     return read_splits(DataConfig(**config), ImageReader(2, 1))
 
 

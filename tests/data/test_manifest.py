@@ -10,13 +10,14 @@ import pytest
 import torch
 from PIL import Image
 
+from perceivers.autoconfig.inspect_table import inspect_table
 from perceivers.data.config import DataConfig
-from perceivers.data.inspect_table import inspect_table
 from perceivers.data.layout import find_manifest
 from perceivers.data.manifest import RowFiles, read_manifest
-from perceivers.data.read import read_splits
-from perceivers.data.readers import ImageReader, TextReader
-from perceivers.data.rows import CellReader, RowReader
+from perceivers.data.splits import read_splits
+from perceivers.modalities.fusion.rows import CellReader, RowReader
+from perceivers.modalities.image.reader import ImageReader
+from perceivers.modalities.text.reader import TextReader
 
 READER = RowReader(
     {"photo": ImageReader(4, 1), "note": TextReader(20), "table": CellReader(("age",), (), ())},

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
-from test_readers import write_wav
+from media_files import write_wav
 
-from perceivers.data.clip_readers import SoundReader
 from perceivers.data.config import DataConfig
-from perceivers.data.read import read_splits
-from perceivers.data.readers import ImageReader, PointReader, TextReader
+from perceivers.data.splits import read_splits
+from perceivers.modalities.image.reader import ImageReader
+from perceivers.modalities.points.reader import PointReader
+from perceivers.modalities.sound.reader import SoundReader
+from perceivers.modalities.text.reader import TextReader
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 import perceivers
+from perceivers.modalities import ArrayConfig, ImageConfig
 from perceivers.models.build import build
 from perceivers.models.config import ModelConfig, from_dict, to_dict
-from perceivers.models.inputs import ArrayConfig, ImageConfig
 
 TINY = ModelConfig(
     num_classes=3,

@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
+from perceivers.modalities import ImageConfig
 from perceivers.models.config import ModelConfig
 from perceivers.models.cost import cost
-from perceivers.models.inputs import ImageConfig
 from perceivers.models.presets import PRESETS
 
 

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 import perceivers
+from perceivers.modalities import ImageConfig
 from perceivers.models.build import build
 from perceivers.models.config import KerasExampleConfig, ModelConfig, from_dict, to_dict
 from perceivers.models.cost import cost
-from perceivers.models.inputs import ImageConfig
 from perceivers.models.keras_example import EPS, KerasExample
 
 TINY = KerasExampleConfig(

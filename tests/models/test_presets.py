@@ -5,10 +5,10 @@ import dataclasses
 import pytest
 import torch
 
+from perceivers.modalities import FusionConfig, GridConfig, PointsConfig
 from perceivers.models.build import build, build_on_meta
 from perceivers.models.config import ModelConfig
 from perceivers.models.cost import cost
-from perceivers.models.inputs import FusionConfig, GridConfig, PointsConfig
 from perceivers.models.presets import PRESETS
 
 # Sizes that keep each kind of input what it is, in a test's time.

@@ -5,8 +5,8 @@ import numpy as np
 import torch
 
 from perceivers.interop.keras_reference import build_keras_example
+from perceivers.modalities import ImageConfig
 from perceivers.models.config import KerasExampleConfig
-from perceivers.models.inputs import ImageConfig
 
 SMALL = KerasExampleConfig(
     num_classes=5,

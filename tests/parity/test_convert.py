@@ -16,8 +16,8 @@ from PIL import Image
 
 import perceivers
 from perceivers.interop import keras_reference
+from perceivers.modalities import ImageConfig
 from perceivers.models.config import KerasExampleConfig
-from perceivers.models.inputs import ImageConfig
 
 ARGUMENTS = {
     "num_freq_bands": 2,

@@ -16,9 +16,9 @@ import perceivers
 from perceivers.interop import from_keras, to_keras
 from perceivers.interop.keras import difference
 from perceivers.interop.keras_reference import build_keras_example
+from perceivers.modalities import ImageConfig
 from perceivers.models.build import build
 from perceivers.models.config import ModelConfig
-from perceivers.models.inputs import ImageConfig
 
 PIXEL = 1e-4  # of logits
 

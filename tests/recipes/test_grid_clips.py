@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perceivers.models.reading import reader_of
+from perceivers.modalities import build_reader
 from perceivers.recipes import get_recipe
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "grid_clips.py"
@@ -35,7 +35,7 @@ def test_clips_come_back_exactly(script, tmp_path, capsys):
     assert "16 clips to train on, 4 to test" in capsys.readouterr().out
     counts = {str(f.relative_to(dest)): len(list(f.iterdir())) for f in dest.glob("*/*")}
     assert counts == {"train/3": 8, "train/4": 8, "test/3": 2, "test/4": 2}
-    reader = reader_of(get_recipe("grid-av").model.input)
+    reader = build_reader(get_recipe("grid-av").model.input)
     for file in dest.rglob("*.mkv"):
         index = int(file.stem.removeprefix("clip"))
         assert file.parent.name == str(labels[index, 4])

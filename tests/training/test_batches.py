@@ -5,13 +5,13 @@ import math
 import pytest
 import torch
 
-from perceivers.adapters.fusion import FusionAdapter
-from perceivers.adapters.image import ImageAdapter
-from perceivers.adapters.tabular import TabularAdapter
 from perceivers.data.config import DataConfig
-from perceivers.data.read import read_splits
-from perceivers.data.readers import ImageReader
-from perceivers.data.tables import HeldTable
+from perceivers.data.examples import HeldTable
+from perceivers.data.splits import read_splits
+from perceivers.modalities.fusion.adapter import FusionAdapter
+from perceivers.modalities.image.adapter import ImageAdapter
+from perceivers.modalities.image.reader import ImageReader
+from perceivers.modalities.table.adapter import TabularAdapter
 from perceivers.training.batches import ShuffleSampler, batches, normalise
 
 NAN, INF = math.nan, math.inf

@@ -12,15 +12,13 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 import perceivers
-from perceivers.data.clip_readers import SoundReader
 from perceivers.data.config import DataConfig
-from perceivers.data.reader import collate
-from perceivers.data.readers import TextReader
-from perceivers.data.tables import HeldTable
-from perceivers.models.classifier import build_adapter
+from perceivers.data.examples import HeldTable
+from perceivers.modalities import MelConfig, TextConfig, build_adapter, build_reader
+from perceivers.modalities.reader import collate
+from perceivers.modalities.sound.reader import SoundReader
+from perceivers.modalities.text.reader import TextReader
 from perceivers.models.config import ModelConfig
-from perceivers.models.inputs import MelConfig, TextConfig
-from perceivers.models.reading import reader_of
 from perceivers.recipes import get_recipe
 from perceivers.training import engine
 from perceivers.training import plan as planning
@@ -105,7 +103,7 @@ def test_a_loader_knows_the_lengths_of_its_table():
 def test_constants_are_those_of_what_is_there():
     adapter = build_adapter(SOUND)
     sounds = [np.random.default_rng(n).normal(size=(n, 1)).astype(np.float32) for n in (160, 480)]
-    normalise(adapter, HeldTable(collate(sounds), torch.arange(2), reader_of(SOUND)))
+    normalise(adapter, HeldTable(collate(sounds), torch.arange(2), build_reader(SOUND)))
     values = [adapter.log_mel(torch.from_numpy(x)[None]).flatten() for x in sounds]
     assert adapter.mean.item() == pytest.approx(torch.cat(values).mean().item(), abs=1e-4)
 

@@ -15,8 +15,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import perceivers
+from perceivers.modalities import ImageConfig
 from perceivers.models.config import ModelConfig
-from perceivers.models.inputs import ImageConfig
 from perceivers.recipes import get_recipe
 from perceivers.training import engine
 from perceivers.training.batches import batches

@@ -12,12 +12,10 @@ import torch
 import perceivers
 from perceivers import cli
 from perceivers.data.config import DataConfig
-from perceivers.data.read import read_splits
-from perceivers.data.reader import collate
-from perceivers.data.tables import FileTable
-from perceivers.models.classifier import build_adapter
-from perceivers.models.inputs import FusionConfig, MelConfig, VideoConfig
-from perceivers.models.reading import reader_of
+from perceivers.data.examples import FileTable
+from perceivers.data.splits import read_splits
+from perceivers.modalities import FusionConfig, MelConfig, VideoConfig, build_adapter, build_reader
+from perceivers.modalities.reader import collate
 from perceivers.recipes import get_recipe
 from perceivers.training import engine
 from perceivers.training.batches import normalise
@@ -125,7 +123,7 @@ def test_films_that_are_not_scored_are_not_opened(run, monkeypatch, clips):
 def test_constants_are_those_of_the_parts(run, films):
     adapter = perceivers.load(run).adapter
     table = read_splits(
-        DataConfig(path=str(films), validation=0.2, test=0.2), reader_of(BOTH)
+        DataConfig(path=str(films), validation=0.2, test=0.2), build_reader(BOTH)
     ).tables["train"]
     for name, part in adapter.parts.items():
         there = table.examples[f"{name}.there"]
@@ -137,7 +135,7 @@ def test_constants_are_those_of_the_parts(run, films):
 
 def test_no_example_has_a_part_so_nothing_is_measured():
     adapter = build_adapter(BOTH)
-    reader = reader_of(BOTH)
+    reader = build_reader(BOTH)
 
     class Table(list):
         def __getitems__(self, indices):

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from perceivers.modalities import ImageConfig
+from perceivers.modalities.image import Image
 from perceivers.models.config import ModelConfig
-from perceivers.models.inputs import ImageConfig
 from perceivers.recipes import get_recipe
 from perceivers.training import engine
 from perceivers.training import plan as planning
@@ -81,8 +82,8 @@ def test_files_are_decoded_once_or_every_epoch(image_folder):
 
 def test_the_augmentation_and_the_optimiser_are_timed(image_folder, monkeypatch):
     calls = []
-    augment = planning.augment
-    monkeypatch.setattr(planning, "augment", lambda *a: calls.append("augment") or augment(*a))
+    augment = Image.augment
+    monkeypatch.setattr(Image, "augment", lambda *a: calls.append("augment") or augment(*a))
     build = planning.build_optimizer
 
     def watched(*arguments):

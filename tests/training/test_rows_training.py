@@ -10,15 +10,15 @@ import pytest
 import torch
 
 import perceivers
+from perceivers.autoconfig.choose import choose_for
 from perceivers.data.config import DataConfig
-from perceivers.data.reader import collate
-from perceivers.recipes.choose import for_folder
+from perceivers.modalities.reader import collate
 from perceivers.training import engine
 
 
 def recipe(table, epochs, **asked):
     """As it is chosen, but for a model of a few thousand weights."""
-    chosen = for_folder(str(table), DataConfig(**asked)).recipe
+    chosen = choose_for(str(table), DataConfig(**asked)).recipe
     sizes = {"num_latents": 8, "latent_dim": 32, "num_layers_per_block": 1}
     return dataclasses.replace(
         chosen,

@@ -14,13 +14,13 @@ from safetensors.torch import load_file
 
 import perceivers
 from perceivers import cli
-from perceivers.data import read
-from perceivers.data.augment import mix
-from perceivers.data.read import read_digits
-from perceivers.data.tables import HeldTable
+from perceivers.data import splits as read
+from perceivers.data.examples import HeldTable
+from perceivers.data.mixing import mix
+from perceivers.data.splits import read_digits
+from perceivers.modalities import ImageConfig
 from perceivers.models.build import build
 from perceivers.models.config import ModelConfig
-from perceivers.models.inputs import ImageConfig
 from perceivers.recipes import get_recipe
 from perceivers.training import engine
 from perceivers.training.scores import check_monitor, mode_of, scores_of
@@ -169,7 +169,7 @@ def test_what_does_not_go_together_is_said_before_anything_is_written(
     tmp_path, relabelled, task, changes, message
 ):
     relabelled(task)
-    recipe = perceivers.overrides.apply(recipe_of(task, 1), changes)
+    recipe = perceivers.cli.options.apply(recipe_of(task, 1), changes)
     with pytest.raises(ValueError, match=message):
         engine.train(recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -177,7 +177,7 @@ def test_what_does_not_go_together_is_said_before_anything_is_written(
 
 def test_zeros_and_ones_as_numbers(tmp_path, relabelled):
     relabelled("multilabel")
-    recipe = perceivers.overrides.apply(
+    recipe = perceivers.cli.options.apply(
         recipe_of("multilabel", 1, monitor="val_mae"), {"data.task": "regression"}
     )
     result = engine.train(recipe, tmp_path / "run")

@@ -7,11 +7,10 @@ import pytest
 import torch
 
 from perceivers import Inputs
-from perceivers.data.augment import permutation
 from perceivers.models.build import build
 from perceivers.recipes import get_recipe
 from perceivers.training import task
-from perceivers.training.task import Learner, compiled
+from perceivers.training.task import Learner, compiled, permutation
 
 
 def seen(kind: str, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

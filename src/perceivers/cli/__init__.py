@@ -1,12 +1,13 @@
 """The command line, a file a command. Imports torch only inside a command that needs it."""
 
+import argparse
 import logging
 import os
 import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from . import convert, cost, evaluate, listing, predict, train
+from . import convert, cost, evaluate, listing, options, predict, train
 from .parser import Parser, adder
 
 
@@ -19,12 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        options, rest = build_parser(arguments).parse_known_args(arguments)
-        if rest and options.command != "train":
-            raise ValueError(
-                f"unexpected argument {rest[0]!r}; see perceivers {options.command} -h"
-            )
-        status = options.run(options, rest)
+        namespace, rest = parse(arguments)
+        status: int = namespace.run(namespace, rest)
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:
@@ -41,15 +38,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def build_parser(arguments: list[str]) -> Parser:
-    """The parser of a command line; which options `train` has depends on what else it says."""
+def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Parse a command line, without reading files.
+
+    Returns:
+        The options, and the options of the recipe that `train` parses once it knows the recipe.
+
+    Raises:
+        ValueError: an argument that the command does not take.
+    """
+    fixed, of_recipe = options.split(arguments)
+    namespace, rest = build_parser().parse_known_args(fixed)
+    rest += of_recipe
+    if rest and namespace.command != "train":
+        raise ValueError(f"unexpected argument {rest[0]!r}; see perceivers {namespace.command} -h")
+    return namespace, rest
+
+
+def build_parser() -> Parser:
+    """Build the parser of the whole command line."""
     parser = Parser(
         prog="perceivers", description="Train and use Perceivers, on any input.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=__version__)
     command = adder(parser)
     listing.add(command)
-    train.add(command, arguments)
+    train.add(command)
     evaluate.add(command)
     predict.add(command)
     convert.add(command)

@@ -21,11 +21,11 @@ def _eval(options: argparse.Namespace, rest: list[str]) -> int:
     from ..training.engine import evaluate
 
     scores = evaluate(options.run_dir, options.data, clips=options.clips)
-    print(test_line(scores, scores_sayer(options.run_dir)))
+    print(test_line(scores, scores_formatter(options.run_dir)))
     return 0
 
 
-def scores_sayer(run_dir: Path) -> Callable[..., str]:
+def scores_formatter(run_dir: Path) -> Callable[..., str]:
     """Writes scores as a run's task calls them; see `training.scores.say_scores`."""
     from ..checkpoint import read_config
     from ..models.config import ModelConfig, from_dict

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from ..modalities.augmentation import AugmentationConfig
+
 Task = Literal["classification", "multilabel", "regression"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataConfig:
+class DataConfig(AugmentationConfig):
     """The examples, their split, and the augmentation of training batches."""
 
     name: str = "folder"
@@ -36,24 +38,6 @@ class DataConfig:
     """Processes that decode, where the set is too large to hold."""
     permute: Literal["none", "fixed", "random"] = "none"
     """Shuffle what the model reads, positions along: one order for all, or one for each."""
-    time_shift: float = 0.0
-    """Sound: random shift by up to this share of its length."""
-    point_scaling: float = 0.0
-    """Points: each one's own random factor, up to this share from 1; centred anew (paper: 0.01)."""
-    point_dropout: float = 0.0
-    """Points: share of them left out at random."""
-    rotate: Literal["none", "x", "y", "z"] = "none"
-    """Points: random turn of the coordinates about this axis."""
-    crop_padding: int = 0
-    """Random crop after padding each side by this many pixels."""
-    flip: bool = False
-    """Random horizontal flip; of points, of their coordinates along x and along y."""
-    zoom: float = 0.0
-    """Random zoom in or out of height and width by up to this share."""
-    rand_augment_layers: int = 0
-    """RandAugment operations applied to each image; 0: none."""
-    rand_augment_magnitude: float = 5.0
-    """Strength of RandAugment, 0 to 10."""
     mixup: float = 0.0
     """Mixup's Beta parameter; 0: off. With cutmix too, each batch draws one of them."""
     cutmix: float = 0.0

@@ -10,12 +10,14 @@ from typing import Any
 import torch
 
 from ..errors import missing_extra
-from .layout import SPLIT_NAMES, TABLE_SUFFIXES, class_places, members
-from .reader import Reader
-from .readers import ImageReader, TextReader
+from ..modalities.image.reader import ImageReader
+from ..modalities.reader import Reader
+from ..modalities.table.config import TABLE_SUFFIXES
+from ..modalities.text.decode import decode_lines
+from ..modalities.text.reader import TextReader
+from .examples import File, FileTable
+from .layout import SPLIT_NAMES, class_places, members
 from .sets import NamedSet
-from .tables import File, FileTable
-from .text import decode_lines
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .column_kinds import NO_NUMBER, Cells, infer_kinds, numbers
+from ..modalities.table.kinds import NO_NUMBER, Cells, infer_kinds, numbers
 from .config import Task
 
 log = logging.getLogger(__name__)

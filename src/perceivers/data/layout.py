@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from ..modalities.table.config import TABLE_SUFFIXES
+
 SPLIT_NAMES = {
     "train": "train",
     "training": "train",
@@ -12,9 +14,6 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
-
-
-TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
 
 
 def find_manifest(source: str) -> Path | None:

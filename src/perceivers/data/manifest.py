@@ -10,14 +10,14 @@ from typing import Any
 import torch
 
 from ..errors import unknown
-from .columns import Columns, read_columns
-from .composed import without_clips
+from ..modalities.clips import without_clips
+from ..modalities.fusion.rows import Row, RowReader
+from ..modalities.reader import Reader
+from ..modalities.table.columns import Columns, read_columns
 from .config import DataConfig
+from .examples import File, FileTable
 from .labels import Labels, read_labels, split_unit
 from .layout import SPLIT_NAMES
-from .reader import Reader
-from .rows import Row, RowReader
-from .tables import File, FileTable
 
 log = logging.getLogger(__name__)
 

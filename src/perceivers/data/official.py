@@ -5,11 +5,11 @@ from pathlib import Path
 
 import torch
 
-from .clip_readers import SoundReader
-from .reader import Reader
-from .readers import TextReader
-from .tables import File, FileTable
-from .text import decode_lines
+from ..modalities.reader import Reader
+from ..modalities.sound.reader import SoundReader
+from ..modalities.text.decode import decode_lines
+from ..modalities.text.reader import TextReader
+from .examples import File, FileTable
 
 Tables = dict[str, FileTable]
 

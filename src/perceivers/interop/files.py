@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..adapters.grid import GridAdapter
 from ..errors import unknown
+from ..modalities.array.adapter import ArrayAdapter
 from ..models.classifier import PerceiverClassifier
 from . import keras, perceiver_pytorch
 
@@ -74,7 +74,7 @@ def convert(
         )
     if mean is not None or std is not None:
         adapter = model.adapter
-        assert isinstance(adapter, GridAdapter)  # both libraries read grids alone
+        assert isinstance(adapter, ArrayAdapter)  # both libraries read grids alone
         channels = adapter.mean
         adapter.set_normalisation(
             _constants("mean", mean or [0.0], channels), _constants("std", std or [1.0], channels)

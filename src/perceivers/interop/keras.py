@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..adapters.image import ImageAdapter
 from ..errors import misfits
+from ..modalities.image.adapter import ImageAdapter
 from ..models.build import build, build_on_meta
 from ..models.keras_example import KerasExample
 from .keras_file import Datasets, open_weights, read_array, weight_file, write_weights

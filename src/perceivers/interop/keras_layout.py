@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..modalities import ImageConfig, InputConfig
 from ..models.config import KerasExampleConfig
-from ..models.inputs import ImageConfig, require_images
 from ..models.keras_example import KerasExample
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -253,3 +253,14 @@ def _entry(path: str, name: str, tensor: Tensor, heads: int) -> Entry:
 
 def _numbered(name: str, index: int) -> str:
     return f"{name}_{index}" if index else name
+
+
+def require_images(config: InputConfig) -> ImageConfig:
+    """The configuration of a model that reads images; ValueError if it reads something else."""
+    if not isinstance(config, ImageConfig):
+        kind = getattr(config, "kind", type(config).__name__)
+        raise ValueError(
+            f"this model reads {kind} batches; the Keras example, whose weights these are, reads "
+            "images"
+        )
+    return config

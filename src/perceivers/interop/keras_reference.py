@@ -12,9 +12,9 @@ import sys
 from typing import Any
 
 from ..errors import missing_extra
+from ..modalities import ImageConfig
 from ..models.config import KerasExampleConfig
-from ..models.inputs import ImageConfig, require_images
-from .keras_layout import require_expressible
+from .keras_layout import require_expressible, require_images
 
 EPS = 1e-6  # of every LayerNormalization there
 

@@ -17,8 +17,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ..adapters.grid import GridAdapter
 from ..errors import misfits, missing_extra
+from ..modalities.array.adapter import ArrayAdapter
 from ..models.build import build
 from ..models.classifier import PerceiverClassifier
 from .perceiver_pytorch_call import Arguments, arguments_of, call_of, config_of, read_arguments
@@ -105,7 +105,7 @@ def difference(
     """
     call = call_of(model.config)
     adapter = model.adapter
-    assert isinstance(adapter, GridAdapter)
+    assert isinstance(adapter, ArrayAdapter)
     if isinstance(source, nn.Module):
         module = source.eval()
     else:

@@ -8,8 +8,8 @@ from typing import Any
 from torch import nn
 
 from ..errors import unknown
+from ..modalities import ArrayConfig, ImageConfig, InputConfig
 from ..models.config import ModelConfig
-from ..models.inputs import ArrayConfig, ImageConfig, InputConfig
 
 # What the library can do that the architecture here does not have.
 REFUSED = {

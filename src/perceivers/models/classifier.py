@@ -2,53 +2,18 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
-from ..adapters.audio import AudioAdapter
-from ..adapters.base import Adapter
-from ..adapters.fusion import FusionAdapter
-from ..adapters.grid import GridAdapter
-from ..adapters.image import ImageAdapter
-from ..adapters.mel import MelAdapter
-from ..adapters.points import PointAdapter
-from ..adapters.tabular import TabularAdapter
-from ..adapters.text import TextAdapter
-from ..adapters.video import VideoAdapter
 from ..core import Inputs, Perceiver
 from ..core.init import init_linear
 from ..data.config import Task
 from ..errors import unknown
+from ..modalities import build_adapter
 from .config import ModelConfig
-from .inputs import (
-    ArrayConfig,
-    AudioConfig,
-    FusionConfig,
-    ImageConfig,
-    InputConfig,
-    MelConfig,
-    PointsConfig,
-    RowsConfig,
-    TabularConfig,
-    TextConfig,
-    VideoConfig,
-)
-
-ADAPTERS: dict[type[InputConfig], Callable[..., Adapter]] = {
-    ImageConfig: ImageAdapter,
-    ArrayConfig: GridAdapter,
-    AudioConfig: AudioAdapter,
-    MelConfig: MelAdapter,
-    VideoConfig: VideoAdapter,
-    PointsConfig: PointAdapter,
-    TextConfig: TextAdapter,
-    TabularConfig: TabularAdapter,
-    FusionConfig: FusionAdapter,
-    RowsConfig: FusionAdapter,
-}
 
 # Every option of the core is a field of the same name.
 CORE_OPTIONS = tuple(inspect.signature(Perceiver).parameters)[1:]
@@ -150,12 +115,3 @@ class PerceiverClassifier(nn.Module):
 
     def _from_latents(self, z: Tensor) -> Tensor:
         return self.target_scale(self.head(self.pooled_norm(self.norm(z).mean(dim=1))))
-
-
-def build_adapter(config: InputConfig) -> Adapter:
-    """The adapter that a configuration describes."""
-    fields = [f.name for f in dataclasses.fields(config) if f.name not in config.of_files]
-    values = {name: getattr(config, name) for name in fields}
-    if isinstance(config, FusionConfig):
-        values["parts"] = {name: build_adapter(part) for name, part in config.parts.items()}
-    return ADAPTERS[type(config)](**values)

@@ -7,9 +7,11 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from ..data.config import Task
 from ..errors import unknown
-from .inputs import ImageConfig, InputConfig
+from ..modalities import ImageConfig, InputConfig
 
 Order = tuple[int | None, ...]
+# Files of the first versions name no kind: all inputs were images.
+DEFAULTS: dict[Any, Any] = {InputConfig: ImageConfig}
 T = TypeVar("T")
 
 
@@ -180,11 +182,11 @@ def _plain(value: Any) -> Any:
 
 
 def _of_kind(cls: Any, data: dict[str, Any], where: str) -> Any:
-    """The class of a configuration that comes in several kinds; where none is named, the first."""
+    """Return the subclass that the data names as its kind."""
     kinds = {c.kind: c for c in _with_subclasses(cls) if hasattr(c, "kind")}
     if not kinds:
         return cls
-    kind = data.get("kind", next(iter(kinds)))
+    kind = data.get("kind", DEFAULTS.get(cls, cls).kind)
     if kind not in kinds:
         raise unknown(f"kind of {where}", str(kind), kinds)
     return kinds[kind]

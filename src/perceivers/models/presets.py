@@ -3,8 +3,15 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from ..modalities import (
+    AudioConfig,
+    FusionConfig,
+    ImageConfig,
+    InputConfig,
+    PointsConfig,
+    VideoConfig,
+)
 from .config import KerasExampleConfig, ModelConfig
-from .inputs import AudioConfig, FusionConfig, ImageConfig, InputConfig, PointsConfig, VideoConfig
 
 
 def perceiver_imagenet() -> ModelConfig:
@@ -38,7 +45,7 @@ def perceiver_modelnet40() -> ModelConfig:
     arXiv 2103.03206v2, §4.3 and Table 4 (top-1 85.7 there, chosen by test score): 2 cross-attends,
     each followed by 6 self-attends, otherwise as for ImageNet, so the first cross-attend has
     weights of its own and both latent transformers are one. 64 bands up to a frequency of 1120; how
-    that is read: `perceivers.adapters.points.PointAdapter`. About 2,000 points an object there; the
+    that is read: `PointAdapter`. About 2,000 points an object there; the
     2,048 here are what `perceivers cost perceiver-modelnet40` counts with, any number is read.
     """
     return ModelConfig(num_classes=40, input=PointsConfig(), cross_order=(0, 1), block_order=(0, 0))

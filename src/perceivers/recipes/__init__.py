@@ -9,7 +9,7 @@ from .cifar100 import cifar100, cifar100_small
 from .digits import digits
 from .folder import folder
 from .fsdd import fsdd, fsdd_raw
-from .grid import grid_audio, grid_av, grid_video
+from .grid_corpus import grid_audio, grid_av, grid_video
 from .keras_cifar100 import keras_cifar100, keras_cifar100_lamb
 from .kicad import kicad
 from .perceiver_pytorch_cifar10 import perceiver_pytorch_cifar10

@@ -1,8 +1,8 @@
 """CIFAR-10 from scratch on two CPU cores."""
 
 from ..data.config import DataConfig
+from ..modalities import ImageConfig
 from ..models.config import ModelConfig
-from ..models.inputs import ImageConfig
 from ..training.recipe import OptimizerConfig, Recipe, TrainerConfig
 
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from ..data.config import DataConfig
+from ..modalities import ImageConfig
 from ..models.config import ModelConfig
-from ..models.inputs import ImageConfig
 from ..training.recipe import OptimizerConfig, Recipe, TrainerConfig
 from .cifar10 import cifar10
 

@@ -1,8 +1,8 @@
 """The packaged handwritten digits: the shortest way to a trained Perceiver."""
 
 from ..data.config import DataConfig
+from ..modalities import ImageConfig
 from ..models.config import ModelConfig
-from ..models.inputs import ImageConfig
 from ..training.recipe import OptimizerConfig, Recipe, TrainerConfig
 
 

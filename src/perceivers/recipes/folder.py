@@ -1,8 +1,8 @@
 """Your own folder: what is not chosen for its files (`choose.py`)."""
 
 from ..data.config import DataConfig
+from ..modalities import ImageConfig
 from ..models.config import ModelConfig
-from ..models.inputs import ImageConfig
 from ..training.recipe import OptimizerConfig, Recipe, TrainerConfig
 
 

@@ -1,7 +1,7 @@
 """Spoken digits, from log-mel spectrograms and from the waveform itself."""
 
 from ..data.config import DataConfig
-from ..models.inputs import AudioConfig, InputConfig, MelConfig
+from ..modalities import AudioConfig, InputConfig, MelConfig
 from ..training.recipe import Recipe
 from .small import small
 

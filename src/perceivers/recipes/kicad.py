@@ -1,7 +1,7 @@
 """Electronic parts as point clouds."""
 
 from ..data.config import DataConfig
-from ..models.inputs import PointsConfig
+from ..modalities import PointsConfig
 from ..training.recipe import Recipe
 from .small import small
 

@@ -1,7 +1,7 @@
 """Film reviews: text byte by byte, from nothing."""
 
 from ..data.config import DataConfig
-from ..models.inputs import TextConfig
+from ..modalities import TextConfig
 from ..training.recipe import Recipe
 from .small import small
 

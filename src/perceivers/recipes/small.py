@@ -1,8 +1,8 @@
 """One small Perceiver and one set of optimiser settings, whatever it reads."""
 
 from ..data.config import DataConfig
+from ..modalities import InputConfig
 from ..models.config import ModelConfig
-from ..models.inputs import InputConfig
 from ..training.recipe import OptimizerConfig, Recipe, TrainerConfig
 
 

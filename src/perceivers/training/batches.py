@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Sampler
 
-from ..adapters.base import Adapter
 from ..data.config import DataConfig
-from ..data.tables import Batch, FileTable, Table
+from ..data.examples import Batch, FileTable, Table
+from ..modalities.adapter import Adapter
 
 WINDOW = 50  # batches whose examples are sorted by length
 AT_ONCE = 16  # examples measured together: a video of the paper's size is 39 MB in float64

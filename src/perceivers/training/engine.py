@@ -12,22 +12,14 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from .. import __version__
-from ..checkpoint import (
-    load,
-    read_config,
-    read_json,
-    save_weights,
-    write_config,
-    write_json,
-)
-from ..data.augment import check_mixing
-from ..data.composed import in_clips
-from ..data.read import SCORED, Splits, read_splits
+from ..checkpoint import load, read_config, read_json, save_weights, write_config, write_json
+from ..data.mixing import check_mixing
+from ..data.splits import SCORED, Splits, read_splits
+from ..modalities import build_reader
+from ..modalities.clips import in_clips
 from ..models.build import build, build_on_meta
 from ..models.classifier import PerceiverClassifier
 from ..models.config import ModelConfig, from_dict, to_dict
-from ..models.inputs import kinds_of
-from ..models.reading import reader_of
 from .batches import batches, normalise
 from .loop import (
     LAST,
@@ -68,7 +60,7 @@ def train(recipe: Recipe, run_dir: Path, *, notes: Sequence[str] = ()) -> dict[s
     """
     check_unused(run_dir)
     build_on_meta(recipe.model)  # an impossible model is told before the data is read
-    check_mixing(recipe.data, kinds_of(recipe.model.input))
+    check_mixing(recipe.data, recipe.model.input)
     check_schedule(recipe.optimizer, recipe.trainer.max_epochs)
     splits = _read(recipe)
     recipe = fitted(recipe, splits)
@@ -276,7 +268,7 @@ def _test(model: PerceiverClassifier, recipe: Recipe, splits: Splits) -> dict[st
 
 
 def _read(recipe: Recipe, *, hold_out: bool = True, scored: bool = False, clips: int = 1) -> Splits:
-    reader = in_clips(reader_of(recipe.model.input), clips)
+    reader = in_clips(build_reader(recipe.model.input), clips)
 
     def progress(done: int, total: int) -> None:
         if total > 5000:

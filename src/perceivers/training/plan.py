@@ -6,16 +6,15 @@ from typing import Any
 
 import torch
 
-from ..data.augment import augment, check_mixing
+from ..data.examples import FileTable
 from ..data.labels import describe
-from ..data.read import read_splits
-from ..data.reader import moved
-from ..data.tables import FileTable
+from ..data.mixing import check_mixing
+from ..data.splits import read_splits
+from ..modalities import build_reader, modality_of
+from ..modalities.reader import moved
 from ..models.build import build
 from ..models.classifier import PerceiverClassifier
 from ..models.cost import cost
-from ..models.inputs import kinds_of
-from ..models.reading import reader_of
 from .engine import fitted
 from .machine import describe_machine, training_device
 from .optim import build_optimizer, build_schedule
@@ -80,8 +79,8 @@ def plan(recipe: Recipe) -> Plan:
     Raises:
         ValueError, OSError: bad data or configuration, as `train` tells them.
     """
-    check_mixing(recipe.data, kinds_of(recipe.model.input))
-    splits = read_splits(recipe.data, reader_of(recipe.model.input), decode=False)
+    check_mixing(recipe.data, recipe.model.input)
+    splits = read_splits(recipe.data, build_reader(recipe.model.input), decode=False)
     recipe = fitted(recipe, splits)
     counted = cost(recipe.model)
     table = splits.tables["train"]
@@ -127,12 +126,13 @@ def _timed(
 ) -> tuple[float, float]:
     """Seconds of a training step and of a look at a batch."""
 
-    kinds = kinds_of(recipe.model.input)
+    inputs = recipe.model.input
+    modality = modality_of(inputs)
 
     def step() -> None:
         optimizer.zero_grad()
         with _precision(recipe.trainer, device):
-            outputs = model(augment(batch, recipe.data, kinds))
+            outputs = model(modality.augment(batch, inputs, recipe.data))
         outputs.float().logsumexp(-1).mean().backward()  # any loss: it is the model that takes time
         optimizer.step()
 

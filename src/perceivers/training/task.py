@@ -10,11 +10,11 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from ..core import Inputs
-from ..data.augment import augment, mix, permutation
-from ..data.tables import Batch
+from ..data.examples import Batch
+from ..data.mixing import mix
+from ..modalities import modality_of
 from ..models.classifier import PerceiverClassifier
 from ..models.clips import averaged
-from ..models.inputs import kinds_of
 from .optim import build_optimizer, build_schedule
 from .recipe import Recipe
 from .targets import summary, targets_of
@@ -34,7 +34,6 @@ class Learner(pl.LightningModule):
         super().__init__()
         self.model = model
         self.recipe = recipe
-        self.kinds = kinds_of(model.config.input)
         self.classify: Callable[[Inputs], Tensor] = model.classify
         model.perceiver.activation_checkpointing = recipe.trainer.activation_checkpointing
         self.targets = targets_of(model)
@@ -63,7 +62,8 @@ class Learner(pl.LightningModule):
         examples, labels = batch
         data = self.recipe.data
         targets = self.targets.mixable(labels)
-        examples = augment(examples, data, self.kinds)
+        inputs = self.model.config.input
+        examples = modality_of(inputs).augment(examples, inputs, data)
         examples, targets = mix(examples, targets, mixup=data.mixup, cutmix=data.cutmix)
         outputs = self._outputs(examples, seed)
         loss = self.targets.loss(outputs, targets, self.recipe.trainer.label_smoothing)
@@ -150,3 +150,24 @@ def compiled(
         return function(inputs)
 
     return call
+
+
+def permutation(kind: str, *, batch: int, elements: int, seed: int) -> Tensor:
+    """An order of elements for the permuted-image experiment (arXiv 2103.03206, Table 2).
+
+    Args:
+        kind: "fixed", the same for all images of all runs; or "random", a new one for each image
+            (v1 of the paper).
+        batch: B.
+        elements: M.
+        seed: of the random ones.
+
+    Returns:
+        (M,) if fixed, (B, M) if random; entry i is the element that comes i-th.
+    """
+    if kind == "fixed":
+        return torch.randperm(elements, generator=torch.Generator().manual_seed(0))
+    if kind == "random":
+        generator = torch.Generator().manual_seed(seed)
+        return torch.rand(batch, elements, generator=generator).argsort(dim=-1)
+    raise ValueError(f"unknown permutation {kind!r}; expected 'fixed' or 'random'")

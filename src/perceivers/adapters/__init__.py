@@ -1,1 +1,0 @@
-"""One file a modality: a raw batch → `Inputs` for the core."""

@@ -1,0 +1,110 @@
+"""Inspect a table of examples: read all cells and measure some of the files it names."""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path, PurePath
+
+from ..data.config import DataConfig
+from ..data.manifest import Manifest, naming, read_manifest
+from ..errors import unknown
+from ..modalities import FILE_MODALITIES
+from ..modalities.measures import Distribution
+from ..modalities.table.kinds import Cells, Kind, categories_of, infer_kinds, numbers
+from .findings import ColumnContents, Sample, TableContents
+from .inspect_folder import candidates, line_modality, measure_some, most_readable
+
+
+def inspect_table(path: Path, config: DataConfig, *, seed: int = 0) -> TableContents:
+    """Inspect a table of examples as `data.manifest.read_table` reads it.
+
+    All cells are read. Of the files that a column names, up to `inspect_folder.MAX_FILES` are
+    measured, drawn at random.
+
+    Args:
+        path: path of the table.
+        config: its label, ignore, categorical and task options are used.
+        seed: seed of the random draw.
+
+    Raises:
+        ValueError: the table cannot be learned from; the message names the table and the reason.
+    """
+    manifest = read_manifest(path, config)
+    with naming(path):
+        _check_column_options(manifest, config)
+    labels = manifest.read_labels(config)
+    with naming(path):
+        kinds = infer_kinds(manifest.columns, {m.name: m.suffixes for m in FILE_MODALITIES})
+        kinds |= {name: Kind("categorical") for name in config.categorical}
+        columns: dict[str, ColumnContents] = {}
+        empty = []
+        for name, cells in manifest.columns.items():
+            column = _inspect_column(name, cells, kinds[name], manifest, random.Random(seed))
+            if column is None:
+                empty.append(name)
+            else:
+                columns[name] = column
+        if not columns:
+            raise ValueError(f"all columns beside {', '.join(manifest.labels)} are empty")
+    return TableContents(
+        replace(config, label=tuple(manifest.labels), task=labels.task),
+        columns,
+        {split: len(rows) for split, rows in manifest.splits.items()},
+        labels.names,
+        tuple(empty),
+    )
+
+
+def _check_column_options(manifest: Manifest, config: DataConfig) -> None:
+    """Check that the columns named by options exist and are not the labels."""
+    for option, names, known in (
+        ("ignore", config.ignore, manifest.names),
+        ("categorical", config.categorical, tuple(manifest.columns)),
+    ):
+        for name in names:
+            if name not in known:
+                raise unknown(f"column (--data.{option})", name, known)
+
+
+def _inspect_column(
+    name: str, cells: Cells, kind: Kind, manifest: Manifest, generator: random.Random
+) -> ColumnContents | None:
+    """Return what a column holds; None if its training rows are empty."""
+    missing = sum(cell is None for cell in cells)
+    filled = [cell for cell in cells if cell is not None]
+    if kind.what == "file":
+        return _inspect_files(name, filled, missing, manifest.path.parent, generator)
+    if kind.what == "text":
+        lengths = Distribution.of([len(cell.encode()) for cell in filled])
+        words = any(any(map(str.isspace, cell)) for cell in filled)
+        is_id = not words and len(set(filled)) == len(filled)
+        sample = Sample({"bytes": lengths}, 0, ())
+        return ColumnContents("text", missing, modality=line_modality(), sample=sample, is_id=is_id)
+    try:
+        values = numbers(cells) if kind.what == "numeric" else None
+    except ValueError as error:
+        raise ValueError(f"column {name!r}, {error}") from None
+    if values is not None:
+        present = values[values == values]
+        is_id = len(present) > 2 and bool((present[1:] - present[:-1] == 1).all())
+        return ColumnContents("numeric", int((values != values).sum()), is_id=is_id)
+    training = [cells[row] for row in manifest.splits.get("train", range(len(cells)))]
+    categories = categories_of(training)
+    return ColumnContents("categorical", missing, categories=categories) if categories else None
+
+
+def _inspect_files(
+    name: str, cells: Sequence[str], missing: int, folder: Path, generator: random.Random
+) -> ColumnContents:
+    """Measure some of the files that a column names."""
+    suffixes = Counter(PurePath(cell).suffix.lower().lstrip(".") for cell in cells)
+    files = [folder / cell for cell in dict.fromkeys(cells)]
+    possible = [m for m in FILE_MODALITIES if all(m in candidates(suffix) for suffix in suffixes)]
+    modality = most_readable(possible, files, generator) if len(possible) > 1 else possible[0]
+    try:
+        sample = measure_some(modality, files, generator)
+    except ValueError as error:
+        raise ValueError(f"column {name!r}: {error}") from None
+    names = tuple(suffix for suffix, _ in suffixes.most_common())
+    return ColumnContents("file", missing, modality=modality, suffixes=names, sample=sample)

@@ -1,0 +1,111 @@
+"""Choose the input of a model for a table: a part for each column of files or text, and one for
+all numbers and categories. Imports no torch at the top.
+
+This is a rule of thumb; nothing about it is published, and it was not compared with others. Each
+part is read as a folder of such files would be. Tables with several parts are trained as the recipe
+`grid-av` is: each part is masked in a tenth of the training examples, and every augmentation is as
+weak as the weakest of the parts' recipes has it.
+"""
+
+import dataclasses
+import re
+from dataclasses import replace
+
+from ..data.config import DataConfig
+from ..modalities import (
+    AugmentationConfig,
+    FusionConfig,
+    InputConfig,
+    RowsConfig,
+    TabularConfig,
+    modality_of,
+)
+from ..recipes.grid_corpus import grid_av
+from .findings import TableContents
+from .starting_point import StartingPoint, choose_input
+
+DROPOUT = 0.1  # fraction of the training examples in which a part is masked
+
+
+def choose_table_input(contents: TableContents) -> StartingPoint:
+    """Choose the input of a model for a table, and the recipe to start from."""
+    parts: dict[str, InputConfig] = {}
+    columns: dict[str, dict[str, str]] = {"file": {}, "text": {}}
+    lines: list[str] = []
+    chosen: list[StartingPoint] = []
+    for name, column in contents.columns.items():
+        if column.modality is None or column.sample is None:
+            continue
+        start = choose_input(column.modality, column.sample.measures)
+        for track, config in _tracks(start.input).items():
+            part = _part_name(f"{name}_{track}" if track else name, parts)
+            parts[part] = config
+            columns[column.what][part] = name
+        chosen.append(start)
+        lines += [f"{name}: {line}" for line in start.lines]
+    cells = _cells_config(contents)
+    if cells is not None:
+        parts[_part_name("table", parts)] = cells
+        lines.append(f"{', '.join((*cells.numeric, *cells.categorical))}: each an element")
+    dropout = dict.fromkeys(parts, DROPOUT) if len(parts) > 1 else {}
+    config = RowsConfig(parts=parts, files=columns["file"], texts=columns["text"], dropout=dropout)
+    recipe = chosen[0].recipe if len(chosen) == 1 and cells is None else grid_av()
+    data = replace(
+        _weakest_augmentation(chosen, mixed=cells is None),
+        label=contents.config.label,
+        task=contents.task,
+        ignore=contents.config.ignore,
+        categorical=contents.config.categorical,
+    )
+    trainer = recipe.trainer
+    if contents.task != "classification":
+        trainer = replace(trainer, label_smoothing=0.0)
+    return StartingPoint(replace(recipe, data=data, trainer=trainer), config, tuple(lines))
+
+
+def _tracks(config: InputConfig) -> dict[str, InputConfig]:
+    """Return the parts of one column: a video and its sound are two, anything else is one."""
+    return config.parts if isinstance(config, FusionConfig) else {"": config}
+
+
+def _cells_config(contents: TableContents) -> TabularConfig | None:
+    """Return the part of all numbers and categories; None if the table has neither."""
+    numeric, categorical = contents.columns_of("numeric"), contents.columns_of("categorical")
+    if not (numeric or categorical):
+        return None
+    return TabularConfig(
+        numeric=tuple(numeric),
+        categorical=tuple(categorical),
+        categories=tuple(column.categories for column in categorical.values()),
+    )
+
+
+def _weakest_augmentation(chosen: list[StartingPoint], *, mixed: bool) -> DataConfig:
+    """Return each augmentation at the weakest setting of the parts that it concerns.
+
+    Args:
+        chosen: the starting point of each column.
+        mixed: whether mixup is used, at the weakest setting of all parts.
+    """
+    values = {}
+    for field in dataclasses.fields(AugmentationConfig):
+        settings = [
+            getattr(start.recipe.data, field.name)
+            for start in chosen
+            if field.name in modality_of(start.input).augmentations(start.input)
+        ]
+        if settings:
+            values[field.name] = min(settings)
+    mixup = min((start.recipe.data.mixup for start in chosen), default=0.0) if mixed else 0.0
+    return DataConfig(**values, mixup=mixup)
+
+
+def _part_name(name: str, taken: dict[str, InputConfig]) -> str:
+    """Turn the name of a column into a valid part name that is not taken yet."""
+    from ..modalities.fusion.adapter import is_part_name
+
+    word = re.sub(r"\W", "_", name)
+    word = word if word.isidentifier() else f"_{word}"
+    while word in taken or not is_part_name(word):
+        word += "_"
+    return word

@@ -1,0 +1,27 @@
+"""The base of every input configuration, as plain data. Imports no torch."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputConfig:
+    """How the files and raw batches of a modality become elements.
+
+    Each modality derives its own configuration. Its fields are the keyword arguments of the
+    modality's adapter, except for `reader_fields`.
+    """
+
+    kind: ClassVar[str]
+    """Name of this kind of configuration, written to `config.json`."""
+    reader_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields that only the reader of files uses; the adapter does not take them."""
+
+    def adapter_options(self) -> dict[str, Any]:
+        """Return the keyword arguments of the adapter."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name not in self.reader_fields
+        }

@@ -1,0 +1,99 @@
+"""Several modalities in one input: raw batches are dictionaries of the batches of their parts."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..augmentation import AugmentationConfig
+from ..config import InputConfig
+from ..modality import Modality, modality_of
+from ..table.config import TabularConfig
+from .config import FusionConfig, RowsConfig
+
+if TYPE_CHECKING:
+    from ..reader import ArrayReader
+    from ..sound.reader import SoundReader
+    from ..table.reader import CellReader
+    from ..video.reader import VideoReader
+    from .adapter import FusionAdapter
+    from .reader import FusionReader
+    from .rows import RowReader
+
+
+class Fusion(Modality):
+    """Several modalities of one file, or of the columns of a table."""
+
+    configs = (FusionConfig, RowsConfig)
+
+    def adapter(self, config: Any) -> "FusionAdapter":
+        from .adapter import FusionAdapter
+
+        parts = {name: modality_of(part).adapter(part) for name, part in config.parts.items()}
+        return FusionAdapter(**{**config.adapter_options(), "parts": parts})
+
+    def reader(self, config: Any) -> "FusionReader | RowReader":
+        from .reader import FusionReader
+        from .rows import RowReader
+
+        if isinstance(config, RowsConfig):
+            parts = {name: _column_reader(config, name) for name in config.parts}
+            return RowReader(parts, config.files, config.texts)
+        return FusionReader({name: _track_reader(config, name) for name in config.parts})
+
+    def augmentations(self, config: Any) -> frozenset[str]:
+        parts: Mapping[str, InputConfig] = config.parts
+        return frozenset().union(*(modality_of(p).augmentations(p) for p in parts.values()))
+
+    def augment(self, batch: Any, config: Any, augmentation: AugmentationConfig) -> Any:
+        """Augment each part by itself; entries that say which examples have a part stay."""
+        parts: Mapping[str, InputConfig] = config.parts
+        return {
+            name: modality_of(parts[name]).augment(x, parts[name], augmentation)
+            if name in parts
+            else x
+            for name, x in batch.items()
+        }
+
+    def augmentation_words(self, config: Any, augmentation: AugmentationConfig) -> list[str]:
+        words = [
+            word
+            for part in config.parts.values()
+            for word in modality_of(part).augmentation_words(part, augmentation)
+        ]
+        if dropped := [name for name, share in config.dropout.items() if share]:
+            words.append(f"leaving out {' or '.join(dropped)}")
+        return list(dict.fromkeys(words))
+
+    def unmixable(self, config: Any) -> str:
+        every = (modality_of(part).unmixable(part) for part in config.parts.values())
+        return next((what for what in every if what), "")
+
+
+def _track_reader(config: FusionConfig, name: str) -> "SoundReader | VideoReader":
+    """Build the reader of one track of a file."""
+    from ..sound.reader import SoundReader
+    from ..video.reader import VideoReader
+
+    reader = modality_of(config.parts[name]).reader(config.parts[name])
+    if not isinstance(reader, SoundReader | VideoReader):
+        raise ValueError(
+            f"part {name!r} is read from {reader.noun}, one file each; only the sound and pictures "
+            "of one file can be read together: pass tensors, model(batch)"
+        )
+    return reader
+
+
+def _column_reader(config: RowsConfig, name: str) -> "ArrayReader | CellReader":
+    """Build the reader of one part of a row."""
+    from ..reader import ArrayReader
+    from ..table.reader import CellReader
+
+    part = config.parts[name]
+    if isinstance(part, TabularConfig):
+        return CellReader(part.numeric, part.categorical, part.categories)
+    reader = modality_of(part).reader(part)
+    if not isinstance(reader, ArrayReader) or name not in {**config.files, **config.texts}:
+        raise ValueError(
+            f"part {name!r} reads {reader.noun}, but neither model.input.files nor "
+            "model.input.texts names a column for it"
+        )
+    return reader

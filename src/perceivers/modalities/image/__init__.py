@@ -1,0 +1,115 @@
+"""Images: raw batches (B, H, W, C), uint8 or float."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..augmentation import AugmentationConfig
+from ..measures import Measures, pixels_of
+from ..modality import FileModality, InputChoice
+from .config import ImageConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .adapter import ImageAdapter
+    from .reader import ImageReader
+
+SIDES = (8, 16, 32, 48, 64, 96, 128, 160, 192, 224)
+MAX_SIDE = 64  # pixels that `choose` resizes images to at most
+ELONGATED = 1.5  # aspect ratio from which `choose` mentions that images are cropped
+
+
+class Image(FileModality):
+    """Images: pixels or patches."""
+
+    name = "image"
+    recipe = "folder"
+    configs = (ImageConfig,)
+    augments = frozenset(
+        {"crop_padding", "flip", "zoom", "rand_augment_layers", "rand_augment_magnitude"}
+    )
+
+    def adapter(self, config: Any) -> "ImageAdapter":
+        from .adapter import ImageAdapter
+
+        return ImageAdapter(**config.adapter_options())
+
+    def reader_class(self) -> "type[ImageReader]":
+        from .reader import ImageReader
+
+        return ImageReader
+
+    def reader(self, config: Any) -> "ImageReader":
+        stride = config.patch_stride or config.patch_size
+        return self.reader_class()(config.image_size, config.channels, stride)
+
+    def augment_batch(self, batch: "Tensor", augmentation: AugmentationConfig) -> "Tensor":
+        from .augment import augment_images
+
+        return augment_images(batch, augmentation)
+
+    def augmentation_words(self, config: Any, augmentation: AugmentationConfig) -> list[str]:
+        return pixel_augmentation_words(augmentation)
+
+    def probe(self, path: Path) -> dict[str, float]:
+        from .decode import probe
+
+        info = probe(path)
+        return {"height": info.height, "width": info.width, "channels": info.channels}
+
+    def describe(self, measures: Measures) -> str:
+        shade = "grey" if measures["channels"].high == 1 else "colour"
+        return f"{shade}, {pixels_of(measures)}"
+
+    def choose(self, measures: Measures, base: Any) -> InputChoice:
+        """Choose 16 × 16 patches that overlap by half; every pixel of small images."""
+        height, width = measures["height"].median, measures["width"].median
+        size = usual_side(min(height, width), MAX_SIDE)
+        channels = int(measures["channels"].high)
+        step = size // 16 if size >= 32 else 0
+        patch = 2 * step - step % 2  # patch and step must differ by an even number
+        config = ImageConfig(
+            image_size=size,
+            channels=channels,
+            patch_size=max(1, patch),
+            patch_stride=step or None,
+            num_bands=16 if step else size // 2,
+            projection_dim=128 if step > 4 else None,
+        )
+        shade = "grey" if channels == 1 else "colour"
+        what = f"patches of {patch} pixels every {step}" if step else "every pixel"
+        line = f"images of {size} × {size} pixels in {shade}, {what}"
+        if max(height, width) >= ELONGATED * min(height, width):
+            line += "; of long ones the square in the middle"
+        # Grey images are often handwriting or scans, whose mirror images mean something else.
+        flip = channels == 3
+        augmentation = {
+            "crop_padding": max(1, size // 8),
+            "flip": flip,
+            "zoom": 0.0 if flip else 0.15,
+        }
+        return InputChoice(config, (line,), augmentation)
+
+
+def usual_side(pixels: float, most: int, step: int = 8) -> int:
+    """Return the largest common image side that is at most about `pixels`, up to `most`.
+
+    Args:
+        pixels: shorter side of the files, in pixels.
+        most: upper limit.
+        step: the side is a multiple of this.
+    """
+    sides = [side for side in SIDES if side <= most and side % step == 0]
+    return max((side for side in sides if side <= 1.1 * pixels), default=sides[0])
+
+
+def pixel_augmentation_words(augmentation: AugmentationConfig) -> list[str]:
+    """Name the augmentations of images and videos that are switched on."""
+    pad = augmentation.crop_padding
+    words = {
+        f"shifts of {'a pixel' if pad == 1 else f'up to {pad} pixels'}": pad,
+        "mirroring": augmentation.flip,
+        "zoom": augmentation.zoom,
+        "RandAugment": augmentation.rand_augment_layers,
+    }
+    return [word for word, on in words.items() if on]

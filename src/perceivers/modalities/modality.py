@@ -1,0 +1,153 @@
+"""The record of a modality: everything the rest of the package asks of it. Imports no torch.
+
+A modality is a folder beside this file. Its `__init__` derives a `Modality` and the package's
+`__init__` registers it; nothing else has to change.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .augmentation import AugmentationConfig
+from .config import InputConfig
+from .measures import Measures
+
+if TYPE_CHECKING:
+    from .adapter import Adapter
+    from .reader import ArrayReader, Reader
+
+
+class Modality(ABC):
+    """A kind of input: its configurations, adapter, reader and augmentation."""
+
+    configs: ClassVar[tuple[type[InputConfig], ...]]
+    """The configurations that describe inputs of this modality."""
+    augments: ClassVar[frozenset[str]] = frozenset()
+    """Fields of `AugmentationConfig` that concern this modality."""
+
+    @abstractmethod
+    def adapter(self, config: Any) -> "Adapter":
+        """Build the adapter that turns raw batches into `Inputs`."""
+
+    def reader(self, config: Any) -> "Reader":
+        """Build the reader that decodes files into examples.
+
+        Raises:
+            ValueError: this modality has no files of its own.
+        """
+        raise ValueError(
+            f"models with input of kind {config.kind!r} cannot read files; pass tensors: "
+            "model(batch)"
+        )
+
+    def augmentations(self, config: Any) -> frozenset[str]:
+        """Return the fields of `AugmentationConfig` that concern inputs of a configuration."""
+        return self.augments
+
+    def augment(self, batch: Any, config: Any, augmentation: AugmentationConfig) -> Any:
+        """Augment a raw batch: a tensor (B, …), or a list of examples of different lengths.
+
+        Returns:
+            A batch of the same type. The shape may differ only where points are dropped.
+        """
+        if not self.augments:
+            return batch
+        if isinstance(batch, list):
+            return [self.augment_batch(example[None], augmentation)[0] for example in batch]
+        return self.augment_batch(batch, augmentation)
+
+    def augment_batch(self, batch: Any, augmentation: AugmentationConfig) -> Any:
+        """Augment a tensor (B, …) of examples of one shape, each example independently."""
+        return batch
+
+    def augmentation_words(self, config: Any, augmentation: AugmentationConfig) -> list[str]:
+        """Name the augmentations that are switched on, such as ["mirroring", "zoom"]."""
+        return []
+
+    def unmixable(self, config: Any) -> str:
+        """Return what mixup and CutMix cannot mix in such inputs; empty if they can."""
+        return ""
+
+
+@dataclass(frozen=True)
+class InputChoice:
+    """An input configuration chosen for the files of a folder."""
+
+    input: InputConfig
+    """The configuration."""
+    lines: tuple[str, ...]
+    """The choice in words, one line each."""
+    augmentation: dict[str, Any] = field(default_factory=dict)
+    """Fields of `AugmentationConfig` that differ from the recipe's."""
+
+
+class FileModality(Modality):
+    """A modality whose files can be the examples of a folder: one file, one example."""
+
+    name: ClassVar[str]
+    """Name of the modality."""
+    recipe: ClassVar[str]
+    """Name of the recipe whose settings are the starting point for other data of this modality."""
+    measured_whole: ClassVar[bool] = False
+    """Whether measuring a file reads all of it."""
+    example_per_line: ClassVar[bool] = False
+    """Whether a class may also be one file with an example in each line."""
+
+    @abstractmethod
+    def reader_class(self) -> "type[ArrayReader]":
+        """Return the class of the reader."""
+
+    @property
+    def noun(self) -> str:
+        """What the files are called, in the plural, such as "images"."""
+        return self.reader_class().noun
+
+    @property
+    def suffixes(self) -> frozenset[str]:
+        """Suffixes of the file names, in lower case with their dot."""
+        return self.reader_class().suffixes
+
+    @abstractmethod
+    def probe(self, path: Path) -> dict[str, float]:
+        """Measure a file, without decoding it where its header tells enough.
+
+        Returns:
+            Measurements by name, such as {"height": 480, "width": 640, "channels": 3}.
+
+        Raises:
+            ValueError: the file cannot be read.
+        """
+
+    @abstractmethod
+    def describe(self, measures: Measures) -> str:
+        """Describe measured files, such as "8 kHz mono, median 0.42 s"."""
+
+    def recipe_for(self, measures: Measures) -> str:
+        """Return the name of the recipe to start from for such files."""
+        return self.recipe
+
+    @abstractmethod
+    def choose(self, measures: Measures, base: Any) -> InputChoice:
+        """Choose an input configuration for measured files.
+
+        Args:
+            measures: distributions of what `probe` returns.
+            base: the input configuration of the recipe that `recipe_for` names.
+        """
+
+
+_BY_CONFIG: dict[type[InputConfig], Modality] = {}
+
+
+def register(*modalities: Modality) -> tuple[Modality, ...]:
+    """Make `modality_of` know modalities; return them."""
+    for modality in modalities:
+        for config in modality.configs:
+            _BY_CONFIG[config] = modality
+    return modalities
+
+
+def modality_of(config: InputConfig) -> Modality:
+    """Return the modality that a configuration belongs to."""
+    return _BY_CONFIG[type(config)]

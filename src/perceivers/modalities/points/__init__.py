@@ -1,0 +1,93 @@
+"""Point clouds: raw batches (B, M, C) of floats, the first three channels the coordinates."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..augmentation import AugmentationConfig
+from ..measures import Measures, median_of, number
+from ..modality import FileModality, InputChoice
+from .config import PointsConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .adapter import PointAdapter
+    from .reader import PointReader
+
+MAX_POINTS = 1024  # that `choose` takes from each file
+
+
+class Points(FileModality):
+    """Point clouds, and points sampled from the surface of meshes."""
+
+    name = "points"
+    recipe = "kicad"
+    configs = (PointsConfig,)
+    augments = frozenset({"point_scaling", "point_dropout", "rotate", "flip"})
+    measured_whole = True
+
+    def adapter(self, config: Any) -> "PointAdapter":
+        from .adapter import PointAdapter
+
+        return PointAdapter(**config.adapter_options())
+
+    def reader_class(self) -> "type[PointReader]":
+        from .reader import PointReader
+
+        return PointReader
+
+    def reader(self, config: Any) -> "PointReader":
+        return self.reader_class()(
+            config.num_points,
+            config.channels,
+            config.own_length,
+            config.size_channel,
+            config.neighbours,
+        )
+
+    def augment_batch(self, batch: "Tensor", augmentation: AugmentationConfig) -> "Tensor":
+        from .augment import augment_points
+
+        return augment_points(batch, augmentation)
+
+    def augmentation_words(self, config: Any, augmentation: AugmentationConfig) -> list[str]:
+        words = {
+            "mirroring": augmentation.flip,
+            "leaving out points": augmentation.point_dropout,
+            "scaling each point a little": augmentation.point_scaling,
+            f"rotation about {augmentation.rotate}": augmentation.rotate != "none",
+        }
+        return [word for word, on in words.items() if on]
+
+    def probe(self, path: Path) -> dict[str, float]:
+        from .decode import probe
+
+        info = probe(path)
+        return {"points": info.num_points, "channels": info.channels, "faces": info.num_faces}
+
+    def describe(self, measures: Measures) -> str:
+        what = "points" if measures["faces"].high == 0 else "corners of meshes"
+        channels = number(measures["channels"].low)
+        return f"{median_of(measures['points'], what)} of {channels} channels"
+
+    def choose(self, measures: Measures, base: Any) -> InputChoice:
+        """Choose up to 1,024 points of each file, with the shape of their neighbourhoods."""
+        from .surface import SHAPE_CHANNELS
+
+        # Any number of points can be sampled from a mesh.
+        mesh, median = measures["faces"].high > 0, int(measures["points"].median)
+        count = MAX_POINTS if mesh else min(MAX_POINTS, max(3, median))
+        channels = int(measures["channels"].low)
+        config = replace(
+            base,
+            num_points=count,
+            channels=channels + SHAPE_CHANNELS * len(base.neighbours),
+            size_channel=False,  # the files of a folder may be in different units
+        )
+        more = f", {channels - 3} more channels" if channels > 3 else ""
+        line = (
+            f"{count:,} points of each file by their coordinates{more} and what the surface is like"
+        )
+        # Channels beyond the third may be normals, which `flip` would leave as they are.
+        return InputChoice(config, (line,), {"flip": channels == 3})

@@ -1,0 +1,153 @@
+"""What files of points and meshes hold, before anything is chosen of it."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import unknown
+from ..text.decode import decode as decode_text
+from .meshes import Cloud, Mesh, read_geometry
+
+COORDINATES = ("x", "y", "z")
+COLOURS = (("red", "green", "blue"), ("r", "g", "b"))
+COMMENTS = ("#", "//")  # CloudCompare writes the latter
+
+
+def read(raw: bytes, kind: str) -> Cloud | Mesh:
+    """A file's bytes → what it holds; `kind` is its suffix in small letters, without the dot.
+
+    Raises:
+        ValueError: unknown kind, damaged, or nothing in it.
+    """
+    if kind not in READERS:
+        raise unknown("kind of point file", kind, READERS)
+    found = READERS[kind](raw, kind)
+    if isinstance(found, Cloud) and len(found.values) == 0:
+        raise ValueError(f"this {kind} file has no points and no faces")
+    return found
+
+
+def mapped(path: str | Path) -> Cloud | None:
+    """The array of a `.npy` file, of which nothing is read yet; None: `read` says what is wrong."""
+    try:
+        array = np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError):  # also of an array without points
+        return None
+    _check_array(array, "the array")
+    return Cloud(array)
+
+
+def _read_npy(raw: bytes, kind: str) -> Cloud:
+    try:
+        array = np.lib.format.read_array(io.BytesIO(raw), allow_pickle=False)
+    except Exception as error:
+        raise ValueError(f"damaged npy file, or one of Python objects ({error})") from None
+    return _from_array(array, "the array")
+
+
+def _read_npz(raw: bytes, kind: str) -> Cloud:
+    """The array called "points", or the only one."""
+    try:
+        with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
+            names = list(getattr(arrays, "files", ()))
+            name = names[0] if len(names) == 1 else "points"
+            array = arrays[name] if name in names else None
+    except Exception as error:
+        raise ValueError(f"damaged npz file, or one of Python objects ({error})") from None
+    if array is None:
+        raise ValueError(f"this npz file has arrays {names}; expected one alone, or 'points'")
+    return _from_array(array, f"array {name!r}")
+
+
+def _from_array(array: np.ndarray, what: str) -> Cloud:
+    _check_array(array, what)
+    return Cloud(array.astype(np.float64))
+
+
+def _check_array(array: np.ndarray, what: str) -> None:
+    if array.ndim != 2 or array.dtype.kind not in "fiu":
+        raise ValueError(
+            f"{what} is {array.dtype} of shape {array.shape}; expected numbers (points, channels)"
+        )
+
+
+def _read_text(raw: bytes, kind: str) -> Cloud:
+    """Rows of numbers parted by commas, semicolons or blanks, under names or not."""
+    lines = [
+        (number, line)
+        for number, line in enumerate(decode_text(raw).split("\n"), 1)
+        if line.strip() and not line.lstrip().startswith(COMMENTS)
+    ]
+    if not lines:
+        return Cloud(np.empty((0, 3)))
+    delimiter = next((d for d in ",;" if d in lines[0][1]), None)
+    first = _cells(lines[0][1], delimiter)
+    names = None if any(_is_number(cell) for cell in first) else first
+    body = lines if names is None else lines[1:]
+    if not body:
+        return Cloud(np.empty((0, 3)))
+    try:
+        values = np.loadtxt(
+            [line for _, line in body], delimiter=delimiter, comments=None, quotechar='"', ndmin=2
+        )
+    except ValueError as error:
+        raise _misfit(body, delimiter, names or first) or ValueError(
+            f"damaged {kind} file ({error})"
+        ) from None
+    if names is None:
+        return Cloud(values)
+    if len(names) != values.shape[1]:
+        raise ValueError(f"{len(names)} names {names} above {values.shape[1]} columns")
+    return Cloud(_arranged([name.lower() for name in names], values))
+
+
+def _misfit(
+    lines: list[tuple[int, str]], delimiter: str | None, first: list[str]
+) -> ValueError | None:
+    """What keeps lines of text from being rows of numbers, all as long as the first."""
+    for number, line in lines:
+        cells = _cells(line, delimiter)
+        if len(cells) != len(first):
+            return ValueError(
+                f"line {number} has {len(cells)} columns; expected {len(first)}, as on the first"
+            )
+        for cell in cells:
+            if not _is_number(cell):
+                return ValueError(f"line {number}: {cell!r} is not a number")
+    return None
+
+
+def _arranged(names: list[str], values: np.ndarray) -> np.ndarray:
+    """Named columns with x, y, z first, and colours of 0…255 brought to [0, 1]."""
+    for colours in COLOURS:
+        if set(colours) <= set(names):
+            columns = [names.index(name) for name in colours]
+            shades = values[:, columns]
+            if shades.max() > 1 and (shades == shades.round()).all():
+                values[:, columns] = shades / 255
+    if not set(COORDINATES) <= set(names):
+        return values
+    leading = [names.index(name) for name in COORDINATES]
+    return values[:, leading + [i for i in range(len(names)) if i not in leading]]
+
+
+def _cells(line: str, delimiter: str | None) -> list[str]:
+    return [cell.strip().strip('"') for cell in line.strip().split(delimiter)]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+READERS: dict[str, Callable[[bytes, str], Cloud | Mesh]] = {
+    **dict.fromkeys(("ply", "off", "obj", "stl"), read_geometry),
+    "npy": _read_npy,
+    "npz": _read_npz,
+    **dict.fromkeys(("csv", "txt", "xyz"), _read_text),
+}

@@ -1,0 +1,137 @@
+"""Sound: raw batches (B, S) or (B, S, C) of float waveforms, read as they are or as log-mel."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..augmentation import AugmentationConfig
+from ..measures import Distribution, Measures, median_of
+from ..modality import FileModality, InputChoice
+from .config import AudioConfig, MelConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .adapter import AudioAdapter
+    from .mel import MelAdapter
+    from .reader import SoundReader
+
+MAX_ELEMENTS = 256  # of a sound, as long as patches stay short
+MAX_RATE = 16_000  # samples per second; speech needs no more
+MAX_SECONDS = 30.0
+
+
+class Sound(FileModality):
+    """Sound: patches of the waveform, or of its log-mel spectrogram."""
+
+    name = "sound"
+    recipe = "fsdd"
+    configs = (AudioConfig, MelConfig)
+    augments = frozenset({"time_shift"})
+
+    def adapter(self, config: Any) -> "AudioAdapter | MelAdapter":
+        from .adapter import AudioAdapter
+        from .mel import MelAdapter
+
+        make = MelAdapter if isinstance(config, MelConfig) else AudioAdapter
+        return make(**config.adapter_options())
+
+    def reader_class(self) -> "type[SoundReader]":
+        from .reader import SoundReader
+
+        return SoundReader
+
+    def reader(self, config: Any) -> "SoundReader":
+        if isinstance(config, MelConfig):
+            step = config.hop_length * config.patch_frames
+        else:
+            step = config.patch_stride or config.patch_size
+        return self.reader_class()(
+            config.num_samples, config.sample_rate, config.channels, step, config.own_length
+        )
+
+    def augment_batch(self, batch: "Tensor", augmentation: AugmentationConfig) -> "Tensor":
+        from .augment import augment_waves
+
+        return augment_waves(batch, augmentation)
+
+    def augmentation_words(self, config: Any, augmentation: AugmentationConfig) -> list[str]:
+        masked = isinstance(config, MelConfig) and config.num_time_masks
+        words = {
+            "shifts in time": augmentation.time_shift,
+            "hidden frames and bands": masked,
+        }
+        return [word for word, on in words.items() if on]
+
+    def probe(self, path: Path) -> dict[str, float]:
+        from .decode import probe
+
+        info = probe(path)
+        return {"sample_rate": info.rate, "channels": info.channels, "seconds": info.seconds}
+
+    def describe(self, measures: Measures) -> str:
+        names = {1: "mono", 2: "stereo"}
+        channels = measures["channels"]
+        ends = dict.fromkeys(int(end) for end in (channels.low, channels.high))
+        layout = " to ".join(names.get(end, f"{end} channels") for end in ends)
+        rate = _kilohertz(measures["sample_rate"])
+        return f"{rate} {layout}, {median_of(measures['seconds'], 's')}"
+
+    def choose(self, measures: Measures, base: Any) -> InputChoice:
+        """Choose a log-mel spectrogram of each file at its own length."""
+        seconds = measures["seconds"]
+        config = replace(mel_for(measures["sample_rate"].median, seconds.most), own_length=True)
+        length = config.num_samples / config.sample_rate
+        longer = (
+            "as long as 19 of 20 files" if length >= seconds.most else "the middle of longer ones"
+        )
+        line = (
+            f"each file at its own length, up to {length:.2f} s ({longer}), {describe_mel(config)}"
+        )
+        if measures["channels"].high > 1:
+            line += "; all channels averaged"
+        return InputChoice(config, (line,))
+
+
+def mel_for(rate: float, seconds: float) -> MelConfig:
+    """Choose a log-mel spectrogram with windows of 40 ms every 10 ms, as the recipe `fsdd` has.
+
+    Args:
+        rate: sample rate of the files, Hz.
+        seconds: length of the files.
+    """
+    sample_rate = int(min(MAX_RATE, max(8_000, rate)))
+    hop, n_mels = sample_rate // 100, 40 if sample_rate <= 8_000 else 64
+    frames = max(8, math.ceil(min(seconds, MAX_SECONDS) * sample_rate / hop))
+    patch = 2
+    while frames > MAX_ELEMENTS * patch and patch < 16:
+        patch *= 2
+    frames = math.ceil(frames / patch) * patch
+    return MelConfig(
+        num_samples=frames * hop,
+        sample_rate=sample_rate,
+        n_fft=4 * hop,
+        hop_length=hop,
+        n_mels=n_mels,
+        patch_frames=patch,
+        num_bands=16,
+        num_time_masks=2,
+        time_mask_width=max(1, frames // 8),
+        num_frequency_masks=2,
+        frequency_mask_width=n_mels // 7,
+    )
+
+
+def describe_mel(config: MelConfig) -> str:
+    """Describe a log-mel spectrogram, such as "as a log-mel spectrogram at 8 kHz of 40 bands"."""
+    each = 1000 * config.patch_frames * config.hop_length / config.sample_rate
+    return (
+        f"as a log-mel spectrogram at {config.sample_rate / 1000:g} kHz of {config.n_mels} bands, "
+        f"an element every {each:.0f} ms"
+    )
+
+
+def _kilohertz(rates: Distribution) -> str:
+    ends = dict.fromkeys((rates.low, rates.high))
+    return f"{' to '.join(f'{end / 1000:g}' for end in ends)} kHz"

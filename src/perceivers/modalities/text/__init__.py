@@ -1,0 +1,59 @@
+"""Text: raw batches (B, L) of the ids of UTF-8 bytes."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..measures import Measures, median_of
+from ..modality import FileModality, InputChoice
+from .config import TextConfig
+
+if TYPE_CHECKING:
+    from .adapter import TextAdapter
+    from .reader import TextReader
+
+MAX_BYTES = 1024  # of a text that `choose` reads
+
+
+class Text(FileModality):
+    """Text, byte by byte."""
+
+    name = "text"
+    recipe = "rt-polarity"
+    configs = (TextConfig,)
+    measured_whole = True
+    example_per_line = True
+
+    def adapter(self, config: Any) -> "TextAdapter":
+        from .adapter import TextAdapter
+
+        return TextAdapter(**config.adapter_options())
+
+    def reader_class(self) -> "type[TextReader]":
+        from .reader import TextReader
+
+        return TextReader
+
+    def reader(self, config: Any) -> "TextReader":
+        return self.reader_class()(config.max_length)
+
+    def unmixable(self, config: Any) -> str:
+        return "the bytes of texts"
+
+    def probe(self, path: Path) -> dict[str, float]:
+        from .decode import decode
+
+        return {"bytes": len(decode(path).encode())}
+
+    def describe(self, measures: Measures) -> str:
+        return median_of(measures["bytes"], "bytes")
+
+    def choose(self, measures: Measures, base: Any) -> InputChoice:
+        """Choose a length that holds the longest text, up to 1,024 bytes."""
+        longest = measures["bytes"].high
+        length = min(MAX_BYTES, max(32, math.ceil(longest / 32) * 32))
+        line = f"up to {length:,} bytes of each text, one by one"
+        if length < longest:
+            line += f"; the longest have {longest:,.0f}"
+        return InputChoice(replace(base, max_length=length), (line,))

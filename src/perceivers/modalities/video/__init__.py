@@ -1,0 +1,107 @@
+"""Videos: raw batches (B, T, H, W, C), uint8 or float."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..augmentation import AugmentationConfig
+from ..image import pixel_augmentation_words, usual_side
+from ..measures import Measures, median_of, number, pixels_of
+from ..modality import FileModality, InputChoice
+from ..sound import describe_mel, mel_for
+from .config import VideoConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .adapter import VideoAdapter
+    from .reader import VideoReader
+
+MAX_SIDE, MAX_FRAMES = 48, 16  # of the videos that `choose` resizes to
+
+
+class Video(FileModality):
+    """Videos: patches of a few frames."""
+
+    name = "video"
+    recipe = "grid-video"
+    configs = (VideoConfig,)
+    augments = frozenset({"crop_padding", "flip", "zoom"})
+
+    def adapter(self, config: Any) -> "VideoAdapter":
+        from .adapter import VideoAdapter
+
+        return VideoAdapter(**config.adapter_options())
+
+    def reader_class(self) -> "type[VideoReader]":
+        from .reader import VideoReader
+
+        return VideoReader
+
+    def reader(self, config: Any) -> "VideoReader":
+        return self.reader_class()(
+            config.num_frames,
+            config.image_size,
+            config.channels,
+            config.seconds,
+            config.patch_frames,
+            config.own_length,
+        )
+
+    def augment_batch(self, batch: "Tensor", augmentation: AugmentationConfig) -> "Tensor":
+        from .augment import augment_videos
+
+        return augment_videos(batch, augmentation)
+
+    def augmentation_words(self, config: Any, augmentation: AugmentationConfig) -> list[str]:
+        return pixel_augmentation_words(augmentation)
+
+    def probe(self, path: Path) -> dict[str, float]:
+        from ..sound import decode as sound
+        from . import decode as video
+
+        info = video.probe(path)
+        measured = {
+            "frames": info.frames,
+            "frame_rate": info.rate,
+            "seconds": info.seconds,
+            "height": info.height,
+            "width": info.width,
+            "has_sound": float(info.has_sound),
+        }
+        if info.has_sound:
+            track = sound.probe(path)
+            measured |= {"sample_rate": track.rate, "sound_seconds": track.seconds}
+        return measured
+
+    def describe(self, measures: Measures) -> str:
+        fraction = measures["has_sound"].mean
+        sound = {0.0: "no sound", 1.0: "with sound"}.get(fraction, f"{fraction:.0%} with sound")
+        rate = number(measures["frame_rate"].median)
+        length = median_of(measures["seconds"], "s")
+        return f"{pixels_of(measures)}, {rate} frames a second, {length}, {sound}"
+
+    def recipe_for(self, measures: Measures) -> str:
+        return "grid-av" if _with_sound(measures) else self.recipe
+
+    def choose(self, measures: Measures, base: Any) -> InputChoice:
+        """Choose frames spread over each video, and its sound if most videos have some."""
+        shorter = min(measures["height"].median, measures["width"].median)
+        size = usual_side(shorter, MAX_SIDE, step=16)
+        frames = 2 * max(1, min(MAX_FRAMES, int(measures["frames"].median)) // 2)
+        config = VideoConfig(num_frames=frames, image_size=size, num_bands=8)
+        line = (
+            f"{frames} frames spread over each video, {size} × {size} pixels, in patches of 2 "
+            "frames of 8 × 8"
+        )
+        augmentation = {"flip": False}
+        if not _with_sound(measures):
+            return InputChoice(config, (line,), augmentation)
+        mel = mel_for(measures["sample_rate"].median, measures["sound_seconds"].most)
+        fusion = replace(base, parts={"audio": mel, "video": config})
+        line += f"; their sound, {mel.num_samples / mel.sample_rate:.2f} s {describe_mel(mel)}"
+        return InputChoice(fusion, (line,), augmentation)
+
+
+def _with_sound(measures: Measures) -> bool:
+    return measures["has_sound"].mean >= 0.5

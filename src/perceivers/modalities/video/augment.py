@@ -1,0 +1,26 @@
+"""Augmentation of batches of videos."""
+
+from torch import Tensor
+
+from ..augmentation import AugmentationConfig
+from ..image.augment import augment_images
+
+
+def augment_videos(videos: Tensor, config: AugmentationConfig) -> Tensor:
+    """Crop, flip and zoom videos at random, all frames of a video alike.
+
+    Args:
+        videos: uint8 (B, T, H, W, C).
+        config: which augmentations, and how strong.
+
+    Returns:
+        uint8 (B, T, H, W, C).
+
+    Raises:
+        ValueError: RandAugment is switched on; it is defined for images alone.
+    """
+    if config.rand_augment_layers:
+        raise ValueError("RandAugment is of images, not of videos; set rand_augment_layers=0")
+    frames = videos.shape[1]
+    channels = augment_images(videos.permute(0, 2, 3, 1, 4).flatten(3), config)
+    return channels.unflatten(3, (frames, -1)).permute(0, 3, 1, 2, 4)

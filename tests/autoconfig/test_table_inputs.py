@@ -1,0 +1,160 @@
+"""What is read of a table's rows, and how they are varied."""
+
+import dataclasses
+
+import pytest
+
+from perceivers.autoconfig.choose import choose, choose_for
+from perceivers.autoconfig.findings import ColumnContents, Sample, TableContents
+from perceivers.data.config import DataConfig
+from perceivers.modalities import (
+    FILE_MODALITIES,
+    ImageConfig,
+    MelConfig,
+    TabularConfig,
+    TextConfig,
+    VideoConfig,
+    build_reader,
+)
+from perceivers.modalities.measures import Distribution
+from perceivers.models.build import build_on_meta
+from perceivers.recipes.fsdd import fsdd
+from perceivers.recipes.grid_corpus import grid_av
+
+MODALITIES = {modality.name: modality for modality in FILE_MODALITIES}
+MEASURES = {
+    "image": {"height": 64, "width": 64, "channels": 3},
+    "sound": {"sample_rate": 8000, "channels": 1, "seconds": 0.5},
+    "text": {"bytes": 80},
+    "points": {"points": 900, "channels": 3, "faces": 0},
+    "video": {
+        "height": 48, "width": 48, "frames": 16, "frame_rate": 25, "seconds": 0.64,
+        "has_sound": 1.0, "sample_rate": 16_000, "sound_seconds": 0.64,
+    },
+}  # fmt: skip
+
+
+def column(modality, what="file", **measures):
+    values = {**MEASURES[modality], **measures}
+    sample = Sample({name: Distribution.of([x]) for name, x in values.items()}, 9, ())
+    return ColumnContents(what, 0, MODALITIES[modality], (), sample)
+
+
+NUMBER = ColumnContents("numeric", 0)
+TOWN = ColumnContents("categorical", 0, categories=("Bern", "Oslo"))
+
+
+def table(task="classification", rows=1000, **columns):
+    config = DataConfig(label=("y",), task=task, ignore=("id",), categorical=("nr",))
+    names = ("a", "b") if task != "regression" else ("y",)
+    return TableContents(config, columns, {"train": rows}, names)
+
+
+def chosen(**columns):
+    return choose(table(**columns)).recipe
+
+
+def test_a_part_for_each_column_and_one_for_all_cells():
+    recipe = chosen(
+        photo=column("image"), voice=column("sound"), note=column("text", "text"),
+        age=NUMBER, town=TOWN,
+    )  # fmt: skip
+    config = recipe.model.input
+    kinds = {name: type(part) for name, part in config.parts.items()}
+    assert kinds == {
+        "photo": ImageConfig, "voice": MelConfig, "note": TextConfig, "table": TabularConfig,
+    }  # fmt: skip
+    assert (config.files, config.texts) == ({"photo": "photo", "voice": "voice"}, {"note": "note"})
+    assert (config.parts["table"].numeric, config.parts["table"].categorical) == (
+        ("age",),
+        ("town",),
+    )
+    assert config.parts["table"].categories == (("Bern", "Oslo"),)
+    assert config.dropout == dict.fromkeys(config.parts, 0.1)
+    data = recipe.data
+    assert (data.label, data.task, data.ignore) == (("y",), "classification", ("id",))
+    assert data.categorical == ("nr",)
+    assert (data.mixup, data.time_shift, data.crop_padding, data.flip) == (0, 0.15, 8, True)
+    assert recipe.optimizer.lr == grid_av().optimizer.lr
+    build_on_meta(recipe.model)
+    assert build_reader(config).columns == ("photo", "voice", "note", "age", "town")
+
+
+def test_labels_are_smoothed_of_classes_alone():
+    smoothing = {
+        task: choose(table(task, age=NUMBER)).recipe.trainer.label_smoothing
+        for task in ("classification", "multilabel", "regression")
+    }
+    assert smoothing == {"classification": 0.1, "multilabel": 0.0, "regression": 0.0}
+
+
+def test_one_column_is_trained_as_a_folder_of_it():
+    alone = chosen(voice=column("sound"))
+    assert list(alone.model.input.parts) == ["voice"]
+    assert alone.model.input.dropout == {}
+    assert alone.data.mixup == 0.2
+    assert alone.optimizer.lr == fsdd().optimizer.lr
+    assert chosen(voice=column("sound"), age=NUMBER).data.mixup == 0
+    assert chosen(a=column("sound"), b=column("sound")).data.mixup == 0.2
+
+
+def test_only_what_all_pictures_bear_is_done_to_them():
+    data = chosen(a=column("image"), b=column("image", channels=1, height=16, width=16)).data
+    assert (data.crop_padding, data.flip, data.zoom) == (2, False, 0)
+    data = chosen(a=column("points"), b=column("image")).data
+    assert (data.point_scaling, data.point_dropout) == (0.01, 0.5)
+    assert chosen(age=NUMBER).data.crop_padding == 0
+
+
+def test_a_film_and_its_sound_are_two_parts_of_a_column():
+    config = chosen(film=column("video"), age=NUMBER).model.input
+    kinds = {name: type(part) for name, part in config.parts.items()}
+    assert kinds == {"film_audio": MelConfig, "film_video": VideoConfig, "table": TabularConfig}
+    assert config.files == {"film_audio": "film", "film_video": "film"}
+    assert list(chosen(film=column("video", has_sound=0.0)).model.input.parts) == ["film"]
+
+
+def test_columns_of_any_name():
+    names = ["my photo", "my_photo", "2nd", "type", "copy", "table", "名前"]
+    recipe = chosen(**{name: column("image") for name in names}, age=NUMBER)
+    parts = recipe.model.input.parts
+    assert list(parts) == [
+        "my_photo",
+        "my_photo_",
+        "_2nd",
+        "type_",
+        "copy_",
+        "table",
+        "名前",
+        "table_",
+    ]
+    assert list(recipe.model.input.files.values()) == names
+    build_on_meta(recipe.model)
+
+
+@pytest.mark.parametrize("task", ["multilabel", "regression"])
+def test_scores_of_the_task_decide(task):
+    choice = choose(table(task=task, voice=column("sound")))
+    assert (choice.recipe.trainer.monitor, choice.recipe.data.task) == ("val_loss", task)
+    assert choice.recipe.model.num_classes == (1 if task == "regression" else 2)
+
+
+def test_all_is_said():
+    found = table(photo=column("image"), note=column("text", "text"), age=NUMBER, town=TOWN)
+    lines = choose(found).lines
+    assert [line.split(":")[0] for line in lines] == ["found", *["reads"] * 3, "model", "trains"]
+    assert lines[1].startswith("reads: photo: images of 64 × 64 pixels")
+    assert lines[3] == "reads: age, town: each an element"
+    assert lines[-1].endswith(
+        "augments them by shifts of up to 8 pixels, mirroring and leaving out photo or note or "
+        "table"
+    )
+    plain = choose(dataclasses.replace(found, columns={"age": NUMBER})).lines
+    assert "augments" not in plain[-1]
+
+
+def test_for_a_table(mixed_table):
+    for source in (mixed_table, mixed_table / "manifest.csv"):
+        recipe = choose_for(str(source), DataConfig(ignore=("tags", "price [CHF]"))).recipe
+        assert list(recipe.model.input.parts) == ["photo", "sound", "note", "table"]
+        assert recipe.data.label == ("label",)

@@ -1,0 +1,251 @@
+"""Folders, parquet, the packaged digits, and all that can be wrong with them."""
+
+import io
+import shutil
+
+import pytest
+import torch
+from PIL import Image
+
+from perceivers.data.config import DataConfig
+from perceivers.data.examples import FileTable, HeldTable
+from perceivers.data.splits import read_digits, read_splits, stratified_split
+from perceivers.modalities.image.decode import decode
+from perceivers.modalities.image.reader import ImageReader
+
+
+def read(path=None, size=8, channels=3, how=None, **changes):
+    how = how or {}
+    config = DataConfig(**{"path": None if path is None else str(path), **changes})
+    return read_splits(config, ImageReader(size, channels), **how)
+
+
+def test_digits_come_with_the_package():
+    images, labels = read_digits()
+    assert images.shape == (1797, 8, 8, 1)
+    assert images.dtype == torch.uint8
+    assert images.max() == 255
+    assert labels.bincount().tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+
+
+def test_splits_are_stratified_disjoint_and_always_the_same():
+    labels = torch.tensor([0] * 50 + [1] * 10 + [2] * 2)
+    kept, held_out = stratified_split(labels, 0.2)
+    assert sorted([*kept.tolist(), *held_out.tolist()]) == list(range(62))
+    assert labels[held_out].bincount().tolist() == [10, 2, 1]
+    assert torch.equal(stratified_split(labels, 0.2)[1], held_out)
+
+
+def test_image_folder(image_folder):
+    splits = read(image_folder, validation=0.25, test=0.25)
+    assert splits.labels == ("bright", "dark")
+    assert {name: len(table) for name, table in splits.tables.items()} == {
+        "train": 14, "validation": 4, "test": 6,
+    }  # fmt: skip
+    for table in splits.tables.values():
+        assert isinstance(table, HeldTable)
+        assert table.examples.shape[1:] == (8, 8, 3)
+        bright = table.examples.float().mean((1, 2, 3)) > 125
+        assert torch.equal(bright, table.labels == 0)
+
+
+def test_only_the_split_to_score_on_is_opened(image_folder):
+    """Which it is, no unreadable file changes: the splits are made before one is opened."""
+    whole = read(image_folder).tables["test"]
+    listed = read(image_folder, how={"decode": False}).tables["test"]
+    kept = {listed.files[row][0] for row in listed.rows.tolist()}
+    assert len(kept) == len(whole) == 2
+    for path in image_folder.rglob("*.png"):
+        if str(path) not in kept:
+            path.write_bytes(b"broken")
+    scored = read(image_folder, how={"scored": True})
+    assert (list(scored.tables), scored.skipped) == (["test"], ())
+    assert torch.equal(scored.tables["test"].examples, whole.examples)
+    for hold_out, name in ((True, "test"), (False, "train")):
+        splits = read(image_folder, hold_gb=0, how={"scored": True, "hold_out": hold_out})
+        assert list(splits.tables) == [name]
+
+
+def test_image_folder_with_its_own_splits(image_folder, tmp_path):
+    root = tmp_path / "split"
+    for name in ("train", "val", "test"):
+        shutil.copytree(image_folder, root / name)
+    tables = read(root).tables
+    assert {name: len(table) for name, table in tables.items()} == {
+        "train": 24, "validation": 24, "test": 24,
+    }  # fmt: skip
+
+
+def test_parquet_folder(image_folder, tmp_path):
+    import datasets
+
+    whole = datasets.load_dataset("imagefolder", data_dir=str(image_folder))["train"]
+    (tmp_path / "parquet").mkdir()
+    for split, rows in (("train", range(0, 24, 2)), ("test", range(1, 24, 2))):
+        whole.select(rows).to_parquet(tmp_path / "parquet" / f"{split}-00000-of-00001.parquet")
+    splits = read(tmp_path / "parquet")
+    assert splits.labels == ("bright", "dark")
+    assert len(splits.tables["test"]) == 12
+    assert len(splits.tables["train"]) + len(splits.tables["validation"]) == 12
+
+
+def test_hub_data_set_with_fine_and_coarse_labels(image_folder, monkeypatch):
+    """What the hub gives, without the hub: CIFAR-100's columns, encoded images."""
+    import datasets
+
+    features = datasets.Features(
+        coarse_label=datasets.ClassLabel(names=["c0", "c1", "c2"]),
+        img=datasets.Image(),
+        fine_label=datasets.ClassLabel(names=["f0", "f1"]),
+    )
+    paths = sorted(str(path) for path in image_folder.rglob("*.png"))
+    rows = {"coarse_label": [2] * 24, "img": paths, "fine_label": [0] * 12 + [1] * 12}
+    given = {name: datasets.Dataset.from_dict(rows, features) for name in ("train", "test")}
+    asked = []
+    monkeypatch.setattr(datasets, "load_dataset", lambda name: asked.append(name) or given)
+    splits = read(None, name="cifar100")
+    assert asked == ["uoft-cs/cifar100"]
+    assert splits.labels == ("f0", "f1")
+    assert splits.tables["test"].labels.tolist() == [0] * 12 + [1] * 12
+
+
+def test_large_sets_are_decoded_batch_by_batch(image_folder):
+    held = read(image_folder).tables["train"]
+    filed = read(image_folder, hold_gb=0.0).tables["train"]
+    assert isinstance(filed, FileTable)
+    indices = [5, 0, 3]
+    for a, b in zip(held.__getitems__(indices), filed.__getitems__(indices), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_cifar_files_through_the_same_door(cifar_files):
+    path = cifar_files.write("cifar10", "python", archive=True)
+    splits = read(path, size=32, name="cifar10")
+    assert len(splits.tables["train"]) + len(splits.tables["validation"]) == 50
+    assert len(splits.tables["test"]) == 10
+    assert torch.equal(splits.tables["test"].examples, torch.from_numpy(cifar_files.images[50:]))
+
+
+@pytest.mark.parametrize(("size", "channels"), [(64, 3), (32, 1)])
+def test_cifar_files_at_another_size(cifar_files, size, channels):
+    """As any other image file of the same pixels, so that training and prediction agree."""
+    path = cifar_files.write("cifar10", "binary", archive=True)
+    images = read(path, size=size, channels=channels, name="cifar10").tables["test"].examples
+    for got, pixels in zip(images, cifar_files.images[50:], strict=True):
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "PNG")
+        expected = decode(file.getvalue(), channels=channels, size=size)
+        assert torch.equal(got, torch.tensor(expected))
+
+
+@pytest.mark.parametrize("hold_gb", [4.0, 0.0], ids=["held", "batch by batch"])
+def test_bad_files_are_named_and_skipped(image_folder, caplog, hold_gb):
+    (image_folder / "dark" / "broken.png").write_bytes(b"no image")
+    Image.new("RGB", (50, 50)).save(image_folder / "dark" / "cut.jpg")
+    cut = (image_folder / "dark" / "cut.jpg").read_bytes()
+    (image_folder / "dark" / "cut.jpg").write_bytes(cut[:400])
+    splits = read(image_folder, hold_gb=hold_gb, validation=0.1, test=0.0)
+    if hold_gb:
+        assert len(splits.skipped) == 2
+        assert "2 skipped" in caplog.text or len(splits.tables["train"]) > 0
+    for table in splits.tables.values():
+        table.__getitems__(range(len(table)))
+    skipped = [r.message for r in caplog.records if r.message.startswith("skipped")]
+    assert any("broken.png: not an image" in message for message in skipped)
+    assert any("cut.jpg" in message for message in skipped)
+
+
+def test_strict_stops_at_a_bad_file(image_folder):
+    (image_folder / "dark" / "broken.png").write_bytes(b"no image")
+    with pytest.raises(ValueError, match=r"broken.png: not an image.*or run without --strict"):
+        read(image_folder, strict=True)
+
+
+def test_nothing_readable(tmp_path):
+    for name in "ab":
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        (tmp_path / "photos" / name / "1.png").write_bytes(b"no image")
+    with pytest.raises(ValueError, match="none of the 2 files of the train split can be read"):
+        read(tmp_path / "photos", test=0.0)
+
+
+def test_empty_class(image_folder):
+    (image_folder / "empty").mkdir()
+    with pytest.raises(ValueError, match="class 'empty' is empty: .* holds no image"):
+        read(image_folder)
+
+
+def test_images_below_a_class(image_folder):
+    (image_folder / "dark" / "more").mkdir()
+    (image_folder / "dark" / "0.png").rename(image_folder / "dark" / "more" / "0.png")
+    with pytest.raises(ValueError, match="0.png lies deeper than its class 'dark'"):
+        read(image_folder)
+
+
+def test_a_class_called_train_in_a_folder_with_brackets(image_folder, tmp_path):
+    (image_folder / "dark").rename(image_folder / "train")
+    (image_folder / ".cache").mkdir()
+    odd = image_folder.rename(tmp_path / "photos [2020] *new*")
+    splits = read(odd)
+    assert splits.labels == ("bright", "train")
+    assert sum(len(table) for table in splits.tables.values()) == 24
+
+
+def test_stray_files_are_no_examples(image_folder):
+    Image.new("RGB", (9, 9)).save(image_folder / "logo.png")
+    Image.new("RGB", (9, 9)).save(image_folder / "dark" / "UPPER.PNG")
+    (image_folder / "dark" / "notes.txt").write_text("x")
+    (image_folder / "dark" / ".DS_Store").write_bytes(b"x")
+    splits = read(image_folder, strict=True)
+    assert splits.labels == ("bright", "dark")
+    assert sum(len(table) for table in splits.tables.values()) == 25
+
+
+def test_one_class_only(image_folder):
+    shutil.rmtree(image_folder / "dark")
+    with pytest.raises(ValueError, match=r"found 1 class \['bright'\]; .* needs at least two"):
+        read(image_folder)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda p: p / "missing", FileNotFoundError, "no folder .*missing; check the path"),
+        (lambda p: "nowhere.csv", FileNotFoundError, "no table nowhere.csv; check the path"),
+        (lambda p: p / "file.txt", ValueError, "is a file; expected a folder"),
+        (lambda p: p / "bare", ValueError, "has no sub-folders"),
+    ],
+)
+def test_paths_that_hold_no_data(tmp_path, make, error, message):
+    (tmp_path / "file.txt").write_text("x")
+    (tmp_path / "bare").mkdir()
+    with pytest.raises(error, match=message):
+        read(make(tmp_path))
+
+
+def test_no_data_given():
+    with pytest.raises(ValueError, match="point at your folder: --data DIR"):
+        read(None)
+
+
+def test_unknown_set():
+    with pytest.raises(ValueError, match="unknown data set 'cifar11'; did you mean 'cifar10'"):
+        read(None, name="cifar11")
+
+
+def test_named_set_without_the_hub_says_what_to_bring():
+    with pytest.raises(FileNotFoundError) as caught:
+        read(None, name="cifar10")
+    message = str(caught.value)
+    for part in ("cifar-10-python.tar.gz", "https://www.cs.toronto.edu", "--data"):
+        assert part in message
+
+
+def test_hub_name_that_is_not_there():
+    with pytest.raises(FileNotFoundError, match=r"hub did not give a data set of that name"):
+        read("nobody/nothing")
+
+
+def test_no_validation_examples(image_folder):
+    with pytest.raises(ValueError, match="data.validation=0.0; expected more than 0"):
+        read(image_folder, validation=0.0)

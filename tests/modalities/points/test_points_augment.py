@@ -1,0 +1,147 @@
+"""Augmentation of point clouds, against what it promises."""
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from perceivers.modalities.points import augment as ap
+
+PAIRS = list(itertools.product([True, False], repeat=2))
+
+
+def clouds(batch=3, points=50, channels=6, seed=0):
+    return torch.randn(batch, points, channels, generator=torch.Generator().manual_seed(seed))
+
+
+def operations(points):
+    return {
+        "paper": ap.paper_augmentation(points),
+        "scale": ap.scale_each_point(points),
+        "rotate": ap.rotate(points),
+        "leave out": ap.leave_out(points, 0.5),
+    }
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 3), st.integers(1, 9), st.integers(3, 7), st.integers(0, 99))
+def test_shapes(batch, points, channels, seed):
+    x = clouds(batch, points, channels, seed)
+    kept = x.clone()
+    for got in (ap.paper_augmentation(x), ap.rotate(x)):
+        assert got.shape == x.shape
+        assert got.isfinite().all()
+        assert torch.equal(got[..., 3:], x[..., 3:])
+    assert torch.equal(x, kept)  # the batch given is left alone
+    centred = ap.centre_and_scale(x)[..., :3]
+    assert centred.abs().max() <= 1 + 1e-6
+    torch.testing.assert_close(centred.sum(1), torch.zeros(batch, 3), atol=1e-4, rtol=0)
+
+
+def test_all_follow_the_seed_and_each_example_its_own_draw():
+    x = clouds(1).expand(2, -1, -1)
+    torch.manual_seed(0)
+    first = operations(x)
+    same = operations(x)
+    torch.manual_seed(0)
+    again = operations(x)
+    for name, got in first.items():
+        assert torch.equal(got, again[name]), name
+        assert not torch.equal(got, same[name]), name
+        assert not torch.allclose(got[0], got[1]), name
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 9), st.floats(0, 1))
+def test_points_left_out(batch, points, share):
+    """Each of what is left is one of the points, none twice."""
+    x = torch.arange(batch * points * 4).view(batch, points, 4)
+    got = ap.leave_out(x, share)
+    assert got.shape == (batch, max(1, round((1 - share) * points)), 4)
+    for before, after in zip(x.tolist(), got.tolist(), strict=True):
+        rows = {tuple(row) for row in after}
+        assert rows <= {tuple(row) for row in before}
+        assert len(rows) == len(after)
+
+
+def test_mirrored_clouds():
+    """Along x and y, each for itself and half of the time; never along z."""
+    x = clouds(400, 5, 7)
+    torch.manual_seed(0)
+    ratio = ap.mirror(x) / x
+    assert (ratio[..., 2:] == 1).all()
+    signs = ratio[:, 0, :2]
+    assert torch.equal(ratio[..., :2], signs[:, None].expand(-1, 5, -1))
+    assert set(signs.flatten().tolist()) == {-1.0, 1.0}
+    assert all(80 < ((signs > 0) == torch.tensor(pair)).all(1).sum() < 120 for pair in PAIRS)
+
+
+def test_each_point_is_scaled_by_its_own_factor():
+    x = clouds(points=2000)
+    torch.manual_seed(0)
+    ratio = ap.scale_each_point(x)[..., :3] / x[..., :3]
+    torch.testing.assert_close(ratio, ratio[..., :1].expand_as(ratio))
+    assert 0.99 <= ratio.min() < 0.9902  # arXiv 2103.03206v2, §4.3
+    assert 1.0098 < ratio.max() <= 1.01
+    assert (ap.scale_each_point(x, share=0.5) / x).max() > 1.4
+
+
+def test_the_paper_scales_then_centres():
+    x = clouds()
+    torch.manual_seed(0)
+    expected = ap.centre_and_scale(ap.scale_each_point(x))
+    torch.manual_seed(0)
+    assert torch.equal(ap.paper_augmentation(x), expected)
+    assert not torch.allclose(ap.paper_augmentation(x, 0.5), expected, atol=0.05)
+
+
+def test_no_extent():
+    """Equal points are zeros, not rounding errors blown up."""
+    for place in (0.0, 0.1, 12345.678, 1e38):
+        x = torch.full((1, 1000, 4), place)
+        got = ap.centre_and_scale(x)
+        assert not got[..., :3].any()
+        assert torch.equal(got[..., 3], x[..., 3])
+    small = clouds() * 1e-30  # small is not none
+    torch.testing.assert_close(
+        ap.centre_and_scale(small)[..., :3].abs().amax((1, 2)), torch.ones(3)
+    )
+
+
+@pytest.mark.parametrize(("axis", "stays"), [("x", 0), ("y", 1), ("z", 2)])
+def test_rotation_about_an_axis(axis, stays):
+    x = clouds().double()
+    x[..., 3:] = x[..., :3]
+    torch.manual_seed(0)
+    got = ap.rotate(x, axis, vectors=2)
+    assert torch.equal(got[..., stays], x[..., stays])
+    products = (cloud[..., :3] @ cloud[..., :3].mT for cloud in (got, x))  # lengths and angles
+    torch.testing.assert_close(*products)
+    assert torch.equal(got[..., 3:], got[..., :3])  # normals turn along
+    volume = torch.linalg.det(got[:, :3, :3])  # turned, not mirrored
+    torch.testing.assert_close(volume, torch.linalg.det(x[:, :3, :3]))
+    torch.manual_seed(0)
+    assert torch.equal(ap.rotate(x, axis)[..., 3:], x[..., 3:])
+
+
+def test_rotation_takes_any_angle():
+    torch.manual_seed(0)
+    x = torch.tensor([1.0, 0.0, 0.0]).expand(4000, 1, 3)
+    angles = torch.atan2(*ap.rotate(x)[:, 0, :2].flip(-1).unbind(-1))
+    counts = torch.histc(angles, bins=4)
+    assert counts.min() > 900
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"axis": "w"}, "unknown axis 'w'"),
+        ({"vectors": 3}, "vectors=3 .* expected 1 to 2 in points of 6 channels"),
+        ({"vectors": 0}, "vectors=0"),
+    ],
+)
+def test_impossible_rotations(options, message):
+    with pytest.raises(ValueError, match=message):
+        ap.rotate(clouds(), **options)

@@ -1,0 +1,330 @@
+"""Files of points and meshes, written here and read back; and damaged ones."""
+
+import io
+import struct
+import sys
+
+import numpy as np
+import pytest
+import trimesh
+
+from perceivers.modalities.points.decode import (
+    MESH_POINTS,
+    POINT_SUFFIXES,
+    PointsInfo,
+    centre_and_scale,
+    decode,
+    probe,
+)
+
+CLOUD = np.random.default_rng(0).normal(size=(20, 3)).round(3).astype(np.float32)
+COLOURS = np.random.default_rng(1).integers(0, 256, (20, 3), dtype=np.uint8)
+NORMALS = np.tile(np.float32([0, 0.6, 0.8]), (20, 1))
+BOX = trimesh.creation.box((1, 2, 3))
+TRIANGLE = b"v 0 0 0 1 0 0\nv 1 0 0 0 1 0\nv 0 1 0 0 0 1\nf 1 2 3\n"
+
+
+def ply_cloud(encoding="ascii", *, columns=(CLOUD, NORMALS, COLOURS)):
+    """A ply of points, their normals and colours; the bytes are written out here."""
+    floats, colours = np.concatenate(columns[:2], axis=1), columns[2]
+    names = ("x", "y", "z", "nx", "ny", "nz")
+    lines = ["ply", f"format {encoding} 1.0", f"element vertex {len(floats)}"]
+    lines += [f"property float {name}" for name in names]
+    lines += [f"property uchar {name}" for name in ("red", "green", "blue")]
+    header = "\n".join([*lines, "end_header\n"]).encode()
+    if encoding == "ascii":
+        rows = (" ".join(map(str, (*f, *c))) for f, c in zip(floats, colours, strict=True))
+        return header + "\n".join(rows).encode() + b"\n"
+    order = "<" if "little" in encoding else ">"
+    rows = (struct.pack(f"{order}6f3B", *f, *c) for f, c in zip(floats, colours, strict=True))
+    return header + b"".join(rows)
+
+
+def arrays(**named):
+    buffer = io.BytesIO()
+    np.savez(buffer, **named)
+    return buffer.getvalue()
+
+
+def array(values, **options):
+    buffer = io.BytesIO()
+    np.save(buffer, values, **options)
+    return buffer.getvalue()
+
+
+def text(values, delimiter=",", header=""):
+    buffer = io.StringIO()
+    np.savetxt(buffer, values, delimiter=delimiter, header=header, comments="", fmt="%.6g")
+    return buffer.getvalue().encode()
+
+
+def mesh_file(kind, mesh=BOX):
+    raw = mesh.export(file_type=kind)
+    return raw.encode() if isinstance(raw, str) else raw
+
+
+CLOUDS = {
+    "ascii.ply": ply_cloud(),
+    "little.ply": ply_cloud("binary_little_endian"),
+    "big.PLY": ply_cloud("binary_big_endian"),
+    "points.off": b"OFF\n20 0 0\n" + text(CLOUD, " "),
+    "points.obj": b"".join(b"v " + line for line in text(CLOUD, " ").splitlines(keepends=True)),
+    "array.npy": array(CLOUD),
+    "only.npz": arrays(anything=CLOUD),
+    "called.npz": arrays(points=CLOUD, label=np.int64(3)),
+    "bare.csv": text(CLOUD),
+    "named.csv": text(CLOUD, header="X,Y,Z"),
+    "semicolons.csv": text(CLOUD, ";", header='"x";"y";"z"'),
+    "blanks.xyz": b"# a comment\n\n" + text(CLOUD, "  "),
+    "tabs.txt": b"\xef\xbb\xbf//X Y Z\r\n" + text(CLOUD, "\t").replace(b"\n", b"\r\n"),
+}
+
+
+@pytest.mark.parametrize("name", CLOUDS)
+def test_clouds_of_every_kind(name, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(CLOUDS[name])
+    points = decode(path)
+    assert points.dtype == np.float32
+    np.testing.assert_allclose(points, CLOUD, atol=1e-6)  # in the file's order
+    np.testing.assert_array_equal(decode(CLOUDS[name], kind=path.suffix), points)
+    assert probe(path) == PointsInfo(20, probe(path).channels, 0)
+    assert path.suffix.lower() in POINT_SUFFIXES
+
+
+@pytest.mark.parametrize("name", ["ascii.ply", "little.ply", "big.PLY"])
+def test_normals_and_colours_of_a_ply(name):
+    assert probe(CLOUDS[name], kind="ply").channels == 9
+    points = decode(CLOUDS[name], kind="ply", channels=9)
+    expected = np.concatenate([CLOUD, NORMALS, COLOURS / 255], axis=1)
+    np.testing.assert_allclose(points, expected, atol=1e-6)
+
+
+def test_colours_of_points_in_an_obj():
+    points = decode(TRIANGLE.replace(b"f 1 2 3\n", b""), kind="obj", channels=6)
+    np.testing.assert_array_equal(points[:, 3:], np.eye(3))
+
+
+def test_columns_by_name_and_without():
+    """x, y and z first wherever they stand; colours of 0…255 scaled, those of [0, 1] not."""
+    colours = COLOURS.astype(float)
+    raw = text(np.column_stack([np.arange(20), colours, CLOUD]), header="id,R,G,B,x,y,z")
+    points = decode(raw, kind="csv", channels=7)
+    expected = np.column_stack([CLOUD, np.arange(20), colours / 255])
+    np.testing.assert_allclose(points, expected, atol=1e-6)
+    for header in ("x,y,z,red,green,blue", ""):
+        raw = text(np.column_stack([CLOUD, colours / 255]), header=header)
+        np.testing.assert_allclose(decode(raw, kind="csv", channels=6)[:, 3:], colours / 255, 1e-5)
+    raw = text(np.column_stack([CLOUD, colours]))  # nothing says what these are
+    np.testing.assert_allclose(decode(raw, kind="csv", channels=6)[:, 3:], colours, 1e-5)
+
+
+@pytest.mark.parametrize("kind", ["ply", "off", "obj", "stl"])
+def test_meshes_are_sampled_over_their_surface(kind, tmp_path):
+    path = tmp_path / f"box.{kind}"
+    path.write_bytes(mesh_file(kind))
+    points = decode(path, num_points=4000, channels=6)
+    assert points.shape == (4000, 6)
+    sizes = np.array([1, 2, 3]) / 2
+    distance = np.abs(np.abs(points[:, :3]) - sizes)
+    assert (distance.min(axis=1) < 1e-6).all()  # on the surface
+    # Sides have areas of 6, 3 and 2 of 22, twice each: so many points, give or take.
+    shares = (distance < 1e-6).mean(axis=0)
+    np.testing.assert_allclose(shares, np.array([12, 6, 4]) / 22, atol=0.03)
+    outward = (points[:, :3] / sizes)[np.arange(4000), np.abs(points[:, 3:]).argmax(axis=1)]
+    np.testing.assert_allclose(np.abs(outward), 1, atol=1e-5)  # the normal is that of the side
+    assert decode(path).shape == (MESH_POINTS, 3)
+    assert probe(path).num_faces == 12
+
+
+def test_the_same_seed_takes_the_same_points():
+    for raw, kind in ((mesh_file("stl"), "stl"), (CLOUDS["array.npy"], "npy")):
+        one, same, other = (decode(raw, kind=kind, num_points=8, seed=s) for s in (0, 0, 1))
+        assert one.shape == (8, 3)
+        np.testing.assert_array_equal(one, same)
+        assert not np.array_equal(one, other)
+
+
+def test_colours_of_meshes():
+    """Between those of the corners, or those of the face."""
+    points = decode(TRIANGLE, kind="obj", channels=9, num_points=50)
+    x, y = points[:, 0], points[:, 1]
+    np.testing.assert_allclose(points[:, 6:], np.stack([1 - x - y, x, y], axis=1), atol=1e-5)
+    mesh = BOX.copy()
+    mesh.visual.face_colors = np.where(mesh.face_normals[:, :1] > 0.5, [[255, 0, 0, 255]], 51)
+    points = decode(mesh_file("ply", mesh), kind="ply", channels=9, num_points=200)
+    red = points[:, 3] > 0.5
+    assert 0 < red.sum() < 200
+    np.testing.assert_allclose(points[red, 6:], np.tile([1, 0, 0], (red.sum(), 1)))
+    np.testing.assert_allclose(points[~red, 6:], 0.2, atol=1e-6)
+
+
+def test_a_mesh_of_several_materials_and_quads():
+    raw = b"# caf\xe9\nmtllib none.mtl\nv 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nv 0 0 9\n"
+    raw += b"usemtl a\nf 1 2 3 4\nusemtl b\nf 1 2 5\n"
+    points = decode(raw, kind="obj", num_points=500)
+    assert probe(raw, kind="obj").num_faces == 3
+    assert 0.7 < (points[:, 2] > 0).mean() < 0.93  # 4.5 of 5.5
+
+
+def test_a_subset_is_random_and_never_a_prefix():
+    ordered = np.repeat(np.arange(1000.0)[:, None], 3, axis=1)
+    points = decode(array(ordered), kind="npy", num_points=100)
+    rows = points[:, 0]
+    assert len(set(rows.tolist())) == 100  # without replacement
+    assert rows.max() > 800
+    assert not np.array_equal(rows, np.sort(rows))
+
+
+def test_fewer_points_than_asked_for_are_not_repeated():
+    np.testing.assert_array_equal(decode(array(CLOUD), kind="npy", num_points=50), CLOUD)
+
+
+def test_centred_within_the_cube():
+    points = centre_and_scale(np.concatenate([CLOUD * 5 + 7, CLOUD], axis=1))
+    assert np.abs(points[:, :3]).max() == pytest.approx(1)
+    np.testing.assert_allclose(points[:, :3].mean(axis=0), 0, atol=1e-6)
+    shape = CLOUD - CLOUD.mean(axis=0)
+    np.testing.assert_allclose(points[:, :3], shape / np.abs(shape).max(), atol=1e-5)
+    np.testing.assert_array_equal(points[:, 3:], CLOUD)  # what is no coordinate stays
+
+
+def test_points_that_are_all_equal_are_zeros():
+    for place in (0.0, 0.1, -1e7, 1e38):
+        points = decode(array(np.full((9, 3), place)), kind="npy", normalise=True)
+        np.testing.assert_array_equal(points, 0)
+
+
+def test_far_from_the_origin():
+    """Metres within a survey's 5,000 km: float32 has steps of 0.5 there."""
+    far = CLOUD.astype(np.float64) + 5e6
+    expected = centre_and_scale(CLOUD)
+    got = decode(array(far), kind="npy", normalise=True)
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+    rounded = centre_and_scale(decode(array(far), kind="npy"))
+    assert np.abs(rounded - expected).max() > 0.01
+
+
+def spoilt(value, *rows):
+    points = CLOUD.copy()
+    points[list(rows), 1] = value
+    return points
+
+
+PLY = ply_cloud()
+STL = mesh_file("stl")
+TEXT_STL = b"solid a\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\nvertex 1 0 0\nvertex 0 1 0\n"
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind", "message"),
+    [
+        (b"", "ply", "damaged ply file"),
+        (b"", "stl", "damaged stl file"),
+        (b"", "npz", "damaged npz file"),
+        (b"", "csv", "this csv file has no points and no faces"),
+        (b"x,y,z\n", "csv", "this csv file has no points and no faces"),
+        (b"# nothing\n", "obj", "this obj file has no points and no faces"),
+        (b"OFF\n0 0 0\n", "off", "this off file has no points and no faces"),
+        (array(np.empty((0, 3))), "npy", "this npy file has no points and no faces"),
+        (PLY[:60], "ply", "damaged ply file"),
+        (PLY[:-100], "ply", "damaged ply file"),
+        (b"\n".join(PLY.split(b"\n")[:-4]), "ply", "damaged ply file: 17 rows of vertex, 20 ann"),
+        (ply_cloud("binary_little_endian")[:-9], "ply", "damaged ply file"),
+        (PLY.replace(b"vertex 20", b"vertex 99999999999"), "ply", "damaged ply file"),
+        (PLY.replace(b"property float x\n", b""), "ply", "damaged ply file"),
+        (mesh_file("off")[:-9], "off", "damaged off file: 19 lines .* 8 points and 12 faces"),
+        (mesh_file("off").replace(b"\n3 ", b"\n3 77"), "off", "damaged off file"),
+        (b"OFF\n-3 0 0\n0 0 0\n", "off", "damaged off file: no counts"),
+        (b"PLY\n", "off", "damaged off file: no counts of points and faces after 'OFF'"),
+        (STL[:-9], "stl", "damaged stl file: 675 bytes; 684 expected of 12 faces"),
+        (TEXT_STL, "stl", "damaged stl file: it does not end with 'endsolid'"),
+        (TRIANGLE.replace(b"f 1 2 3", b"f 1 2 9"), "obj", "damaged obj file"),
+        (TRIANGLE.replace(b"1 0 0 0", b"1 x 0 0"), "obj", "damaged obj file"),
+        (array(CLOUD)[:-5], "npy", "damaged npy file"),
+        (array(CLOUD).replace(b"(20, 3)", b"(99, 3)"), "npy", "damaged npy file"),
+        (b"garbage", "npy", "damaged npy file"),
+        (array(np.array([{}, {}]), allow_pickle=True), "npy", "or one of Python objects"),
+        (arrays(points=np.array([{}])), "npz", "or one of Python objects"),
+        (array(CLOUD[0]), "npy", "float32 of shape .3,.; expected numbers .points, channels"),
+        (array(CLOUD > 0), "npy", "the array is bool of shape"),
+        (arrays(a=CLOUD, b=CLOUD), "npz", "arrays .'a', 'b'.; expected one alone, or 'points'"),
+        (arrays(points=CLOUD)[:-30], "npz", "damaged npz file"),
+        (b"x,y,z\n1,2,3\n4,5\n7,8,9\n1,1,1", "csv", "line 3 has 2 columns; expected 3"),
+        (b"1 2 3\n\n4 5 6 7\n", "xyz", "line 3 has 4 columns; expected 3"),
+        (b"1,2,3\n1,,3\n", "csv", "line 2: '' is not a number"),
+        (b"1,two,3\n1,2,3\n", "csv", "line 1: 'two' is not a number"),
+        (b"1,2\n3,4\n5,6\n", "csv", "points have 2 channels; expected x, y and z at least"),
+        (b"1,2,3\n\xff,2,3\n", "csv", "not UTF-8: byte 6, in line 2"),
+        (array(CLOUD[:2]), "npy", "2 points; expected at least 3"),
+        (array(spoilt(np.nan, 4, 2)), "npy", "2 of 20 points are NaN.* the first is point 3: "),
+        (array(spoilt(-np.inf, 19)), "npy", "1 of 20 points are NaN, infinite .* point 20"),
+        (array(np.full((20, 3), 1e39)), "npy", "20 of 20 points .* beyond float32"),
+        (b"1,2,3\n1,nan,3\n1,2,inf\n", "csv", "2 of 3 points are NaN.* point 2: .1.0, nan, 3.0"),
+        (TRIANGLE.replace(b"v 1 0 0", b"v nan 0 0"), "obj", "1 of 3 points are NaN"),
+        (TRIANGLE.replace(b"f 1 2 3", b"f 1 1 2"), "obj", "1 faces have no area"),
+        (array(CLOUD), "ny", "unknown kind of point file 'ny'; did you mean 'npy'"),
+        (array(CLOUD), None, "bytes have no suffix"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read(raw, kind, message):
+    with pytest.raises(ValueError, match=message):
+        decode(raw, kind=kind)
+
+
+def test_names_that_do_not_fit_their_columns():
+    with pytest.raises(ValueError, match="2 names .* above 3 columns"):
+        decode(b"x,y\n1,2,3\n1,2,4\n3,2,1\n", kind="csv")
+
+
+def test_what_is_not_taken_is_looked_at_too():
+    """Or the seed would decide. Channels that are not asked for do not count."""
+    raw = array(np.concatenate([spoilt(np.nan, 11), CLOUD], axis=1))
+    for seed in range(9):
+        with pytest.raises(ValueError, match="1 of 20 points .* the first is point 12"):
+            decode(raw, kind="npy", num_points=3, seed=seed)
+    raw = array(np.concatenate([CLOUD, spoilt(np.nan, 11)], axis=1))
+    assert np.isfinite(decode(raw, kind="npy")).all()
+
+
+def test_lines_are_passed_over():
+    raw = PLY.replace(b"end_header", b"element edge 1\nproperty int vertex1\nproperty int vertex2\n"
+                      b"end_header") + b"0 1\n"  # fmt: skip
+    np.testing.assert_array_equal(decode(raw, kind="ply"), decode(PLY, kind="ply"))
+    corners = b"v 0 0 0\nv 1 0 0\nv 0 1 0\n"
+    assert decode(corners + b"l 1 2\n", kind="obj").tolist() == [[0, 0, 0], [1, 0, 0], [0, 1, 0]]
+
+
+def test_fewer_points_where_they_are_allowed():
+    points = decode(array(CLOUD[:1]), kind="npy", min_points=1, normalise=True)
+    np.testing.assert_array_equal(points, np.zeros((1, 3)))
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind", "options", "message"),
+    [
+        (array(CLOUD), "npy", {"channels": 6}, "have 3 channels; expected at least 6"),
+        (STL, "stl", {"channels": 9}, "have 6 channels; expected at least 9"),
+        (STL, "stl", {"channels": 2}, "channels=2"),
+        (STL, "stl", {"num_points": 0}, "num_points=0"),
+    ],
+)
+def test_impossible_arguments(raw, kind, options, message):
+    with pytest.raises(ValueError, match=message):
+        decode(raw, kind=kind, **options)
+
+
+def test_paths_that_cannot_be_opened(tmp_path):
+    with pytest.raises(ValueError, match="no such file; check the path"):
+        decode(tmp_path / "none.ply")
+    folder = tmp_path / "folder.ply"
+    folder.mkdir()
+    with pytest.raises(ValueError, match="cannot be opened: Is a directory"):
+        probe(folder)
+
+
+def test_trimesh_is_an_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "trimesh", None)
+    assert decode(CLOUDS["array.npy"], kind="npy").shape == (20, 3)
+    with pytest.raises(ImportError, match=r"trimesh is not installed.*perceivers\[media\]"):
+        decode(PLY, kind="ply")

@@ -1,0 +1,188 @@
+"""Tables of every kind, written here and read back; damaged ones; what their columns hold."""
+
+import io
+import json
+import math
+import sys
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from perceivers.modalities.table import kinds as column_kinds
+from perceivers.modalities.table.columns import READERS, read_columns
+from perceivers.modalities.table.config import TABLE_SUFFIXES
+from perceivers.modalities.table.kinds import Kind, infer_kinds, numbers
+
+TABLE = {
+    "name": ["Ann", "Bob, junior", "Zoë"],
+    "age": ["31", None, "2.50"],
+    "note": ['says "hi"', "two\nlines", None],
+}
+CSV = 'name,age,note\nAnn,31,"says ""hi"""\n"Bob, junior",,"two\nlines"\nZoë,2.50,\n'
+
+
+def parquet(**columns):
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(columns), buffer)
+    return buffer.getvalue()
+
+
+TABLES = {
+    "plain.csv": CSV.encode(),
+    "windows.CSV": b"\xef\xbb\xbf" + CSV.replace("\n", "\r\n").encode(),
+    "loose.csv": b"\n name , age,note\n"
+    + CSV.split("\n", 1)[1].replace("Ann,31", "  Ann , 31").encode()
+    + b"\n\n",
+    "semicolons.csv": CSV.replace('"Bob, junior"', "Bob| junior")
+    .replace(",", ";").replace("|", ",").encode(),
+    "tabs.csv": CSV.replace(", ", "|").replace(",", "\t").replace("|", ", ").encode(),
+    "table.tsv": CSV.replace(", ", "|").replace(",", "\t").replace("|", ", ").encode(),
+    "table.jsonl": b'{"name": "Ann", "age": 31, "note": "says \\"hi\\""}\n\n'
+    b'{"name": "Bob, junior", "age": null, "note": "two\\nlines"}\n'
+    + '{"name": "Zoë", "age": 2.50}\n'.encode(),
+    "table.parquet": parquet(**TABLE),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_of_every_kind(name, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(TABLES[name])
+    assert read_columns(path) == TABLE
+    assert list(read_columns(path)) == list(TABLE)
+    assert read_columns(TABLES[name], kind=path.suffix, required=["age"]) == TABLE
+
+
+def test_values_that_are_no_text():
+    lines = [{"a": True, "b": 1}, {"b": 1e-7, "c": ""}, {"a": False, "b": float("nan")}]
+    raw = "\n".join(map(json.dumps, lines)).encode()
+    assert read_columns(raw, kind="ndjson") == {
+        "a": ["true", None, "false"], "b": ["1", "1e-07", "NaN"], "c": [None, None, None],
+    }  # fmt: skip
+    raw = parquet(a=[True, None], b=[1, 2**60], c=[0.1, math.nan])
+    assert read_columns(raw, kind="parquet") == {
+        "a": ["true", None], "b": ["1", str(2**60)], "c": ["0.1", None],
+    }  # fmt: skip
+
+
+def test_a_cell_may_be_a_whole_text():
+    long = "word " * 100_000
+    assert read_columns(f"text\n{long}\n".encode(), kind="csv") == {"text": [long.strip()]}
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind", "message"),
+    [
+        (b"", "csv", "the file is empty; expected named columns and rows"),
+        (b"\xef\xbb\xbf\n", "csv", "the file is empty"),
+        (b"\n", "jsonl", "the file is empty"),
+        (b"{}\n", "jsonl", "the file is empty"),
+        (b"a,b\n", "csv", "no rows below the columns a, b"),
+        (parquet(a=[]), "parquet", "no rows below the columns a"),
+        (b"a,b\n1,2\n\n3\n", "csv", "line 4 has 1 cells; expected 2, one for each of a, b"),
+        (b'a,b\n1,"x\ny"\n1,2,3\n', "csv", "line 4 has 3 cells; .* put cells that hold ','"),
+        (b"a\tb\n1\t2\t3\n", "tsv", r"line 2 has 3 cells; .* hold '\\t'"),
+        (b'a,b\n1,"x\n', "csv", "damaged table: line 2: unexpected end of data"),
+        (b'a,b\n1,"x"y\n', "csv", "damaged table: line 2: ',' expected after '\"'"),
+        (b"a,,b\n1,2,3\n", "csv", "column 2 of 3 has no name; .*index=False"),
+        (b"a,b, a\n1,2,3\n", "csv", r"columns \['a'\] are there twice"),
+        (b'{"a": 1, "a": 2}\n', "jsonl", "line 1 gives a name twice: a, a"),
+        (b'{"a": 1}\n{"a": 1\n', "jsonl", "line 2 is not JSON"),
+        (b'{"a": 1}\n\n[1]\n', "jsonl", "line 3 is a list; expected an object"),
+        (b'{"a": 1}\n"b"\n', "jsonl", "line 2 is a str; expected an object"),
+        (b'{"a": {"b": 1}}\n', "jsonl", "line 1, 'a' holds more than one value"),
+        (b'{"a": [1]}\n', "jsonl", "line 1, 'a' holds more than one value"),
+        (parquet(a=[[1]]), "parquet", "column 'a' holds more than one value"),
+        (parquet(a=[b"\x89PNG"]), "parquet", "column 'a' holds .* bytes"),
+        (parquet(a=[1])[:-9], "parquet", "damaged parquet file"),
+        (b"", "parquet", "damaged parquet file"),
+        (b"a,b\n1,2\n\xff,3\n", "csv", "not UTF-8: byte 8, in line 3"),
+        ("a\n1\n".encode("utf-16"), "csv", "not UTF-8: .* UTF-16"),
+        (b"a\n1\n", "xlsx", "unknown kind of table 'xlsx'; known: csv, jsonl"),
+        (b"a\n1\n", None, "bytes have no suffix"),
+    ],
+)
+def test_what_cannot_be_read(raw, kind, message):
+    with pytest.raises(ValueError, match=message):
+        read_columns(raw, kind=kind)
+
+
+def test_columns_and_files_that_are_missing(tmp_path):
+    with pytest.raises(ValueError, match="unknown column 'lable'; did you mean 'label'"):
+        read_columns(b"image,label\na.png,3\n", kind="csv", required=["image", "lable"])
+    with pytest.raises(ValueError, match="no such file"):
+        read_columns(tmp_path / "none.csv")
+
+
+def test_pyarrow_is_an_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert read_columns(TABLES["plain.csv"], kind="csv") == TABLE
+    with pytest.raises(ImportError, match=r"pyarrow is not installed.*perceivers\[data\]"):
+        read_columns(TABLES["table.parquet"], kind="parquet")
+
+
+SUFFIXES = {"image": {".png", ".npy"}, "text": {".txt"}, "points": {".ply", ".txt", ".npy"}}
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        ([None, None], Kind("empty")),
+        (["a.png", None, "dir.x/b b.PNG"], Kind("file", "image")),
+        (["a.png"], Kind("file", "image")),
+        (["a.npy", "b.png"], Kind("file", "image")),  # the first modality that has .npy
+        (["a.txt"], Kind("file", "text")),
+        (["a.ply"], Kind("file", "points")),
+        (["1", "-2.5", "3e4", None], Kind("numeric")),
+        (["1", "NA", "?", "nan", "-", "None"], Kind("numeric")),
+        (["0", "1"] * 9, Kind("numeric")),
+        (["inf", "1"], Kind("numeric")),  # `numbers` says which
+        (["red", "blue", "red", "red"], Kind("categorical")),
+        (["NA", "DE", "NA", "DE"], Kind("categorical")),
+        (["NA", "NA"], Kind("categorical")),
+        (["1_000", "1_000"], Kind("categorical")),
+        (["1.2.2024", "1.2.2024"], Kind("categorical")),
+        (["a good film", "a bad one", None], Kind("text")),
+        (["red", "blue", "green", "red"], Kind("text")),  # few rows
+        (["ends in a.png", "does not", "nor this"], Kind("text")),
+        (["版本.", "好"], Kind("text")),
+    ],
+)
+def test_kinds(cells, kind):
+    assert infer_kinds({"x": cells}, SUFFIXES) == {"x": kind}
+
+
+def test_too_many_values_are_text(monkeypatch):
+    monkeypatch.setattr(column_kinds, "MAX_CATEGORIES", 3)
+    cells = [str(value) + "th" for value in range(3)] * 2
+    assert infer_kinds({"x": cells}, {})["x"] == Kind("categorical")
+    assert infer_kinds({"x": [*cells, "4th", "4th"]}, {})["x"] == Kind("text")
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (["a.png", None, "lost", "c.png"], "column 'x': row 3 holds 'lost', others name image"),
+        (["a.png", "b.ply"], "row 2 holds 'b.ply', others name image files"),
+    ],
+)
+def test_files_among_other_things(cells, message):
+    with pytest.raises(ValueError, match=message):
+        infer_kinds({"x": cells}, SUFFIXES)
+
+
+def test_suffixes_are_known_without_torch():
+    assert {f".{kind}" for kind in READERS} == TABLE_SUFFIXES
+
+
+def test_numbers():
+    got = numbers(["1", None, "NaN", "n/a", "-2.5e3", "0"])
+    np.testing.assert_array_equal(got, [1, np.nan, np.nan, np.nan, -2500, 0])
+
+
+@pytest.mark.parametrize("cell", ["inf", "-Infinity", "1e999", "1,5", "1_0", "x"])
+def test_what_is_no_number(cell):
+    with pytest.raises(ValueError, match=f"row 2: '{cell}' is not a finite number"):
+        numbers(["1", cell])

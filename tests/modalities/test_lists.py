@@ -1,0 +1,211 @@
+"""Examples of different sizes in one batch: each has the outputs that it has alone."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import AUDIO, VIDEO, tiny_classifier
+
+from perceivers.core import AxialPosition, layers
+from perceivers.core.separable import Separable
+from perceivers.core.sources import Chunked, Held
+from perceivers.modalities import (
+    ArrayConfig,
+    AudioConfig,
+    FusionConfig,
+    ImageConfig,
+    MelConfig,
+    PointsConfig,
+    TextConfig,
+    VideoConfig,
+)
+
+CLOSE = {"rtol": 0, "atol": 1e-5}
+MEL = {"sample_rate": 8000, "n_fft": 40, "hop_length": 20, "n_mels": 3, "num_bands": 2}
+
+CONFIGS = {
+    "image": ImageConfig(image_size=6, num_bands=3),
+    "patches": ImageConfig(image_size=8, patch_size=4, patch_stride=2, projection_dim=5),
+    "audio": AudioConfig(**AUDIO),
+    "mel": MelConfig(num_samples=160, patch_frames=2, **MEL),
+    "video": VideoConfig(**VIDEO),
+    "points": PointsConfig(num_points=8, channels=4, num_bands=3),
+    "text": TextConfig(max_length=20, embedding_dim=6),
+    "n-grams": TextConfig(max_length=20, embedding_dim=6, ngrams=(2, 3), ngram_rows=32),
+    "fusion": FusionConfig(parts={"audio": AudioConfig(**AUDIO), "video": VideoConfig(**VIDEO)}),
+}
+MODELS = {name: tiny_classifier(config) for name, config in CONFIGS.items()}
+
+
+def example(kind, *sizes):
+    """One of about these sizes, in elements along up to three axes."""
+    a, b, c = sizes
+    if kind == "image":
+        return torch.randint(0, 256, (a, b, 3), dtype=torch.uint8)
+    if kind == "patches":
+        return torch.randint(0, 256, (2 * a, 2 * b, 3), dtype=torch.uint8)
+    if kind == "audio":
+        return torch.randn(4 * a, 1)
+    if kind == "mel":
+        return torch.randn(40 * a + b)  # some samples more than whole patches need
+    if kind == "video":
+        return torch.randn(2 * a, 2 * b, 2 * c, 3)
+    if kind == "points":
+        return 2 * torch.rand(a * b, 4) - 1
+    return torch.randint(6, 262, (a * b - 1,))  # of texts, also an empty one
+
+
+def drawn(kind, sizes):
+    """A list of examples, and each alone."""
+    torch.manual_seed(len(sizes))
+    if kind != "fusion":
+        examples = [example(kind, *of) for of in sizes]
+        return examples, [one[None] for one in examples]
+    parts = {name: [example(name, *of) for of in sizes] for name in ("audio", "video")}
+    there = torch.rand(len(sizes)) < 0.7
+    alone = [
+        {name: of[i][None] for name, of in parts.items() if name == "audio" or there[i]}
+        for i in range(len(sizes))
+    ]
+    return {**parts, "video.there": there}, alone
+
+
+sizes_of_examples = st.lists(
+    st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(1, 2)), min_size=1, max_size=5
+)
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+@settings(max_examples=15)
+@given(sizes=sizes_of_examples)
+def test_outputs_are_those_of_each_alone(kind, sizes):
+    model = MODELS[kind]
+    batch, alone = drawn(kind, sizes)
+    with torch.no_grad():
+        torch.testing.assert_close(model(batch), torch.cat([model(x) for x in alone]), **CLOSE)
+
+
+@pytest.mark.parametrize("kind", ["image", "mel", "text", "fusion"])
+def test_gradients_are_those_of_each_alone(kind):
+    model = MODELS[kind]
+    batch, alone = drawn(kind, [(1, 1, 1), (3, 2, 1), (2, 3, 2), (3, 2, 1)])
+    together = gradients(model, model(batch).square().sum())
+    apart = gradients(model, sum(model(x).square().sum() for x in alone))
+    torch.testing.assert_close(together, apart, rtol=0, atol=1e-5 * float(apart.abs().max()))
+
+
+def gradients(model, loss):
+    """Of all weights, one after another."""
+    weights = list(model.parameters())
+    found = torch.autograd.grad(loss, weights, materialize_grads=True)
+    return torch.cat([gradient.flatten() for gradient in found])
+
+
+@pytest.mark.parametrize("kind", ["image", "audio", "mel", "video", "points"])
+def test_equal_sizes_are_a_batch_without_a_mask(kind):
+    examples = [example(kind, 2, 3, 1) for _ in range(3)]
+    adapter = MODELS[kind].adapter
+    got, expected = adapter(examples), adapter(torch.stack(examples))
+    assert got.mask is None
+    assert type(got.position) is type(expected.position)
+    assert torch.equal(got.joined(), expected.joined())
+
+
+def test_positions_are_each_examples_own():
+    adapter = MODELS["image"].adapter
+    images = [example("image", 2, 3, 1), example("image", 3, 1, 1), example("image", 2, 3, 1)]
+    got = adapter(images)
+    assert got.content.shape[:2] == got.position.shape[:2] == (3, 6)
+    assert got.mask.sum(1).tolist() == [6, 3, 6]
+    for i, image in enumerate(images):
+        alone = adapter(image[None])
+        elements = alone.content.shape[1]
+        assert torch.equal(got.content[i, :elements], alone.content[0])
+        assert torch.equal(got.position[i, :elements], alone.dense_position[0])
+        assert not got.content[i, elements:].any()
+    of_a_shape = adapter([images[0], images[0].permute(1, 0, 2)])  # as many elements elsewhere
+    assert of_a_shape.mask is None
+    assert not torch.equal(*of_a_shape.position)
+    of_a_kind = adapter([images[0], images[0] / 255])  # as many elements, and there
+    assert isinstance(of_a_kind.position, AxialPosition)
+    torch.testing.assert_close(*of_a_kind.content)
+
+
+def test_texts_share_their_positions():
+    got = MODELS["text"].adapter([torch.tensor([7, 8, 9]), torch.tensor([7])])
+    assert got.position.shape == (1, 3, 6)
+    assert got.mask.tolist() == [[True, True, True], [True, False, False]]
+
+
+@pytest.mark.parametrize("source", [Separable, Chunked])
+def test_however_the_elements_are_read(source, monkeypatch):
+    """Of one size they are a grid, in a list they are not; many are read chunk by chunk."""
+    torch.manual_seed(0)
+    model = tiny_classifier(CONFIGS["image"])
+    wide = layers.CrossAttend(16, model.adapter.dim, qk_dim=64)
+    model.perceiver.cross_attends[0] = model.perceiver.cross_attends[1] = wide
+    images = [torch.randint(0, 256, (*size, 3), dtype=torch.uint8) for size in ((24, 22), (30, 18))]
+    one, both = model.adapter(images[0][None]), model.adapter(images)
+    if source is Chunked:
+        monkeypatch.setattr(layers, "CHUNK_ON_CPU", 50)
+        monkeypatch.setattr(layers, "HELD_IN_TRAINING", 0)
+        assert isinstance(wide.source(both), Chunked)
+    else:
+        assert isinstance(wide.source(both), Held)
+        assert isinstance(wide.source(one), Separable)
+    together, apart = model(images), torch.cat([model(image[None]) for image in images])
+    torch.testing.assert_close(together, apart, **CLOSE)
+    of_both, of_each = gradients(model, together.sum()), gradients(model, apart.sum())
+    torch.testing.assert_close(of_both, of_each, rtol=0, atol=1e-5 * float(of_each.abs().max()))
+
+
+def test_learned_positions_are_of_one_size():
+    model = tiny_classifier(ImageConfig(image_size=4, position="learned", position_dim=3))
+    small, large = torch.rand(4, 4, 3), torch.rand(4, 6, 3)
+    torch.testing.assert_close(model([small, small]), model(torch.stack([small, small])), **CLOSE)
+    with pytest.raises(ValueError, match="4×6; this model learned the positions of 4×4: resize it"):
+        model([small, large])
+
+
+@pytest.mark.parametrize(
+    ("kind", "batch", "message"),
+    [
+        ("image", [], "the batch is an empty list; expected at least one example"),
+        ("image", [[1, 2]], "example 0 of the list is a list; expected tensors"),
+        ("image", [torch.rand(2, 2)], r"image batch has shape \(1, 2, 2\)"),
+        ("text", [torch.ones(1, 2).long()], r"a text of a list has shape \(1, 2\); expected ids"),
+        ("text", [], "empty list"),
+        ("fusion", [{}], "got a list; expected a dictionary of raw batches"),
+        (
+            "fusion",
+            {"audio": [torch.rand(4, 1)] * 2, "video": [torch.rand(2, 2, 2, 3)]},
+            "batch sizes disagree",
+        ),
+    ],
+)
+def test_lists_that_cannot_be(kind, batch, message):
+    with pytest.raises(ValueError, match=message):
+        MODELS[kind](batch)
+
+
+def test_constants_of_a_list_are_measured_on_all_it_holds():
+    for kind in ("image", "mel"):
+        adapter = MODELS[kind].adapter
+        examples = [example(kind, n, 1, 1) for n in (1, 3)]
+        each = [adapter.measured(x[None]).flatten(0, -2) for x in examples]
+        assert torch.equal(adapter.measured(examples), torch.cat(each))
+    mono = [torch.ones(4), torch.zeros(8)]  # without an axis of channels
+    assert MODELS["audio"].adapter.measured(mono).shape == (12, 1)
+    adapter = MODELS["fusion"].adapter
+    batch = {"audio": [torch.ones(4, 1), torch.zeros(8, 1)]}
+    there = {**batch, "audio.there": torch.tensor([True, False])}
+    assert adapter.measured(batch)["audio"].shape == (12, 1)
+    assert torch.equal(adapter.measured(there)["audio"], torch.ones(4, 1))
+
+
+def test_arrays_of_any_number_of_axes():
+    model = tiny_classifier(ArrayConfig(shape=(2, 2, 2, 2), num_bands=1))
+    arrays = [torch.rand(1, 2, 3, 1, 1), torch.rand(2, 1, 1, 2, 1)]
+    torch.testing.assert_close(
+        model(arrays), torch.cat([model(array[None]) for array in arrays]), **CLOSE
+    )

@@ -1,0 +1,289 @@
+"""Video files of many kinds, against the pictures they were written from."""
+
+import io
+import struct
+import sys
+from contextlib import suppress
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from media_files import SIDE, damaged, numbered, numbers, sound, video, wav
+from PIL import Image
+
+from perceivers.modalities.image import decode as images
+from perceivers.modalities.sound import decode as sounds
+from perceivers.modalities.video.decode import VideoInfo, clips, decode, probe
+
+HUNDRED = video(numbered(100))  # 4 s
+
+
+def shown(raw, num_frames, **part) -> list[int]:
+    pictures = decode(raw, num_frames=num_frames, size=SIDE, **part)
+    assert pictures.shape == (num_frames, SIDE, SIDE, 3)
+    assert pictures.dtype == np.uint8
+    return numbers(pictures)
+
+
+def test_frames_are_exact():
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
+    np.testing.assert_array_equal(decode(video(pictures), num_frames=3, size=8), pictures)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("shape", [(30, 46), (46, 30), (7, 7)])
+def test_a_frame_is_sized_as_an_image(shape, channels):
+    pictures = np.random.default_rng(0).integers(0, 256, (2, *shape, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pictures[1]).save(file, "PNG")
+    expected = images.decode(file.getvalue(), channels=channels, size=12)
+    got = decode(video(pictures), num_frames=2, size=12, channels=channels)
+    np.testing.assert_array_equal(got[1], expected)
+
+
+def test_transparent_parts_are_white():
+    picture = np.full((1, 8, 8, 4), (200, 10, 20, 255), np.uint8)
+    picture[:, :4, :, 3] = 0
+    got = decode(video(picture, pixels="bgra"), num_frames=1, size=8)[0]
+    assert (got[:4] == 255).all()
+    assert (got[4:] == (200, 10, 20)).all()
+
+
+@pytest.mark.parametrize(
+    ("matrix", "corner"),
+    [((0, 1, -1, 0), (0, -1)), ((-1, 0, 0, -1), (-1, -1)), ((0, -1, 1, 0), (-1, 0))],
+)
+def test_a_turned_video_is_turned_back(matrix, corner):
+    """The matrix of a phone's mp4, ISO/IEC 14496-12, 8.3.2: by 90, 180 and 270° clockwise."""
+    pictures = np.zeros((2, 24, 36, 3), np.uint8)
+    pictures[:, :12, :12] = 255  # the first corner
+    raw = bytearray(video(pictures, "mp4", "libx264", "yuv444p"))
+    place = raw.index(b"tkhd") + 44
+    a, b, c, d = (value << 16 for value in matrix)
+    raw[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    info = probe(bytes(raw))
+    assert (info.height, info.width) == ((24, 36) if b == 0 else (36, 24))
+    got = decode(bytes(raw), num_frames=1, size=24, channels=1)[0, :, :, 0]
+    bright = {c: got[c] > 127 for c in [(0, 0), (0, -1), (-1, 0), (-1, -1)]}
+    # The longer side loses 6 pixels at each end; the corner is 12 wide.
+    assert bright == {c: c == corner for c in bright}
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "pixels", "options"),
+    [
+        ("matroska", "ffv1", "bgr0", {}),
+        ("mp4", "libx264", "yuv420p", {"bf": 3, "g": 250}),
+        ("matroska", "libx264", "yuv420p", {"bf": 3, "g": 50}),
+        ("webm", "libvpx-vp9", "yuv420p", {"deadline": "realtime", "cpu-used": 8}),
+        ("webm", "libvpx-vp9", "yuv420p", {"deadline": "realtime", "cpu-used": 8, "live": "1"}),
+        ("avi", "mpeg4", "yuv420p", {}),
+        ("avi", "libx264", "yuv420p", {"bf": 2, "g": 60}),
+        ("mpeg", "mpeg2video", "yuv420p", {"bf": 2}),
+        ("mpegts", "libx264", "yuv420p", {"bf": 3, "g": 60}),
+        ("gif", "gif", "rgb8", {}),
+    ],
+)
+def test_containers_and_codecs(container, codec, pixels, options):
+    """Every frame, a few of all, and a part that a seek finds: the very frames that were meant."""
+    raw = video(numbered(300), container, codec, pixels, **options)
+    info = probe(raw)
+    assert (info.frames, info.rate, info.seconds) == (300, 25, 12)
+    assert (info.height, info.width, info.has_sound) == (SIDE, SIDE, False)
+    assert shown(raw, 300) == list(range(300))
+    assert shown(raw, 4) == [37, 112, 187, 262]
+    assert shown(raw, 5, start=11.2, seconds=0.2) == [280, 281, 282, 283, 284]
+    assert numbers(clips(raw, count=2, num_frames=1, size=SIDE, seconds=0.04)) == [0, 299]
+
+
+def test_probe():
+    raw = video(
+        np.zeros((30, 20, 28, 3), np.uint8), rate=10, sound=("flac", 8_000, np.zeros(8_000))
+    )
+    assert probe(raw) == VideoInfo(30, 10.0, 3.0, 20, 28, True, "ffv1")
+
+
+def test_seconds_say_how_far_apart_frames_are():
+    assert shown(HUNDRED, 8, seconds=8 / 25) == list(range(8))
+    assert shown(HUNDRED, 8, seconds=8 * 3 / 25, start=1) == list(range(26, 50, 3))
+    assert shown(HUNDRED, 1) == [50]
+    assert shown(HUNDRED, 4, start=3) == [78, 84, 90, 96]
+
+
+def test_few_frames_are_each_given_once_and_the_last_repeated():
+    raw = video(numbered(3))
+    assert shown(raw, 5) == [0, 1, 2, 2, 2]
+    assert shown(video(numbered(1)), 4) == [0, 0, 0, 0]
+    assert shown(HUNDRED, 4, start=3.92) == [98, 99, 99, 99]
+
+
+def test_with_seconds_time_is_kept():
+    raw = video(numbered(3), rate=5)
+    assert shown(raw, 8, seconds=0.8) == [0, 0, 1, 1, 2, 2, 2, 2]
+
+
+@given(
+    num_frames=st.integers(1, 130),
+    start=st.floats(0, 3.9),
+    seconds=st.none() | st.floats(0.01, 9),
+)
+def test_frames_in_order_within_the_part(num_frames, start, seconds):
+    got = shown(HUNDRED, num_frames, start=start, seconds=seconds)
+    assert got == sorted(got)
+    assert got[0] >= int(start * 25)
+    assert got[-1] <= 99 if seconds is None else got[-1] <= (start + seconds) * 25
+    assert len(got) == num_frames
+
+
+def test_a_still_at_the_end_is_no_damage():
+    """Frames that do not come at even times: a recorded screen on which nothing moves any more."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="matroska") as file:
+        track = file.add_stream("ffv1", rate=25)
+        track.height = track.width = SIDE
+        track.pix_fmt = "bgr0"
+        for number, picture in enumerate(numbered(25)):
+            frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="bgr0")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            for packet in track.encode(frame):
+                packet.duration = round((4 if number == 24 else 0.04) / packet.time_base)
+                file.mux(packet)
+    assert probe(buffer.getvalue()).seconds == pytest.approx(4.96)
+    assert shown(buffer.getvalue(), 3, seconds=4.5) == [18, 24, 24]
+
+
+def test_clips_are_evenly_spread():
+    def starts(raw, count, seconds=0.4):
+        got = clips(raw, count=count, num_frames=2, size=SIDE, seconds=seconds, channels=1)
+        assert got.shape == (count, 2, SIDE, SIDE, 1)
+        return [numbers(clip) for clip in got]
+
+    assert starts(HUNDRED, 3) == [[2, 7], [47, 52], [92, 97]]
+    assert starts(HUNDRED, 1) == [[47, 52]]
+    assert starts(HUNDRED, 2, seconds=3.2) == [[20, 60], [40, 80]]  # they overlap
+    assert starts(HUNDRED, 2, seconds=8) == [[50, 99], [50, 99]]
+    late = video(numbered(100), first=10, sound=("flac", 8_000, np.zeros(40_000)))
+    assert starts(late, 3) == [[2, 7], [47, 52], [92, 97]]
+
+
+def test_a_clip_is_what_decode_gives():
+    got = clips(HUNDRED, count=2, num_frames=5, size=8, seconds=1)
+    for clip, start in zip(got, (0, 3), strict=True):
+        expected = decode(HUNDRED, num_frames=5, size=8, start=start, seconds=1)
+        np.testing.assert_array_equal(clip, expected)
+
+
+@pytest.mark.parametrize("first", [0, 13])
+@pytest.mark.parametrize(("container", "codec", "sound_codec"),
+                         [("matroska", "ffv1", "flac"), ("mp4", "libx264", "aac")])  # fmt: skip
+def test_sound_and_pictures_stay_in_step(container, codec, sound_codec, first):
+    """A beep at each whole second, when the first square of the pictures turns white."""
+    times = np.arange(4 * 16_000) / 16_000
+    beeps = np.where(times % 1 < 0.2, np.sin(2 * np.pi * 440 * times), 0)
+    flashes = numbered(2)[[int(k % 25 < 5) for k in range(first, 100)]]
+    pixels = "bgr0" if codec == "ffv1" else "yuv420p"
+    raw = video(flashes, container, codec, pixels, first=first, sound=(sound_codec, 16_000, beeps))
+    for start in (0.92, 1.8, 2.48):
+        heard = sounds.decode(raw, rate=16_000, start=start, seconds=1)[:, 0]
+        loud = np.abs(heard).reshape(25, -1).max(1) > 0.3  # while each frame is shown
+        seen = numbers(decode(raw, num_frames=25, size=SIDE, start=start, seconds=1))
+        assert seen == loud.astype(int).tolist()
+        assert sum(seen) == 5
+
+
+def test_pictures_after_their_sound_begin_with_the_first():
+    raw = video(numbered(50), first=25, sound=("flac", 8_000, np.zeros(24_000)))
+    assert probe(raw).seconds == 2
+    assert shown(raw, 3, start=0.92, seconds=0.24) == [0, 1, 3]
+    assert shown(raw, 2) == [12, 37]
+    with pytest.raises(ValueError, match="no frame at 3 s; the video ends at 3.00 s"):
+        decode(raw, num_frames=1, size=8, start=3)
+
+
+def test_longer_sound_does_not_stretch_the_pictures():
+    raw = video(numbered(25), sound=("flac", 8_000, np.zeros(80_000)))
+    assert probe(raw).frames == 25
+    assert shown(raw, 5) == [2, 7, 12, 17, 22]
+
+
+def test_a_path_reads_as_its_bytes(tmp_path):
+    path = tmp_path / "a.mkv"
+    path.write_bytes(HUNDRED)
+    assert shown(path, 4) == shown(str(path), 4) == shown(HUNDRED, 4)
+    with pytest.raises(ValueError, match="no such file"):
+        probe(tmp_path / "none.mkv")
+
+
+def with_cover() -> bytes:
+    """An mp3 that carries a picture, as an ID3v2.3 tag: no video."""
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "PNG")
+    body = b"\0image/png\0\x03\0" + file.getvalue()
+    frame = b"APIC" + struct.pack(">I", len(body)) + b"\0\0" + body
+    size = bytes(len(frame) >> shift & 127 for shift in (21, 14, 7, 0))
+    return b"ID3\x03\0\0" + size + frame + sound(np.zeros(9_000), 16_000, "mp3", "libmp3lame")
+
+
+def holed(raw: bytes) -> bytes:
+    middle = len(raw) // 2
+    return raw[:middle] + bytes(400) + raw[middle + 400 :]
+
+
+BUSY = video(np.random.default_rng(0).integers(0, 256, (50, 16, 16, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"", "neither sound nor video"),
+        (b"hello\n" * 99, "neither sound nor video"),
+        (wav(np.zeros(99), 8_000), "no video track; the file holds sound"),
+        (with_cover(), "no video track"),
+        (HUNDRED.replace(b"V_FFV1", b"V_FFV9"), "unknown codec of the video; convert it to mp4"),
+        (BUSY[: len(BUSY) // 2], "damaged video: it ends at frame 2. of 50"),
+        (holed(BUSY), "damaged video"),
+        (video(numbered(2), "mp4", "libx264", "yuv420p")[:400], "neither sound nor video"),
+    ],
+    ids=["empty", "text", "wav", "cover of a record", "unknown codec", "cut", "hole", "cut mp4"],
+)
+def test_what_cannot_be_read(raw, message):
+    with pytest.raises(ValueError, match=message):
+        decode(raw, num_frames=50, size=8)
+    with pytest.raises(ValueError, match=message):
+        clips(raw, count=2, num_frames=30, size=8, seconds=2)
+
+
+MP4 = video(numbered(30), "mp4", "libx264", "yuv420p", sound=("aac", 16_000, np.zeros(16_000)))
+TS = video(numbered(30), "mpegts", "libx264", "yuv420p")
+
+
+@given(seed=st.integers(0, 10**6), raw=st.sampled_from([BUSY, MP4, TS]))
+def test_damage_gives_pictures_or_says_so(seed, raw):
+    for read in (probe, lambda raw: decode(raw, num_frames=4, size=8)):
+        with suppress(ValueError):
+            read(damaged(raw, seed))
+
+
+def test_a_video_without_frames():
+    raw = video(numbered(0), "avi", "mjpeg", "yuvj420p")
+    for read in (probe, lambda raw: decode(raw, num_frames=1, size=8)):
+        with pytest.raises(ValueError, match="no frames: the video is empty"):
+            read(raw)
+
+
+@pytest.mark.parametrize("wrong", [{"num_frames": 0}, {"start": -1}, {"seconds": 0},
+                                   {"start": float("nan")}, {"seconds": float("inf")}])  # fmt: skip
+def test_wrong_arguments(wrong):
+    with pytest.raises(ValueError, match="expected at least one frame"):
+        decode(HUNDRED, **{"num_frames": 2, "size": 8, **wrong})
+    with pytest.raises(ValueError, match="at least one clip"):
+        clips(HUNDRED, count=0, num_frames=2, size=8, seconds=1)
+
+
+def test_without_pyav(monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(ImportError, match=r"perceivers\[media\]"):
+        probe(HUNDRED)
