@@ -22,7 +22,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from perceivers.data.mixing import permutation
 from perceivers.data.splits import read_splits
 from perceivers.modalities.image import Image
 from perceivers.modalities.image.adapter import ImageAdapter
@@ -31,6 +30,7 @@ from perceivers.recipes import get_recipe
 from perceivers.training import engine
 from perceivers.training.batches import batches, normalise
 from perceivers.training.recipe import Recipe
+from perceivers.training.task import permutation
 
 matplotlib.use("Agg")
 ORDERS = ("none", "fixed", "random")
@@ -73,9 +73,9 @@ def train_conv_net(recipe: Recipe, conv_net: Callable[[int, int], nn.Module]) ->
     adapter = ImageAdapter(
         image_size=8, channels=1, num_bands=getattr(recipe.model.input, "num_bands", 4)
     )
-    normalise(adapter, splits.tables["train"])
+    normalise(adapter, splits.examples["train"])
     net = conv_net(adapter.dim, len(splits.labels))
-    loader = batches(splits.tables["train"], recipe.data, shuffle_seed=recipe.trainer.seed)
+    loader = batches(splits.examples["train"], recipe.data, shuffle_seed=recipe.trainer.seed)
     epochs, order = recipe.trainer.max_epochs, recipe.data.permute
     optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 5e-3, epochs * len(loader))
@@ -92,7 +92,7 @@ def train_conv_net(recipe: Recipe, conv_net: Callable[[int, int], nn.Module]) ->
     right = total = 0
     net.eval()
     with torch.inference_mode():
-        for i, (images, labels) in enumerate(batches(splits.tables["test"], recipe.data)):
+        for i, (images, labels) in enumerate(batches(splits.examples["test"], recipe.data)):
             right += int((net(pixels(adapter, images, order, i)).argmax(1) == labels).sum())
             total += len(labels)
     return right / total

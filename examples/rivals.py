@@ -110,10 +110,10 @@ def train_rival(recipe: Recipe) -> float:
     splits = read_splits(recipe.data, build_reader(inputs))
     torch.manual_seed(recipe.trainer.seed)
     adapter = build_adapter(inputs)
-    normalise(adapter, splits.tables["train"])
+    normalise(adapter, splits.examples["train"])
     _, make, lr = RIVALS[type(inputs)]
     net = make(adapter, len(splits.labels))
-    loader = batches(splits.tables["train"], recipe.data, shuffle_seed=recipe.trainer.seed)
+    loader = batches(splits.examples["train"], recipe.data, shuffle_seed=recipe.trainer.seed)
     optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.01)
     steps = recipe.trainer.max_epochs * len(loader)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, steps)
@@ -128,7 +128,7 @@ def train_rival(recipe: Recipe) -> float:
             loss.backward()
             optimizer.step()
             schedule.step()
-    return score(net.eval(), splits.tables["test"], recipe)
+    return score(net.eval(), splits.examples["test"], recipe)
 
 
 @torch.inference_mode()

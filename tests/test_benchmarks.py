@@ -148,8 +148,8 @@ def test_ratios_and_exponents_of_made_up_times():
     entries = [
         {"options": {"elements": m}, "seconds": [t]} for m, t in ((10, 1), (100, 10), (1000, 1000))
     ]
-    fitted, last = report.exponents(entries)
-    assert fitted == pytest.approx(1.5)
+    fit_to_data, last = report.exponents(entries)
+    assert fit_to_data == pytest.approx(1.5)
     assert last == pytest.approx(2.0)
 
 

@@ -20,7 +20,7 @@ from perceivers.modalities import (
     TextConfig,
     VideoConfig,
 )
-from perceivers.modalities.files import Unread
+from perceivers.modalities.files import LazyArray
 from perceivers.modalities.points import reader as point_reader
 from perceivers.modalities.sound import reader as sound_reader
 from perceivers.modalities.video import reader as video_reader
@@ -95,11 +95,11 @@ def unread(predictor, file, monkeypatch):
     held = probabilities(predictor, file)
     told = []
     for module in (point_reader, sound_reader, video_reader):
-        monkeypatch.setattr(module, "WHOLE", 100)
+        monkeypatch.setattr(module, "MAX_DECODED_BYTES", 100)
     predictor.progress = told.append
     parts = predictor.prepare(file)
     parts = parts.values() if isinstance(parts, dict) else [parts]
-    assert any(isinstance(part, Unread) for part in parts)
+    assert any(isinstance(part, LazyArray) for part in parts)
     assert probabilities(predictor, file) == pytest.approx(held, abs=1e-5)
     assert told[-1] == pytest.approx(1, abs=0.01)
     return held
@@ -140,7 +140,7 @@ def test_a_million_points(tmp_path, monkeypatch):
 
 def test_damage_midway_is_told_of_its_file_alone(tmp_path, noise, monkeypatch):
     """What goes through in parts is decoded while the model reads."""
-    monkeypatch.setattr(sound_reader, "WHOLE", 100)
+    monkeypatch.setattr(sound_reader, "MAX_DECODED_BYTES", 100)
     whole = video(numbered(40))
     (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "good.mkv").write_bytes(whole)

@@ -17,17 +17,17 @@ from .data.labels import split_unit
 from .data.manifest import RowFiles
 from .modalities import build_reader
 from .modalities.adapter import Adapter
-from .modalities.clips import in_clips, without_clips
-from .modalities.files import Unread
+from .modalities.clips import with_clips, without_clips
+from .modalities.files import LazyArray
 from .modalities.fusion.adapter import FusionAdapter
-from .modalities.fusion.presence import THERE, missing
+from .modalities.fusion.presence import PRESENT, missing
 from .modalities.fusion.reader import FusionReader
 from .modalities.fusion.rows import Row, RowReader
 from .modalities.image.reader import ImageReader
-from .modalities.reader import Example, Reader, collate, moved
+from .modalities.reader import Example, Reader, collate, to_device
 from .modalities.table.config import TABLE_SUFFIXES
 from .models.classifier import PerceiverClassifier
-from .models.clips import averaged
+from .models.clips import average_clips
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Predictor:
         self.batch_size, self.own_size, self.progress = batch_size, own_size, progress
         config = self.model.config.input
         self.clips = clips
-        self.reader = in_clips(build_reader(config), clips)
+        self.reader = with_clips(build_reader(config), clips)
         if own_size and isinstance(self.reader, RowReader):
             raise ValueError(
                 "rows of a table are read at the model's own sizes; leave own_size out"
@@ -145,14 +145,14 @@ class Predictor:
             for label, value in prediction
         ]
 
-    def prepare(self, example: Any) -> Example | Unread:
+    def prepare(self, example: Any) -> Example | LazyArray:
         """One example as the model takes it, such as an image uint8 (H, W, C)."""
         if isinstance(example, dict) and isinstance(without_clips(self.reader), RowReader):
             example = example if _is_prepared(example) else Row.of(example)
         if isinstance(example, str | Path | bytes | Row):
             decode: Any = self.reader.decode_whole if self.own_size else self.reader.decode
             try:
-                prepared: Example | Unread = decode(example)
+                prepared: Example | LazyArray = decode(example)
                 return prepared
             except ValueError as error:
                 if isinstance(example, bytes):
@@ -160,7 +160,7 @@ class Predictor:
                 name = example.name if isinstance(example, Row) else example
                 raise ValueError(f"{name}: {error}") from None
         if not isinstance(self.reader, ImageReader):
-            if isinstance(example, np.ndarray | Unread) or _is_prepared(example):
+            if isinstance(example, np.ndarray | LazyArray) or _is_prepared(example):
                 return example
             raise ValueError(
                 f"got {type(example).__name__}; expected a path or bytes of {self.reader.noun}"
@@ -191,15 +191,17 @@ class Predictor:
         device = next(self.model.parameters()).device
         first = examples[0]
         if isinstance(first, dict):
-            flags = [{k: x for k, x in e.items() if k.endswith(THERE)} for e in examples]
+            flags = [{k: x for k, x in e.items() if k.endswith(PRESENT)} for e in examples]
             if lacking := missing(collate(flags)):
                 log.info("%s; it is masked there", lacking)
         if self.own_size and self._is_large(first):
             outputs = self.model.classify_stream(self._stream(first))
         else:
-            outputs = self.model(moved(self.reader.batch(collate(examples)), device))
+            outputs = self.model(to_device(self.reader.batch(collate(examples)), device))
         task = self.model.config.task
-        return VALUES[task](averaged(outputs.float().unflatten(0, (-1, self.clips)), task)).cpu()
+        return VALUES[task](
+            average_clips(outputs.float().unflatten(0, (-1, self.clips)), task)
+        ).cpu()
 
     def _room(self, example: Any) -> int:
         """Elements that it fills of `TOGETHER`: of one that is read in parts, all and more."""
@@ -210,7 +212,7 @@ class Predictor:
     def _is_large(self, example: Any) -> bool:
         """Whether it goes through the model in parts."""
         parts = example.values() if isinstance(example, dict) else [example]
-        return self._elements(example) > HELD or any(isinstance(part, Unread) for part in parts)
+        return self._elements(example) > HELD or any(isinstance(part, LazyArray) for part in parts)
 
     def _elements(self, example: Any) -> int:
         """M of an example of any size; of a grid before it is known whether patches divide it."""
@@ -220,7 +222,7 @@ class Predictor:
             return sum(
                 _elements(example[name], part, parts[name])
                 for name, part in reader.parts.items()
-                if example.get(f"{name}{THERE}", True)
+                if example.get(f"{name}{PRESENT}", True)
             )
         return _elements(example, reader, adapter)
 
@@ -230,7 +232,7 @@ class Predictor:
         return _Watched(parts, self._elements(example) * passes, self.progress)
 
 
-def _elements(example: np.ndarray | Unread, reader: Reader, adapter: Adapter) -> int:
+def _elements(example: np.ndarray | LazyArray, reader: Reader, adapter: Adapter) -> int:
     return math.ceil(example.nbytes / reader.nbytes * adapter.num_inputs)
 
 
@@ -294,8 +296,8 @@ def _alone(predictor: Predictor, name: str, example: Any, top_k: int) -> Predict
 
 
 def _attempt(
-    function: Callable[[Any], Example | Unread], argument: Any
-) -> Example | Unread | ValueError:
+    function: Callable[[Any], Example | LazyArray], argument: Any
+) -> Example | LazyArray | ValueError:
     if isinstance(argument, ValueError):
         return argument
     try:
@@ -307,5 +309,5 @@ def _attempt(
 def _is_prepared(example: Any) -> bool:
     """Whether it is an example of several modalities, and not the cells of a row."""
     return isinstance(example, dict) and any(
-        isinstance(x, np.ndarray | Unread) for x in example.values()
+        isinstance(x, np.ndarray | LazyArray) for x in example.values()
     )

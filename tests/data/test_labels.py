@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from perceivers.data.config import DataConfig
-from perceivers.data.examples import HeldTable
+from perceivers.data.examples import InMemoryExamples
 from perceivers.data.labels import describe, read_labels, split_unit, task_of
 from perceivers.data.splits import read_splits, stratified_split
 from perceivers.modalities.image.reader import ImageReader
@@ -169,7 +169,9 @@ def test_words():
 
 def splits_of(monkeypatch, labels, names, **config):
     """What `read_splits` makes of so many black images with these labels."""
-    tables = {"train": HeldTable(torch.zeros(len(labels), 2, 2, 1, dtype=torch.uint8), labels)}
+    tables = {
+        "train": InMemoryExamples(torch.zeros(len(labels), 2, 2, 1, dtype=torch.uint8), labels)
+    }
     monkeypatch.setattr("perceivers.data.splits._find", lambda *_: (tables, tuple(names)))
     return read_splits(DataConfig(**config), ImageReader(2, 1))
 
@@ -178,10 +180,10 @@ def test_splits_know_their_task_and_say_so(monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     splits = splits_of(monkeypatch, torch.rand(40, 3), "abc")
     assert splits.task == "regression"
-    assert {name: len(table) for name, table in splits.tables.items()} == {
+    assert {name: len(table) for name, table in splits.examples.items()} == {
         "train": 32, "test": 4, "validation": 4,
     }  # fmt: skip
-    assert splits.tables["test"].labels.shape == (4, 3)
+    assert splits.examples["test"].labels.shape == (4, 3)
     assert "3 numbers an example (a, b, c): regression (by the labels' type" in caplog.text
     hot = torch.eye(3).repeat(10, 1)
     assert splits_of(monkeypatch, hot, "abc").task == "multilabel"

@@ -54,16 +54,16 @@ def test_a_table_or_the_folder_that_holds_it(table):
     for source in (path, path.parent):
         splits = read(source, hold_out=True, validation=0.2, test=0.2)
         assert (splits.labels, splits.task) == (("a", "b"), "classification")
-        counts = {name: len(held) for name, held in splits.tables.items()}
+        counts = {name: len(held) for name, held in splits.examples.items()}
         assert counts == {"train": 6, "validation": 2, "test": 2}
-    batch, labels = read(path).tables["train"].__getitems__([3, 0])
+    batch, labels = read(path).examples["train"].__getitems__([3, 0])
     assert batch["photo"].flatten(1)[:, 0].tolist() == [3, 0]
     assert batch["table"].flatten().tolist() == [3.5, 0.5]
     assert labels.tolist() == [1, 0]
 
 
 def test_every_kind_of_table(table, tmp_path):
-    expected = read(table(HEAD + rows())).tables["train"].examples
+    expected = read(table(HEAD + rows())).examples["train"].examples
     columns = {"photo": [f"{i}.png" for i in range(10)], "note": [f"note {i}" for i in range(10)]}
     columns |= {"age": [i + 0.5 for i in range(10)], "label": ["ab"[i % 2] for i in range(10)]}
     lines = [
@@ -75,7 +75,7 @@ def test_every_kind_of_table(table, tmp_path):
     (tmp_path / "x.parquet").write_bytes(buffer.getvalue())
     tabs = (HEAD + rows()).replace(",", "\t")
     for path in (table("\n".join(lines), "x.jsonl"), table(tabs, "x.tsv"), tmp_path / "x.parquet"):
-        got = read(path).tables["train"].examples
+        got = read(path).examples["train"].examples
         assert set(got) == set(expected)
         for name, x in expected.items():
             assert torch.equal(got[name], x), (path, name)
@@ -122,7 +122,9 @@ def test_splits_of_the_table(table):
     lines = "".join(f"{i}.png,{i % 5},{'ab'[i % 2]},{names[i % 5]}\n" for i in range(10))
     path = table("photo,age,label,Split\n" + lines)
     splits = read(path, hold_out=True)
-    ages = {name: held.examples["table"].flatten().tolist() for name, held in splits.tables.items()}
+    ages = {
+        name: held.examples["table"].flatten().tolist() for name, held in splits.examples.items()
+    }
     assert ages == {"train": [0, 1, 0, 1], "validation": [2, 3, 2, 3], "test": [4, 4]}
     plain = read_manifest(table("split,label\nleg,a\nhair,b\n"), DataConfig())
     assert (list(plain.columns), list(plain.splits)) == (["split"], ["train"])
@@ -150,7 +152,7 @@ def test_files_that_are_not_there_are_skipped_and_counted(table, caplog):
     (path.parent / "bad.png").write_bytes(b"nonsense")
     splits = read(path)
     assert splits.skipped == (f"{path} row 11", f"{path} row 12")
-    assert len(splits.tables["train"]) == 10
+    assert len(splits.examples["train"]) == 10
     assert f"skipped {path} row 11: photo no.png: no such file; check the path" in caplog.text
     with pytest.raises(ValueError, match=r"row 11: photo no.png: no such file.* without --strict"):
         read(path, strict=True)
@@ -159,8 +161,8 @@ def test_files_that_are_not_there_are_skipped_and_counted(table, caplog):
 def test_columns_that_are_gone_are_told_and_masked(table, caplog):
     caplog.set_level(logging.INFO)
     path = table("photo,label\n0.png,a\n1.png,b\n")
-    examples = read(path).tables["train"].examples
-    assert not examples["note.there"].any()
+    examples = read(path).examples["train"].examples
+    assert not examples["note.present"].any()
     assert f"{path} has no column note, age; it is masked" in caplog.text
     assert "2 of 2 have no note, 2 of 2 have no table; it is masked there" in caplog.text
     with pytest.raises(ValueError, match="has columns x, label; the model reads photo, note, age"):

@@ -29,7 +29,7 @@ def test_mixing_keeps_proportions():
 def test_mixup_of_several_modalities():
     batch = {
         "audio": torch.tensor([[[1.0]], [[0.0]]]),
-        "audio.there": torch.tensor([True, False]),
+        "audio.present": torch.tensor([True, False]),
         "video": torch.tensor([0, 255], dtype=torch.uint8).reshape(2, 1, 1, 1, 1),
     }
     torch.manual_seed(0)
@@ -38,7 +38,7 @@ def test_mixup_of_several_modalities():
     assert 0.01 < kept < 0.99
     torch.testing.assert_close(mixed["audio"].flatten(), torch.stack([kept, 1 - kept]))
     torch.testing.assert_close(mixed["video"].flatten(), torch.stack([1 - kept, kept]))
-    assert mixed["audio.there"].tolist() == [True, True]
+    assert mixed["audio.present"].tolist() == [True, True]
     with pytest.raises(ValueError, match="bytes of texts cannot be mixed; set mixup=0"):
         mix({**batch, "text": torch.ones(2, 3).long()}, torch.eye(2), mixup=1.0, cutmix=0.0)
     for given in (batch, batch["video"], batch["audio"]):

@@ -27,10 +27,10 @@ def test_fsdd_tests_on_the_first_five_of_each(digits):
     config = DataConfig(name="fsdd", path=str(digits), validation=0.25)
     splits = read_splits(config, SoundReader(100, 8000, 1))
     assert splits.labels == tuple("0123456789")
-    assert {name: len(table) for name, table in splits.tables.items()} == {
+    assert {name: len(table) for name, table in splits.examples.items()} == {
         "train": 6, "validation": 2, "test": 10,
     }  # fmt: skip
-    test = splits.tables["test"]
+    test = splits.examples["test"]
     loudness = (test.examples[:, 50, 0] * 100).round().long()
     assert sorted(loudness.tolist()) == [30, 31, 32, 33, 34, 70, 71, 72, 73, 74]
     assert (loudness // 10 == test.labels).all()
@@ -57,7 +57,7 @@ def test_rt_polarity(tmp_path):
     config = DataConfig(name="rt-polarity", path=str(tmp_path))
     splits = read_splits(config, TextReader(6))
     assert splits.labels == ("negative", "positive")
-    ids, labels = splits.tables["train"].__getitems__(range(len(splits.tables["train"])))
+    ids, labels = splits.examples["train"].__getitems__(range(len(splits.examples["train"])))
     assert [bytes(row - 6).decode() for row in ids.numpy().astype(np.uint8)] == [
         ("dull", "fine")[label] for label in labels
     ]
@@ -75,7 +75,7 @@ def test_lines_of_text_by_class_and_folders_of_texts(tmp_path):
     for path in (lines, folders):
         splits = read_splits(DataConfig(path=str(path)), TextReader(12))
         assert splits.labels == ("ham", "spam")
-        counted.append({name: len(table) for name, table in splits.tables.items()})
+        counted.append({name: len(table) for name, table in splits.examples.items()})
     assert counted[0] == counted[1] == {"train": 16, "validation": 2, "test": 2}
 
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from perceivers.data.config import DataConfig
-from perceivers.data.examples import FileTable, HeldTable
+from perceivers.data.examples import FileExamples, InMemoryExamples
 from perceivers.data.splits import read_digits, read_splits, stratified_split
 from perceivers.modalities.image.decode import decode
 from perceivers.modalities.image.reader import ImageReader
@@ -39,11 +39,11 @@ def test_splits_are_stratified_disjoint_and_always_the_same():
 def test_image_folder(image_folder):
     splits = read(image_folder, validation=0.25, test=0.25)
     assert splits.labels == ("bright", "dark")
-    assert {name: len(table) for name, table in splits.tables.items()} == {
+    assert {name: len(table) for name, table in splits.examples.items()} == {
         "train": 14, "validation": 4, "test": 6,
     }  # fmt: skip
-    for table in splits.tables.values():
-        assert isinstance(table, HeldTable)
+    for table in splits.examples.values():
+        assert isinstance(table, InMemoryExamples)
         assert table.examples.shape[1:] == (8, 8, 3)
         bright = table.examples.float().mean((1, 2, 3)) > 125
         assert torch.equal(bright, table.labels == 0)
@@ -51,26 +51,26 @@ def test_image_folder(image_folder):
 
 def test_only_the_split_to_score_on_is_opened(image_folder):
     """Which it is, no unreadable file changes: the splits are made before one is opened."""
-    whole = read(image_folder).tables["test"]
-    listed = read(image_folder, how={"decode": False}).tables["test"]
+    whole = read(image_folder).examples["test"]
+    listed = read(image_folder, how={"decode": False}).examples["test"]
     kept = {listed.files[row][0] for row in listed.rows.tolist()}
     assert len(kept) == len(whole) == 2
     for path in image_folder.rglob("*.png"):
         if str(path) not in kept:
             path.write_bytes(b"broken")
     scored = read(image_folder, how={"scored": True})
-    assert (list(scored.tables), scored.skipped) == (["test"], ())
-    assert torch.equal(scored.tables["test"].examples, whole.examples)
+    assert (list(scored.examples), scored.skipped) == (["test"], ())
+    assert torch.equal(scored.examples["test"].examples, whole.examples)
     for hold_out, name in ((True, "test"), (False, "train")):
         splits = read(image_folder, hold_gb=0, how={"scored": True, "hold_out": hold_out})
-        assert list(splits.tables) == [name]
+        assert list(splits.examples) == [name]
 
 
 def test_image_folder_with_its_own_splits(image_folder, tmp_path):
     root = tmp_path / "split"
     for name in ("train", "val", "test"):
         shutil.copytree(image_folder, root / name)
-    tables = read(root).tables
+    tables = read(root).examples
     assert {name: len(table) for name, table in tables.items()} == {
         "train": 24, "validation": 24, "test": 24,
     }  # fmt: skip
@@ -85,8 +85,8 @@ def test_parquet_folder(image_folder, tmp_path):
         whole.select(rows).to_parquet(tmp_path / "parquet" / f"{split}-00000-of-00001.parquet")
     splits = read(tmp_path / "parquet")
     assert splits.labels == ("bright", "dark")
-    assert len(splits.tables["test"]) == 12
-    assert len(splits.tables["train"]) + len(splits.tables["validation"]) == 12
+    assert len(splits.examples["test"]) == 12
+    assert len(splits.examples["train"]) + len(splits.examples["validation"]) == 12
 
 
 def test_hub_data_set_with_fine_and_coarse_labels(image_folder, monkeypatch):
@@ -106,13 +106,13 @@ def test_hub_data_set_with_fine_and_coarse_labels(image_folder, monkeypatch):
     splits = read(None, name="cifar100")
     assert asked == ["uoft-cs/cifar100"]
     assert splits.labels == ("f0", "f1")
-    assert splits.tables["test"].labels.tolist() == [0] * 12 + [1] * 12
+    assert splits.examples["test"].labels.tolist() == [0] * 12 + [1] * 12
 
 
 def test_large_sets_are_decoded_batch_by_batch(image_folder):
-    held = read(image_folder).tables["train"]
-    filed = read(image_folder, hold_gb=0.0).tables["train"]
-    assert isinstance(filed, FileTable)
+    held = read(image_folder).examples["train"]
+    filed = read(image_folder, hold_gb=0.0).examples["train"]
+    assert isinstance(filed, FileExamples)
     indices = [5, 0, 3]
     for a, b in zip(held.__getitems__(indices), filed.__getitems__(indices), strict=True):
         assert torch.equal(a, b)
@@ -121,16 +121,16 @@ def test_large_sets_are_decoded_batch_by_batch(image_folder):
 def test_cifar_files_through_the_same_door(cifar_files):
     path = cifar_files.write("cifar10", "python", archive=True)
     splits = read(path, size=32, name="cifar10")
-    assert len(splits.tables["train"]) + len(splits.tables["validation"]) == 50
-    assert len(splits.tables["test"]) == 10
-    assert torch.equal(splits.tables["test"].examples, torch.from_numpy(cifar_files.images[50:]))
+    assert len(splits.examples["train"]) + len(splits.examples["validation"]) == 50
+    assert len(splits.examples["test"]) == 10
+    assert torch.equal(splits.examples["test"].examples, torch.from_numpy(cifar_files.images[50:]))
 
 
 @pytest.mark.parametrize(("size", "channels"), [(64, 3), (32, 1)])
 def test_cifar_files_at_another_size(cifar_files, size, channels):
     """As any other image file of the same pixels, so that training and prediction agree."""
     path = cifar_files.write("cifar10", "binary", archive=True)
-    images = read(path, size=size, channels=channels, name="cifar10").tables["test"].examples
+    images = read(path, size=size, channels=channels, name="cifar10").examples["test"].examples
     for got, pixels in zip(images, cifar_files.images[50:], strict=True):
         file = io.BytesIO()
         Image.fromarray(pixels).save(file, "PNG")
@@ -147,8 +147,8 @@ def test_bad_files_are_named_and_skipped(image_folder, caplog, hold_gb):
     splits = read(image_folder, hold_gb=hold_gb, validation=0.1, test=0.0)
     if hold_gb:
         assert len(splits.skipped) == 2
-        assert "2 skipped" in caplog.text or len(splits.tables["train"]) > 0
-    for table in splits.tables.values():
+        assert "2 skipped" in caplog.text or len(splits.examples["train"]) > 0
+    for table in splits.examples.values():
         table.__getitems__(range(len(table)))
     skipped = [r.message for r in caplog.records if r.message.startswith("skipped")]
     assert any("broken.png: not an image" in message for message in skipped)
@@ -188,7 +188,7 @@ def test_a_class_called_train_in_a_folder_with_brackets(image_folder, tmp_path):
     odd = image_folder.rename(tmp_path / "photos [2020] *new*")
     splits = read(odd)
     assert splits.labels == ("bright", "train")
-    assert sum(len(table) for table in splits.tables.values()) == 24
+    assert sum(len(table) for table in splits.examples.values()) == 24
 
 
 def test_stray_files_are_no_examples(image_folder):
@@ -198,7 +198,7 @@ def test_stray_files_are_no_examples(image_folder):
     (image_folder / "dark" / ".DS_Store").write_bytes(b"x")
     splits = read(image_folder, strict=True)
     assert splits.labels == ("bright", "dark")
-    assert sum(len(table) for table in splits.tables.values()) == 25
+    assert sum(len(table) for table in splits.examples.values()) == 25
 
 
 def test_one_class_only(image_folder):

@@ -59,7 +59,7 @@ def test_a_clip_is_cropped_flipped_and_zoomed_as_one():
 def test_each_modality_is_varied_by_itself():
     batch = {
         "audio": torch.rand(5, 20, 1) + 1,
-        "audio.there": torch.tensor([True, True, False, True, True]),
+        "audio.present": torch.tensor([True, True, False, True, True]),
         "video": torch.randint(0, 256, (5, 2, 6, 6, 1), dtype=torch.uint8),
         "text": torch.arange(15).reshape(5, 3),
         "row": torch.rand(5, 4),
@@ -73,7 +73,7 @@ def test_each_modality_is_varied_by_itself():
     torch.manual_seed(0)
     got = augment(batch, config, FusionConfig(parts=parts))
     assert list(got) == list(batch)
-    for name in ("audio.there", "text", "row"):
+    for name in ("audio.present", "text", "row"):
         assert torch.equal(got[name], batch[name])
     assert not torch.equal(got["video"], batch["video"])
     assert not torch.equal(got["scan"], batch["scan"])

@@ -67,7 +67,7 @@ def drawn(kind, sizes):
         {name: of[i][None] for name, of in parts.items() if name == "audio" or there[i]}
         for i in range(len(sizes))
     ]
-    return {**parts, "video.there": there}, alone
+    return {**parts, "video.present": there}, alone
 
 
 sizes_of_examples = st.lists(
@@ -198,7 +198,7 @@ def test_constants_of_a_list_are_measured_on_all_it_holds():
     assert MODELS["audio"].adapter.measured(mono).shape == (12, 1)
     adapter = MODELS["fusion"].adapter
     batch = {"audio": [torch.ones(4, 1), torch.zeros(8, 1)]}
-    there = {**batch, "audio.there": torch.tensor([True, False])}
+    there = {**batch, "audio.present": torch.tensor([True, False])}
     assert adapter.measured(batch)["audio"].shape == (12, 1)
     assert torch.equal(adapter.measured(there)["audio"], torch.ones(4, 1))
 

@@ -8,7 +8,7 @@ import torch
 from media_files import SIDE, numbered, numbers, video, wav
 
 from perceivers.data.config import DataConfig
-from perceivers.data.examples import FileTable, HeldTable
+from perceivers.data.examples import FileExamples, InMemoryExamples
 from perceivers.data.mixing import mix
 from perceivers.modalities import (
     AudioConfig,
@@ -19,7 +19,7 @@ from perceivers.modalities import (
     build_reader,
     modality_of,
 )
-from perceivers.modalities.clips import in_clips
+from perceivers.modalities.clips import with_clips
 from perceivers.modalities.fusion.reader import FusionReader
 from perceivers.modalities.points.reader import PointReader
 from perceivers.modalities.reader import collate
@@ -40,7 +40,7 @@ def wavs(folder, *lengths):
 
 def table(files, reader):
     labels = torch.arange(len(files))
-    return FileTable([(file.name, file) for file in files], labels, labels.clone(), reader)
+    return FileExamples([(file.name, file) for file in files], labels, labels.clone(), reader)
 
 
 @pytest.mark.parametrize(
@@ -132,13 +132,13 @@ def test_files_read_batch_by_batch_give_the_same_batches(tmp_path):
 
 
 def test_lengths_where_all_are_alike_or_padded():
-    images = HeldTable(torch.zeros(3, 4, 4, 1), torch.arange(3))
-    sounds = HeldTable(torch.zeros(3, 12, 1), torch.arange(3), OWN)
+    images = InMemoryExamples(torch.zeros(3, 4, 4, 1), torch.arange(3))
+    sounds = InMemoryExamples(torch.zeros(3, 12, 1), torch.arange(3), OWN)
     assert images.lengths is None
     assert sounds.lengths is None
     reader = TextReader(8)
     texts = collate([reader.decode(text) for text in (b"abcd", b"", b"abcdefghij")])
-    assert HeldTable(texts, torch.arange(3), reader).lengths.tolist() == [0.5, 0, 1]
+    assert InMemoryExamples(texts, torch.arange(3), reader).lengths.tolist() == [0.5, 0, 1]
 
 
 def test_sound_and_pictures_of_their_own_lengths(tmp_path):
@@ -149,12 +149,12 @@ def test_sound_and_pictures_of_their_own_lengths(tmp_path):
     assert held.examples["video"].shape == (2, 2, 8, 8, 3)  # of what is not there, the least
     assert held.lengths.tolist() == [1, pytest.approx(1 / 3)]
     batch = held.__getitems__([1, 0])[0]
-    assert sorted(batch) == ["audio", "video", "video.there"]
+    assert sorted(batch) == ["audio", "video", "video.present"]
     assert [len(x) for x in batch["audio"]] == [4, 12]
 
 
 def test_clips_of_different_lengths(tmp_path):
-    reader = in_clips(OWN, 2)
+    reader = with_clips(OWN, 2)
     examples = collate([reader.decode(file) for file in wavs(tmp_path, 20, 5)])
     assert [len(x) for x in reader.batch(examples)] == [12, 12, 4, 4]
     assert reader.lengths(examples) is None
@@ -163,11 +163,11 @@ def test_clips_of_different_lengths(tmp_path):
 def test_each_example_of_a_list_is_varied_by_itself():
     waves = [torch.rand(n, 1) + 1 for n in (40, 7, 40)]
     torch.manual_seed(0)
-    moved = modality_of(MelConfig()).augment(waves, MelConfig(), DataConfig(time_shift=0.5))
-    assert [x.shape for x in moved] == [x.shape for x in waves]
-    assert not torch.equal(moved[0], waves[0])
-    assert len({int((x > 0).sum()) for x in moved}) == 3
-    batch = {"audio": waves, "audio.there": torch.ones(3)}
+    to_device = modality_of(MelConfig()).augment(waves, MelConfig(), DataConfig(time_shift=0.5))
+    assert [x.shape for x in to_device] == [x.shape for x in waves]
+    assert not torch.equal(to_device[0], waves[0])
+    assert len({int((x > 0).sum()) for x in to_device}) == 3
+    batch = {"audio": waves, "audio.present": torch.ones(3)}
     fusion = FusionConfig(parts={"audio": MelConfig()})
     both = modality_of(fusion).augment(batch, fusion, DataConfig(time_shift=0.5))
     assert [x.shape for x in both["audio"]] == [x.shape for x in waves]

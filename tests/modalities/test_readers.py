@@ -6,7 +6,7 @@ import torch
 from media_files import write_wav
 from PIL import Image
 
-from perceivers.data.examples import HeldTable
+from perceivers.data.examples import InMemoryExamples
 from perceivers.modalities import (
     ArrayConfig,
     AudioConfig,
@@ -74,7 +74,7 @@ def test_texts_end_where_the_longest_does(tmp_path):
     assert reader.batch(rows).dtype == torch.int64
     (tmp_path / "a.txt").write_text("abc\n")
     assert np.array_equal(reader.decode(tmp_path / "a.txt"), reader.decode(b"abc"))
-    table = HeldTable(rows, torch.tensor([0, 1, 2]), reader)
+    table = InMemoryExamples(rows, torch.tensor([0, 1, 2]), reader)
     assert table.__getitems__([0])[0].shape == (1, 3)
     assert table.subset([2, 0]).__getitems__([1])[0].shape == (1, 3)
     with pytest.raises(ValueError, match="reads up to 8 bytes"):
@@ -189,7 +189,7 @@ def test_neighbours_that_cannot_be(tmp_path, monkeypatch):
     path = _saved(tmp_path, np.eye(30, 3))
     with pytest.raises(ValueError, match="have 3 channels; expected at least 4: set .* to 10 at"):
         PointReader(30, 11, neighbours=(2,)).decode(path)
-    monkeypatch.setattr(point_reader, "WHOLE", 100)
+    monkeypatch.setattr(point_reader, "MAX_DECODED_BYTES", 100)
     with pytest.raises(ValueError, match="30 points are too many to look for the neighbours"):
         PointReader(30, 10, neighbours=(2,)).decode_whole(path)
 

@@ -100,7 +100,7 @@ def test_modalities_one_after_another(gone):
     parts = {"audio": CASES["stereo"][0], "video": CASES["video"][0]}
     adapter = FusionAdapter(parts)
     example = {"audio": torch.rand(40, 2), "video": torch.rand(6, 8, 8, 3)}
-    flags = {f"{name}.there": torch.tensor(name != gone) for name in parts}
+    flags = {f"{name}.present": torch.tensor(name != gone) for name in parts}
     whole = adapter({name: x[None] for name, x in {**example, **flags}.items()})
     expected = whole.joined()[:, whole.mask[0]]
     stream = adapter.stream({**example, **flags}, elements=3)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from perceivers.models.clips import averaged
+from perceivers.models.clips import average_clips
 
 
 @pytest.mark.parametrize(
@@ -16,13 +16,13 @@ from perceivers.models.clips import averaged
 )
 def test_what_the_outputs_say_is_averaged(task, value):
     outputs = 5 * torch.randn(3, 4, 6, generator=torch.Generator().manual_seed(0))
-    got = averaged(outputs, task)
+    got = average_clips(outputs, task)
     assert got.shape == (3, 6)
     torch.testing.assert_close(value(got), value(outputs).mean(1))
-    torch.testing.assert_close(value(averaged(outputs[:, :1], task)), value(outputs[:, 0]))
+    torch.testing.assert_close(value(average_clips(outputs[:, :1], task)), value(outputs[:, 0]))
 
 
 def test_sure_clips_stay_finite():
     outputs = torch.tensor([[[200.0, -200.0], [-200.0, 200.0]]])
-    assert averaged(outputs, "classification").softmax(-1).tolist() == [[0.5, 0.5]]
-    assert averaged(outputs, "multilabel").tolist() == [[0.0, 0.0]]
+    assert average_clips(outputs, "classification").softmax(-1).tolist() == [[0.5, 0.5]]
+    assert average_clips(outputs, "multilabel").tolist() == [[0.0, 0.0]]

@@ -161,8 +161,8 @@ def test_order_does_not_matter_and_position_does(name, shared):
     logits = model.classify(inputs)
     assert logits.std() > 1e-2
     torch.testing.assert_close(model.classify(inputs.permuted(order)), logits, atol=1e-5, rtol=1e-5)
-    moved = dataclasses.replace(inputs, content=inputs.permuted(order).content)
-    assert (model.classify(moved) - logits).abs().max() > 1e-3
+    to_device = dataclasses.replace(inputs, content=inputs.permuted(order).content)
+    assert (model.classify(to_device) - logits).abs().max() > 1e-3
 
 
 @torch.no_grad()

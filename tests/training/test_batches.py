@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from perceivers.data.config import DataConfig
-from perceivers.data.examples import HeldTable
+from perceivers.data.examples import InMemoryExamples
 from perceivers.data.splits import read_splits
 from perceivers.modalities.fusion.adapter import FusionAdapter
 from perceivers.modalities.image.adapter import ImageAdapter
@@ -21,7 +21,7 @@ def measured(*columns):
     """The constants of numeric columns, measured over several batches."""
     rows = torch.tensor(columns, dtype=torch.float64).T
     adapter = TabularAdapter(numeric=[str(i) for i in range(len(columns))])
-    normalise(adapter, HeldTable(rows, torch.zeros(len(rows))))
+    normalise(adapter, InMemoryExamples(rows, torch.zeros(len(rows))))
     return adapter.mean, adapter.std
 
 
@@ -49,10 +49,10 @@ def test_a_table_among_other_parts():
     adapter = FusionAdapter(parts)
     batch = {
         "a": torch.tensor([[2.0], [4.0], [NAN]]),
-        "a.there": torch.tensor([True, True, False]),
+        "a.present": torch.tensor([True, True, False]),
         "b": torch.tensor([[0.0], [1.0], [0.0]]),
     }
-    normalise(adapter, HeldTable(batch, torch.zeros(3)))
+    normalise(adapter, InMemoryExamples(batch, torch.zeros(3)))
     assert (adapter.parts["a"].mean.item(), adapter.parts["a"].std.item()) == (3, 1)
 
 
@@ -66,7 +66,7 @@ def test_order_depends_on_seed_and_epoch_alone():
 
 
 def test_normalisation_is_that_of_the_pixels():
-    table = read_splits(DataConfig(name="digits"), ImageReader(8, 1)).tables["train"]
+    table = read_splits(DataConfig(name="digits"), ImageReader(8, 1)).examples["train"]
     adapter = ImageAdapter(image_size=8, channels=1)
     normalise(adapter, table)
     pixels = table.examples.double() / 255
@@ -76,7 +76,7 @@ def test_normalisation_is_that_of_the_pixels():
 
 def test_worker_processes_give_the_same_batches(image_folder):
     config = DataConfig(path=str(image_folder), hold_gb=0.0)
-    table = read_splits(config, ImageReader(8, 3)).tables["train"]
+    table = read_splits(config, ImageReader(8, 3)).examples["train"]
     here, there = (
         list(batches(table, DataConfig(workers=workers, batch_size=5), shuffle_seed=1))
         for workers in (0, 1)

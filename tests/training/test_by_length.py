@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 import perceivers
 from perceivers.data.config import DataConfig
-from perceivers.data.examples import HeldTable
+from perceivers.data.examples import InMemoryExamples
 from perceivers.modalities import MelConfig, TextConfig, build_adapter, build_reader
 from perceivers.modalities.reader import collate
 from perceivers.modalities.sound.reader import SoundReader
@@ -85,7 +85,7 @@ def test_little_is_padding():
 def test_a_loader_knows_the_lengths_of_its_table():
     reader = SoundReader(40, RATE, 1, own_length=True)
     sounds = collate([np.full((n, 1), n, np.float32) for n in (30, 10, 40, 20, 11, 31)])
-    table = HeldTable(sounds, torch.arange(6), reader)
+    table = InMemoryExamples(sounds, torch.arange(6), reader)
     config = DataConfig(batch_size=2)
     in_order = [labels.tolist() for _, labels in batches(table, config)]
     assert in_order == [[1, 4], [3, 0], [5, 2]]
@@ -96,14 +96,14 @@ def test_a_loader_knows_the_lengths_of_its_table():
             assert torch.equal(wave_, table.examples[int(label)])
     texts = TextReader(9)
     ids = collate([texts.decode(text) for text in (b"abcdefg", b"a", b"abcdef", b"ab")])
-    loader = batches(HeldTable(ids, torch.arange(4), texts), config)
+    loader = batches(InMemoryExamples(ids, torch.arange(4), texts), config)
     assert [x.shape for x, _ in loader] == [(2, 2), (2, 7)]
 
 
 def test_constants_are_those_of_what_is_there():
     adapter = build_adapter(SOUND)
     sounds = [np.random.default_rng(n).normal(size=(n, 1)).astype(np.float32) for n in (160, 480)]
-    normalise(adapter, HeldTable(collate(sounds), torch.arange(2), build_reader(SOUND)))
+    normalise(adapter, InMemoryExamples(collate(sounds), torch.arange(2), build_reader(SOUND)))
     values = [adapter.log_mel(torch.from_numpy(x)[None]).flatten() for x in sounds]
     assert adapter.mean.item() == pytest.approx(torch.cat(values).mean().item(), abs=1e-4)
 
@@ -181,7 +181,7 @@ def test_texts_come_by_length(tmp_path):
     recipe = recipe_for(tmp_path, config)
     recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, time_shift=0.0))
     seen = []
-    table = engine._read(recipe).tables["train"]
+    table = engine._read(recipe).examples["train"]
     for ids, _ in batches(table, recipe.data, shuffle_seed=0):
         seen.append(float((ids == 0).float().mean()))
     assert np.median(seen) < 0.15

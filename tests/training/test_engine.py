@@ -213,7 +213,7 @@ def test_early_stopping_keeps_the_best_weights(tmp_path):
     assert len(losses) == best + 3 < 20
     assert result["best"]["epoch"] == best + 1
     torch.manual_seed(0)
-    loader = batches(engine._read(recipe).tables["validation"], recipe.data)
+    loader = batches(engine._read(recipe).examples["validation"], recipe.data)
     model = perceivers.load(tmp_path / "run")
     with torch.inference_mode():
         losses_again = [

@@ -12,7 +12,7 @@ import torch
 import perceivers
 from perceivers import cli
 from perceivers.data.config import DataConfig
-from perceivers.data.examples import FileTable
+from perceivers.data.examples import FileExamples
 from perceivers.data.splits import read_splits
 from perceivers.modalities import FusionConfig, MelConfig, VideoConfig, build_adapter, build_reader
 from perceivers.modalities.reader import collate
@@ -108,9 +108,9 @@ def test_it_learns_and_is_scored(run, films):
 
 @pytest.mark.parametrize("clips", [1, 2])
 def test_films_that_are_not_scored_are_not_opened(run, monkeypatch, clips):
-    opened, decode = [], FileTable._decode
+    opened, decode = [], FileExamples._decode
     monkeypatch.setattr(
-        FileTable,
+        FileExamples,
         "_decode",
         lambda table, index: (
             opened.append(table.files[int(table.rows[index])][0]) or decode(table, index)
@@ -124,9 +124,9 @@ def test_constants_are_those_of_the_parts(run, films):
     adapter = perceivers.load(run).adapter
     table = read_splits(
         DataConfig(path=str(films), validation=0.2, test=0.2), build_reader(BOTH)
-    ).tables["train"]
+    ).examples["train"]
     for name, part in adapter.parts.items():
-        there = table.examples[f"{name}.there"]
+        there = table.examples[f"{name}.present"]
         assert not there.all()
         x = part.measured(table.examples[name][there]).flatten(0, -2).double()
         torch.testing.assert_close(part.mean.double(), x.mean(0), atol=1e-4, rtol=1e-4)
@@ -137,13 +137,13 @@ def test_no_example_has_a_part_so_nothing_is_measured():
     adapter = build_adapter(BOTH)
     reader = build_reader(BOTH)
 
-    class Table(list):
+    class ExampleSet(list):
         def __getitems__(self, indices):
             zeros = [np.zeros(part.shape, np.float32) for part in reader.parts.values()]
-            example = {"audio": zeros[0], "audio.there": np.array(False), "video": zeros[1] + 0.5}
+            example = {"audio": zeros[0], "audio.present": np.array(False), "video": zeros[1] + 0.5}
             return collate([example] * len(indices)), None
 
-    normalise(adapter, Table(range(5)))
+    normalise(adapter, ExampleSet(range(5)))
     assert torch.equal(adapter.parts["audio"].std, torch.ones(1))
     assert adapter.parts["video"].mean.item() == pytest.approx(0.5)
 

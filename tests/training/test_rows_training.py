@@ -90,15 +90,15 @@ def test_a_row_gives_the_same_alone_and_among_others(run, rows, mixed_table, mon
     examples = [predictor.prepare(example) for example in mix]
     with torch.no_grad():
         batch = predictor.reader.batch(collate(examples))
-        assert {name for name in batch if name.endswith(".there")} == {
-            f"{name}.there" for name in ("photo", "sound", "note", "table")
+        assert {name for name in batch if name.endswith(".present")} == {
+            f"{name}.present" for name in ("photo", "sound", "note", "table")
         }
         together = predictor.model(batch)
         for example, logits in zip(examples, together, strict=True):
             held = collate([example])
             alone = predictor.model(predictor.reader.batch(held))[0]
             torch.testing.assert_close(alone, logits, atol=1e-5, rtol=0)
-            there = {n: held[n] for n in predictor.reader.parts if held[f"{n}.there"]}
+            there = {n: held[n] for n in predictor.reader.parts if held[f"{n}.present"]}
             only = predictor.model(predictor.reader.batch(there))[0]  # the rest is not even given
             torch.testing.assert_close(only, logits, atol=1e-5, rtol=0)
     results = predictor(mix)

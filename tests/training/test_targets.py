@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 import perceivers
 from perceivers import cli
 from perceivers.data import splits as read
-from perceivers.data.examples import HeldTable
+from perceivers.data.examples import InMemoryExamples
 from perceivers.data.mixing import mix
 from perceivers.data.splits import read_digits
 from perceivers.modalities import ImageConfig
@@ -70,7 +70,7 @@ def relabelled(monkeypatch):
     def put(task):
         labels, names = digits_as(task)
         monkeypatch.setattr(
-            read, "_find", lambda *_: ({"train": HeldTable(read_digits()[0], labels)}, names)
+            read, "_find", lambda *_: ({"train": InMemoryExamples(read_digits()[0], labels)}, names)
         )
 
     return put
@@ -296,10 +296,10 @@ def test_mixed_targets(task):
     made = targets_of(model_of(task, names))
     torch.manual_seed(0)
     x = torch.rand(6, 5)
-    mixed, targets = mix(x, made.mixable(labels), mixup=1.0, cutmix=0.0)
+    mixed, targets = mix(x, made.as_floats(labels), mixup=1.0, cutmix=0.0)
     kept = ((mixed - x.flip(0)) / (x - x.flip(0)))[0, 0]
     assert 0.01 < kept < 0.99
-    whole = made.mixable(labels)
+    whole = made.as_floats(labels)
     assert whole.shape == (6, len(names))
     torch.testing.assert_close(targets, kept * whole + (1 - kept) * whole.flip(0))
     outputs = torch.randn(6, len(names))

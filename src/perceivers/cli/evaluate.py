@@ -29,11 +29,11 @@ def scores_formatter(run_dir: Path) -> Callable[..., str]:
     """Writes scores as a run's task calls them; see `training.scores.say_scores`."""
     from ..checkpoint import read_config
     from ..models.config import ModelConfig, from_dict
-    from ..training.scores import say_scores
+    from ..training.scores import format_scores
 
     config = read_config(run_dir)
     task = from_dict(ModelConfig, config["model"], "model").task
-    return functools.partial(say_scores, task, config["labels"])
+    return functools.partial(format_scores, task, config["labels"])
 
 
 def test_line(scores: dict[str, Any], say: Callable[..., str]) -> str:

@@ -18,11 +18,11 @@ from ..modalities.reader import Example, Examples, Reader, collate, together
 
 log = logging.getLogger(__name__)
 
-File = tuple[str, Any]  # the name for messages, and what is decoded: a path, bytes or a row
+NamedSource = tuple[str, Any]  # the name for messages, and what is decoded: a path, bytes or a row
 Batch = tuple[Any, Tensor]  # a model's raw batch, such as images (B, H, W, C), and labels (B, …)
 
 
-class Table(abc.ABC, Dataset[Batch]):
+class ExampleSet(abc.ABC, Dataset[Batch]):
     """Examples and their labels. `table.__getitems__(indices)` gives a batch in one call."""
 
     labels: Tensor
@@ -44,11 +44,11 @@ class Table(abc.ABC, Dataset[Batch]):
         """The batch of these examples."""
 
     @abc.abstractmethod
-    def subset(self, indices: Sequence[int]) -> "Table":
+    def subset(self, indices: Sequence[int]) -> "ExampleSet":
         """The table of these examples, in this order."""
 
 
-class HeldTable(Table):
+class InMemoryExamples(ExampleSet):
     """Decoded examples held in memory.
 
     Args:
@@ -63,7 +63,7 @@ class HeldTable(Table):
 
     @property
     def lengths(self) -> Tensor | None:
-        """See `Table`."""
+        """See `ExampleSet`."""
         return self.reader.lengths(self.examples) if self.reader else None
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
@@ -71,19 +71,19 @@ class HeldTable(Table):
         examples = _taken(self.examples, chosen)
         return self.reader.batch(examples) if self.reader else examples, self.labels[chosen]
 
-    def subset(self, indices: Sequence[int]) -> "HeldTable":
+    def subset(self, indices: Sequence[int]) -> "InMemoryExamples":
         chosen = torch.as_tensor(indices, dtype=torch.int64)
-        return HeldTable(_taken(self.examples, chosen), self.labels[chosen], self.reader)
+        return InMemoryExamples(_taken(self.examples, chosen), self.labels[chosen], self.reader)
 
 
 @dataclass
-class FileTable(Table):
+class FileExamples(ExampleSet):
     """Files decoded when they are asked for. An unreadable one is named and left out.
 
     `decode_all` turns the table into a held one.
     """
 
-    files: Sequence[File]
+    files: Sequence[NamedSource]
     """All files of the source; nothing is read before it is asked for."""
     labels: Tensor
     """One row an example; see `labels`."""
@@ -113,12 +113,12 @@ class FileTable(Table):
         batch = self.reader.batch(collate(examples))
         return batch, self.labels[torch.as_tensor(kept)]
 
-    def subset(self, indices: Sequence[int]) -> "FileTable":
+    def subset(self, indices: Sequence[int]) -> "FileExamples":
         chosen = torch.as_tensor(indices, dtype=torch.int64)
         rows = self.rows[chosen]
         return replace(self, labels=self.labels[chosen], rows=rows, skipped=[])
 
-    def decode_all(self, progress: Callable[[int, int], None] | None = None) -> HeldTable:
+    def decode_all(self, progress: Callable[[int, int], None] | None = None) -> InMemoryExamples:
         """Every readable file, decoded by as many threads as there are cores.
 
         Args:
@@ -137,7 +137,7 @@ class FileTable(Table):
         if lacking := missing(examples):
             log.info("%s; it is masked there", lacking)
         labels = self.labels[torch.as_tensor(kept, dtype=torch.int64)]
-        return HeldTable(examples, labels, self.reader)
+        return InMemoryExamples(examples, labels, self.reader)
 
     def _decode(self, index: int) -> Example | None:
         name, source = self.files[int(self.rows[index])]

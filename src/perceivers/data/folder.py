@@ -15,13 +15,13 @@ from ..modalities.reader import Reader
 from ..modalities.table.config import TABLE_SUFFIXES
 from ..modalities.text.decode import decode_lines
 from ..modalities.text.reader import TextReader
-from .examples import File, FileTable
+from .examples import FileExamples, NamedSource
 from .layout import SPLIT_NAMES, class_places, members
 from .sets import NamedSet
 
 log = logging.getLogger(__name__)
 
-Tables = dict[str, FileTable]
+Tables = dict[str, FileExamples]
 
 
 def read_source(
@@ -79,13 +79,13 @@ def _read_files(path: Path, reader: Reader, strict: bool) -> tuple[Tables, tuple
     for split, classes in found.items():
         files = [file for members in classes.values() for file in members]
         numbers = [labels.index(name) for name, members in classes.items() for _ in members]
-        tables[split] = FileTable(
+        tables[split] = FileExamples(
             files, torch.tensor(numbers), torch.arange(len(files)), reader, strict
         )
     return tables, labels
 
 
-def _members(place: Path, reader: Reader) -> list[File]:
+def _members(place: Path, reader: Reader) -> list[NamedSource]:
     """The files of a class by name, or the lines of one."""
     if not place.is_dir():
         try:
@@ -149,7 +149,7 @@ def _tables(
         image, label = _columns(split, source)
         names = split.features[label].names
         labels = tuple(names) if names else labels
-        tables[SPLIT_NAMES[key]] = FileTable(
+        tables[SPLIT_NAMES[key]] = FileExamples(
             EncodedImages(split, image, f"{source} {key}"),
             torch.tensor(split[label][:], dtype=torch.int64),
             torch.arange(len(split)),
@@ -161,7 +161,7 @@ def _tables(
     return tables, labels
 
 
-class EncodedImages(Sequence[File]):
+class EncodedImages(Sequence[NamedSource]):
     """The image column of a 🤗 split, each image as its path or its bytes, read one at a time."""
 
     def __init__(self, split: Any, column: str, where: str) -> None:

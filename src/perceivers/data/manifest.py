@@ -15,7 +15,7 @@ from ..modalities.fusion.rows import Row, RowReader
 from ..modalities.reader import Reader
 from ..modalities.table.columns import Columns, read_columns
 from .config import DataConfig
-from .examples import File, FileTable
+from .examples import FileExamples, NamedSource
 from .labels import Labels, read_labels, split_unit
 from .layout import SPLIT_NAMES
 
@@ -72,7 +72,7 @@ def read_manifest(path: Path, config: DataConfig) -> Manifest:
 
 def read_table(
     path: Path, reader: Reader, config: DataConfig
-) -> tuple[dict[str, FileTable], tuple[str, ...]]:
+) -> tuple[dict[str, FileExamples], tuple[str, ...]]:
     """Tables by split, and the names of classes, labels or numbers.
 
     Raises:
@@ -88,13 +88,13 @@ def read_table(
     labels = manifest.read_labels(config)
     files = RowFiles(path, manifest.columns, rows.columns)
     tables = {
-        split: FileTable(files, labels.values[of], torch.tensor(of), reader, config.strict)
+        split: FileExamples(files, labels.values[of], torch.tensor(of), reader, config.strict)
         for split, of in manifest.splits.items()
     }
     return tables, labels.names
 
 
-class RowFiles(Sequence[File]):
+class RowFiles(Sequence[NamedSource]):
     """The rows of a table as what is decoded, with their names.
 
     Args:

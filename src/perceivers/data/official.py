@@ -9,16 +9,16 @@ from ..modalities.reader import Reader
 from ..modalities.sound.reader import SoundReader
 from ..modalities.text.decode import decode_lines
 from ..modalities.text.reader import TextReader
-from .examples import File, FileTable
+from .examples import FileExamples, NamedSource
 
-Tables = dict[str, FileTable]
+Tables = dict[str, FileExamples]
 
 RECORDING = re.compile(r"(\d)_([a-z]+)_(\d+)\.wav")
 TEST_RECORDINGS = 5  # of each speaker and digit the first: upstream's test split
 POLARITY = {"negative": "rt-polarity.neg", "positive": "rt-polarity.pos"}
 
 
-def is_official(name: str, path: Path) -> bool:
+def has_official_files(name: str, path: Path) -> bool:
     """Whether the set of this name lies there as published."""
     if name == "fsdd":
         return bool(_recordings(path))
@@ -38,7 +38,7 @@ def read_official(
         raise ValueError(f"{name} holds {wanted.noun}, and the model reads {reader.noun}")
     if name == "fsdd":
         return _fsdd(path, reader, strict)
-    files: list[File] = []
+    files: list[NamedSource] = []
     numbers: list[int] = []
     for number, file in enumerate(POLARITY.values()):
         lines = decode_lines(path / file)
@@ -56,7 +56,7 @@ def _fsdd(path: Path, reader: Reader, strict: bool) -> tuple[Tables, tuple[str, 
             for file, match in _recordings(path)
             if (int(match[3]) < TEST_RECORDINGS) == (split == "test")
         ]
-        files: list[File] = [(str(file), str(file)) for file, _ in chosen]
+        files: list[NamedSource] = [(str(file), str(file)) for file, _ in chosen]
         tables[split] = _table(files, [digit for _, digit in chosen], reader, strict)
     return tables, tuple("0123456789")
 
@@ -69,5 +69,7 @@ def _recordings(path: Path) -> list[tuple[Path, re.Match[str]]]:
     return [(file, match) for file, match in found if match]
 
 
-def _table(files: list[File], numbers: list[int], reader: Reader, strict: bool) -> FileTable:
-    return FileTable(files, torch.tensor(numbers), torch.arange(len(files)), reader, strict)
+def _table(
+    files: list[NamedSource], numbers: list[int], reader: Reader, strict: bool
+) -> FileExamples:
+    return FileExamples(files, torch.tensor(numbers), torch.arange(len(files)), reader, strict)

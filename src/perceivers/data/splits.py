@@ -17,17 +17,17 @@ from ..modalities.image.reader import ImageReader
 from ..modalities.reader import Reader
 from .cifar import is_cifar, read_cifar
 from .config import DataConfig, Task
-from .examples import FileTable, HeldTable, Table
+from .examples import ExampleSet, FileExamples, InMemoryExamples
 from .folder import read_source
 from .labels import describe, task_of
 from .layout import find_manifest
 from .manifest import read_table
-from .official import is_official, read_official
+from .official import has_official_files, read_official
 from .sets import named_set
 
 log = logging.getLogger(__name__)
 
-SCORED = ("test", "validation", "train")
+EVALUATED = ("test", "validation", "train")
 SPLIT_SEED = 0  # of the splits made here: the same for every run, whatever its own seed
 
 Progress = Callable[[int, int], None]
@@ -37,7 +37,7 @@ Progress = Callable[[int, int], None]
 class Splits:
     """A data set ready to train on."""
 
-    tables: dict[str, Table]
+    examples: dict[str, ExampleSet]
     """By name: "train", "validation", "test"."""
     labels: tuple[str, ...]
     """Names of the classes, labels or numbers, in the order of the model's outputs."""
@@ -84,9 +84,9 @@ def read_splits(
     if hold_out:
         _hold_out(tables, config)
     if scored:
-        tables = dict([next((name, tables[name]) for name in SCORED if name in tables)])
+        tables = dict([next((name, tables[name]) for name in EVALUATED if name in tables)])
     for name, table in tables.items():
-        if decode and isinstance(table, FileTable):
+        if decode and isinstance(table, FileExamples):
             tables[name] = _hold(table, config.hold_gb, progress)
             skipped += table.skipped
             if len(table) and not len(tables[name]):
@@ -103,7 +103,7 @@ def read_splits(
     return Splits(tables, labels, tuple(skipped), task)
 
 
-def _check_split(name: str, table: Table, task: Task) -> None:
+def _check_split(name: str, table: ExampleSet, task: Task) -> None:
     """A split that nothing can be learnt or scored on is told before the work."""
     if len(table) == 0:
         raise ValueError(f"the {name} split has no examples; add data or change its share")
@@ -113,7 +113,7 @@ def _check_split(name: str, table: Table, task: Task) -> None:
         raise ValueError(f"no example of the {name} split has any of the labels; add some")
 
 
-def _hold_out(tables: dict[str, Table], config: DataConfig) -> None:
+def _hold_out(tables: dict[str, ExampleSet], config: DataConfig) -> None:
     """Give up examples of the training split for the splits that are not there."""
     if "train" not in tables:
         raise ValueError(f"found only {sorted(tables)}; expected a 'train' split or plain classes")
@@ -154,7 +154,7 @@ def read_digits() -> tuple[Tensor, Tensor]:
     return torch.from_numpy(images[..., None]), torch.from_numpy(labels.astype(np.int64))
 
 
-def _find(config: DataConfig, reader: Reader) -> tuple[Mapping[str, Table], tuple[str, ...]]:
+def _find(config: DataConfig, reader: Reader) -> tuple[Mapping[str, ExampleSet], tuple[str, ...]]:
     """The set as it lies there: named, official, a table, a folder, or on the hub."""
     if config.name == "folder":
         if config.path is None:
@@ -172,7 +172,7 @@ def _find(config: DataConfig, reader: Reader) -> tuple[Mapping[str, Table], tupl
     named = named_set(config.name)
     if config.path is None:
         if config.name == "digits":
-            return {"train": HeldTable(*read_digits())}, tuple("0123456789")
+            return {"train": InMemoryExamples(*read_digits())}, tuple("0123456789")
         if named.hub_id is None:
             raise FileNotFoundError(f"{config.name} is not here; {named.bring}")
         return read_source(named.hub_id, reader, strict=config.strict, named=named)
@@ -180,19 +180,19 @@ def _find(config: DataConfig, reader: Reader) -> tuple[Mapping[str, Table], tupl
     if is_cifar(config.name, path):
         train, test, labels = read_cifar(config.name, path)
         return {"train": _held(train, reader), "test": _held(test, reader)}, labels
-    if is_official(config.name, path):
+    if has_official_files(config.name, path):
         return read_official(config.name, path, reader, strict=config.strict)
     return read_source(config.path, reader, strict=config.strict)
 
 
-def _held(arrays: tuple[np.ndarray, np.ndarray], reader: Reader) -> HeldTable:
+def _held(arrays: tuple[np.ndarray, np.ndarray], reader: Reader) -> InMemoryExamples:
     if not isinstance(reader, ImageReader):
         raise ValueError(f"this set holds images, and the model reads {reader.noun}")
     images = fit(arrays[0], channels=reader.channels, size=reader.size)
-    return HeldTable(torch.from_numpy(images), torch.from_numpy(arrays[1]))
+    return InMemoryExamples(torch.from_numpy(images), torch.from_numpy(arrays[1]))
 
 
-def _hold(table: FileTable, limit_gb: float, progress: Progress | None) -> Table:
+def _hold(table: FileExamples, limit_gb: float, progress: Progress | None) -> ExampleSet:
     if table.decoded_bytes > limit_gb * 1e9:
         log.info(
             "%d files are %.1f GB decoded, over data.hold_gb=%g: decoding batch by batch",

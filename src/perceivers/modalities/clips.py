@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .files import Source
+from .files import PathOrBytes
 from .reader import Example, Examples, Reader
 
 # K clips
@@ -36,11 +36,11 @@ class ClipReader:
         """See `Reader`."""
         return self.count * self.reader.nbytes
 
-    def decode(self, source: Source) -> Example:
+    def decode(self, source: PathOrBytes) -> Example:
         """See `Reader`: (K, …)."""
         return self.reader.clips(source, self.count)
 
-    def decode_whole(self, source: Source) -> Example:
+    def decode_whole(self, source: PathOrBytes) -> Example:
         """See `Reader`: a whole one has no clips."""
         raise ValueError("a whole file has no clips; leave out own_size or clips")
 
@@ -49,7 +49,7 @@ class ClipReader:
         """See `Reader`."""
         return self.reader.has_clips
 
-    def clips(self, source: Source, count: int) -> Example:
+    def clips(self, source: PathOrBytes, count: int) -> Example:
         """See `Reader`."""
         return self.reader.clips(source, count)
 
@@ -71,7 +71,7 @@ def _in_a_row(clips: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
     return [clip for of_one in clips for clip in of_one]
 
 
-def in_clips(reader: Reader, count: int) -> Reader:
+def with_clips(reader: Reader, count: int) -> Reader:
     """The reader itself for a single clip, the middle; else one of `count` clips a file.
 
     Raises:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-Source = str | Path | bytes
+PathOrBytes = str | Path | bytes
 
-WHOLE = 2**26  # bytes of what is read whole; of more, parts are decoded when they are needed
+MAX_DECODED_BYTES = (
+    2**26
+)  # bytes of what is read whole; of more, parts are decoded when they are needed
 
 
-class Unread(ABC):
+class LazyArray(ABC):
     """An example too large to hold: an array, of which runs along its first axis are decoded.
 
     A pass over it in order is cheapest; there may be several. What `Adapter.stream` takes apart.
@@ -45,7 +47,7 @@ class Unread(ABC):
         """
 
 
-def read_bytes(source: Source) -> bytes:
+def read_bytes(source: PathOrBytes) -> bytes:
     """The bytes of a source.
 
     Raises:
@@ -70,7 +72,7 @@ def opening() -> Iterator[None]:
         raise ValueError(f"cannot be opened: {error.strerror}") from None
 
 
-def kind_of(source: Source, kind: str | None) -> str:
+def suffix_of(source: PathOrBytes, kind: str | None) -> str:
     """The kind of a file: `kind` if given, else the suffix of its path; no dot, small letters.
 
     Raises:

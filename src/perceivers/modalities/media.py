@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any, Literal
 
 from ..errors import missing_extra
-from .files import Source, opening
+from .files import PathOrBytes, opening
 
 Kind = Literal["audio", "video"]
 
@@ -39,7 +39,7 @@ class NoTrack(ValueError):
 
 
 @contextmanager
-def opened(source: Source, kind: Kind) -> Iterator[tuple[Any, Any]]:
+def opened(source: PathOrBytes, kind: Kind) -> Iterator[tuple[Any, Any]]:
     """The container and the track to read; what PyAV raises inside becomes a ValueError.
 
     Raises:
@@ -74,7 +74,7 @@ def stated_end(container: Any, track: Any) -> float | None:
     return None
 
 
-def end(source: Source, kind: Kind) -> float:
+def end(source: PathOrBytes, kind: Kind) -> float:
     """Seconds on the container's clock at which the track ends, if need be by reading all packets.
 
     Nothing is decoded. 0 for a track without packets.
@@ -124,7 +124,7 @@ def frames_from(container: Any, track: Any, time: float) -> Iterator[Any]:
 
 
 @contextmanager
-def _container(av: Any, source: Source) -> Iterator[Any]:
+def _container(av: Any, source: PathOrBytes) -> Iterator[Any]:
     if isinstance(source, bytes):
         opened: Any = io.BytesIO(source)
     else:

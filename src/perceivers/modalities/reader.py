@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .files import Source, Unread
+from .files import LazyArray, PathOrBytes
 
 # K clips
 
@@ -37,13 +37,13 @@ class Reader(Protocol):
     def has_clips(self) -> bool:
         """Whether an example is a part of a file, of which others can be taken."""
 
-    def decode(self, source: Source) -> Any:
+    def decode(self, source: PathOrBytes) -> Any:
         """A file → an `Example`; ValueError, which does not name it, if it cannot be."""
 
-    def decode_whole(self, source: Source) -> Any:
-        """All of a file, in its own size, as an `Example` or `Unread`; errors as of `decode`."""
+    def decode_whole(self, source: PathOrBytes) -> Any:
+        """All of a file, in its own size, as an `Example` or `LazyArray`; errors as of `decode`."""
 
-    def clips(self, source: Source, count: int) -> Any:
+    def clips(self, source: PathOrBytes, count: int) -> Any:
         """Examples evenly spread over a file, (K, …), to average predictions over."""
 
     def batch(self, examples: Any) -> Any:
@@ -77,11 +77,11 @@ class ArrayReader(ABC):
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
     @abstractmethod
-    def decode(self, source: Source) -> np.ndarray:
+    def decode(self, source: PathOrBytes) -> np.ndarray:
         """See `Reader`."""
 
     @abstractmethod
-    def decode_whole(self, source: Source) -> np.ndarray | Unread:
+    def decode_whole(self, source: PathOrBytes) -> np.ndarray | LazyArray:
         """See `Reader`."""
 
     @property
@@ -89,7 +89,7 @@ class ArrayReader(ABC):
         """See `Reader`: no."""
         return False
 
-    def clips(self, source: Source, count: int) -> np.ndarray:
+    def clips(self, source: PathOrBytes, count: int) -> np.ndarray:
         """See `Reader`."""
         raise ValueError(f"{self.noun} have no clips; only sound and videos do")
 
@@ -118,10 +118,10 @@ def _tensors(arrays: Sequence[Any]) -> Tensor | list[Tensor]:
     return [torch.from_numpy(np.array(array)) for array in arrays]
 
 
-def moved(batch: Any, device: torch.device) -> Any:
+def to_device(batch: Any, device: torch.device) -> Any:
     """A raw batch on another device."""
     if isinstance(batch, dict):
-        return {name: moved(x, device) for name, x in batch.items()}
+        return {name: to_device(x, device) for name, x in batch.items()}
     return [x.to(device) for x in batch] if isinstance(batch, list) else batch.to(device)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from ..data.config import Task
 
 
-def averaged(outputs: Tensor, task: Task) -> Tensor:
+def average_clips(outputs: Tensor, task: Task) -> Tensor:
     """Outputs of the clips of each example → outputs of the example.
 
     Probabilities are averaged (arXiv 2103.03206v2, §4.2) and given as logits again; so are numbers.

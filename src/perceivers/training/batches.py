@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Sampler
 
 from ..data.config import DataConfig
-from ..data.examples import Batch, FileTable, Table
+from ..data.examples import Batch, ExampleSet, FileExamples
 from ..modalities.adapter import Adapter
 
 WINDOW = 50  # batches whose examples are sorted by length
@@ -72,7 +72,7 @@ class BatchesByLength(Sampler[list[int]]):
 
 
 def batches(
-    table: Table, config: DataConfig, *, shuffle_seed: int | None = None
+    table: ExampleSet, config: DataConfig, *, shuffle_seed: int | None = None
 ) -> DataLoader[Batch]:
     """A loader of (raw batch of the model, labels (B,)).
 
@@ -88,7 +88,7 @@ def batches(
         table,
         batch_sampler=_batch_sampler(table.lengths, len(table), config.batch_size, shuffle_seed),
         collate_fn=_whole,
-        num_workers=config.workers if isinstance(table, FileTable) else 0,
+        num_workers=config.workers if isinstance(table, FileExamples) else 0,
         pin_memory=torch.cuda.is_available(),
     )
 
@@ -110,7 +110,7 @@ def _whole(batch: Any) -> Any:
     return batch
 
 
-def normalise(adapter: Adapter, table: Table, limit: int = 10_000) -> None:
+def normalise(adapter: Adapter, table: ExampleSet, limit: int = 10_000) -> None:
     """Give an adapter the mean and spread of each channel of the training examples.
 
     Measured on up to `limit` examples spread evenly over the table, of several modalities each by

@@ -14,9 +14,9 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from .. import __version__
 from ..checkpoint import load, read_config, read_json, save_weights, write_config, write_json
 from ..data.mixing import check_mixing
-from ..data.splits import SCORED, Splits, read_splits
+from ..data.splits import EVALUATED, Splits, read_splits
 from ..modalities import build_reader
-from ..modalities.clips import in_clips
+from ..modalities.clips import with_clips
 from ..models.build import build, build_on_meta
 from ..models.classifier import PerceiverClassifier
 from ..models.config import ModelConfig, from_dict, to_dict
@@ -63,11 +63,11 @@ def train(recipe: Recipe, run_dir: Path, *, notes: Sequence[str] = ()) -> dict[s
     check_mixing(recipe.data, recipe.model.input)
     check_schedule(recipe.optimizer, recipe.trainer.max_epochs)
     splits = _read(recipe)
-    recipe = fitted(recipe, splits)
+    recipe = fit_to_data(recipe, splits)
     torch.manual_seed(recipe.trainer.seed)
     model = build(recipe.model, splits.labels)
-    normalise(model.adapter, splits.tables["train"])
-    targets_of(model).measure(splits.tables["train"].labels)
+    normalise(model.adapter, splits.examples["train"])
+    targets_of(model).measure(splits.examples["train"].labels)
     run_dir.mkdir(parents=True, exist_ok=True)
     write_config(
         run_dir, model=to_dict(recipe.model), labels=list(splits.labels), recipe=to_dict(recipe)
@@ -166,7 +166,7 @@ def evaluate(run_dir: Path, data_path: str | None = None, *, clips: int = 1) -> 
 def _number_as(labels: Sequence[str], splits: Splits) -> None:
     """Give the tables the numbers that the model has for their classes or labels."""
     place = torch.tensor([labels.index(name) for name in splits.labels])
-    for table in splits.tables.values():
+    for table in splits.examples.values():
         if splits.task == "classification":
             table.labels = place[table.labels]
         elif splits.task == "multilabel":
@@ -191,8 +191,8 @@ def _fit(
         callbacks=callbacks(config, run_dir, recorder),
         logger=TensorBoardLogger(run_dir, name="tensorboard", version=""),
     )
-    train_loader = batches(splits.tables["train"], recipe.data, shuffle_seed=config.seed)
-    val_loader = batches(splits.tables["validation"], recipe.data)
+    train_loader = batches(splits.examples["train"], recipe.data, shuffle_seed=config.seed)
+    val_loader = batches(splits.examples["validation"], recipe.data)
     machine = describe_machine(trainer.strategy.root_device)
     parameters = sum(p.numel() for p in model.parameters())
     log.info("%s, %.2fM parameters, on %s", recipe.name, parameters / 1e6, machine)
@@ -218,18 +218,18 @@ def _fit(
         "machine": machine,
         "task": model.config.task,
         "parameters": parameters,
-        "train_examples": len(splits.tables["train"]),
+        "train_examples": len(splits.examples["train"]),
         "skipped_files": list(splits.skipped),
         **recorder.summary(),
         "interrupted": interrupted,
     }
-    if not interrupted and "test" in splits.tables:
+    if not interrupted and "test" in splits.examples:
         result["test"] = _test(load(run_dir), recipe, splits)
     write_json(run_dir / METRICS_FILE, result)
     return result
 
 
-def fitted(recipe: Recipe, splits: Splits) -> Recipe:
+def fit_to_data(recipe: Recipe, splits: Splits) -> Recipe:
     """The recipe with what follows from the data; ValueError where it asks for another task."""
     if recipe.model.task not in ("classification", splits.task):
         raise ValueError(
@@ -254,7 +254,7 @@ def _check_checkpoint(path: Path) -> None:
 
 
 def _test(model: PerceiverClassifier, recipe: Recipe, splits: Splits) -> dict[str, Any]:
-    table = next(splits.tables[name] for name in SCORED if name in splits.tables)
+    table = next(splits.examples[name] for name in EVALUATED if name in splits.examples)
     learner = Learner(model, recipe)
     with quiet_lightning():
         trainer = make_trainer(recipe.trainer, callbacks=[TQDMProgressBar()], logger=False)
@@ -268,7 +268,7 @@ def _test(model: PerceiverClassifier, recipe: Recipe, splits: Splits) -> dict[st
 
 
 def _read(recipe: Recipe, *, hold_out: bool = True, scored: bool = False, clips: int = 1) -> Splits:
-    reader = in_clips(build_reader(recipe.model.input), clips)
+    reader = with_clips(build_reader(recipe.model.input), clips)
 
     def progress(done: int, total: int) -> None:
         if total > 5000:

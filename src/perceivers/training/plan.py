@@ -6,16 +6,16 @@ from typing import Any
 
 import torch
 
-from ..data.examples import FileTable
+from ..data.examples import FileExamples
 from ..data.labels import describe
 from ..data.mixing import check_mixing
 from ..data.splits import read_splits
 from ..modalities import build_reader, modality_of
-from ..modalities.reader import moved
+from ..modalities.reader import to_device
 from ..models.build import build
 from ..models.classifier import PerceiverClassifier
 from ..models.cost import cost
-from .engine import fitted
+from .engine import fit_to_data
 from .machine import describe_machine, training_device
 from .optim import build_optimizer, build_schedule
 from .recipe import Recipe, TrainerConfig
@@ -81,31 +81,31 @@ def plan(recipe: Recipe) -> Plan:
     """
     check_mixing(recipe.data, recipe.model.input)
     splits = read_splits(recipe.data, build_reader(recipe.model.input), decode=False)
-    recipe = fitted(recipe, splits)
+    recipe = fit_to_data(recipe, splits)
     counted = cost(recipe.model)
-    table = splits.tables["train"]
+    table = splits.examples["train"]
     size = recipe.data.batch_size
     began = time.perf_counter()
     batch = table.__getitems__(range(0, len(table), max(1, len(table) // size))[:size])[0]
     each = (time.perf_counter() - began) / min(size, len(table))
-    files = isinstance(table, FileTable)
+    files = isinstance(table, FileExamples)
     held = not files or all(
-        not isinstance(t, FileTable) or t.decoded_bytes <= recipe.data.hold_gb * 1e9
-        for t in splits.tables.values()
+        not isinstance(t, FileExamples) or t.decoded_bytes <= recipe.data.hold_gb * 1e9
+        for t in splits.examples.values()
     )
-    every = sum(len(t) for name, t in splits.tables.items() if held or name != "test")
+    every = sum(len(t) for name, t in splits.examples.items() if held or name != "test")
     decode_seconds = each * every / max(1, torch.get_num_threads()) if files else 0.0
     device = training_device(recipe.trainer.device)
     model = build(recipe.model, splits.labels).to(device)
     steps = max(1, len(table) // size)
     optimizer = build_optimizer(model, recipe.optimizer)
     build_schedule(optimizer, recipe.optimizer, epochs=recipe.trainer.max_epochs, steps=steps)
-    step, look = _timed(model, optimizer, recipe, moved(batch, device), device)
-    seconds = steps * step + len(splits.tables["validation"]) / size * look
+    step, look = _timed(model, optimizer, recipe, to_device(batch, device), device)
+    seconds = steps * step + len(splits.examples["validation"]) / size * look
     return Plan(
         recipe=recipe,
         labels=splits.labels,
-        examples={n: len(splits.tables[n]) for n in ORDER if n in splits.tables},
+        examples={n: len(splits.examples[n]) for n in ORDER if n in splits.examples},
         num_inputs=counted.num_inputs,
         num_parameters=counted.num_parameters,
         flops=counted.flops,

@@ -17,7 +17,7 @@ class Score:
     """In what people read."""
     form: str
     """Its format; with % it is a share of 1."""
-    rises: bool = True
+    higher_is_better: bool = True
     """Whether more is better."""
     unit: str = ""
     """Of the number, if it has one."""
@@ -33,8 +33,8 @@ class Score:
         return f"{self.title}, {unit}" if unit else self.title
 
 
-LOSS = Score("loss", "loss", ".4f", rises=False)
-MAE = Score("mae", "MAE", ".4g", rises=False)
+LOSS = Score("loss", "loss", ".4f", higher_is_better=False)
+MAE = Score("mae", "MAE", ".4g", higher_is_better=False)
 OF_TASK: dict[Task, tuple[Score, ...]] = {
     "classification": (Score("top1", "top-1", ".2%"), Score("top5", "top-5", ".2%")),
     "multilabel": (Score("map", "mAP", ".2%"), Score("f1", "micro F1", ".2%")),
@@ -52,14 +52,18 @@ def scores_of(task: Task, labels: Sequence[str]) -> tuple[Score, ...]:
     units = {split_unit(label)[1] for label in labels}
     scores = OF_TASK[task]
     if task == "regression" and len(units) == 1:
-        scores = (Score("mae", "MAE", ".4g", rises=False, unit=units.pop()), *scores[1:])
+        scores = (Score("mae", "MAE", ".4g", higher_is_better=False, unit=units.pop()), *scores[1:])
     return scores
 
 
 def mode_of(monitor: str) -> str:
     """Whether the "min" or the "max" of a score such as "val_loss" is the best."""
     every = (LOSS, *(score for scores in OF_TASK.values() for score in scores))
-    return "max" if {f"val_{score.name}": score for score in every}[monitor].rises else "min"
+    return (
+        "max"
+        if {f"val_{score.name}": score for score in every}[monitor].higher_is_better
+        else "min"
+    )
 
 
 def check_monitor(monitor: str, task: Task) -> None:
@@ -71,7 +75,7 @@ def check_monitor(monitor: str, task: Task) -> None:
         )
 
 
-def say_scores(
+def format_scores(
     task: Task, labels: Sequence[str], values: Mapping[str, float], prefix: str = ""
 ) -> str:
     """Such as "top-1 98.61%, top-5 100.00%".

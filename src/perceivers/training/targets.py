@@ -42,7 +42,7 @@ class Targets(abc.ABC):
         """Give the model the constants of the training split's labels, if it has any."""
 
     @abc.abstractmethod
-    def mixable(self, labels: Tensor) -> Tensor:
+    def as_floats(self, labels: Tensor) -> Tensor:
         """A batch's labels as float (B, K), of which weighted sums are targets too."""
 
     @abc.abstractmethod
@@ -54,7 +54,7 @@ class Targets(abc.ABC):
         """Empty metrics by the names of the scores, without the loss."""
 
     @abc.abstractmethod
-    def compared(self, name: str, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def metric_inputs(self, name: str, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """What the metric of that name compares."""
 
     def collection(self) -> MetricCollection:
@@ -68,16 +68,16 @@ class Targets(abc.ABC):
         """Count a batch in, its labels as they are in the data."""
         collection["loss"].update(loss.detach(), weight=len(labels))
         for score in self.scores[1:]:
-            compared = self.compared(score.name, outputs.detach(), labels)
-            collection[score.name].update(*compared)
+            metric_inputs = self.metric_inputs(score.name, outputs.detach(), labels)
+            collection[score.name].update(*metric_inputs)
 
 
-class OneClass(Targets):
+class ClassTargets(Targets):
     """Labels int64 (B,): cross-entropy, top-1 and top-5."""
 
     smoothed = True
 
-    def mixable(self, labels: Tensor) -> Tensor:
+    def as_floats(self, labels: Tensor) -> Tensor:
         """One-hot."""
         return F.one_hot(labels, self.width).float()
 
@@ -93,15 +93,15 @@ class OneClass(Targets):
             for name, k in top.items()
         }
 
-    def compared(self, name: str, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def metric_inputs(self, name: str, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and classes."""
         return outputs, labels
 
 
-class AnyLabels(Targets):
+class LabelTargets(Targets):
     """Labels (B, K) of 0 and 1: binary cross-entropy, mAP and micro F1."""
 
-    def mixable(self, labels: Tensor) -> Tensor:
+    def as_floats(self, labels: Tensor) -> Tensor:
         """As they are."""
         return labels.float()
 
@@ -116,12 +116,12 @@ class AnyLabels(Targets):
             "f1": MultilabelF1Score(self.width, average="micro"),
         }
 
-    def compared(self, name: str, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def metric_inputs(self, name: str, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities (torchmetrics would take logits within [0, 1] for such) and labels."""
         return outputs.sigmoid(), labels.long()
 
 
-class Numbers(Targets):
+class NumberTargets(Targets):
     """Labels (B,) or (B, K) in the data's units: squared error of what is standardised; MAE, R²."""
 
     def __init__(self, model: PerceiverClassifier) -> None:
@@ -131,7 +131,7 @@ class Numbers(Targets):
 
     def measure(self, labels: Tensor) -> None:
         """Mean and standard deviation; ValueError if a number never varies."""
-        targets = self.mixable(labels)
+        targets = self.as_floats(labels)
         for name, column in zip(self.model.labels, targets.T, strict=True):
             if (column == column[0]).all():
                 raise ValueError(
@@ -140,13 +140,13 @@ class Numbers(Targets):
                 )
         self.scale.measure(targets)
 
-    def mixable(self, labels: Tensor) -> Tensor:
+    def as_floats(self, labels: Tensor) -> Tensor:
         """As they are, (B, K)."""
         return labels.float().view(-1, self.width)
 
     def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
         """Mean squared error in standard deviations of the training split."""
-        return ((outputs - self.mixable(targets)) / self.scale.std).square().mean()
+        return ((outputs - self.as_floats(targets)) / self.scale.std).square().mean()
 
     def metrics(self) -> dict[str, Metric]:
         """Mean absolute error and the share of variance explained, of each number."""
@@ -155,9 +155,9 @@ class Numbers(Targets):
             "r2": R2Score(multioutput="raw_values"),
         }
 
-    def compared(self, name: str, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def metric_inputs(self, name: str, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Numbers in their units; of R², whose sums of squares lose digits, standardised ones."""
-        targets = self.mixable(labels)
+        targets = self.as_floats(labels)
         if name == "r2":
             mean, std = self.scale.mean, self.scale.std
             return (outputs - mean) / std, (targets - mean) / std
@@ -177,9 +177,9 @@ class AveragePrecisions(MultilabelAveragePrecision):
 
 
 TARGETS: dict[Task, type[Targets]] = {
-    "classification": OneClass,
-    "multilabel": AnyLabels,
-    "regression": Numbers,
+    "classification": ClassTargets,
+    "multilabel": LabelTargets,
+    "regression": NumberTargets,
 }
 
 

@@ -14,7 +14,7 @@ from ..data.examples import Batch
 from ..data.mixing import mix
 from ..modalities import modality_of
 from ..models.classifier import PerceiverClassifier
-from ..models.clips import averaged
+from ..models.clips import average_clips
 from .optim import build_optimizer, build_schedule
 from .recipe import Recipe
 from .targets import summary, targets_of
@@ -61,7 +61,7 @@ class Learner(pl.LightningModule):
         torch.manual_seed(64 * seed + self.global_rank)
         examples, labels = batch
         data = self.recipe.data
-        targets = self.targets.mixable(labels)
+        targets = self.targets.as_floats(labels)
         inputs = self.model.config.input
         examples = modality_of(inputs).augment(examples, inputs, data)
         examples, targets = mix(examples, targets, mixup=data.mixup, cutmix=data.cutmix)
@@ -120,7 +120,7 @@ class Learner(pl.LightningModule):
         outputs = self._outputs(examples, batch_index)
         clips = len(outputs) // len(labels)
         if clips > 1:
-            outputs = averaged(outputs.unflatten(0, (-1, clips)), self.model.config.task)
+            outputs = average_clips(outputs.unflatten(0, (-1, clips)), self.model.config.task)
         loss = self.targets.loss(outputs, labels)
         if not loss.isfinite():
             raise ValueError(

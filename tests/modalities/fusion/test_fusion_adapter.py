@@ -122,9 +122,12 @@ def test_fusions_nest():
         ),
         ({"audio": torch.zeros(3, 12)}, "batch sizes disagree: {'audio': 3, 'video': 2}"),
         ({"audio": torch.zeros(2, 5, 5)}, "audio batch has shape"),
-        ({"vidoe.there": torch.ones(2)}, "unknown modality 'vidoe'; did you mean 'video'"),
-        ({"audio.there": torch.ones(2)}, "audio.there is torch.float32 of shape .2,.; expected"),
-        ({"audio.there": torch.ones(3, dtype=torch.bool)}, r"of shape .3,.; expected .* .2,."),
+        ({"vidoe.present": torch.ones(2)}, "unknown modality 'vidoe'; did you mean 'video'"),
+        (
+            {"audio.present": torch.ones(2)},
+            "audio.present is torch.float32 of shape .2,.; exp",
+        ),
+        ({"audio.present": torch.ones(3, dtype=torch.bool)}, r"of shape .3,.; expected .* .2,."),
     ],
 )
 def test_batches_that_do_not_fit(change, message):

@@ -51,13 +51,13 @@ def test_each_example_with_its_own_modalities_as_if_alone(data):
     model, raw = classifier(), batch(size, seed=1)
     mixed = dict(raw)
     for column, name in enumerate(("audio", "video")):
-        mixed[f"{name}.there"] = there[:, column]
+        mixed[f"{name}.present"] = there[:, column]
         mixed[name] = raw[name].clone()
         mixed[name][~there[:, column]] = data.draw(st.sampled_from([0.0, 1e6]))
     with torch.no_grad():
         got = model(mixed)
         for row in range(size):
-            names = [name for name in raw if mixed[f"{name}.there"][row]]
+            names = [name for name in raw if mixed[f"{name}.present"][row]]
             alone = model({name: raw[name][row : row + 1] for name in names})
             torch.testing.assert_close(got[row : row + 1], alone, atol=1e-5, rtol=1e-5)
     inputs = model.adapter(mixed)
@@ -67,7 +67,7 @@ def test_each_example_with_its_own_modalities_as_if_alone(data):
 
 
 def test_what_lies_at_a_missing_part_has_no_gradient_and_no_effect():
-    raw = {**batch(2), "audio.there": torch.tensor([True, False])}
+    raw = {**batch(2), "audio.present": torch.tensor([True, False])}
     model = classifier()
     raw["audio"].requires_grad_()
     model(raw).square().sum().backward()
@@ -84,9 +84,9 @@ def test_a_mask_of_the_part_and_what_is_missing():
     ids = torch.tensor([[70, 71, 72, 73], [70, 71, 0, 0], [70, 0, 0, 0]])
     raw = {
         "text": ids,
-        "text.there": torch.tensor([True, True, False]),
+        "text.present": torch.tensor([True, True, False]),
         "audio": torch.randn(3, 12),
-        "audio.there": torch.tensor([True, False, True]),
+        "audio.present": torch.tensor([True, False, True]),
     }
     alone = [
         {"text": ids[:1], "audio": raw["audio"][:1]},
@@ -132,7 +132,7 @@ def test_nobody_loses_all_modalities():
     assert not gone.all(dim=1).any()
     # 0.45 would have lost both and lost nothing.
     assert gone.mean(0).tolist() == pytest.approx([0.5 * 0.1, 0.9 * 0.5], abs=0.03)
-    raw["audio.there"] = torch.arange(2000) % 2 == 0
+    raw["audio.present"] = torch.arange(2000) % 2 == 0
     torch.manual_seed(0)
     gone = hidden(adapter, raw)
     assert not gone[1::2, 1].any()  # nothing but pictures there
@@ -143,12 +143,12 @@ def test_nobody_loses_all_modalities():
 
 def test_constants_are_measured_where_a_part_is():
     adapter, raw = fusion(), batch(3)
-    raw["audio.there"] = torch.tensor([True, False, True])
+    raw["audio.present"] = torch.tensor([True, False, True])
     measured = adapter.measured(raw)
     assert measured["audio"].shape[-1] == 1  # channels
     assert torch.equal(measured["audio"].flatten(), raw["audio"][[0, 2]].flatten())
     assert torch.equal(measured["video"], raw["video"])
-    raw["audio.there"][:] = False
+    raw["audio.present"][:] = False
     assert set(adapter.measured(raw)) == {"video"}
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from perceivers.modalities.clips import in_clips
+from perceivers.modalities.clips import with_clips
 from perceivers.modalities.fusion.presence import missing
 from perceivers.modalities.fusion.rows import CellReader, Row, RowReader
 from perceivers.modalities.image.reader import ImageReader
@@ -81,7 +81,7 @@ def test_what_is_missing_is_said(tmp_path_factory, there):
     full = {"photo": "x.png", "voice": "x.wav", "a note": "hé", "age": "3", "eyes": "blue"}
     row = Row({name: cell if name in there else None for name, cell in full.items()}, folder)
     example = READER.decode(row)
-    flags = {name: bool(example[f"{name}.there"]) for name in READER.parts}
+    flags = {name: bool(example[f"{name}.present"]) for name in READER.parts}
     assert flags == {
         "photo": "photo" in there, "voice": "voice" in there, "note": "a note" in there,
         "t": bool({"age", "eyes"} & there),
@@ -93,7 +93,7 @@ def test_what_is_missing_is_said(tmp_path_factory, there):
             assert not example[name].any()
     batch = READER.batch(collate([example, READER.decode(Row(full, folder))]))
     for name in READER.parts:
-        assert (f"{name}.there" in batch) == (not flags[name])
+        assert (f"{name}.present" in batch) == (not flags[name])
     assert batch["note"].shape == (2, 3)  # bytes of the longest, padding trimmed
     assert batch["note"].dtype == torch.int64
 
@@ -128,11 +128,16 @@ def test_rows_that_cannot_be_read(tmp_path, cells, message):
 
 def test_a_single_file_is_put_to_its_column(tmp_path):
     example = READER.decode(str(picture(tmp_path / "x.PNG")))
-    assert [bool(example[f"{name}.there"]) for name in READER.parts] == [True, False, False, False]
+    assert [bool(example[f"{name}.present"]) for name in READER.parts] == [
+        True,
+        False,
+        False,
+        False,
+    ]
     (tmp_path / "x.txt").write_text("a\n")
     example = READER.decode(tmp_path / "x.txt")
     assert example["note"].tolist() == [103, 0, 0, 0, 0, 0]
-    assert not example["photo.there"]
+    assert not example["photo.present"]
     (tmp_path / "x.txt").write_text(" a \n\n")
     assert READER.decode(tmp_path / "x.txt")["note"].tolist() == example["note"].tolist()
     (tmp_path / "x.txt").write_text(" \n")
@@ -164,11 +169,11 @@ def test_a_single_file_of_two_columns():
 
 def test_clips(tmp_path):
     sound(tmp_path / "x.wav", 90)
-    reader = in_clips(READER, 3)
+    reader = with_clips(READER, 3)
     example = reader.decode(Row({"voice": "x.wav", "age": "3"}, tmp_path))
     assert example["voice"].shape == (3, 20, 1)
     assert example["t"].shape == (3, 3)
-    assert example["t.there"].tolist() == [True] * 3
+    assert example["t.present"].tolist() == [True] * 3
     held = collate([example, reader.decode(Row({"a note": "hello"}, tmp_path))])
     assert (
         missing(held)
@@ -177,9 +182,9 @@ def test_clips(tmp_path):
     batch = reader.batch(held)
     assert batch["voice"].shape == (6, 20, 1)
     assert batch["note"].shape == (6, 5)
-    assert batch["t.there"].tolist() == [True] * 3 + [False] * 3
+    assert batch["t.present"].tolist() == [True] * 3 + [False] * 3
     with pytest.raises(ValueError, match="reads rows of a table as a whole; leave clips out"):
-        in_clips(RowReader({"t": CELLS}, {}, {}), 2)
+        with_clips(RowReader({"t": CELLS}, {}, {}), 2)
     with pytest.raises(ValueError, match="leave own_size out"):
         READER.decode_whole("x.png")
 
@@ -192,4 +197,4 @@ def test_a_film_without_sound_has_its_pictures(tmp_path):
     example = RowReader(parts, {"film": "film", "film_sound": "film"}, {}).decode(
         tmp_path / "x.mkv"
     )
-    assert (bool(example["film.there"]), bool(example["film_sound.there"])) == (True, False)
+    assert (bool(example["film.present"]), bool(example["film_sound.present"])) == (True, False)

@@ -70,11 +70,11 @@ def test_rotation_and_translation_move_the_right_way(photos):
     image = torch.zeros(1, 21, 21, 3, dtype=torch.uint8)
     image[0, 10, 18] = 255
     turned = ours(ra.rotate, image, 1.0)[0, :, :, 0] - 128  # background is grey
-    moved = ours(ra.translate_x, image, 0.4)[0, :, :, 0]
+    to_device = ours(ra.translate_x, image, 0.4)[0, :, :, 0]
     row, column = np.unravel_index(np.argmax(turned), turned.shape)
     assert np.hypot(row - 10, column - 10) == pytest.approx(8, abs=0.8)
     assert abs(np.degrees(np.arctan2(row - 10, column - 10))) == pytest.approx(30, abs=5)
-    assert np.argmax(moved.max(0)) == pytest.approx(18 - 0.4 * 0.45 * 21, abs=1)
+    assert np.argmax(to_device.max(0)) == pytest.approx(18 - 0.4 * 0.45 * 21, abs=1)
 
 
 @pytest.mark.parametrize("operation", ra.OPERATIONS, ids=lambda o: o.__name__)

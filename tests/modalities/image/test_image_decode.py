@@ -130,6 +130,6 @@ def test_no_such_file(tmp_path):
 def test_grey_arrays_are_fitted_too():
     pixels = np.random.default_rng(0).integers(0, 256, (2, 6, 6, 1), dtype=np.uint8)
     assert fit(pixels, channels=1, size=6) is pixels
-    fitted = fit(pixels, channels=3, size=12)
+    fit_to_data = fit(pixels, channels=3, size=12)
     expected = decode(encoded(Image.fromarray(pixels[1, ..., 0])), channels=3, size=12)
-    np.testing.assert_array_equal(fitted[1], expected)
+    np.testing.assert_array_equal(fit_to_data[1], expected)

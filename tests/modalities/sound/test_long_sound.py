@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from media_files import wav
 from sound_files import FLAC, M4A, MKV, MP3, RATE, TS
 
-from perceivers.modalities.sound.decode import Recording, clips, decode, length, probe
+from perceivers.modalities.sound.decode import LazySound, clips, decode, length, probe
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_ten_hours_are_refused_or_read_in_part(ten_hours):
     with pytest.raises(ValueError, match="longer than 3600 s; read a part"):
         decode(ten_hours, rate=RATE)
     assert decode(ten_hours, rate=RATE, start=35_000.5, seconds=2).shape == (2 * RATE, 1)
-    recording = Recording(ten_hours, num_samples=36_000 * RATE, rate=RATE, channels=1)
+    recording = LazySound(ten_hours, num_samples=36_000 * RATE, rate=RATE, channels=1)
     assert recording[: 3 * RATE].shape == (3 * RATE, 1)
     assert tracemalloc.get_traced_memory()[1] < 3e6
     tracemalloc.stop()
@@ -74,7 +74,7 @@ def test_clips_are_those_of_the_whole(name):
 @given(runs=st.lists(st.tuples(st.integers(0, 99_000), st.integers(0, 9_000)), max_size=4))
 def test_runs_of_a_recording_are_those_of_the_whole(rate, channels, runs):
     whole = decode(FLAC, rate=rate, channels=channels)
-    recording = Recording(FLAC, num_samples=len(whole), rate=rate, channels=channels)
+    recording = LazySound(FLAC, num_samples=len(whole), rate=rate, channels=channels)
     assert (recording.shape, recording.nbytes) == (whole.shape, whole.nbytes)
     for start, size in [(0, 700), (600, 500), *runs]:  # overlapping, further on, and back again
         run = slice(start, start + size)
@@ -82,5 +82,5 @@ def test_runs_of_a_recording_are_those_of_the_whole(rate, channels, runs):
 
 
 def test_a_recording_of_stated_length_ends_in_silence():
-    recording = Recording(wav(np.full(10, 2**14), 8_000), num_samples=16, rate=8_000, channels=1)
+    recording = LazySound(wav(np.full(10, 2**14), 8_000), num_samples=16, rate=8_000, channels=1)
     assert recording[8:16][:, 0].tolist() == [0.5, 0.5, 0, 0, 0, 0, 0, 0]

@@ -13,7 +13,7 @@ from media_files import damaged, numbered, sound, video, wav
 from PIL import Image
 from sound_files import FLAC, M4A, MKV, MP3, RATE, TS, noise
 
-from perceivers.modalities.sound.decode import Recording, SoundInfo, decode, probe
+from perceivers.modalities.sound.decode import LazySound, SoundInfo, decode, probe
 
 
 def sine(hertz: float, seconds: float, rate: int = RATE, phase: float = 0.3) -> np.ndarray:
@@ -230,7 +230,7 @@ def patched(raw: bytes, place: int, new: bytes) -> bytes:
 def test_what_cannot_be_read(raw, message):
     with pytest.raises(ValueError, match=message):
         decode(raw, rate=8_000)
-    recording = Recording(raw, num_samples=2**20, rate=8_000, channels=1)
+    recording = LazySound(raw, num_samples=2**20, rate=8_000, channels=1)
     for _ in range(2):  # what failed once is not silence the next time
         with pytest.raises(ValueError, match=message):
             recording[:]

@@ -9,8 +9,8 @@ from media_files import SIDE, numbered, numbers, sound, video, wav
 
 from perceivers.data.config import DataConfig
 from perceivers.data.splits import read_splits
-from perceivers.modalities.clips import ClipReader, in_clips
-from perceivers.modalities.files import Unread
+from perceivers.modalities.clips import ClipReader, with_clips
+from perceivers.modalities.files import LazyArray
 from perceivers.modalities.fusion.presence import missing
 from perceivers.modalities.fusion.reader import FusionReader
 from perceivers.modalities.image.reader import ImageReader
@@ -72,9 +72,9 @@ def test_a_long_video_is_read_in_parts(monkeypatch, seconds):
     raw = video(numbered(700))  # also beyond what is read over instead of looked for
     reader = VideoReader(4, SIDE, 3, seconds=seconds, step=3)
     whole = reader.decode_whole(raw)
-    monkeypatch.setattr(video_reader, "WHOLE", 1000)
+    monkeypatch.setattr(video_reader, "MAX_DECODED_BYTES", 1000)
     film = reader.decode_whole(raw)
-    assert isinstance(film, Unread)
+    assert isinstance(film, LazyArray)
     assert (film.shape, film.nbytes, film.ndim) == (whole.shape, whole.nbytes, 4)
     for run in (slice(0, 7), slice(5, 9), slice(len(film) - 5, len(film) + 9), slice(2, 3)):
         np.testing.assert_array_equal(film[run], whole[run])
@@ -91,7 +91,7 @@ def test_clips_of_sound_and_pictures_cover_a_file():
         with pytest.raises(ValueError, match="whole video, not a clip|images have no clips"):
             reader.clips(b"", 2)
         with pytest.raises(ValueError, match=f"clips=2, but this model reads {reader.noun} as a"):
-            in_clips(reader, 2)  # before any file is opened
+            with_clips(reader, 2)  # before any file is opened
 
 
 def test_sound_of_a_video_is_sound():
@@ -105,8 +105,8 @@ def test_both_modalities_of_one_file():
     example = fused().decode(both())
     assert numbers(example["video"]) == [3, 9, 15, 21]
     np.testing.assert_allclose(example["audio"][:, 0], RAMP[3960:4040], atol=1e-4)
-    assert example["audio.there"]
-    assert example["video.there"]
+    assert example["audio.present"]
+    assert example["video.present"]
     assert fused().nbytes == sum(x.nbytes for x in example.values())
     assert {".mkv", ".wav"} <= fused().suffixes
     whole = fused().decode_whole(both())
@@ -126,15 +126,15 @@ def test_both_modalities_of_one_file():
 def test_what_is_missing_is_said(raw, gone):
     example = fused().decode(raw)
     [there] = {"audio", "video"} - {gone}
-    assert example[f"{there}.there"]
-    assert not example[f"{gone}.there"]
+    assert example[f"{there}.present"]
+    assert not example[f"{gone}.present"]
     assert not example[gone].any()
     batch = stack(fused(), [raw, both()])
-    assert batch[f"{gone}.there"].tolist() == [False, True]
-    assert f"{there}.there" not in batch
+    assert batch[f"{gone}.present"].tolist() == [False, True]
+    assert f"{there}.present" not in batch
     clips = fused(seconds=0.16).clips(raw, 3)
     assert clips[gone].shape[0] == clips[there].shape[0] == 3
-    assert clips[f"{gone}.there"].tolist() == [False] * 3
+    assert clips[f"{gone}.present"].tolist() == [False] * 3
 
 
 def test_nothing_to_read_is_an_error():
@@ -151,30 +151,30 @@ def test_damage_is_no_missing_track():
 
 
 def test_clips_side_by_side():
-    reader = in_clips(fused(seconds=0.16), 3)
+    reader = with_clips(fused(seconds=0.16), 3)
     assert reader == ClipReader(fused(seconds=0.16), 3)
-    assert in_clips(fused(), 1) == fused()
+    assert with_clips(fused(), 1) == fused()
     raws = [both(), video(numbered(25))]
     batch = stack(reader, raws)
     assert batch["video"].shape == (6, 4, SIDE, SIDE, 3)
     assert numbers(batch["video"][3].numpy()) == [0, 1, 2, 3]
     assert numbers(batch["video"][5].numpy()) == [21, 22, 23, 24]
-    assert batch["audio.there"].tolist() == [True] * 3 + [False] * 3
+    assert batch["audio.present"].tolist() == [True] * 3 + [False] * 3
     assert reader.nbytes == 3 * fused().nbytes
-    frames = stack(in_clips(VideoReader(4, SIDE, 3, seconds=0.16), 2), raws)
+    frames = stack(with_clips(VideoReader(4, SIDE, 3, seconds=0.16), 2), raws)
     assert frames.shape == (4, 4, SIDE, SIDE, 3)
     with pytest.raises(ValueError, match="clips=0; expected at least 1"):
-        in_clips(fused(), 0)
+        with_clips(fused(), 0)
     with pytest.raises(ValueError, match="a whole file has no clips"):
         reader.decode_whole(raws[0])
 
 
 def test_what_is_missing_is_counted():
     flags = torch.tensor([True, False, False])
-    examples = {"audio": torch.zeros(3, 1), "audio.there": flags, "video.there": ~flags | True}
+    examples = {"audio": torch.zeros(3, 1), "audio.present": flags, "video.present": ~flags | True}
     assert missing(examples) == "2 of 3 have no audio"
-    assert missing({"audio.there": flags[:, None].expand(3, 5)}) == "2 of 3 have no audio"
-    assert missing({"audio.there": flags | True}) == missing(torch.zeros(3)) == ""
+    assert missing({"audio.present": flags[:, None].expand(3, 5)}) == "2 of 3 have no audio"
+    assert missing({"audio.present": flags | True}) == missing(torch.zeros(3)) == ""
 
 
 @pytest.fixture
@@ -202,15 +202,15 @@ def test_a_folder_of_films(films, caplog):
     assert held.labels == ("calm", "wild")
     assert [name.rpartition("/")[2] for name in held.skipped] == ["7.mkv"]
     assert "1 of 15 have no audio, 1 of 15 have no video; it is masked there" in caplog.text
-    table = held.tables["train"]
+    table = held.examples["train"]
     batch, labels = table.__getitems__(range(len(table)))
     assert len(batch["video"]) == len(batch["audio"]) == len(labels) == len(table)
-    assert set(batch) == {"audio", "audio.there", "video", "video.there"}
+    assert set(batch) == {"audio", "audio.present", "video", "video.present"}
     one, _ = table.__getitems__([0])
     assert set(one) == {"audio", "video"}
     # Decoded when asked for, the same files are the same examples.
     tables = read_splits(DataConfig(path=str(films), hold_gb=0), reader, hold_out=False)
-    loose, _ = tables.tables["train"].__getitems__(range(18))
-    whole = read_splits(config, reader, hold_out=False).tables["train"].__getitems__(range(18))[0]
+    loose, _ = tables.examples["train"].__getitems__(range(18))
+    whole = read_splits(config, reader, hold_out=False).examples["train"].__getitems__(range(18))[0]
     for name, x in loose.items():
         assert torch.equal(x[:17], whole[name][:17]), name

@@ -12,7 +12,7 @@ from ...core import Inputs
 from ...core.init import trunc_normal
 from ...errors import unknown
 from ..adapter import STREAMED, Adapter
-from .presence import THERE
+from .presence import PRESENT
 
 # B batch · M elements · W common width
 
@@ -38,8 +38,8 @@ class FusionAdapter(Adapter):
 
     A part that is missing from the batch, or None, is masked out; its elements are as many as an
     example of the configured size has. Where only some examples lack it, the batch says so under
-    the part's name and ".there", boolean (B,): {"audio": …, "audio.there": …}. What "audio" holds
-    for the others is masked: zeros, or any other finite numbers.
+    the part's name and ".present", boolean (B,): {"audio": …, "audio.present": …}. What "audio"
+    holds for the others is masked: zeros, or any other finite numbers.
 
     Args:
         parts: the adapter of each modality, in the order of their elements.
@@ -108,7 +108,7 @@ class FusionAdapter(Adapter):
         """See `Adapter`: by name, of the examples that have the part."""
         measured = {}
         for name, part in self._parts().items():
-            x, there = batch.get(name), batch.get(f"{name}{THERE}")
+            x, there = batch.get(name), batch.get(f"{name}{PRESENT}")
             if x is not None and (there is None or bool(there.any())):
                 found = part.measured(x if there is None else _those(x, there))
                 if isinstance(found, Tensor):
@@ -127,7 +127,7 @@ class FusionAdapter(Adapter):
                 f"of {', '.join(self.parts)}"
             )
         for name in batch:
-            self._known(name.removesuffix(THERE))
+            self._known(name.removesuffix(PRESENT))
         parts = self._parts()
         given = {name: parts[name](batch[name]) for name in parts if batch.get(name) is not None}
         if not given:
@@ -154,7 +154,7 @@ class FusionAdapter(Adapter):
         streams = {
             name: part.stream(example[name], elements=elements)
             for name, part in self._parts().items()
-            if example.get(name) is not None and bool(example.get(f"{name}{THERE}", True))
+            if example.get(name) is not None and bool(example.get(f"{name}{PRESENT}", True))
         }
         return _Streams(self, streams)
 
@@ -167,12 +167,12 @@ class FusionAdapter(Adapter):
         like = next(iter(given.values())).content
         there: dict[str, Tensor] = {}
         for name in given:
-            flags = batch.get(f"{name}{THERE}")
+            flags = batch.get(f"{name}{PRESENT}")
             if flags is None:
                 continue
             if flags.shape != like.shape[:1] or flags.dtype != torch.bool:
                 raise ValueError(
-                    f"{name}{THERE} is {flags.dtype} of shape {tuple(flags.shape)}; expected "
+                    f"{name}{PRESENT} is {flags.dtype} of shape {tuple(flags.shape)}; expected "
                     f"torch.bool of shape ({len(like)},), True for examples that have {name}"
                 )
             there[name] = flags

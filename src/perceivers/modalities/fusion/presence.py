@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..reader import Examples
 
-THERE = ".there"
+PRESENT = ".present"
 """After the name of a modality: which examples of a batch have it, boolean (B,)."""
 
 
@@ -17,7 +17,7 @@ def batch_parts(parts: Mapping[str, Any], examples: Mapping[str, Any]) -> dict[s
     return {
         name: parts[name].batch(x) if name in parts else x
         for name, x in examples.items()
-        if not (name.endswith(THERE) and bool(x.all()))
+        if not (name.endswith(PRESENT) and bool(x.all()))
     }
 
 
@@ -38,8 +38,8 @@ def missing(examples: Examples) -> str:
         if isinstance(x, Tensor)
     }
     lacking = {
-        name.removesuffix(THERE): f"{int((~there).sum()):,} of {len(there):,}"
+        name.removesuffix(PRESENT): f"{int((~there).sum()):,} of {len(there):,}"
         for name, there in flags.items()
-        if name.endswith(THERE) and not bool(there.all())
+        if name.endswith(PRESENT) and not bool(there.all())
     }
     return ", ".join(f"{count} have no {name}" for name, count in lacking.items())

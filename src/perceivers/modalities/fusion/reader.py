@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ..files import Source
+from ..files import PathOrBytes
 from ..media import NoTrack
 from ..reader import ArrayReader
 from ..sound.reader import SoundReader
 from ..video.reader import VideoReader
-from .presence import THERE, batch_parts, part_lengths
+from .presence import PRESENT, batch_parts, part_lengths
 
 # T frames · S samples · K clips
 
@@ -21,7 +21,7 @@ from .presence import THERE, batch_parts, part_lengths
 class FusionReader:
     """Sound and pictures of one file: a dictionary of what each part's reader makes of it.
 
-    A part "audio" gives the two entries "audio" and "audio.there", which is False, and "audio"
+    A part "audio" gives the two entries "audio" and "audio.present", which is False, and "audio"
     all zeros, where the file has no such track. Both parts of a file are taken about its middle,
     so that they belong together if its tracks are equally long.
     """
@@ -43,7 +43,7 @@ class FusionReader:
         """See `Reader`."""
         return sum(part.nbytes + 1 for part in self.parts.values())
 
-    def decode(self, source: Source) -> dict[str, np.ndarray]:
+    def decode(self, source: PathOrBytes) -> dict[str, np.ndarray]:
         """See `Reader`.
 
         Raises:
@@ -51,8 +51,8 @@ class FusionReader:
         """
         return self._each(lambda part: part.decode(source), ())
 
-    def decode_whole(self, source: Source) -> dict[str, Any]:
-        """See `Reader`: each part by itself, held or `Unread`."""
+    def decode_whole(self, source: PathOrBytes) -> dict[str, Any]:
+        """See `Reader`: each part by itself, held or `LazyArray`."""
         return self._each(lambda part: part.decode_whole(source), ())
 
     @property
@@ -60,7 +60,7 @@ class FusionReader:
         """See `Reader`: if all parts have."""
         return all(part.has_clips for part in self.parts.values())
 
-    def clips(self, source: Source, count: int) -> dict[str, np.ndarray]:
+    def clips(self, source: PathOrBytes, count: int) -> dict[str, np.ndarray]:
         """See `Reader`."""
         return self._each(lambda part: part.clips(source, count), (count,))
 
@@ -84,7 +84,7 @@ class FusionReader:
                 reasons.append(str(error))
                 there = False
                 example[name] = np.zeros((*before, *part.least), part.dtype)
-            example[f"{name}{THERE}"] = np.full(before, there)
+            example[f"{name}{PRESENT}"] = np.full(before, there)
         if len(reasons) == len(self.parts):
             raise ValueError("; ".join(reasons))
         return example

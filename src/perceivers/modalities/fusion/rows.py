@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ..files import Source
+from ..files import PathOrBytes
 from ..media import NoTrack
 from ..reader import ArrayReader
 from ..table.columns import as_cell
@@ -16,11 +16,11 @@ from ..table.config import TABLE_SUFFIXES
 from ..table.reader import CellReader
 from ..text.decode import decode as decode_text
 from ..video.reader import VideoReader
-from .presence import THERE, batch_parts, part_lengths
+from .presence import PRESENT, batch_parts, part_lengths
 
 # n numeric, k categorical columns · K clips
 
-Read = Callable[[ArrayReader, Source], np.ndarray]
+Read = Callable[[ArrayReader, PathOrBytes], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class Row:
 class RowReader:
     """Rows of a table: a dictionary of what each part's reader makes of its cells.
 
-    A part "photo" gives the two entries "photo" and "photo.there", which is False, and "photo" all
-    zeros (of numbers and categories NaN), where the cell is empty, or names a file without such a
-    track. A row that has none of the parts is refused, as a file that cannot be read.
+    A part "photo" gives the two entries "photo" and "photo.present", which is False, and "photo"
+    all zeros (of numbers and categories NaN), where the cell is empty, or names a file without such
+    a track. A row that has none of the parts is refused, as a file that cannot be read.
     """
 
     parts: Mapping[str, ArrayReader | CellReader]
@@ -79,7 +79,7 @@ class RowReader:
         others = (name for part in cells for name in (*part.numeric, *part.categorical))
         return tuple(dict.fromkeys((*self.files.values(), *self.texts.values(), *others)))
 
-    def decode(self, source: Row | Mapping[str, Any] | Source) -> dict[str, np.ndarray]:
+    def decode(self, source: Row | Mapping[str, Any] | PathOrBytes) -> dict[str, np.ndarray]:
         """A row, or a single file as the row that has nothing else → an example.
 
         Args:
@@ -91,7 +91,7 @@ class RowReader:
         """
         return self._each(self.row_of(source), lambda part, cell: part.decode(cell), None)
 
-    def decode_whole(self, source: Source) -> dict[str, np.ndarray]:
+    def decode_whole(self, source: PathOrBytes) -> dict[str, np.ndarray]:
         """See `Reader`: rows are read at the model's sizes alone."""
         raise ValueError("rows of a table are read at the model's own sizes; leave own_size out")
 
@@ -100,10 +100,12 @@ class RowReader:
         """See `Reader`: if any part has."""
         return any(reader.has_clips for reader in self._readers().values())
 
-    def clips(self, source: Row | Mapping[str, Any] | Source, count: int) -> dict[str, np.ndarray]:
+    def clips(
+        self, source: Row | Mapping[str, Any] | PathOrBytes, count: int
+    ) -> dict[str, np.ndarray]:
         """See `Reader`; what has no clips is the same beside each."""
 
-        def read(part: ArrayReader, cell: Source) -> np.ndarray:
+        def read(part: ArrayReader, cell: PathOrBytes) -> np.ndarray:
             if part.has_clips:
                 return part.clips(cell, count)
             return np.repeat(part.decode(cell)[None], count, axis=0)
@@ -118,7 +120,7 @@ class RowReader:
         """See `part_lengths`."""
         return part_lengths(self.parts, examples)
 
-    def row_of(self, source: Row | Mapping[str, Any] | Source) -> Row:
+    def row_of(self, source: Row | Mapping[str, Any] | PathOrBytes) -> Row:
         """What is given, as a row; errors as of `decode`."""
         if isinstance(source, Row):
             return source
@@ -168,8 +170,8 @@ class RowReader:
                 there = given is not None
                 found = np.zeros((*before, *part.least), part.dtype) if given is None else given
             example[name] = found
-            example[f"{name}{THERE}"] = np.full(before, there)
-        if not any(x.all() for name, x in example.items() if name.endswith(THERE)):
+            example[f"{name}{PRESENT}"] = np.full(before, there)
+        if not any(x.all() for name, x in example.items() if name.endswith(PRESENT)):
             raise ValueError(
                 f"it has none of {', '.join(self.columns)}, or nothing that is known; expected at "
                 "least one"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import missing_extra
-from ..files import Source, opening
+from ..files import PathOrBytes, opening
 
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
@@ -30,7 +30,7 @@ class ImageInfo:
     """1: grey, 3: anything else."""
 
 
-def probe(source: Source) -> ImageInfo:
+def probe(source: PathOrBytes) -> ImageInfo:
     """Size and channels, without decoding; errors as of `decode`, if they show at its start."""
     with _opened(source) as image:
         width, height = image.size
@@ -40,7 +40,7 @@ def probe(source: Source) -> ImageInfo:
         return ImageInfo(height, width, 1 if grey else 3)
 
 
-def decode(source: Source, *, channels: int, size: int | None) -> np.ndarray:
+def decode(source: PathOrBytes, *, channels: int, size: int | None) -> np.ndarray:
     """An image file → uint8 (size, size, channels).
 
     The first frame of an animation; turned as its EXIF tag says; 16 bits brought to 8; transparent
@@ -112,15 +112,15 @@ def fit(images: np.ndarray, *, channels: int, size: int) -> np.ndarray:
     if images.shape[1:] == (size, size, channels):
         return images
     from_array = _pillow().fromarray
-    fitted = np.empty((len(images), size, size, channels), np.uint8)
+    fit_to_data = np.empty((len(images), size, size, channels), np.uint8)
     for index, pixels in enumerate(images):
         image = from_array(pixels if pixels.shape[-1] == 3 else pixels[..., 0])
-        fitted[index] = to_array(image, channels=channels, size=size)
-    return fitted
+        fit_to_data[index] = to_array(image, channels=channels, size=size)
+    return fit_to_data
 
 
 @contextmanager
-def _opened(source: Source) -> Iterator[Any]:
+def _opened(source: PathOrBytes) -> Iterator[Any]:
     """A Pillow image, of which no pixel is decoded yet; errors as of `decode`."""
     image_module = _pillow()
     opened = io.BytesIO(source) if isinstance(source, bytes) else source

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..files import Source
+from ..files import PathOrBytes
 from ..reader import ArrayReader
 from . import decode as images
 
@@ -32,11 +32,11 @@ class ImageReader(ArrayReader):
         """(H, W, C)."""
         return self.size, self.size, self.channels
 
-    def decode(self, source: Source) -> np.ndarray:
+    def decode(self, source: PathOrBytes) -> np.ndarray:
         """See `Reader`."""
         return images.decode(source, channels=self.channels, size=self.size)
 
-    def decode_whole(self, source: Source) -> np.ndarray:
+    def decode_whole(self, source: PathOrBytes) -> np.ndarray:
         """See `Reader`."""
         return self._cut(images.decode(source, channels=self.channels, size=None))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..files import Source, Unread, kind_of, read_bytes
+from ..files import LazyArray, PathOrBytes, read_bytes, suffix_of
 from . import augment as augment_points
 from .formats import READERS, mapped, read
 from .meshes import Cloud, Mesh
@@ -32,7 +32,7 @@ class PointsInfo:
 
 
 def decode(
-    source: Source,
+    source: PathOrBytes,
     *,
     num_points: int | None = None,
     channels: int = 3,
@@ -113,7 +113,7 @@ def channels_added(size_channel: bool, neighbours: Sequence[int]) -> int:
     return size_channel + SHAPE_CHANNELS * len(neighbours)
 
 
-def probe(source: Source, *, kind: str | None = None) -> PointsInfo:
+def probe(source: PathOrBytes, *, kind: str | None = None) -> PointsInfo:
     """What a file holds, without taking points from it; arguments and errors as of `decode`."""
     found = _read(source, kind)
     if isinstance(found, Mesh):
@@ -129,8 +129,8 @@ def centre_and_scale(points: np.ndarray) -> np.ndarray:
 
 
 def open_large(
-    source: Source, size: int, *, channels: int = 3, size_channel: bool = False
-) -> "Scaled | None":
+    source: PathOrBytes, size: int, *, channels: int = 3, size_channel: bool = False
+) -> "LazyPoints | None":
     """A cloud to read in parts: of a path of a `.npy` file of more than `size` bytes as float32.
 
     None: anything else, or nothing that can be read, which `decode` tells.
@@ -138,16 +138,16 @@ def open_large(
     Raises:
         ValueError: as `decode`.
     """
-    if isinstance(source, bytes) or kind_of(source, None) != "npy":
+    if isinstance(source, bytes) or suffix_of(source, None) != "npy":
         return None
     found = mapped(source)
     if found is None or 4 * len(found.values) * channels <= size:
         return None
     _check_channels(found, channels, int(size_channel))
-    return Scaled(found.values, channels=channels, size_channel=size_channel)
+    return LazyPoints(found.values, channels=channels, size_channel=size_channel)
 
 
-class Scaled(Unread):
+class LazyPoints(LazyArray):
     """Points (M, C) on disk, read as float32 with their coordinates as by `centre_and_scale`.
 
     Where the middle lies and how far the points reach is found by passes over all of them.
@@ -178,7 +178,7 @@ class Scaled(Unread):
         self.extent = extent if extent > 16 * np.finfo(np.float64).eps * size else math.inf
 
     def __getitem__(self, run: slice) -> np.ndarray:
-        """See `Unread`."""
+        """See `LazyArray`."""
         points = self.values[run, : self.shape[1] - self.size_channel].astype(np.float64)
         points[:, :AXES] = (points[:, :AXES] - self.mean) / self.extent
         if self.size_channel:
@@ -229,8 +229,8 @@ def _runs(values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         yield start, values[start : start + RUN].astype(np.float64)
 
 
-def _read(source: Source, kind: str | None) -> Cloud | Mesh:
-    kind = kind_of(source, kind)
+def _read(source: PathOrBytes, kind: str | None) -> Cloud | Mesh:
+    kind = suffix_of(source, kind)
     found = None if isinstance(source, bytes) or kind != "npy" else mapped(source)
     return read(read_bytes(source), kind) if found is None else found
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..files import WHOLE, Source, Unread
+from ..files import MAX_DECODED_BYTES, LazyArray, PathOrBytes
 from ..reader import ArrayReader
 from . import decode as points
 
@@ -51,15 +51,17 @@ class PointReader(ArrayReader):
         """(M, C)."""
         return 1 if self.own_length else self.num_points, self.channels
 
-    def decode(self, source: Source) -> np.ndarray:
+    def decode(self, source: PathOrBytes) -> np.ndarray:
         """See `Reader`."""
         cloud = self._points(source, self.num_points)
         return cloud if self.own_length else np.resize(cloud, self.shape)
 
-    def decode_whole(self, source: Source) -> np.ndarray | Unread:
+    def decode_whole(self, source: PathOrBytes) -> np.ndarray | LazyArray:
         """See `Reader`: of a `.npy` file that is too large, the points are read from disk."""
         channels = self.channels - points.channels_added(False, self.neighbours)
-        large = points.open_large(source, WHOLE, channels=channels, size_channel=self.size_channel)
+        large = points.open_large(
+            source, MAX_DECODED_BYTES, channels=channels, size_channel=self.size_channel
+        )
         if large is not None and self.neighbours:
             raise ValueError(
                 f"{len(large):,} points are too many to look for the neighbours of each, which "
@@ -67,7 +69,7 @@ class PointReader(ArrayReader):
             )
         return self._points(source, None) if large is None else large
 
-    def _points(self, source: Source, count: int | None) -> np.ndarray:
+    def _points(self, source: PathOrBytes, count: int | None) -> np.ndarray:
         return points.decode(
             source,
             num_points=count,

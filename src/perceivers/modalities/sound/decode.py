@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import media
-from ..files import Source, Unread
+from ..files import LazyArray, PathOrBytes
 from .track import heard, resampled
 
 LEAD = 1  # seconds decoded ahead of a clip: decoders and the resampler lean on what came before
@@ -28,7 +28,7 @@ class SoundInfo:
     """As FFmpeg names it: pcm_s16le, flac, mp3, aac, opus, …"""
 
 
-def probe(source: Source) -> SoundInfo:
+def probe(source: PathOrBytes) -> SoundInfo:
     """Rate, channels, length and codec, without decoding.
 
     Where the container does not write its length down (mp3, a recording from a browser), the
@@ -46,7 +46,7 @@ def probe(source: Source) -> SoundInfo:
     return SoundInfo(rate, channels, seconds, name)
 
 
-def length(source: Source) -> float:
+def length(source: PathOrBytes) -> float:
     """Seconds of `probe`; 0 or less where the file says that it is empty."""
     with media.opened(source, "audio") as (container, _):
         start = media.zero(container)
@@ -54,7 +54,7 @@ def length(source: Source) -> float:
 
 
 def decode(
-    source: Source,
+    source: PathOrBytes,
     *,
     rate: int,
     channels: int = 1,
@@ -101,7 +101,7 @@ def decode(
 
 
 def clips(
-    source: Source, *, count: int, num_samples: int, rate: int, channels: int = 1
+    source: PathOrBytes, *, count: int, num_samples: int, rate: int, channels: int = 1
 ) -> np.ndarray:
     """Parts evenly spread over a sound, float32 (count, num_samples, channels).
 
@@ -130,7 +130,7 @@ def clips(
     return parts
 
 
-class Recording(Unread):
+class LazySound(LazyArray):
     """The samples of `decode`, float32 (S, channels), for sound too long to hold.
 
     Args:
@@ -142,7 +142,7 @@ class Recording(Unread):
 
     dtype = np.float32
 
-    def __init__(self, source: Source, *, num_samples: int, rate: int, channels: int) -> None:
+    def __init__(self, source: PathOrBytes, *, num_samples: int, rate: int, channels: int) -> None:
         self.source, self.rate = source, rate
         self.shape = num_samples, channels
         self._at = 0  # number of the first sample held
@@ -150,7 +150,7 @@ class Recording(Unread):
         self._blocks = self._from(0)
 
     def __getitem__(self, run: slice) -> np.ndarray:
-        """See `Unread`: in order, what was decoded last is gone on from."""
+        """See `LazyArray`: in order, what was decoded last is gone on from."""
         start, stop, _ = run.indices(len(self))
         if start < self._at:
             self._at, self._held = start, self._held[:0]
@@ -174,7 +174,7 @@ class Recording(Unread):
 
 
 def _blocks(
-    source: Source, rate: int, channels: int, start: float, max_seconds: float
+    source: PathOrBytes, rate: int, channels: int, start: float, max_seconds: float
 ) -> Generator[np.ndarray, None, None]:
     """Samples (n, channels) at `rate` from `start` on, as they come from the decoder."""
     if rate < 1 or channels not in (1, 2) or not 0 <= start < math.inf:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..files import WHOLE, Source, Unread
+from ..files import MAX_DECODED_BYTES, LazyArray, PathOrBytes
 from ..media import VIDEO_SUFFIXES
 from ..reader import ArrayReader
 from . import decode as sound
@@ -52,11 +52,11 @@ class SoundReader(ArrayReader):
         """See `Reader`: yes."""
         return True
 
-    def decode(self, source: Source) -> np.ndarray:
+    def decode(self, source: PathOrBytes) -> np.ndarray:
         """See `Reader`."""
         return self.clips(source, 1)[0]
 
-    def clips(self, source: Source, count: int) -> np.ndarray:
+    def clips(self, source: PathOrBytes, count: int) -> np.ndarray:
         """See `Reader`: the first begins with the sound, the last ends with it."""
         if sound.length(source) > SEEK + self.num_samples / self.rate:
             return sound.clips(
@@ -77,17 +77,17 @@ class SoundReader(ArrayReader):
         starts = np.linspace(0, spare, count).astype(int) if count > 1 else [spare // 2]
         return np.stack([wave[start : start + length] for start in starts])
 
-    def decode_whole(self, source: Source) -> np.ndarray | Unread:
+    def decode_whole(self, source: PathOrBytes) -> np.ndarray | LazyArray:
         """See `Reader`: cut, or filled with silence, to a multiple of `step` samples."""
         stated = round(sound.length(source) * self.rate)
-        if stated * self.nbytes > WHOLE * self.num_samples:
+        if stated * self.nbytes > MAX_DECODED_BYTES * self.num_samples:
             stated = max(1, stated // self.step) * self.step
-            return sound.Recording(
+            return sound.LazySound(
                 source, num_samples=stated, rate=self.rate, channels=self.channels
             )
         wave = self._wave(source)
         length = max(1, len(wave) // self.step) * self.step
         return np.pad(wave[:length], ((0, length - len(wave[:length])), (0, 0)))
 
-    def _wave(self, source: Source) -> np.ndarray:
+    def _wave(self, source: PathOrBytes) -> np.ndarray:
         return sound.decode(source, rate=self.rate, channels=self.channels)

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ...errors import missing_extra, unknown
-from ..files import Source, kind_of, read_bytes
+from ..files import PathOrBytes, read_bytes, suffix_of
 from ..text.decode import decode as decode_text
 
 Columns = dict[str, list[str | None]]
 
 
 def read_columns(
-    source: Source, *, kind: str | None = None, required: Sequence[str] = ()
+    source: PathOrBytes, *, kind: str | None = None, required: Sequence[str] = ()
 ) -> Columns:
     """A table → its columns by name, in its order, all equally long; None: an empty cell.
 
@@ -33,7 +33,7 @@ def read_columns(
         ValueError: no such file, unknown kind, no rows, not UTF-8, damaged, a ragged row, a column
             nameless, there twice or missing; the message says which line, not which file.
     """
-    kind = kind_of(source, kind)
+    kind = suffix_of(source, kind)
     if kind not in READERS:
         raise unknown("kind of table", kind, READERS)
     names, rows = READERS[kind](read_bytes(source))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..files import Source, read_bytes
+from ..files import PathOrBytes, read_bytes
 
 # A byte's id is its value + OFFSET, as in transformers' `PerceiverTokenizer` for DeepMind's models.
 # Below OFFSET are its [PAD] [BOS] [EOS] [MASK] [CLS] [SEP], of which only PAD is used here.
@@ -38,7 +38,7 @@ def encode(texts: Sequence[str | bytes], max_length: int) -> Tensor:
     return ids
 
 
-def decode(source: Source) -> str:
+def decode(source: PathOrBytes) -> str:
     """A text file as one example.
 
     UTF-8, with or without a byte order mark; line ends become "\\n", those at the very end go, so
@@ -54,7 +54,7 @@ def decode(source: Source) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
 
 
-def decode_lines(source: Source) -> list[str]:
+def decode_lines(source: PathOrBytes) -> list[str]:
     """A text file of one example a line; lines of nothing but white space are left out.
 
     Lines end with "\\n", "\\r\\n" or "\\r" alone: other signs that Unicode counts as line ends stay

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
-from ..files import Source
+from ..files import PathOrBytes
 from ..reader import ArrayReader
 from . import decode as text
 
@@ -28,12 +28,12 @@ class TextReader(ArrayReader):
         """(L,)."""
         return (self.max_length,)
 
-    def decode(self, source: Source) -> np.ndarray:
+    def decode(self, source: PathOrBytes) -> np.ndarray:
         """See `Reader`; bytes are the text itself."""
         ids = text.encode([text.decode(source)], self.max_length)[0].numpy().astype(np.int16)
         return np.pad(ids, (0, self.max_length - len(ids)))
 
-    def decode_whole(self, source: Source) -> np.ndarray:
+    def decode_whole(self, source: PathOrBytes) -> np.ndarray:
         """See `Reader`: a model has learned so many positions and no more."""
         raise ValueError(f"this model reads up to {self.max_length} bytes; leave own_size out")
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import media
-from ..files import Source, Unread
+from ..files import LazyArray, PathOrBytes
 from ..image.decode import from_pixels
 
 SUFFIXES = media.VIDEO_SUFFIXES
@@ -37,7 +37,7 @@ class VideoInfo:
     """As FFmpeg names it: h264, vp9, ffv1, …"""
 
 
-def probe(source: Source) -> VideoInfo:
+def probe(source: PathOrBytes) -> VideoInfo:
     """Frames, rate, length, size, sound and codec; one frame is decoded.
 
     Where the container does not write its length down (a recording from a browser), the packets are
@@ -61,7 +61,7 @@ def probe(source: Source) -> VideoInfo:
 
 
 def decode(
-    source: Source,
+    source: PathOrBytes,
     *,
     num_frames: int,
     size: int,
@@ -101,7 +101,13 @@ def decode(
 
 
 def clips(
-    source: Source, *, count: int, num_frames: int, size: int, seconds: float, channels: int = 3
+    source: PathOrBytes,
+    *,
+    count: int,
+    num_frames: int,
+    size: int,
+    seconds: float,
+    channels: int = 3,
 ) -> np.ndarray:
     """Clips evenly spread over a video, uint8 (count, num_frames, size, size, channels).
 
@@ -131,7 +137,7 @@ def clips(
         return _read(container, track, timeline, np.stack(shown), size=size, channels=channels)
 
 
-class Film(Unread):
+class LazyVideo(LazyArray):
     """Frames of a video from its first on, at a rate of their own, for one too long to hold.
 
     A frame is repeated while it is shown, and the last one after the end.
@@ -150,7 +156,7 @@ class Film(Unread):
     dtype = np.uint8
 
     def __init__(
-        self, source: Source, *, num_frames: int, rate: float, size: int, channels: int = 3
+        self, source: PathOrBytes, *, num_frames: int, rate: float, size: int, channels: int = 3
     ) -> None:
         self.source = source
         self.shape = num_frames, size, size, channels
@@ -160,7 +166,7 @@ class Film(Unread):
         self._shown = self._timeline.spread(num_frames, first, num_frames / rate)
 
     def __getitem__(self, run: slice) -> np.ndarray:
-        """See `Unread`."""
+        """See `LazyArray`."""
         size, channels = self.shape[2:]
         with media.opened(self.source, "video") as (container, track):
             shown = self._shown[run]
@@ -181,7 +187,7 @@ class _Timeline:
     """The container keeps no times of frames shown in another order than they are stored in."""
 
     @classmethod
-    def of(cls, source: Source, container: Any, track: Any) -> "_Timeline":
+    def of(cls, source: PathOrBytes, container: Any, track: Any) -> "_Timeline":
         rate = float(track.average_rate or track.guessed_rate or 25)
         begin = float((track.start_time or 0) * track.time_base)
         end = media.stated_end(container, track)

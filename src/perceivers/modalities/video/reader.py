@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..files import WHOLE, Source, Unread
+from ..files import MAX_DECODED_BYTES, LazyArray, PathOrBytes
 from ..reader import ArrayReader
 from . import decode as video
 
@@ -57,7 +57,7 @@ class VideoReader(ArrayReader):
         """See `Reader`: unless an example is a whole video."""
         return self.seconds is not None
 
-    def decode(self, source: Source) -> np.ndarray:
+    def decode(self, source: PathOrBytes) -> np.ndarray:
         """See `Reader`."""
         if self.seconds is None:
             return video.decode(
@@ -65,7 +65,7 @@ class VideoReader(ArrayReader):
             )
         return self.clips(source, 1)[0]
 
-    def clips(self, source: Source, count: int) -> np.ndarray:
+    def clips(self, source: PathOrBytes, count: int) -> np.ndarray:
         """See `Reader` and `video.clips`."""
         if self.seconds is None:
             raise ValueError("an example is a whole video, not a clip; give a length in seconds")
@@ -80,12 +80,12 @@ class VideoReader(ArrayReader):
             channels=self.channels,
         )
 
-    def decode_whole(self, source: Source) -> np.ndarray | Unread:
+    def decode_whole(self, source: PathOrBytes) -> np.ndarray | LazyArray:
         """See `Reader`; the pictures are of the model's own size."""
         info = video.probe(source)
         rate = info.rate if self.seconds is None else self.num_frames / self.seconds
         frames = max(1, round(info.seconds * rate) // self.step) * self.step
-        film = video.Film(
+        film = video.LazyVideo(
             source, num_frames=frames, rate=rate, size=self.size, channels=self.channels
         )
-        return film if film.nbytes > WHOLE else film[:]
+        return film if film.nbytes > MAX_DECODED_BYTES else film[:]
