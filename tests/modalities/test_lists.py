@@ -192,15 +192,15 @@ def test_constants_of_a_list_are_measured_on_all_it_holds():
     for kind in ("image", "mel"):
         adapter = MODELS[kind].adapter
         examples = [example(kind, n, 1, 1) for n in (1, 3)]
-        each = [adapter.measured(x[None]).flatten(0, -2) for x in examples]
-        assert torch.equal(adapter.measured(examples), torch.cat(each))
+        each = [adapter.values_to_normalise(x[None]).flatten(0, -2) for x in examples]
+        assert torch.equal(adapter.values_to_normalise(examples), torch.cat(each))
     mono = [torch.ones(4), torch.zeros(8)]  # without an axis of channels
-    assert MODELS["audio"].adapter.measured(mono).shape == (12, 1)
+    assert MODELS["audio"].adapter.values_to_normalise(mono).shape == (12, 1)
     adapter = MODELS["fusion"].adapter
     batch = {"audio": [torch.ones(4, 1), torch.zeros(8, 1)]}
     there = {**batch, "audio.present": torch.tensor([True, False])}
-    assert adapter.measured(batch)["audio"].shape == (12, 1)
-    assert torch.equal(adapter.measured(there)["audio"], torch.ones(4, 1))
+    assert adapter.values_to_normalise(batch)["audio"].shape == (12, 1)
+    assert torch.equal(adapter.values_to_normalise(there)["audio"], torch.ones(4, 1))
 
 
 def test_arrays_of_any_number_of_axes():

@@ -128,7 +128,7 @@ def test_constants_are_those_of_the_parts(run, films):
     for name, part in adapter.parts.items():
         there = table.examples[f"{name}.present"]
         assert not there.all()
-        x = part.measured(table.examples[name][there]).flatten(0, -2).double()
+        x = part.values_to_normalise(table.examples[name][there]).flatten(0, -2).double()
         torch.testing.assert_close(part.mean.double(), x.mean(0), atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(part.std.double(), x.std(0), atol=1e-3, rtol=1e-3)
 

@@ -33,7 +33,7 @@ class Adapter(nn.Module, ABC):
     def set_normalisation(self, mean: Any, std: Any) -> None:
         """Constants measured on the training data, kept as buffers of the model."""
 
-    def measured(self, batch: Any) -> Tensor | dict[str, Tensor] | None:
+    def values_to_normalise(self, batch: Any) -> Tensor | dict[str, Tensor] | None:
         """What of a raw batch those constants are the mean and spread of, (…, channels).
 
         NaN does not count. A dictionary of such where the constants are told apart by name. None:
@@ -114,7 +114,7 @@ class ChannelsLastAdapter(Adapter):
         self.mean.copy_(mean)
         self.std.copy_(std)
 
-    def measured(self, batch: Tensor | Sequence[Tensor]) -> Tensor:
+    def values_to_normalise(self, batch: Tensor | Sequence[Tensor]) -> Tensor:
         """See `Adapter`: the `values`, of a list those of all its examples (…, channels)."""
         if isinstance(batch, Tensor):
             return self.values(batch)

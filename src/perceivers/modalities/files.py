@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 PathOrBytes = str | Path | bytes
 
@@ -81,3 +83,12 @@ def suffix_of(source: PathOrBytes, kind: str | None) -> str:
     if kind is None and isinstance(source, bytes):
         raise ValueError("bytes have no suffix; say what they are, such as kind='csv'")
     return (Path(str(source)).suffix if kind is None else kind).lower().lstrip(".")
+
+
+def as_tensor(array: np.ndarray | Tensor) -> Tensor:
+    """Return an array as a tensor. An array is copied, so that a memory-mapped file is read here.
+
+    Args:
+        array: a tensor, an array, or a slice of a memory-mapped one.
+    """
+    return array if isinstance(array, Tensor) else torch.from_numpy(np.array(array))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .files import LazyArray, PathOrBytes
+from .files import LazyArray, PathOrBytes, as_tensor
 
 # K clips
 
@@ -115,7 +115,7 @@ def collate(examples: Sequence[Example]) -> Examples:
 def _tensors(arrays: Sequence[Any]) -> Tensor | list[Tensor]:
     if len({np.shape(array) for array in arrays}) == 1:
         return torch.from_numpy(np.stack(arrays))
-    return [torch.from_numpy(np.array(array)) for array in arrays]
+    return [as_tensor(array) for array in arrays]
 
 
 def to_device(batch: Any, device: torch.device) -> Any:

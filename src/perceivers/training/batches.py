@@ -120,7 +120,7 @@ def normalise(adapter: Adapter, table: ExampleSet, limit: int = 10_000) -> None:
     moments: dict[str | None, _Moments] = {}
     for start in range(0, len(indices), AT_ONCE):
         batch = table.__getitems__(list(indices[start : start + AT_ONCE]))[0]
-        measured = adapter.measured(batch)
+        measured = adapter.values_to_normalise(batch)
         if measured is None:
             return
         for name, x in measured.items() if isinstance(measured, dict) else [(None, measured)]:

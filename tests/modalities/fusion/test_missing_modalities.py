@@ -144,12 +144,12 @@ def test_nobody_loses_all_modalities():
 def test_constants_are_measured_where_a_part_is():
     adapter, raw = fusion(), batch(3)
     raw["audio.present"] = torch.tensor([True, False, True])
-    measured = adapter.measured(raw)
+    measured = adapter.values_to_normalise(raw)
     assert measured["audio"].shape[-1] == 1  # channels
     assert torch.equal(measured["audio"].flatten(), raw["audio"][[0, 2]].flatten())
     assert torch.equal(measured["video"], raw["video"])
     raw["audio.present"][:] = False
-    assert set(adapter.measured(raw)) == {"video"}
+    assert set(adapter.values_to_normalise(raw)) == {"video"}
 
 
 def test_missing_points_beside_positions_of_each_example():

@@ -164,13 +164,13 @@ def test_normalisation_in_the_rows_own_precision():
 
 def test_what_is_measured_are_the_numbers_that_are_there():
     rows = torch.tensor([[1.0, INF, 0, 1], [NAN, 2.0, 1, 0]])
-    measured = adapter().measured(rows)
+    measured = adapter().values_to_normalise(rows)
     assert measured.dtype == torch.float64
     torch.testing.assert_close(
         measured.nan_to_num(-1.0).float(), torch.tensor([[1, -1], [-1, 2.0]])
     )
     names = TabularAdapter(categorical=("eyes",), categories=(("blue", "brown"),))
-    assert names.measured(torch.tensor([[0.0], [1.0]])) is None
+    assert names.values_to_normalise(torch.tensor([[0.0], [1.0]])) is None
 
 
 @pytest.mark.parametrize(

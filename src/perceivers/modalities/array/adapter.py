@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,6 +13,7 @@ from ...core import AxialPosition, FourierPosition, Inputs, LearnedPosition, gri
 from ...core.init import init_linear
 from ...core.positions import Spacing
 from ..adapter import STREAMED, ChannelsLastAdapter
+from ..files import as_tensor
 
 NUMBERS = 2**23  # of the content of a part: patches hold many each
 
@@ -219,9 +219,7 @@ class _Bands:
         rows = max(1, self.elements // math.prod(self.grid[1:]))
         for start in range(0, self.grid[0], rows):
             stop = min(start + rows, self.grid[0])
-            band = self.array[start * stride : stop * stride]
-            if not isinstance(band, Tensor):
-                band = torch.from_numpy(np.array(band))  # read from disk, if that is where it is
+            band = as_tensor(self.array[start * stride : stop * stride])
             here = [coordinates[0][start:stop], *coordinates[1:]]
             content = adapter.content(band[None].to(device))
             yield Inputs(content, self._positions(here, start, stop), fusion=adapter.fusion)

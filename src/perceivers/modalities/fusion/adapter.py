@@ -104,13 +104,13 @@ class FusionAdapter(Adapter):
             self._known(name)
             parts[name].set_normalisation(mean[name], std[name])
 
-    def measured(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
+    def values_to_normalise(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """See `Adapter`: by name, of the examples that have the part."""
         measured = {}
         for name, part in self._parts().items():
             x, there = batch.get(name), batch.get(f"{name}{PRESENT}")
             if x is not None and (there is None or bool(there.any())):
-                found = part.measured(x if there is None else _those(x, there))
+                found = part.values_to_normalise(x if there is None else _those(x, there))
                 if isinstance(found, Tensor):
                     measured[name] = found
         return measured

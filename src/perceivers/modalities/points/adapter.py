@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ...core import FourierPosition, Inputs
 from ..adapter import STREAMED, ChannelsLastAdapter
+from ..files import as_tensor
 
 # B batch · M points · C channels · P position channels
 
@@ -110,7 +110,5 @@ class _Runs:
 
     def __iter__(self) -> Iterator[Inputs]:
         for start in range(0, len(self.points), self.elements):
-            run = self.points[start : start + self.elements]
-            if not isinstance(run, Tensor):
-                run = torch.from_numpy(np.array(run))  # read from disk, if that is where it is
+            run = as_tensor(self.points[start : start + self.elements])
             yield self.adapter(run[None].to(self.adapter.mean.device))

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Unpack
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ...core import Inputs
 from ..adapter import STREAMED
 from ..array.adapter import ArrayAdapter, ArrayOptions
+from ..files import as_tensor
 from .spectrogram import MelScale, filtered, mel_filter_bank
 
 # B batch · S samples · C channels · T frames · F mel bands
@@ -180,9 +180,7 @@ class _Frames:
         hop, patch = self.adapter.hop_length, self.adapter.patch_size[0]
         beyond = math.ceil(self.adapter.n_fft / (2 * hop * patch)) * patch  # frames, whole patches
         first = max(0, frames.start - beyond)
-        piece = self.wave[first * hop : (frames.stop + beyond) * hop]
-        if not isinstance(piece, Tensor):
-            piece = torch.from_numpy(np.array(piece))  # read from disk, if that is where it is
+        piece = as_tensor(self.wave[first * hop : (frames.stop + beyond) * hop])
         log = self.adapter.log_mel(piece[None].to(self.adapter.mean.device))[0]
         return log[frames.start - first : frames.stop - first]
 

@@ -84,7 +84,7 @@ class TabularAdapter(Adapter):
         """n + k."""
         return len(self.names)
 
-    def measured(self, batch: Tensor) -> Tensor | None:
+    def values_to_normalise(self, batch: Tensor) -> Tensor | None:
         """See `Adapter`: the numeric columns in float64, NaN where there is no number."""
         if not self.num_numeric:
             return None
