@@ -33,7 +33,7 @@ ARGUMENTS = {
 WORDS = [f"{name}={value}" for name, value in ARGUMENTS.items()]
 
 
-def values_to_normalise(out: str) -> float:
+def measured(out: str) -> float:
     return float(re.search(r"on a random batch: (\S+)", out)[1])
 
 

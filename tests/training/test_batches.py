@@ -17,7 +17,7 @@ from perceivers.training.batches import ShuffleSampler, batches, normalise
 NAN, INF = math.nan, math.inf
 
 
-def values_to_normalise(*columns):
+def measured(*columns):
     """The constants of numeric columns, measured over several batches."""
     rows = torch.tensor(columns, dtype=torch.float64).T
     adapter = TabularAdapter(numeric=[str(i) for i in range(len(columns))])
