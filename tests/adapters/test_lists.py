@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import AUDIO, VIDEO, tiny_classifier
 
-from perceivers.core import AxialPosition, layers
+from perceivers.core import AxialPosition, LayerOptions, layers
 from perceivers.core.separable import Separable
 from perceivers.core.sources import Chunked, Held
 from perceivers.models.inputs import (
@@ -142,7 +142,7 @@ def test_however_the_elements_are_read(source, monkeypatch):
     """Of one size they are a grid, in a list they are not; many are read chunk by chunk."""
     torch.manual_seed(0)
     model = tiny_classifier(CONFIGS["image"])
-    wide = layers.CrossAttend(16, model.adapter.dim, qk_dim=64)
+    wide = layers.CrossAttend(16, model.adapter.dim, LayerOptions(qk_dim=64))
     model.perceiver.cross_attends[0] = model.perceiver.cross_attends[1] = wide
     images = [torch.randint(0, 256, (*size, 3), dtype=torch.uint8) for size in ((24, 22), (30, 18))]
     one, both = model.adapter(images[0][None]), model.adapter(images)

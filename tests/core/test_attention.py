@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perceivers.core import MultiHeadAttention, attend
+from perceivers.core import LayerOptions, MultiHeadAttention, attend
 from perceivers.core import attention as attention_module
 
 
@@ -85,12 +85,12 @@ def test_masked_elements_have_no_influence():
 
 def test_heads_must_divide_widths():
     with pytest.raises(ValueError, match="qk_dim=10 is not divisible by 4 heads; use 8"):
-        MultiHeadAttention(8, 8, num_heads=4, qk_dim=10, v_dim=8)
+        MultiHeadAttention(8, 8, LayerOptions(num_heads=4, qk_dim=10, v_dim=8))
 
 
 def test_published_initialisation():
     torch.manual_seed(0)
-    layer = MultiHeadAttention(400, 400, num_heads=1, qk_dim=400, v_dim=400)
+    layer = MultiHeadAttention(400, 400, LayerOptions(num_heads=1, qk_dim=400, v_dim=400))
     layer.init_weights()
     assert layer.to_q.weight.std().item() == pytest.approx(400**-0.5, rel=0.01)
     assert layer.to_q.weight.abs().max() <= 2 * 400**-0.5 / 0.8796

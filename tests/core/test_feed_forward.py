@@ -4,12 +4,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from perceivers.core import FeedForward
+from perceivers.core import FeedForward, LayerOptions
 
 
 def feed_forward(activation, *, dtype=torch.float64, widening_factor=3):
     torch.manual_seed(0)
-    layer = FeedForward(6, widening_factor=widening_factor, activation=activation)
+    layer = FeedForward(6, LayerOptions(widening_factor=widening_factor, activation=activation))
     for parameter in layer.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return layer.to(dtype)
@@ -43,7 +43,7 @@ def test_gated_feed_forward_is_the_published_one():
 
 def test_unknown_activation():
     with pytest.raises(ValueError, match="unknown activation 'relu'"):
-        FeedForward(4, activation="relu")
+        FeedForward(4, LayerOptions(activation="relu"))
 
 
 @pytest.mark.parametrize("activation", ["gelu", "geglu"])

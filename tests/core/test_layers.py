@@ -9,6 +9,7 @@ from perceivers.core import (
     FeedForward,
     Held,
     Inputs,
+    LayerOptions,
     MultiHeadAttention,
     SelfAttend,
 )
@@ -30,7 +31,7 @@ def norm(x, layer):
 @pytest.mark.parametrize("position_batch", [1, 3])
 def test_key_terms_sum_to_the_keys(fusion, position_batch):
     inputs = Inputs(torch.randn(3, 5, 4) + 3, torch.randn(position_batch, 5, 4), fusion=fusion)
-    cross = randomised(CrossAttend(8, inputs.dim, qk_dim=4))
+    cross = randomised(CrossAttend(8, inputs.dim, LayerOptions(qk_dim=4)))
     content, position = cross.key_terms(inputs)
     torch.testing.assert_close(content + position, cross.source(inputs).keys)
     nowhere = Inputs(inputs.content, inputs.position * 0, fusion=fusion)
@@ -47,7 +48,9 @@ def test_projected_keys_and_values_are_those_of_the_norm_of_the_whole(
     """The published form written out, in float64: LayerNorm of the joined inputs, then linears."""
     position = torch.randn(position_batch, 5, 4).double() if position_batch else None
     inputs = Inputs(1e3 + torch.randn(3, 5, 4).double(), position, fusion=fusion)
-    cross = randomised(CrossAttend(8, inputs.dim, qk_dim=4, v_dim=6, qkv_bias=qkv_bias)).double()
+    cross = randomised(
+        CrossAttend(8, inputs.dim, LayerOptions(qk_dim=4, v_dim=6, qkv_bias=qkv_bias))
+    ).double()
     source = cross.source(inputs)
     x = norm(inputs.joined(), cross.norm_inputs)
     attention = cross.attention
@@ -56,7 +59,9 @@ def test_projected_keys_and_values_are_those_of_the_norm_of_the_whole(
 
 
 def test_self_attend_with_widths_of_its_own():
-    layer = randomised(SelfAttend(6, num_heads=2, qk_dim=4, v_dim=10, qkv_bias=False)).double()
+    layer = randomised(
+        SelfAttend(6, LayerOptions(num_heads=2, qk_dim=4, v_dim=10, qkv_bias=False))
+    ).double()
     z = torch.randn(2, 5, 6, dtype=torch.float64)
     a = layer.attention
     assert a.to_q.bias is None
@@ -77,7 +82,7 @@ def test_dropout_of_attention_weights_keeps_their_mean(dtype):
 
     Both forms of the kernel: the fused one and the plain one of bfloat16 on CPU.
     """
-    layer = SelfAttend(4, num_heads=1, attention_dropout=0.25).to(dtype)
+    layer = SelfAttend(4, LayerOptions(num_heads=1, attention_dropout=0.25)).to(dtype)
     keys = torch.zeros(1, 1, 400, 4, dtype=dtype)
     values = torch.ones(1, 1, 400, 4, dtype=dtype)
     layer.attention.to_out = nn.Identity()
@@ -93,7 +98,7 @@ def test_dropout_of_attention_weights_keeps_their_mean(dtype):
 
 
 def test_dropout_of_feed_forward_outputs():
-    layer = randomised(FeedForward(64, dropout=0.3))
+    layer = randomised(FeedForward(64, LayerOptions(dropout=0.3)))
     x = torch.randn(1, 50, 64)
     torch.manual_seed(0)
     dropped = layer(x) == 0
@@ -118,7 +123,7 @@ def test_unknown_attention():
     ],
 )
 def test_heads_as_wide_as_the_latents_multiply_their_maps(monkeypatch, batch, rows, options, wide):
-    layer = randomised(SelfAttend(6, num_heads=2, **options)).double()
+    layer = randomised(SelfAttend(6, LayerOptions(num_heads=2, **options))).double()
     z = torch.randn(batch, rows, 6, dtype=torch.float64, requires_grad=True)
     weights = torch.randn(batch, rows, 6, dtype=torch.float64)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from reading import assert_near_in_bfloat16, gradients, inputs, perceiver
 
 from perceivers import Inputs
-from perceivers.core import Chunked, CrossAttend, Held, layers
+from perceivers.core import Chunked, CrossAttend, Held, LayerOptions, layers
 from perceivers.core.attention import merge, partial_attend
 
 
@@ -114,7 +114,7 @@ def test_chunks_compile_and_export(monkeypatch):
     ],
 )
 def test_what_is_held_goes_by_size(elements, width, grad, kind):
-    cross = CrossAttend(8, 2, qk_dim=width - 8, v_dim=8)
+    cross = CrossAttend(8, 2, LayerOptions(qk_dim=width - 8, v_dim=8))
     with torch.set_grad_enabled(grad):
         source = cross.source(Inputs(torch.rand(1, 1, 2).expand(1, elements, 2)))
     assert type(source) is kind

@@ -5,6 +5,7 @@ from .feed_forward import FeedForward
 from .inputs import Inputs
 from .layers import CrossAttend, SelfAttend
 from .multihead import MultiHeadAttention
+from .options import LayerOptions
 from .perceiver import Perceiver
 from .positions import AxialPosition, FourierPosition, LearnedPosition, fourier_features, grid
 from .sources import Chunked, Held, Source, Streamed
@@ -17,6 +18,7 @@ __all__ = [
     "FourierPosition",
     "Held",
     "Inputs",
+    "LayerOptions",
     "LearnedPosition",
     "MultiHeadAttention",
     "Perceiver",

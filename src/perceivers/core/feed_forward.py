@@ -1,16 +1,15 @@
 """The feed-forward of both residual layers."""
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .init import init_linear
+from .options import DEFAULT_OPTIONS, LayerOptions
 
 # B batch · N rows · D channels · E hidden channels
-
-Activation = Literal["gelu", "geglu"]
 
 
 class FeedForward(nn.Module):
@@ -18,29 +17,25 @@ class FeedForward(nn.Module):
 
     Args:
         dim: D.
-        widening_factor: hidden width over D (paper: 1).
-        activation: "gelu" (the papers), or "geglu" (arXiv 2002.05202): the first linear is twice as
-            wide, and the GELU of its second half multiplies its first.
-        dropout: probability with which an output is dropped in training (the papers: 0).
+        options: its `widening_factor`, `activation` and `dropout`. With "geglu" the first linear is
+            twice as wide, and the GELU of its second half multiplies its first half.
+
+    Raises:
+        ValueError: the activation is unknown.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        *,
-        widening_factor: int = 1,
-        activation: Activation = "gelu",
-        dropout: float = 0.0,
-    ) -> None:
+    def __init__(self, dim: int, options: LayerOptions = DEFAULT_OPTIONS) -> None:
         super().__init__()
-        if activation not in ("gelu", "geglu"):
-            raise ValueError(f"unknown activation {activation!r}; expected 'gelu' or 'geglu'")
-        self.gated = activation == "geglu"
-        hidden = widening_factor * dim
+        if options.activation not in ("gelu", "geglu"):
+            raise ValueError(
+                f"unknown activation {options.activation!r}; expected 'gelu' or 'geglu'"
+            )
+        self.gated = options.activation == "geglu"
+        hidden = options.widening_factor * dim
         self.norm = nn.LayerNorm(dim)
         self.expand = nn.Linear(dim, 2 * hidden if self.gated else hidden)
         self.contract = nn.Linear(hidden, dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(options.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, D) → (B, N, D), without the residual."""

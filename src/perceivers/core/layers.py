@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from torch.distributed import ProcessGroup
 
 from .divided import Divided, share_weights
-from .feed_forward import Activation, FeedForward
+from .feed_forward import FeedForward
 from .inputs import Inputs
 from .multihead import MultiHeadAttention
+from .options import DEFAULT_OPTIONS, SELF_ATTEND_OPTIONS, LayerOptions
 from .positions import AxialPosition
 from .projection import Projection, project, variance
 from .separable import Separable, grid_features
@@ -38,51 +39,29 @@ class CrossAttend(nn.Module):
     Args:
         latent_dim: D, channels of the latents.
         input_dim: C, channels of the inputs, positions included.
-        num_heads: attention heads (paper: 1).
-        qk_dim: width of queries and keys in total; None: min(D, C), as published.
-        v_dim: width of values in total; None: `qk_dim`.
-        qkv_bias: see `MultiHeadAttention`.
+        options: heads, widths, dropout and feed-forward (paper: 1 head).
         attention: "both" (the papers), or the "content" or "position" term alone.
-        attention_dropout: of attention weights.
-        widening_factor, activation, dropout: see `FeedForward`.
     """
 
     def __init__(
         self,
         latent_dim: int,
         input_dim: int,
+        options: LayerOptions = DEFAULT_OPTIONS,
         *,
-        num_heads: int = 1,
-        qk_dim: int | None = None,
-        v_dim: int | None = None,
-        qkv_bias: bool = True,
         attention: Attention = "both",
-        attention_dropout: float = 0.0,
-        widening_factor: int = 1,
-        activation: Activation = "gelu",
-        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if attention not in ("content", "position", "both"):
             raise ValueError(
                 f"unknown attention {attention!r}; expected 'content', 'position' or 'both'"
             )
-        qk_dim, v_dim = attention_widths(min(latent_dim, input_dim), qk_dim, v_dim)
+        self.options = options
         self.attends_to = attention
         self.norm_latents = nn.LayerNorm(latent_dim)
         self.norm_inputs = nn.LayerNorm(input_dim)
-        self.attention = MultiHeadAttention(
-            latent_dim,
-            input_dim,
-            num_heads=num_heads,
-            qk_dim=qk_dim,
-            v_dim=v_dim,
-            qkv_bias=qkv_bias,
-            dropout=attention_dropout,
-        )
-        self.feed_forward = FeedForward(
-            latent_dim, widening_factor=widening_factor, activation=activation, dropout=dropout
-        )
+        self.attention = MultiHeadAttention(latent_dim, input_dim, options)
+        self.feed_forward = FeedForward(latent_dim, options)
 
     def source(self, inputs: Inputs, spread: Tensor | None = None) -> Source:
         """What the latents read of M inputs. It does not depend on them: make it once.
@@ -183,42 +162,14 @@ class SelfAttend(nn.Module):
 
     Args:
         dim: D, channels of the latents.
-        num_heads: attention heads (paper: 8).
-        qk_dim: width of queries and keys in total; None: D.
-        v_dim: width of values in total; None: `qk_dim`.
-        qkv_bias: see `MultiHeadAttention`.
-        attention_dropout: of attention weights.
-        widening_factor, activation, dropout: see `FeedForward`.
+        options: heads, widths, dropout and feed-forward (paper: 8 heads).
     """
 
-    def __init__(
-        self,
-        dim: int,
-        *,
-        num_heads: int = 8,
-        qk_dim: int | None = None,
-        v_dim: int | None = None,
-        qkv_bias: bool = True,
-        attention_dropout: float = 0.0,
-        widening_factor: int = 1,
-        activation: Activation = "gelu",
-        dropout: float = 0.0,
-    ) -> None:
+    def __init__(self, dim: int, options: LayerOptions = SELF_ATTEND_OPTIONS) -> None:
         super().__init__()
-        qk_dim, v_dim = attention_widths(dim, qk_dim, v_dim)
         self.norm = nn.LayerNorm(dim)
-        self.attention = MultiHeadAttention(
-            dim,
-            dim,
-            num_heads=num_heads,
-            qk_dim=qk_dim,
-            v_dim=v_dim,
-            qkv_bias=qkv_bias,
-            dropout=attention_dropout,
-        )
-        self.feed_forward = FeedForward(
-            dim, widening_factor=widening_factor, activation=activation, dropout=dropout
-        )
+        self.attention = MultiHeadAttention(dim, dim, options)
+        self.feed_forward = FeedForward(dim, options)
 
     def forward(self, z: Tensor) -> Tensor:
         """Latents (B, N, D) → (B, N, D)."""
@@ -233,9 +184,3 @@ class SelfAttend(nn.Module):
 
 def _chunk_size(projection: Projection) -> int:
     return CHUNK_ON_CPU if projection.scale.device.type == "cpu" else CHUNK
-
-
-def attention_widths(natural: int, qk_dim: int | None, v_dim: int | None) -> tuple[int, int]:
-    """The one place where an unset `qk_dim` (→ `natural`) and `v_dim` (→ `qk_dim`) are resolved."""
-    qk_dim = natural if qk_dim is None else qk_dim
-    return qk_dim, qk_dim if v_dim is None else v_dim

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .init import init_linear
+from .options import DEFAULT_OPTIONS, LayerOptions, attention_widths
 from .sources import Held, Source
 
 # B batch · N queries (latents) · M inputs · H heads · K qk_dim / H · V v_dim / H
@@ -19,25 +20,23 @@ class MultiHeadAttention(nn.Module):
     Args:
         query_dim: channels of the queries, and of the output.
         input_dim: channels of what is attended to.
-        num_heads: must divide `qk_dim` and `v_dim`.
-        qk_dim: width of queries and keys.
-        v_dim: width of values.
-        qkv_bias: whether the three projections in have biases (the papers); the one out always has.
-        dropout: probability with which an attention weight is dropped in training (the papers: 0).
+        options: heads, widths, biases and dropout of the attention. The output projection has a
+            bias whatever `qkv_bias` says.
+
+    Raises:
+        ValueError: `qk_dim` or `v_dim` is not divisible by `num_heads`.
     """
 
     def __init__(
         self,
         query_dim: int,
         input_dim: int,
-        *,
-        num_heads: int,
-        qk_dim: int,
-        v_dim: int,
-        qkv_bias: bool = True,
-        dropout: float = 0.0,
+        options: LayerOptions = DEFAULT_OPTIONS,
     ) -> None:
         super().__init__()
+        num_heads, bias = options.num_heads, options.qkv_bias
+        natural = min(query_dim, input_dim)
+        qk_dim, v_dim = attention_widths(natural, options.qk_dim, options.v_dim)
         for name, width in (("qk_dim", qk_dim), ("v_dim", v_dim)):
             if width % num_heads:
                 raise ValueError(
@@ -45,10 +44,10 @@ class MultiHeadAttention(nn.Module):
                     f"use {width // num_heads * num_heads or num_heads} or change the heads"
                 )
         self.num_heads = num_heads
-        self.dropout = dropout
-        self.to_q = nn.Linear(query_dim, qk_dim, bias=qkv_bias)
-        self.to_k = nn.Linear(input_dim, qk_dim, bias=qkv_bias)
-        self.to_v = nn.Linear(input_dim, v_dim, bias=qkv_bias)
+        self.dropout = options.attention_dropout
+        self.to_q = nn.Linear(query_dim, qk_dim, bias=bias)
+        self.to_k = nn.Linear(input_dim, qk_dim, bias=bias)
+        self.to_v = nn.Linear(input_dim, v_dim, bias=bias)
         self.to_out = nn.Linear(v_dim, query_dim)
 
     def split_heads(self, x: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """The Perceiver: a small latent array that reads an input array again and again."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, cast
+from dataclasses import replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -9,10 +10,10 @@ from torch.distributed import ProcessGroup
 from torch.utils.checkpoint import checkpoint
 
 from .divided import check_parts
-from .feed_forward import Activation
 from .init import trunc_normal
 from .inputs import Inputs
 from .layers import Attention, CrossAttend, SelfAttend
+from .options import Activation, LayerOptions
 from .projection import variance
 from .sources import Source
 
@@ -86,37 +87,27 @@ class Perceiver(nn.Module):
         self.latent_std = latent_std
         self.activation_checkpointing = False
         self.latents = nn.Parameter(torch.empty(num_latents, latent_dim))
-        shared: dict[str, Any] = {
-            "qkv_bias": qkv_bias,
-            "attention_dropout": attention_dropout,
-            "widening_factor": widening_factor,
-            "activation": activation,
-            "dropout": dropout,
-        }
-
-        def cross_attend() -> CrossAttend:
-            return CrossAttend(
-                latent_dim,
-                input_dim,
-                num_heads=num_cross_heads,
-                qk_dim=qk_dim,
-                v_dim=v_dim,
-                attention=attention,
-                **shared,
-            )
-
-        def self_attend() -> SelfAttend:
-            return SelfAttend(
-                latent_dim,
-                num_heads=num_self_heads,
-                qk_dim=self_qk_dim,
-                v_dim=self_v_dim,
-                **shared,
-            )
-
-        self.cross_attends = nn.ModuleList(cross_attend() for _ in range(num_cross))
+        cross_options = LayerOptions(
+            num_heads=num_cross_heads,
+            qk_dim=qk_dim,
+            v_dim=v_dim,
+            qkv_bias=qkv_bias,
+            attention_dropout=attention_dropout,
+            widening_factor=widening_factor,
+            activation=activation,
+            dropout=dropout,
+        )
+        self_options = replace(
+            cross_options, num_heads=num_self_heads, qk_dim=self_qk_dim, v_dim=self_v_dim
+        )
+        self.cross_attends = nn.ModuleList(
+            CrossAttend(latent_dim, input_dim, cross_options, attention=attention)
+            for _ in range(num_cross)
+        )
         self.blocks = nn.ModuleList(
-            nn.Sequential(*(self_attend() for _ in range(num_layers_per_block)))
+            nn.Sequential(
+                *(SelfAttend(latent_dim, self_options) for _ in range(num_layers_per_block))
+            )
             for _ in range(num_blocks)
         )
         self.init_weights()

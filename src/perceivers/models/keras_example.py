@@ -1,12 +1,12 @@
 """The Perceiver of the Keras example, its departures from the paper included."""
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..core import CrossAttend, LearnedPosition, MultiHeadAttention, Source
+from ..core import CrossAttend, LayerOptions, LearnedPosition, MultiHeadAttention, Source
+from ..core.layers import Attention
 from .classifier import PerceiverClassifier
 from .config import KerasExampleConfig
 
@@ -22,14 +22,14 @@ class ScaledAttention(MultiHeadAttention):
     `v_dim` must be `query_dim`. Arguments are those of `MultiHeadAttention`.
     """
 
-    def __init__(self, query_dim: int, input_dim: int, **options: Any) -> None:
-        if options["v_dim"] != query_dim:
+    def __init__(self, query_dim: int, input_dim: int, options: LayerOptions) -> None:
+        super().__init__(query_dim, input_dim, options)
+        v_dim = self.to_v.out_features
+        if v_dim != query_dim:
             raise ValueError(
-                f"v_dim={options['v_dim']}, latent_dim={query_dim}; the Keras example projects "
-                "nothing after the values, so the two must be equal: set v_dim (or qk_dim) to "
-                "latent_dim"
+                f"v_dim={v_dim}, latent_dim={query_dim}; the Keras example has no projection after "
+                "the values, so the two must be equal: set v_dim (or qk_dim) to latent_dim"
             )
-        super().__init__(query_dim, input_dim, **options)
         self.to_out = nn.Identity()  # type: ignore[assignment]
         self.scale = nn.Parameter(torch.ones(()))
 
@@ -52,18 +52,16 @@ class NormedCrossAttend(CrossAttend):
     part is what the part's LayerNorm gave. Arguments are those of `CrossAttend`.
     """
 
-    def __init__(self, latent_dim: int, input_dim: int, **options: Any) -> None:
-        super().__init__(latent_dim, input_dim, **options)
-        plain = self.attention
-        self.attention = ScaledAttention(
-            latent_dim,
-            input_dim,
-            num_heads=plain.num_heads,
-            qk_dim=plain.to_q.out_features,
-            v_dim=plain.to_v.out_features,
-            qkv_bias=plain.to_q.bias is not None,
-            dropout=plain.dropout,
-        )
+    def __init__(
+        self,
+        latent_dim: int,
+        input_dim: int,
+        options: LayerOptions,
+        *,
+        attention: Attention = "both",
+    ) -> None:
+        super().__init__(latent_dim, input_dim, options, attention=attention)
+        self.attention = ScaledAttention(latent_dim, input_dim, options)
 
     def forward(self, z: Tensor, source: Source) -> Tensor:
         """Latents (1 or B, N, D) → (B, N, D)."""
@@ -104,19 +102,10 @@ class KerasExample(PerceiverClassifier):
         super().__init__(config, labels)
         self.perceiver.cross_attends = nn.ModuleList(
             NormedCrossAttend(
-                config.latent_dim,
-                self.adapter.dim,
-                num_heads=config.num_cross_heads,
-                qk_dim=config.qk_dim,
-                v_dim=config.v_dim,
-                qkv_bias=config.qkv_bias,
-                attention=config.attention,
-                attention_dropout=config.attention_dropout,
-                widening_factor=config.widening_factor,
-                activation=config.activation,
-                dropout=config.dropout,
+                config.latent_dim, self.adapter.dim, cross.options, attention=cross.attends_to
             )
-            for _ in self.perceiver.cross_attends
+            for cross in self.perceiver.cross_attends
+            if isinstance(cross, CrossAttend)
         )
         for module in self.modules():
             if isinstance(module, nn.LayerNorm):
