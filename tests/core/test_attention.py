@@ -48,7 +48,7 @@ def test_any_shape_and_mask(batch, heads, n, m, qk, v, masked, seed):
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("plain", [False, True])
 def test_bfloat16_forward_and_gradients(masked, plain, monkeypatch):
-    monkeypatch.setattr(attention_module, "PLAIN_LOGITS", 2**18 if plain else 0)
+    monkeypatch.setattr(attention_module, "MAX_PLAIN_LOGITS", 2**18 if plain else 0)
     leaves = tensors(2, 3, 8, 16, 4, 6, torch.bfloat16)
     mask = torch.tensor([[True] * 9 + [False] * 7, [False] * 16]) if masked else None
     got = [t.clone().requires_grad_() for t in leaves]

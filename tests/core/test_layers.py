@@ -7,11 +7,11 @@ from torch import nn
 from perceivers.core import (
     CrossAttend,
     FeedForward,
-    Held,
     Inputs,
     LayerOptions,
     MultiHeadAttention,
     SelfAttend,
+    StoredKeyValues,
 )
 
 
@@ -88,7 +88,7 @@ def test_dropout_of_attention_weights_keeps_their_mean(dtype):
     layer.attention.to_out = nn.Identity()
     torch.manual_seed(0)
     latents = torch.zeros(1, 200, 4, dtype=dtype)
-    source = Held(keys, values)
+    source = StoredKeyValues(keys, values)
     kept = layer.attention(latents, source).float()
     assert kept.mean().item() == pytest.approx(1.0, abs=0.02)
     spread = (0.25 / 0.75 / 400) ** 0.5  # of an average of 400 weights, each kept with 3/4

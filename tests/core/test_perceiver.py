@@ -124,9 +124,9 @@ def test_keys_and_values_of_a_shared_cross_attend_are_made_once(monkeypatch):
     made = []
     original = CrossAttend.source
 
-    def count(self, x, spread):
+    def count(self, x, variance):
         made.append(self)
-        return original(self, x, spread)
+        return original(self, x, variance)
 
     monkeypatch.setattr(CrossAttend, "source", count)
     model = make(cross_order=(0, 1, 1, 1, 1), block_order=(0,) * 5)

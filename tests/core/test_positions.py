@@ -125,7 +125,7 @@ def test_learned_positions():
 def test_an_axis_of_one_is_no_column(sizes):
     """A long axis before it is read as columns: rows are told apart one by one."""
     position = FourierPosition((8.0,) * len(sizes), num_bands=2).on_grid(*sizes)
-    rows, columns = position.two()
+    rows, columns = position.rows_and_columns()
     longer = [size for size in sizes if size > 1] or [1]
     assert (len(rows), len(columns)) == (math.prod(longer[:-1]), longer[-1])
     expected = fourier_features(grid(*sizes), num_bands=2, max_resolution=(8.0,) * len(sizes))
@@ -137,7 +137,7 @@ def test_grids_of_several_sizes_are_kept_up_to_a_limit(monkeypatch):
     first = position.on_grid(3, 4)
     assert position.on_grid(5, 4) is not first
     assert position.on_grid(3, 4) is first
-    monkeypatch.setattr(positions, "CACHED", 20)
+    monkeypatch.setattr(positions, "MAX_CACHED_ROWS", 20)
     last = position.on_grid(6, 4)
     assert position.on_grid(6, 4) is last
     again = position.on_grid(3, 4)

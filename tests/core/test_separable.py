@@ -7,17 +7,17 @@ from hypothesis import strategies as st
 from reading import assert_near_in_bfloat16, gradients, perceiver
 
 from perceivers import Inputs
-from perceivers.core import AxialPosition, FourierPosition, Held, layers, separable
-from perceivers.core.separable import Separable
+from perceivers.core import AxialPosition, FourierPosition, StoredKeyValues, layers, separable
+from perceivers.core.separable import SeparableGrid
 
 
 @pytest.fixture(autouse=True)
 def always(monkeypatch):
     """Every grid is read so, in blocks of a few logits."""
-    monkeypatch.setattr(layers, "SEPARABLE_INPUTS", 0)
-    monkeypatch.setattr(layers, "SEPARABLE_INPUTS_IN_HALF", 0)
-    monkeypatch.setattr(layers, "SEPARABLE_WIDTH", -(10**6))
-    monkeypatch.setattr(separable, "BLOCK", 40 // torch.get_num_threads())
+    monkeypatch.setattr(layers, "SEPARABLE_MIN_ELEMENTS", 0)
+    monkeypatch.setattr(layers, "SEPARABLE_MIN_ELEMENTS_IN_HALF", 0)
+    monkeypatch.setattr(layers, "SEPARABLE_MIN_EXTRA_WIDTH", -(10**6))
+    monkeypatch.setattr(separable, "BLOCK_LOGITS", 40 // torch.get_num_threads())
 
 
 def grids(*sizes, batch=3, masked=False, dtype=torch.float32, seed=0):
@@ -46,8 +46,8 @@ def grids(*sizes, batch=3, masked=False, dtype=torch.float32, seed=0):
 def test_equals_keys_and_values(options, sizes, masked):
     by_axis, dense = grids(*sizes, masked=masked)
     model = perceiver(dense.dim, **options)
-    assert isinstance(model.cross_attends[0].source(by_axis), Separable)
-    assert isinstance(model.cross_attends[0].source(dense), Held)
+    assert isinstance(model.cross_attends[0].source(by_axis), SeparableGrid)
+    assert isinstance(model.cross_attends[0].source(dense), StoredKeyValues)
     expected, expected_gradients = gradients(model, dense)
     got, got_gradients = gradients(model, by_axis)
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
@@ -71,9 +71,9 @@ def test_any_size_of_grid_and_block(rows, columns, batch, block, masked, seed):
     model = perceiver(dense.dim, dtype=torch.float64)
     expected, expected_gradients = gradients(model, dense)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layers, "SEPARABLE_INPUTS", 0)
-        patch.setattr(layers, "SEPARABLE_WIDTH", -(10**6))
-        patch.setattr(separable, "BLOCK", block)
+        patch.setattr(layers, "SEPARABLE_MIN_ELEMENTS", 0)
+        patch.setattr(layers, "SEPARABLE_MIN_EXTRA_WIDTH", -(10**6))
+        patch.setattr(separable, "BLOCK_LOGITS", block)
         got, got_gradients = gradients(model, by_axis)
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-10)
     for a, b in zip(got_gradients, expected_gradients, strict=True):
@@ -87,9 +87,9 @@ def test_learned_content_or_positions_get_all_of_their_gradient():
     rows, columns = (table.requires_grad_() for table in by_axis.position.tables)
     learned = Inputs(by_axis.content, AxialPosition((rows, columns)))
     written_out = Inputs(learned.content, learned.dense_position)
-    assert isinstance(model.cross_attends[0].source(learned), Held)
+    assert isinstance(model.cross_attends[0].source(learned), StoredKeyValues)
     with torch.no_grad():
-        assert isinstance(model.cross_attends[0].source(learned), Separable)
+        assert isinstance(model.cross_attends[0].source(learned), SeparableGrid)
     got, expected = (
         torch.autograd.grad(model(read).square().sum(), [rows, columns])
         for read in (learned, written_out)
@@ -163,13 +163,13 @@ def test_a_stream_of_bands_equals_the_whole():
 @pytest.mark.parametrize(
     ("changes", "kind"),
     [
-        ({}, Separable),
-        ({"num_cross_heads": 8}, Held),  # heads too narrow: keys cost less
-        ({"attention_dropout": 0.1}, Held),
-        ({"sizes": (4, 5)}, Held),
-        ({"learned": True}, Held),
-        ({"half": True}, Held),
-        ({"half": True, "sizes": (64, 32)}, Separable),
+        ({}, SeparableGrid),
+        ({"num_cross_heads": 8}, StoredKeyValues),  # heads too narrow: keys cost less
+        ({"attention_dropout": 0.1}, StoredKeyValues),
+        ({"sizes": (4, 5)}, StoredKeyValues),
+        ({"learned": True}, StoredKeyValues),
+        ({"half": True}, StoredKeyValues),
+        ({"half": True, "sizes": (64, 32)}, SeparableGrid),
     ],
 )
 def test_what_is_read_so_goes_by_measurement(monkeypatch, changes, kind):

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from reading import assert_near_in_bfloat16, gradients, inputs, perceiver
 
 from perceivers import Inputs
-from perceivers.core import Chunked, CrossAttend, Held, LayerOptions, layers
+from perceivers.core import ChunkedKeyValues, CrossAttend, LayerOptions, StoredKeyValues, layers
 from perceivers.core.attention import merge, partial_attend
 
 
 def chunked(monkeypatch, size):
-    monkeypatch.setattr(layers, "HELD", 0)
-    monkeypatch.setattr(layers, "HELD_IN_TRAINING", 0)
-    monkeypatch.setattr(layers, "CHUNK_ON_CPU", size)
+    monkeypatch.setattr(layers, "MAX_STORED", 0)
+    monkeypatch.setattr(layers, "MAX_STORED_IN_CPU_TRAINING", 0)
+    monkeypatch.setattr(layers, "CHUNK_ELEMENTS_ON_CPU", size)
 
 
 @pytest.mark.parametrize("options", [
@@ -33,10 +33,10 @@ def chunked(monkeypatch, size):
 def test_chunks_equal_the_whole(monkeypatch, options, fusion, masked, learned):
     read = inputs(23, fusion=fusion, masked=masked, learned=learned, shared=not masked)
     model = perceiver(read.dim, **options)
-    assert isinstance(model.cross_attends[0].source(read), Held)
+    assert isinstance(model.cross_attends[0].source(read), StoredKeyValues)
     expected, expected_gradients = gradients(model, read)
     chunked(monkeypatch, 7)
-    assert isinstance(model.cross_attends[0].source(read), Chunked)
+    assert isinstance(model.cross_attends[0].source(read), ChunkedKeyValues)
     got, got_gradients = gradients(model, read)
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
     for a, b in zip(got_gradients, expected_gradients, strict=True):
@@ -107,10 +107,15 @@ def test_chunks_compile_and_export(monkeypatch):
 @pytest.mark.parametrize(
     ("elements", "width", "grad", "kind"),
     [
-        (2**13, 2**10, True, Held),
-        (2**13 + 1, 2**10, True, Chunked),
-        (2**13 + 1, 2**10, False, Held),
-        (2**12, 2**12, True, Held),  # few inputs, however wide: a chunk would be half of them
+        (2**13, 2**10, True, StoredKeyValues),
+        (2**13 + 1, 2**10, True, ChunkedKeyValues),
+        (2**13 + 1, 2**10, False, StoredKeyValues),
+        (
+            2**12,
+            2**12,
+            True,
+            StoredKeyValues,
+        ),  # few inputs, however wide: a chunk would be half of them
     ],
 )
 def test_what_is_held_goes_by_size(elements, width, grad, kind):
@@ -124,8 +129,8 @@ def test_attention_dropout_keeps_keys_held(monkeypatch):
     chunked(monkeypatch, 8)
     read = inputs(20)
     model = perceiver(read.dim, attention_dropout=0.1)
-    assert isinstance(model.cross_attends[0].source(read), Held)
-    assert isinstance(model.eval().cross_attends[0].source(read), Chunked)
+    assert isinstance(model.cross_attends[0].source(read), StoredKeyValues)
+    assert isinstance(model.eval().cross_attends[0].source(read), ChunkedKeyValues)
 
 
 class Reopened:

@@ -8,23 +8,23 @@ from .multihead import MultiHeadAttention
 from .options import LayerOptions
 from .perceiver import Perceiver
 from .positions import AxialPosition, FourierPosition, LearnedPosition, fourier_features, grid
-from .sources import Chunked, Held, Source, Streamed
+from .sources import ChunkedKeyValues, KeyValueSource, StoredKeyValues, StreamedKeyValues
 
 __all__ = [
     "AxialPosition",
-    "Chunked",
+    "ChunkedKeyValues",
     "CrossAttend",
     "FeedForward",
     "FourierPosition",
-    "Held",
     "Inputs",
+    "KeyValueSource",
     "LayerOptions",
     "LearnedPosition",
     "MultiHeadAttention",
     "Perceiver",
     "SelfAttend",
-    "Source",
-    "Streamed",
+    "StoredKeyValues",
+    "StreamedKeyValues",
     "attend",
     "fourier_features",
     "grid",

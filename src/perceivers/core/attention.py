@@ -9,8 +9,8 @@ from torch import Tensor
 
 # B batch · N queries (latents) · M keys (inputs) · H heads · K qk_dim / H · V v_dim / H
 
-PLAIN_LOGITS = 2**18  # N·M up to which a head's logits are held, on CPU in bfloat16
-FAR = -1e30  # the logit of a masked input in a part
+MAX_PLAIN_LOGITS = 2**18  # N·M up to which a head's logits are held, on CPU in bfloat16
+MASKED_LOGIT = -1e30  # the logit of a masked input in a part
 
 
 def attend(
@@ -39,7 +39,7 @@ def _kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float
     On CPU in half precision torch's fused backward pass is 2 to 5 times slower than two batched
     matrix products (docs/log.md, 2026-11-21), as long as the N×M logits of a head stay small.
     """
-    small = q.shape[-2] * k.shape[-2] <= PLAIN_LOGITS
+    small = q.shape[-2] * k.shape[-2] <= MAX_PLAIN_LOGITS
     if q.device.type == "cpu" and q.dtype == torch.bfloat16 and small:
         logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
         if mask is not None:
@@ -51,11 +51,11 @@ def _kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float
 def partial_attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     """Attention to some of the inputs, and the logsumexp of its logits, (B, H, N), to merge it by.
 
-    Masked logits count as `FAR`, not as -inf: of a part that is masked whole the weight comes out
+    Masked logits count as `MASKED_LOGIT`, not as -inf: of a part that is masked whole the weight comes out
     as 0, and nothing as NaN. The same holds of a part without inputs.
     """
     if not k.shape[-2]:
-        return v.new_zeros(*q.shape[:-1], v.shape[-1]), q.new_full(q.shape[:-1], FAR)
+        return v.new_zeros(*q.shape[:-1], v.shape[-1]), q.new_full(q.shape[:-1], MASKED_LOGIT)
     if _flash_on_cpu(q, v):
         return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
             q, k, v, attn_mask=_penalty(mask, q)
@@ -106,10 +106,10 @@ def _flash_on_cpu(q: Tensor, v: Tensor) -> bool:
 def _logits(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
     logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
     logits = logits if logits.dtype == torch.float64 else logits.float()
-    return logits if mask is None else logits.masked_fill(~mask[:, None, None, :], FAR)
+    return logits if mask is None else logits.masked_fill(~mask[:, None, None, :], MASKED_LOGIT)
 
 
 def _penalty(mask: Tensor | None, q: Tensor) -> Tensor | None:
     if mask is None:
         return None
-    return torch.zeros(mask.shape, dtype=q.dtype).masked_fill(~mask, FAR)[:, None, None, :]
+    return torch.zeros(mask.shape, dtype=q.dtype).masked_fill(~mask, MASKED_LOGIT)[:, None, None, :]

@@ -7,26 +7,36 @@ import torch
 from torch import Tensor, nn
 from torch.distributed import ProcessGroup
 
-from .divided import Divided, share_weights
 from .feed_forward import FeedForward
 from .inputs import Inputs
 from .multihead import MultiHeadAttention
 from .options import DEFAULT_OPTIONS, SELF_ATTEND_OPTIONS, LayerOptions
 from .positions import AxialPosition
-from .projection import Projection, project, variance
-from .separable import Separable, grid_features
-from .sources import Chunked, Held, Part, Source, Streamed, in_chunks
+from .projection import Projection, element_variance, project
+from .separable import SeparableGrid, grid_features
+from .sharded import ShardedKeyValues, share_weights
+from .sources import (
+    ChunkedKeyValues,
+    KeyValueSource,
+    PartialSource,
+    StoredKeyValues,
+    StreamedKeyValues,
+    in_chunks,
+)
 
 # B batch · M inputs · C input_dim · N latents · D latent_dim
 
-# Keys and values of more numbers than HELD are made chunk by chunk; in training on CPU earlier,
+# Keys and values of more numbers than MAX_STORED are made chunk by chunk; in training on CPU earlier,
 # where it costs no time (docs/log.md, 2026-11-21).
-HELD, HELD_IN_TRAINING = 2**27, 2**23
-CHUNK, CHUNK_ON_CPU = 2**16, 2**11  # inputs of a chunk; on CPU it fits into the cache
+MAX_STORED, MAX_STORED_IN_CPU_TRAINING = 2**27, 2**23
+CHUNK_ELEMENTS, CHUNK_ELEMENTS_ON_CPU = (
+    2**16,
+    2**11,
+)  # inputs of a chunk; on CPU it fits into the cache
 # From where on reading a grid of few channels without keys is faster, on CPU
 # (docs/log.md, 2026-11-21): inputs, more in half precision, and by how much the keys and values of
 # a head must be wider than the content.
-SEPARABLE_INPUTS, SEPARABLE_INPUTS_IN_HALF, SEPARABLE_WIDTH = 2**9, 2**11, 96
+SEPARABLE_MIN_ELEMENTS, SEPARABLE_MIN_ELEMENTS_IN_HALF, SEPARABLE_MIN_EXTRA_WIDTH = 2**9, 2**11, 96
 Attention = Literal["content", "position", "both"]
 
 
@@ -63,7 +73,7 @@ class CrossAttend(nn.Module):
         self.attention = MultiHeadAttention(latent_dim, input_dim, options)
         self.feed_forward = FeedForward(latent_dim, options)
 
-    def source(self, inputs: Inputs, spread: Tensor | None = None) -> Source:
+    def source(self, inputs: Inputs, variance: Tensor | None = None) -> KeyValueSource:
         """What the latents read of M inputs. It does not depend on them: make it once.
 
         Keys and values are held if they are few, else made chunk by chunk as they are read.
@@ -72,13 +82,13 @@ class CrossAttend(nn.Module):
             inputs: the elements.
             spread: their `variance`, if it is known already.
         """
-        projection = self.project(inputs, spread)
+        projection = self.project(inputs, variance)
         split = self.attention.split_keys_values
         if self._separable(projection):
-            return Separable(projection, split, grid_features(projection, inputs.mask))
+            return SeparableGrid(projection, split, grid_features(projection, inputs.mask))
         if self._too_many(projection):
-            return Chunked(projection, split, inputs.mask, _chunk_size(projection))
-        return Held(*split(projection()), inputs.mask)
+            return ChunkedKeyValues(projection, split, inputs.mask, _chunk_size(projection))
+        return StoredKeyValues(*split(projection()), inputs.mask)
 
     def _separable(self, projection: Projection) -> bool:
         """Whether rows, columns and channels are read instead of keys and values."""
@@ -88,8 +98,9 @@ class CrossAttend(nn.Module):
         return (
             isinstance(projection.position, AxialPosition)
             and content.device.type == "cpu"
-            and content.shape[1] >= (SEPARABLE_INPUTS_IN_HALF if half else SEPARABLE_INPUTS)
-            and widths >= attention.num_heads * (SEPARABLE_WIDTH + content.shape[2])
+            and content.shape[1]
+            >= (SEPARABLE_MIN_ELEMENTS_IN_HALF if half else SEPARABLE_MIN_ELEMENTS)
+            and widths >= attention.num_heads * (SEPARABLE_MIN_EXTRA_WIDTH + content.shape[2])
             and not (self.training and attention.dropout)
             and not (torch.is_grad_enabled() and projection.scale.requires_grad)
             and not torch.compiler.is_exporting()
@@ -100,36 +111,36 @@ class CrossAttend(nn.Module):
         if self.training and self.attention.dropout:
             return False
         training = torch.is_grad_enabled() and projection.scale.device.type == "cpu"
-        limit = HELD_IN_TRAINING if training else HELD
+        limit = MAX_STORED_IN_CPU_TRAINING if training else MAX_STORED
         few = projection.scale.shape[1] <= 2 * _chunk_size(projection)
         return not few and projection.scale.numel() * len(projection.bias) > limit
 
-    def stream(self, chunks: Callable[[], Iterable[Inputs]]) -> Source:
+    def streamed_source(self, chunks: Callable[[], Iterable[Inputs]]) -> KeyValueSource:
         """What the latents read of chunks that come anew each time, for inference."""
 
         split = self.attention.split_keys_values
 
-        def opened() -> Iterator[Part]:
+        def opened() -> Iterator[PartialSource]:
             for chunk in chunks():
                 projection = self.project(chunk)
                 if self._separable(projection):
-                    yield Separable(projection, split, grid_features(projection, chunk.mask))
+                    yield SeparableGrid(projection, split, grid_features(projection, chunk.mask))
                     continue
                 for part, mask in in_chunks(projection, chunk.mask, _chunk_size(projection)):
-                    yield Held(*split(part()), mask)
+                    yield StoredKeyValues(*split(part()), mask)
 
-        return Streamed(opened)
+        return StreamedKeyValues(opened)
 
-    def divided(self, inputs: Inputs, group: ProcessGroup) -> Source:
+    def sharded_source(self, inputs: Inputs, group: ProcessGroup) -> KeyValueSource:
         """What the latents read of inputs whose parts lie with the ranks of a group."""
         projection = share_weights(self.project(inputs), group)
-        return Divided(*self.attention.split_keys_values(projection()), inputs.mask, group)
+        return ShardedKeyValues(*self.attention.split_keys_values(projection()), inputs.mask, group)
 
-    def project(self, inputs: Inputs, spread: Tensor | None = None) -> Projection:
+    def project(self, inputs: Inputs, variance: Tensor | None = None) -> Projection:
         """Keys and values of the inputs side by side, (B, M, qk_dim + v_dim), to be computed."""
-        spread = variance(inputs) if spread is None else spread
+        variance = element_variance(inputs) if variance is None else variance
         linears = (self.attention.to_k, self.attention.to_v)
-        return project(inputs, self.norm_inputs, linears, (self.attends_to, "both"), spread)
+        return project(inputs, self.norm_inputs, linears, (self.attends_to, "both"), variance)
 
     def key_terms(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         """Keys from content and from position, (B, H, M, K) each; their sum is those from both.
@@ -138,15 +149,15 @@ class CrossAttend(nn.Module):
         to it, the norm is linear once its spread is known. The bias is counted with the content: it
         is the same for all inputs, so that it changes no attention weight.
         """
-        keys, spread = self.attention.to_k, variance(inputs)
-        content = project(inputs, self.norm_inputs, [keys], ["content"], spread)()
+        keys, variance = self.attention.to_k, element_variance(inputs)
+        content = project(inputs, self.norm_inputs, [keys], ["content"], variance)()
         position = torch.zeros_like(content)
         if inputs.position is not None:
-            alone = project(inputs, self.norm_inputs, [keys], ["position"], spread)
+            alone = project(inputs, self.norm_inputs, [keys], ["position"], variance)
             position = alone._replace(bias=torch.zeros_like(alone.bias))()
         return self.attention.split_heads(content), self.attention.split_heads(position)
 
-    def forward(self, z: Tensor, source: Source) -> Tensor:
+    def forward(self, z: Tensor, source: KeyValueSource) -> Tensor:
         """Latents (1 or B, N, D) → (B, N, D)."""
         z = z + self.attention(self.norm_latents(z), source)
         return z + self.feed_forward(z)
@@ -183,4 +194,4 @@ class SelfAttend(nn.Module):
 
 
 def _chunk_size(projection: Projection) -> int:
-    return CHUNK_ON_CPU if projection.scale.device.type == "cpu" else CHUNK
+    return CHUNK_ELEMENTS_ON_CPU if projection.scale.device.type == "cpu" else CHUNK_ELEMENTS

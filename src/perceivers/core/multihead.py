@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from .init import init_linear
 from .options import DEFAULT_OPTIONS, LayerOptions, attention_widths
-from .sources import Held, Source
+from .sources import KeyValueSource, StoredKeyValues
 
 # B batch · N queries (latents) · M inputs · H heads · K qk_dim / H · V v_dim / H
 
@@ -14,7 +14,7 @@ from .sources import Held, Source
 class MultiHeadAttention(nn.Module):
     """Queries read keys and values; `qk_dim` and `v_dim` are totals over all heads.
 
-    What is read comes from outside, as a `Source`: a cross-attend applied several times makes its
+    What is read comes from outside, as a `KeyValueSource`: a cross-attend applied several times makes its
     keys and values once.
 
     Args:
@@ -63,13 +63,15 @@ class MultiHeadAttention(nn.Module):
         keys, values = x.split([self.to_k.out_features, self.to_v.out_features], dim=-1)
         return self.split_heads(keys), self.split_heads(values)
 
-    def held(self, x: Tensor, mask: Tensor | None = None) -> Held:
+    def stored_key_values(self, x: Tensor, mask: Tensor | None = None) -> StoredKeyValues:
         """Keys and values of (B, M, C)."""
-        return Held(self.split_heads(self.to_k(x)), self.split_heads(self.to_v(x)), mask)
+        return StoredKeyValues(self.split_heads(self.to_k(x)), self.split_heads(self.to_v(x)), mask)
 
     def read_itself(self, x: Tensor) -> Tensor:
         """What asks is also what is read, (B, N, D) → (B, N, D)."""
-        return self._read_unprojected(x) if self._wide_heads(x) else self(x, self.held(x))
+        return (
+            self._read_unprojected(x) if self._wide_heads(x) else self(x, self.stored_key_values(x))
+        )
 
     def _wide_heads(self, x: Tensor) -> bool:
         """Whether keys and values are wider than what they are made from, so that they only cost.
@@ -106,13 +108,15 @@ class MultiHeadAttention(nn.Module):
             # All heads read the same, so that they can be more queries of one head: faster on CPU,
             # as long as there is an example for each thread (docs/log.md, 2026-11-21).
             keys = x[:, None]
-            out = Held(keys, keys).read(queries.view(len(x), 1, -1, channels), dropout=dropout)
+            out = StoredKeyValues(keys, keys).read(
+                queries.view(len(x), 1, -1, channels), dropout=dropout
+            )
             return F.linear(out.reshape(len(x), -1, heads * channels), gives, last)
         keys = x[:, None].expand(-1, heads, -1, -1)
-        out = Held(keys, keys).read(self.split_heads(queries), dropout=dropout)
+        out = StoredKeyValues(keys, keys).read(self.split_heads(queries), dropout=dropout)
         return F.linear(out.transpose(1, 2).flatten(2), gives, last)
 
-    def forward(self, x: Tensor, source: Source) -> Tensor:
+    def forward(self, x: Tensor, source: KeyValueSource) -> Tensor:
         """What asks, (1 or B, N, D), reads a source → (B, N, D)."""
         dropout = self.dropout if self.training else 0.0
         out = source.read(self.queries(x), dropout=dropout)

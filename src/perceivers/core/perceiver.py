@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from torch.distributed import ProcessGroup
 from torch.utils.checkpoint import checkpoint
 
-from .divided import check_parts
 from .init import trunc_normal
 from .inputs import Inputs
 from .layers import Attention, CrossAttend, SelfAttend
 from .options import Activation, LayerOptions
-from .projection import variance
-from .sources import Source
+from .projection import element_variance
+from .sharded import check_parts
+from .sources import KeyValueSource
 
 # B batch · M inputs · C input_dim · N latents · D latent_dim
 
@@ -126,11 +126,11 @@ class Perceiver(nn.Module):
         """
         self._check(inputs)
         if group is None:
-            spread = variance(inputs)
-            z = self._read(lambda cross: cross.source(inputs, spread))
+            variance = element_variance(inputs)
+            z = self._read(lambda cross: cross.source(inputs, variance))
         else:
             check_parts(inputs, group)
-            z = self._read(lambda cross: cross.divided(inputs, group))
+            z = self._read(lambda cross: cross.sharded_source(inputs, group))
         return z.expand(len(inputs.content), -1, -1)
 
     @torch.no_grad()
@@ -167,7 +167,7 @@ class Perceiver(nn.Module):
                     )
                 yield chunk
 
-        return self._read(lambda cross: cross.stream(opened))
+        return self._read(lambda cross: cross.streamed_source(opened))
 
     def _check(self, inputs: Inputs) -> None:
         if inputs.dim != self.input_dim:
@@ -176,10 +176,10 @@ class Perceiver(nn.Module):
                 f"this model was built for input_dim={self.input_dim}"
             )
 
-    def _read(self, opened: Callable[[CrossAttend], Source]) -> Tensor:
+    def _read(self, opened: Callable[[CrossAttend], KeyValueSource]) -> Tensor:
         """The figure of the paper: latents read, think, and read again, (1 or B, N, D)."""
         cross_attends = cast(Sequence[CrossAttend], self.cross_attends)
-        sources: dict[int, Source] = {}  # of a shared cross-attend they are made once
+        sources: dict[int, KeyValueSource] = {}  # of a shared cross-attend they are made once
         z = self.latents[None]  # one for all examples until they have read
         for cross, block in zip(self.cross_order, self.block_order, strict=True):
             if cross is not None:
@@ -190,7 +190,7 @@ class Perceiver(nn.Module):
                 z = self._apply_layer(self.blocks[block], z)
         return z
 
-    def _apply_layer(self, layer: nn.Module, z: Tensor, *source: Source) -> Tensor:
+    def _apply_layer(self, layer: nn.Module, z: Tensor, *source: KeyValueSource) -> Tensor:
         if self.activation_checkpointing and torch.is_grad_enabled():
             return checkpoint(layer, z, *source, use_reentrant=False)
         return layer(z, *source)

@@ -13,7 +13,9 @@ from .init import trunc_normal
 # M elements · A axes · K bands
 
 Spacing = Literal["linear", "log"]
-CACHED = 2**14  # rows of tables that are kept, of several grids: 16 MB at 64 bands of 2 axes
+MAX_CACHED_ROWS = (
+    2**14
+)  # rows of tables that are kept, of several grids: 16 MB at 64 bands of 2 axes
 
 
 def grid(*sizes: int, device: torch.device | str | None = None) -> Tensor:
@@ -87,7 +89,7 @@ class AxialPosition:
         elements = math.prod([len(table) for table in self.tables])
         return 1, elements, self.tables[0].shape[-1]
 
-    def two(self) -> tuple[Tensor, Tensor]:
+    def rows_and_columns(self) -> tuple[Tensor, Tensor]:
         """The same grid as rows and columns: all axes but the last as one, and the last.
 
         The last that is longer than 1: those after it are the same for all elements.
@@ -102,7 +104,7 @@ class AxialPosition:
 
     def dense(self) -> Tensor:
         """One vector for each element, (1, M, P)."""
-        rows, columns = self.two()
+        rows, columns = self.rows_and_columns()
         return (rows[:, None] + columns).flatten(0, 1)[None]
 
 
@@ -152,7 +154,7 @@ class FourierPosition(nn.Module):
                 )
                 position = AxialPosition(tuple(tables))
             self._cached.append((key, position))
-            while len(self._cached) > 1 and self._rows() > CACHED:
+            while len(self._cached) > 1 and self._rows() > MAX_CACHED_ROWS:
                 self._cached.pop(0)
         return position
 

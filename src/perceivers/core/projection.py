@@ -19,7 +19,7 @@ from .positions import AxialPosition
 # B batch · M inputs · C content channels · P position channels · O output width of all maps
 
 
-IN_CACHE = 2**19  # numbers of an array that the second-level cache holds
+CACHE_NUMBERS = 2**19  # numbers of an array that the second-level cache holds
 
 
 class Projection(NamedTuple):
@@ -31,9 +31,9 @@ class Projection(NamedTuple):
     """(1 or B, M, P); None: there is none, or the content holds it."""
     scale: Tensor
     """1/σ, (B, M, 1)."""
-    of_content: Tensor
+    content_weight: Tensor
     """The columns of W̃ for the content, (O, C)."""
-    of_position: Tensor | None
+    position_weight: Tensor | None
     """Those for the position, (O, P)."""
     bias: Tensor
     """b̃, (O,)."""
@@ -41,12 +41,12 @@ class Projection(NamedTuple):
     def __call__(self) -> Tensor:
         """(B, M, O)."""
         position = self.dense_position()
-        if position is None or self.of_position is None:
-            y = F.linear(self.content, self.of_content)
+        if position is None or self.position_weight is None:
+            y = F.linear(self.content, self.content_weight)
         else:
             batch = len(self.content)
-            base = F.linear(position.to(self.content.dtype), self.of_position)
-            of_content = self.of_content.mT.expand(batch, -1, -1)
+            base = F.linear(position.to(self.content.dtype), self.position_weight)
+            of_content = self.content_weight.mT.expand(batch, -1, -1)
             y = torch.baddbmm(base.expand(batch, -1, -1), self.content, of_content)
         # In place: on CPU the pages of another array this size cost more than the arithmetic.
         return y.mul_(self.scale.to(y.dtype)).add_(self.bias.to(y.dtype))
@@ -82,7 +82,7 @@ def project(
         linears: the maps.
         terms: what each map sees of the normalised inputs: "content", "position" or "both". The
             two sum to the third but for the bias, which each of the three has.
-        variance: of the inputs, as `variance(inputs)` gives it.
+        variance: of the inputs, as `element_variance(inputs)` gives it.
 
     Raises:
         ValueError: the position term of inputs without positions.
@@ -104,13 +104,13 @@ def project(
         content=inputs.content if apart else inputs.joined(),
         position=inputs.position if apart else None,
         scale=(variance + norm.eps).rsqrt(),
-        of_content=torch.cat([of_content for of_content, _ in weights]),
-        of_position=torch.cat([of_position for _, of_position in weights]) if apart else None,
+        content_weight=torch.cat([of_content for of_content, _ in weights]),
+        position_weight=torch.cat([of_position for _, of_position in weights]) if apart else None,
         bias=torch.cat(biases),
     )
 
 
-def variance(inputs: Inputs) -> Tensor:
+def element_variance(inputs: Inputs) -> Tensor:
     """σ² of each element over its channels, (B, M, 1), in float32 at least.
 
     Side by side, the parts' own variances and the distances of their means to the common mean: no
@@ -143,7 +143,7 @@ def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
         return torch.var_mean(x, dim=-1, correction=0, keepdim=True)
     # torch's var_mean is slow on CPU; plain arithmetic is not, on pieces that stay in the cache.
     variances, means = [], []
-    for piece in x.split(max(1, IN_CACHE // (len(x) * x.shape[-1])), dim=1):
+    for piece in x.split(max(1, CACHE_NUMBERS // (len(x) * x.shape[-1])), dim=1):
         means.append(piece.mean(dim=-1, keepdim=True))
         variances.append((piece - means[-1]).square().mean(dim=-1, keepdim=True))
     return torch.cat(variances, dim=1), torch.cat(means, dim=1)
@@ -151,7 +151,7 @@ def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def _axial_statistics(position: AxialPosition) -> tuple[Tensor, Tensor]:
     """Variance and mean over channels, (1, M, 1) each, of sums over rows and columns."""
-    tables = [t if t.dtype == torch.float64 else t.float() for t in position.two()]
+    tables = [t if t.dtype == torch.float64 else t.float() for t in position.rows_and_columns()]
     means = [table.mean(dim=-1, keepdim=True) for table in tables]
     rows, columns = (table - mean for table, mean in zip(tables, means, strict=True))
     squares = [part.square().mean(dim=-1, keepdim=True) for part in (rows, columns)]

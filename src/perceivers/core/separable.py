@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .attention import FAR
+from .attention import MASKED_LOGIT
 from .positions import AxialPosition
 from .projection import Projection
 from .sources import Split
@@ -27,12 +27,14 @@ from .sources import Split
 # B batch · H heads · N queries (latents) · K qk_dim / H · V v_dim / H · Q = H·N
 # R rows · W columns · M = R·W inputs · C content channels
 
-BLOCK = 2**17  # logits of a block for each thread: 512 KiB, half of a second-level cache
-MARGIN = 8.0  # by which a logit may exceed what is subtracted from it before the exponential
+BLOCK_LOGITS = 2**17  # logits of a block for each thread: 512 KiB, half of a second-level cache
+EXPONENT_MARGIN = (
+    8.0  # by which a logit may exceed what is subtracted from it before the exponential
+)
 
 
 @dataclass(frozen=True)
-class Separable:
+class SeparableGrid:
     """Inputs of few channels on a grid; nothing is held of them but the content itself."""
 
     projection: Projection
@@ -43,15 +45,15 @@ class Separable:
     """(B, C + 1, R, W), or one more under a mask, as `grid_features` makes them."""
 
     def read(self, queries: Tensor, *, dropout: float = 0.0) -> Tensor:
-        """See `Source`."""
+        """See `KeyValueSource`."""
         if dropout:
             raise ValueError("attention dropout needs keys that are held; set it to 0")
         out, lse = self.partial(queries)
-        return torch.where(lse[..., None] > FAR / 2, out, 0.0)
+        return torch.where(lse[..., None] > MASKED_LOGIT / 2, out, 0.0)
 
     def partial(self, queries: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Part`."""
-        of_content, of_position = self.projection.of_content, self.projection.of_position
+        """See `PartialSource`."""
+        of_content, of_position = self.projection.content_weight, self.projection.position_weight
         assert of_position is not None
         batch, (_, heads, latents, width) = len(self.features), queries.shape
         tables = [
@@ -83,7 +85,7 @@ def grid_features(projection: Projection, mask: Tensor | None) -> Tensor:
     scale = projection.scale
     parts = [projection.content * scale, scale]
     if mask is not None:
-        parts.append(torch.zeros_like(scale).masked_fill(~mask[..., None], FAR))
+        parts.append(torch.zeros_like(scale).masked_fill(~mask[..., None], MASKED_LOGIT))
     rows, columns = (len(table) for table in axes(projection))
     return torch.cat(parts, dim=-1).mT.unflatten(-1, (rows, columns)).contiguous()
 
@@ -91,10 +93,10 @@ def grid_features(projection: Projection, mask: Tensor | None) -> Tensor:
 def axes(projection: Projection) -> tuple[Tensor, Tensor]:
     """What its position is the sum of: rows (R, P) and columns (W, P)."""
     assert isinstance(projection.position, AxialPosition)
-    return projection.position.two()
+    return projection.position.rows_and_columns()
 
 
-Asked = Sequence[Tensor]  # of rows (B, Q, R), columns (B, Q, W) and channels (B, Q, C)
+AxisTerms = Sequence[Tensor]  # of rows (B, Q, R), columns (B, Q, W) and channels (B, Q, C)
 
 
 class _Block(NamedTuple):
@@ -106,8 +108,8 @@ class _Block(NamedTuple):
 
 
 def _blocks(batch: int, queries: int, rows: int, columns: int) -> Iterator[_Block]:
-    """Parts of about `BLOCK` logits a thread, by examples first."""
-    size = max(1, BLOCK * torch.get_num_threads() // queries)  # inputs
+    """Parts of about `BLOCK_LOGITS` logits a thread, by examples first."""
+    size = max(1, BLOCK_LOGITS * torch.get_num_threads() // queries)  # inputs
     wide = min(columns, size)
     examples = min(batch, max(1, size // columns))
     high = max(1, size // (examples * wide))
@@ -138,7 +140,7 @@ class _Grid:
         parts = (part[:, :channels], row, torch.ones_like(self.scale), part[:, channels + 1 :])
         self.features = torch.cat([p.flatten(2) for p in parts], dim=1)  # b F r·w
 
-    def spread(self, of: Asked, constant: Tensor, *, masked: bool) -> Tensor:
+    def element_sums(self, of: AxisTerms, constant: Tensor, *, masked: bool) -> Tensor:
         """s·(rows[y] + columns[x] + channels·a) + constant, (b, Q, r·w); far less where masked."""
         rows, columns, channels = self.part(of)
         factors = [channels, rows, constant[self.block.examples]]
@@ -148,7 +150,7 @@ class _Grid:
         y.unflatten(-1, self.size).addcmul_(self.scale, columns[:, :, None])
         return y
 
-    def gather(self, weights: Tensor, into: Asked) -> Tensor:
+    def accumulate(self, weights: Tensor, into: AxisTerms) -> Tensor:
         """Add s·w of (b, Q, r·w) by row, column and channel; w itself is lost, but for its sum."""
         sums = weights @ self.features.mT
         of_rows, of_columns, of_channels = self.part(into)
@@ -157,7 +159,7 @@ class _Grid:
         of_columns += weights.unflatten(-1, self.size).mul_(self.scale).sum(2)
         return sums[..., self.channels + self.size[0], None]
 
-    def part(self, of: Asked) -> Asked:
+    def part(self, of: AxisTerms) -> AxisTerms:
         """What concerns the block."""
         rows, columns, channels = of
         examples = self.block.examples
@@ -191,15 +193,15 @@ def read_grid(
     nothing, total = torch.zeros_like(top), torch.zeros_like(top)
     for block in _blocks(*rows.shape[:2], *features.shape[2:]):
         grid, b = _Grid(features, channels.shape[-1], block), block.examples
-        logits = grid.spread(asked, nothing, masked=True)
+        logits = grid.element_sums(asked, nothing, masked=True)
         highest = logits.amax(-1, keepdim=True)
         # A logit a little above all before it does no harm: few blocks make the sums anew.
-        highest = torch.where(highest > top[b] + MARGIN, highest, top[b])
+        highest = torch.where(highest > top[b] + EXPONENT_MARGIN, highest, top[b])
         if not torch.equal(highest, top[b]):
             for x in (*sums, total):
                 x[b] *= (top[b] - highest).exp()
             top[b] = highest
-        total[b] += grid.gather(logits.sub_(highest).exp_(), sums)
+        total[b] += grid.accumulate(logits.sub_(highest).exp_(), sums)
     of_rows, of_columns, of_channels = (x.div_(total) for x in sums)
     return of_rows, of_columns, of_channels, (top + total.log()).squeeze(-1)
 
@@ -224,9 +226,9 @@ def read_grid_backward(
     sums = [torch.zeros_like(x) for x in asked]
     for block in _blocks(*rows.shape[:2], *features.shape[2:]):
         grid = _Grid(features, channels.shape[-1], block)
-        weights = grid.spread(asked, -lse[..., None], masked=True).exp_()
-        of_weights = grid.spread(grads, -delta[..., None], masked=False)
-        grid.gather(weights.mul_(of_weights), sums)
+        weights = grid.element_sums(asked, -lse[..., None], masked=True).exp_()
+        of_weights = grid.element_sums(grads, -delta[..., None], masked=False)
+        grid.accumulate(weights.mul_(of_weights), sums)
     return sums[0], sums[1], sums[2]
 
 

@@ -8,24 +8,24 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from .attention import FAR, attend, merge_all, partial_attend, partial_attend_backward
+from .attention import MASKED_LOGIT, attend, merge_all, partial_attend, partial_attend_backward
 from .projection import Projection
 
 # B batch · H heads · N queries (latents) · M inputs · K qk_dim / H · V v_dim / H
 
 KeysValues = tuple[Tensor, Tensor]
-PER_INPUT = ("content", "position", "scale")  # what of a projection comes chunk by chunk
+CHUNKED_FIELDS = ("content", "position", "scale")  # what of a projection comes chunk by chunk
 Split = Callable[[Tensor], KeysValues]  # (B, m, O) → keys (B, H, m, K) and values (B, H, m, V)
 
 
-class Source(Protocol):
+class KeyValueSource(Protocol):
     """Something that queries can read."""
 
     def read(self, queries: Tensor, *, dropout: float = 0.0) -> Tensor:
         """Queries (1 or B, H, N, K) → what they read, (B, H, N, V)."""
 
 
-class Part(Protocol):
+class PartialSource(Protocol):
     """Some of the inputs that queries read."""
 
     def partial(self, queries: Tensor) -> tuple[Tensor, Tensor]:
@@ -33,7 +33,7 @@ class Part(Protocol):
 
 
 @dataclass(frozen=True)
-class Held:
+class StoredKeyValues:
     """Keys and values, made once and kept."""
 
     keys: Tensor
@@ -44,18 +44,18 @@ class Held:
     """Boolean (B, M), True = attend."""
 
     def read(self, queries: Tensor, *, dropout: float = 0.0) -> Tensor:
-        """See `Source`."""
+        """See `KeyValueSource`."""
         queries = queries.expand(len(self.keys), -1, -1, -1)
         return attend(queries, self.keys, self.values, self.mask, dropout=dropout)
 
     def partial(self, queries: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Part`."""
+        """See `PartialSource`."""
         queries = queries.expand(len(self.keys), -1, -1, -1)
         return partial_attend(queries, self.keys, self.values, self.mask)
 
 
 @dataclass(frozen=True)
-class Chunked:
+class ChunkedKeyValues:
     """Keys and values of `size` inputs at a time, made again in the backward pass.
 
     Neither N×M logits nor M×K keys are ever held: memory grows with M by the inputs alone.
@@ -71,7 +71,7 @@ class Chunked:
     """Inputs of a chunk."""
 
     def read(self, queries: Tensor, *, dropout: float = 0.0) -> Tensor:
-        """See `Source`."""
+        """See `KeyValueSource`."""
         if dropout:
             raise ValueError("attention dropout needs keys that are held; set it to 0")
         queries = queries.expand(len(self.projection.scale), -1, -1, -1)
@@ -85,20 +85,20 @@ class Chunked:
 
 
 @dataclass(frozen=True)
-class Streamed:
+class StreamedKeyValues:
     """Chunks that come one after another, each time they are asked for. For inference alone."""
 
-    open: Callable[[], Iterable[Part]]
+    open: Callable[[], Iterable[PartialSource]]
     """Begins anew."""
 
     @torch.no_grad()
     def read(self, queries: Tensor, *, dropout: float = 0.0) -> Tensor:
-        """See `Source`."""
+        """See `KeyValueSource`."""
         whole = merge_all(part.partial(queries) for part in self.open())
         if whole is None:
             raise ValueError("the stream is empty; expected at least one chunk of inputs")
         out, lse = whole
-        return torch.where(lse[..., None] > FAR / 2, out, 0.0)
+        return torch.where(lse[..., None] > MASKED_LOGIT / 2, out, 0.0)
 
 
 class _ReadChunks(torch.autograd.Function):
@@ -141,7 +141,7 @@ class _ReadChunks(torch.autograd.Function):
             if wanted:
                 found = torch.autograd.grad(made, [leaves[i] for i in wanted], of_made)
                 for i, of_leaf in zip(wanted, found, strict=True):
-                    _gather(gathered[i], of_leaf, apart=i < len(PER_INPUT))
+                    _gather(gathered[i], of_leaf, apart=i < len(CHUNKED_FIELDS))
         of_tensors = [
             torch.cat(parts, dim=1) if len(parts) > 1 else next(iter(parts), None)
             for parts in gathered

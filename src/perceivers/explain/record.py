@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core import CrossAttend, Held, Inputs, Perceiver, Source
+from ..core import CrossAttend, Inputs, KeyValueSource, Perceiver, StoredKeyValues
 
 # B batch · H heads · N latents · M inputs · K qk_dim / H
 
@@ -103,13 +103,15 @@ class _Recorder:
         self.inputs = args[0]
 
     @torch.no_grad()
-    def record(self, index: int, cross: CrossAttend, latents: Tensor, source: Source) -> None:
+    def record(
+        self, index: int, cross: CrossAttend, latents: Tensor, source: KeyValueSource
+    ) -> None:
         """A cross-attend was applied to normalised latents (1 or B, N, D)."""
         assert self.inputs is not None
         if index not in self.terms:  # a shared cross-attend makes its keys once
             self.terms[index] = cross.key_terms(self.inputs)
         content, position = self.terms[index]
-        if isinstance(source, Held):
+        if isinstance(source, StoredKeyValues):
             keys = source.keys.detach()
         else:  # it holds none: as the model makes them
             keys = cross.attention.split_keys_values(cross.project(self.inputs)())[0]

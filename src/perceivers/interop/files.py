@@ -17,7 +17,7 @@ from ..models.classifier import PerceiverClassifier
 from . import keras, perceiver_pytorch
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
-FAR = 1e-2  # rounding stays well below it
+MAX_DIFFERENCE = 1e-2  # rounding stays well below it
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def convert(
         difference = module.difference(model, source)
     except ImportError as error:
         return Converted(model, library, None, str(error))
-    if not difference < FAR:
+    if not difference < MAX_DIFFERENCE:
         raise ValueError(
             f"{source}: on a random batch its logits in {library} and here differ by "
             f"{difference:.2g}; this is another model than the arguments say"

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ..core import CrossAttend, LayerOptions, LearnedPosition, MultiHeadAttention, Source
+from ..core import CrossAttend, KeyValueSource, LayerOptions, LearnedPosition, MultiHeadAttention
 from ..core.layers import Attention
 from .classifier import PerceiverClassifier
 from .config import KerasExampleConfig
@@ -63,7 +63,7 @@ class NormedCrossAttend(CrossAttend):
         super().__init__(latent_dim, input_dim, options, attention=attention)
         self.attention = ScaledAttention(latent_dim, input_dim, options)
 
-    def forward(self, z: Tensor, source: Source) -> Tensor:
+    def forward(self, z: Tensor, source: KeyValueSource) -> Tensor:
         """Latents (1 or B, N, D) → (B, N, D)."""
         z = self.norm_latents(z)
         z = self.feed_forward.norm(z + self.attention(z, source))

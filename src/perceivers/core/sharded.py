@@ -8,7 +8,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed import ProcessGroup, ReduceOp
 
-from .attention import FAR, partial_attend, partial_attend_backward
+from .attention import MASKED_LOGIT, partial_attend, partial_attend_backward
 from .inputs import Inputs
 from .projection import Projection
 
@@ -16,7 +16,7 @@ from .projection import Projection
 
 
 @dataclass(frozen=True)
-class Divided:
+class ShardedKeyValues:
     """Keys and values of this rank's part of the inputs; reading them reads all ranks' parts."""
 
     keys: Tensor
@@ -29,20 +29,20 @@ class Divided:
     """The ranks that hold the parts."""
 
     def read(self, queries: Tensor, *, dropout: float = 0.0) -> Tensor:
-        """See `Source`; every rank gets the same."""
+        """See `KeyValueSource`; every rank gets the same."""
         if dropout:
             raise ValueError("attention dropout is not drawn alike on all ranks; set it to 0")
         queries = queries.expand(len(self.keys), -1, -1, -1)
-        return _ReadDivided.apply(queries, self.keys, self.values, self.mask, self.group)
+        return _ReadShards.apply(queries, self.keys, self.values, self.mask, self.group)
 
 
 def share_weights(projection: Projection, group: ProcessGroup) -> Projection:
     """The same projection; gradients of its weights are summed over the ranks."""
     return projection._replace(
-        of_content=_SumGradient.apply(projection.of_content, group),
-        of_position=None
-        if projection.of_position is None
-        else _SumGradient.apply(projection.of_position, group),
+        content_weight=_SumGradient.apply(projection.content_weight, group),
+        position_weight=None
+        if projection.position_weight is None
+        else _SumGradient.apply(projection.position_weight, group),
         bias=_SumGradient.apply(projection.bias, group),
     )
 
@@ -78,7 +78,7 @@ class _SumGradient(torch.autograd.Function):
         return grad, None
 
 
-class _ReadDivided(torch.autograd.Function):
+class _ReadShards(torch.autograd.Function):
     """Attention to the parts of all ranks; each rank keeps the whole output and logsumexp."""
 
     @staticmethod
@@ -92,7 +92,7 @@ class _ReadDivided(torch.autograd.Function):
         total = torch.cat([out * share, share.to(out.dtype)], dim=-1)
         dist.all_reduce(total, ReduceOp.SUM, group)
         out = total[..., :-1] / total[..., -1:]
-        seen = top[..., None] > FAR / 2  # else there is nothing to read on any rank
+        seen = top[..., None] > MASKED_LOGIT / 2  # else there is nothing to read on any rank
         out = torch.where(seen, out, 0.0)
         ctx.save_for_backward(q, k, v, mask, out, top + total[..., -1].log(), seen)
         ctx.group = group
