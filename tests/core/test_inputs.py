@@ -92,7 +92,7 @@ def test_nothing_is_masked_where_nothing_is_padded():
 def test_only_what_is_alike_can_be_padded():
     odd = Inputs(torch.rand(1, 2, 4), torch.rand(1, 2, 3))
     for other in (Inputs(torch.rand(1, 2, 4)), Inputs(torch.rand(1, 2, 5), torch.rand(1, 2, 3))):
-        with pytest.raises(ValueError, match="expected at least one part, and all alike"):
+        with pytest.raises(ValueError, match="expected at least one part, and all parts alike"):
             padded([odd, other])
     with pytest.raises(ValueError, match="at least one part"):
         padded([])

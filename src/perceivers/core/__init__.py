@@ -1,4 +1,4 @@
-"""The architecture: attention, positions, `Perceiver`. Imports torch alone."""
+"""The Perceiver architecture: attention, positions and the model. Imports torch alone."""
 
 from .attention import attend
 from .feed_forward import FeedForward

@@ -10,15 +10,15 @@ Activation = Literal["gelu", "geglu"]
 class LayerOptions:
     """Options of a residual layer: attention followed by a feed-forward.
 
-    The same options fit a `CrossAttend`, a `SelfAttend` and their parts, `MultiHeadAttention` and
-    `FeedForward`; each part uses the fields that concern it.
+    `CrossAttend`, `SelfAttend` and their parts, `MultiHeadAttention` and `FeedForward`, all take
+    these options. Each part uses the fields that concern it.
     """
 
     num_heads: int = 1
-    """Number of attention heads; must divide `qk_dim` and `v_dim`."""
+    """Number of attention heads. It must divide `qk_dim` and `v_dim`."""
     qk_dim: int | None = None
     """Total width of queries and keys over all heads. None: the smaller of the channel counts of
-    queries and inputs, as published (min(D, C) in a cross-attend, D in a self-attend)."""
+    queries and inputs, as published: min(D, C) in a cross-attend, D in a self-attend."""
     v_dim: int | None = None
     """Total width of values over all heads. None: `qk_dim`."""
     qkv_bias: bool = True
@@ -30,15 +30,14 @@ class LayerOptions:
     activation: Activation = "gelu"
     """Activation of the feed-forward: "gelu" (the papers) or "geglu" (arXiv 2002.05202)."""
     dropout: float = 0.0
-    """Probability with which an output of the feed-forward is dropped in training (the papers:
-    0)."""
+    """Probability with which a feed-forward output is dropped in training (the papers: 0)."""
 
 
 DEFAULT_OPTIONS = LayerOptions()
-SELF_ATTEND_OPTIONS = LayerOptions(num_heads=8)  # as in the paper
+SELF_ATTEND_OPTIONS = LayerOptions(num_heads=8)  # the paper's number of heads
 
 
 def attention_widths(natural: int, qk_dim: int | None, v_dim: int | None) -> tuple[int, int]:
-    """Resolve an unset `qk_dim` to `natural` and an unset `v_dim` to `qk_dim`."""
+    """Return (`qk_dim`, `v_dim`), replacing None by `natural` and by `qk_dim` respectively."""
     qk_dim = natural if qk_dim is None else qk_dim
     return qk_dim, qk_dim if v_dim is None else v_dim

@@ -1,4 +1,7 @@
-"""One input over several processes: each rank reads its part, softmaxes are merged exactly."""
+"""Attention to inputs that are distributed over several processes.
+
+Each rank attends to its own part of the inputs, and the softmaxes of the parts are merged exactly.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,27 +20,49 @@ from .projection import Projection
 
 @dataclass(frozen=True)
 class ShardedKeyValues:
-    """Keys and values of this rank's part of the inputs; reading them reads all ranks' parts."""
+    """Keys and values of this rank's part of the inputs; `read` attends to the parts of all ranks.
+
+    It is a `KeyValueSource`.
+    """
 
     keys: Tensor
     """(B, H, m, K)."""
     values: Tensor
     """(B, H, m, V)."""
     mask: Tensor | None
-    """Boolean (B, m), True = attend."""
+    """Boolean (B, m), True where an element is attended to. None: everywhere."""
     group: ProcessGroup
     """The ranks that hold the parts."""
 
     def read(self, queries: Tensor, *, dropout: float = 0.0) -> Tensor:
-        """See `KeyValueSource`; every rank gets the same."""
+        """Attend to the inputs of all ranks; every rank gets the same output.
+
+        Args:
+            queries: (1 or B, H, N, K), the same on every rank.
+            dropout: must be 0.
+
+        Returns:
+            (B, H, N, V).
+
+        Raises:
+            ValueError: `dropout` is not 0.
+        """
         if dropout:
-            raise ValueError("attention dropout is not drawn alike on all ranks; set it to 0")
+            raise ValueError(
+                f"attention_dropout={dropout}, but the ranks would drop different weights; "
+                "set it to 0"
+            )
         queries = queries.expand(len(self.keys), -1, -1, -1)
         return _ReadShards.apply(queries, self.keys, self.values, self.mask, self.group)
 
 
-def share_weights(projection: Projection, group: ProcessGroup) -> Projection:
-    """The same projection; gradients of its weights are summed over the ranks."""
+def sum_weight_gradients(projection: Projection, group: ProcessGroup) -> Projection:
+    """Return the same projection, with the gradients of its weights summed over the ranks.
+
+    Args:
+        projection: of this rank's part of the inputs.
+        group: the ranks that hold the parts.
+    """
     return projection._replace(
         content_weight=_SumGradient.apply(projection.content_weight, group),
         position_weight=None
@@ -48,7 +73,15 @@ def share_weights(projection: Projection, group: ProcessGroup) -> Projection:
 
 
 def check_parts(inputs: Inputs, group: ProcessGroup) -> None:
-    """ValueError on every rank unless all bring parts of as many examples and channels."""
+    """Check that all ranks hold the same number of examples and channels.
+
+    Args:
+        inputs: this rank's part of the elements.
+        group: the ranks that hold the parts.
+
+    Raises:
+        ValueError: they differ; raised on every rank.
+    """
     sizes = torch.tensor([len(inputs.content), inputs.dim], device=inputs.content.device)
     least, most = sizes.clone(), sizes.clone()
     dist.all_reduce(least, ReduceOp.MIN, group)
@@ -58,13 +91,13 @@ def check_parts(inputs: Inputs, group: ProcessGroup) -> None:
     ):
         if low != high:
             raise ValueError(
-                f"the ranks' parts have {low} to {high} {name}; expected the same on every rank: "
-                "each brings a part of the elements of the same examples"
+                f"the ranks hold {low} to {high} {name}; expected the same number on every rank: "
+                "each rank holds a part of the elements of the same examples"
             )
 
 
 class _SumGradient(torch.autograd.Function):
-    """Itself; its gradient is the sum over the ranks."""
+    """Identity whose gradient is summed over the ranks."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, group: ProcessGroup) -> Tensor:
@@ -79,7 +112,7 @@ class _SumGradient(torch.autograd.Function):
 
 
 class _ReadShards(torch.autograd.Function):
-    """Attention to the parts of all ranks; each rank keeps the whole output and logsumexp."""
+    """Attention to the parts of all ranks; each rank keeps the merged output and logsumexp."""
 
     @staticmethod
     def forward(
@@ -88,21 +121,21 @@ class _ReadShards(torch.autograd.Function):
         out, lse = partial_attend(q, k, v, mask)
         top = lse.clone()
         dist.all_reduce(top, ReduceOp.MAX, group)
-        share = (lse - top).exp()[..., None]
-        total = torch.cat([out * share, share.to(out.dtype)], dim=-1)
+        weight = (lse - top).exp()[..., None]
+        total = torch.cat([out * weight, weight.to(out.dtype)], dim=-1)
         dist.all_reduce(total, ReduceOp.SUM, group)
         out = total[..., :-1] / total[..., -1:]
-        seen = top[..., None] > MASKED_LOGIT / 2  # else there is nothing to read on any rank
-        out = torch.where(seen, out, 0.0)
-        ctx.save_for_backward(q, k, v, mask, out, top + total[..., -1].log(), seen)
+        nonempty = top[..., None] > MASKED_LOGIT / 2  # some rank has an unmasked element
+        out = torch.where(nonempty, out, 0.0)
+        ctx.save_for_backward(q, k, v, mask, out, top + total[..., -1].log(), nonempty)
         ctx.group = group
         return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
-        q, k, v, mask, out, lse, seen = ctx.saved_tensors
-        grad = torch.where(seen, grad, 0.0)
-        of_q, of_k, of_v = partial_attend_backward(grad, q, k, v, out, lse, mask)
-        of_q = of_q.contiguous()
-        dist.all_reduce(of_q, ReduceOp.SUM, ctx.group)
-        return of_q, of_k, of_v, None, None
+        q, k, v, mask, out, lse, nonempty = ctx.saved_tensors
+        grad = torch.where(nonempty, grad, 0.0)
+        grad_q, grad_k, grad_v = partial_attend_backward(grad, q, k, v, out, lse, mask)
+        grad_q = grad_q.contiguous()
+        dist.all_reduce(grad_q, ReduceOp.SUM, ctx.group)
+        return grad_q, grad_k, grad_v, None, None
