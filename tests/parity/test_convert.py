@@ -104,11 +104,11 @@ def test_keras_example(capsys, tmp_path, keras_file):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "do not tell num_freq_bands, depth, max_freq"),
+        ([], "missing arguments num_freq_bands, depth, max_freq"),
         (["--arguments", "depth"], "expected NAME=VALUE"),
         (["--arguments", *WORDS, "dpth=3"], "did you mean 'depth'"),
         (["--arguments", *WORDS, "depth=3"], "layers.2.cross_attn.norm.weight is missing"),
-        (["--arguments", *WORDS, "attn_residual=true"], "attn_residual is on"),
+        (["--arguments", *WORDS, "attn_residual=true"], "attn_residual=True (residuals chosen"),
         (["--arguments", *WORDS, "max_freq=6"], ""),
         (["--arguments", *WORDS, "--input-shape", "8"], "expected 2 axes"),
         (["--arguments", *WORDS, "--labels", "a"], "got 1 labels"),
@@ -155,8 +155,8 @@ def test_a_file_that_would_run_code(capsys, tmp_path, monkeypatch, name):
     [
         ("empty.weights.h5", "neither HDF5 nor a .keras archive"),
         ("text.keras", "neither HDF5 nor a .keras archive"),
-        ("text.pt", "damaged, or no file of weights"),
-        ("text.safetensors", "damaged, or no file of weights"),
+        ("text.pt", "damaged, or not a file of weights"),
+        ("text.safetensors", "damaged, or not a file of weights"),
         ("nowhere.pt", "is no file"),
     ],
 )

@@ -196,7 +196,7 @@ def test_arrays_in_other_files_are_not_read(tmp_path, small_file):
     with h5py.File(small_file, "a") as file:
         del file["vars/0"]
         file["vars"].create_dataset("0", (6, 12), "f4", external=[(secret, 0, 6 * 12 * 4)])
-    with pytest.raises(ValueError, match="vars/0 keeps its values in another file"):
+    with pytest.raises(ValueError, match="the values of vars/0 are in another file"):
         from_keras(small_file)
     with h5py.File(small_file, "a") as file:
         del file["vars/0"]
@@ -223,7 +223,7 @@ def test_an_empty_array(small_file):
 
 
 def test_no_iterations(small_file):
-    with pytest.raises(ValueError, match="num_iterations=0; the input is read at least once"):
+    with pytest.raises(ValueError, match="num_iterations=0; expected at least 1"):
         from_keras(small_file, num_iterations=0)
 
 
@@ -247,22 +247,23 @@ def test_only_what_keras_can_read_is_written(small, tmp_path):
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"num_cross_heads": 2}, "num_cross_heads=2, there 1"),
-        ({"qk_dim": 6, "v_dim": 12}, "qk_dim=6, there None"),
-        ({"qkv_bias": False}, "qkv_bias=False, there True"),
-        ({"attention": "content"}, "attention=content, there both"),
-        ({"activation": "geglu"}, "activation=geglu, there gelu"),
-        ({"final_norm": True}, "final_norm=True, there False"),
-        ({"pooled_norm": True}, "pooled_norm=True, there False"),
-        ({"cross_order": (0, None)}, "cross_order=(0, None), there all 0"),
-        ({"block_order": (0, 1)}, "block_order=(0, 1), there all 0"),
-        ({"input": {"patch_size": 4, "patch_stride": 2}}, "input.patch_stride=2, there None"),
-        ({"input": {"fusion": "concatenate"}, "v_dim": 12}, "input.fusion=concatenate, there add"),
-        ({"input": {"position": "none"}}, "input.position=none, there learned"),
+        ({"num_cross_heads": 2}, "num_cross_heads=2 (expected 1)"),
+        ({"qk_dim": 6, "v_dim": 12}, "qk_dim=6 (expected None)"),
+        ({"qkv_bias": False}, "qkv_bias=False (expected True)"),
+        ({"attention": "content"}, "attention=content (expected both)"),
+        ({"activation": "geglu"}, "activation=geglu (expected gelu)"),
+        ({"final_norm": True}, "final_norm=True (expected False)"),
+        ({"pooled_norm": True}, "pooled_norm=True (expected False)"),
+        ({"cross_order": (0, None)}, "cross_order=(0, None) (expected all 0)"),
+        ({"block_order": (0, 1)}, "block_order=(0, 1) (expected all 0)"),
+        ({"input": {"patch_size": 4, "patch_stride": 2}}, "input.patch_stride=2 (expected None)"),
+        ({"input": {"fusion": "concatenate"}, "v_dim": 12},
+         "input.fusion=concatenate (expected add)"),
+        ({"input": {"position": "none"}}, "input.position=none (expected learned)"),
         ({"input": {"projection_dim": None, "position": "none"}, "v_dim": 12},
-         "input.projection_dim=None, there 12"),
+         "input.projection_dim=None (expected 12)"),
         ({"input": {"position_dim": 8, "fusion": "concatenate"}, "v_dim": 12},
-         "input.position_dim=8, there 12"),
+         "input.position_dim=8 (expected 12)"),
     ],
     ids=str,
 )  # fmt: skip
