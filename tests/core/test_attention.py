@@ -10,7 +10,7 @@ from perceivers.core import attention as attention_module
 
 
 def reference(q, k, v, mask=None):
-    """Softmax attention written out, in float64."""
+    """Compute softmax attention by its formula, in float64."""
     q, k, v = q.double(), k.double(), v.double()
     logits = torch.einsum("bhnk,bhmk->bhnm", q, k) / q.shape[-1] ** 0.5
     if mask is None:

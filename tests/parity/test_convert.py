@@ -1,7 +1,4 @@
-"""`perceivers convert`: from files on the command line to our format, with the measured difference.
-
-What is converted are files that the libraries themselves wrote.
-"""
+"""`perceivers convert`: conversion of files that the libraries themselves wrote."""
 
 import os
 import pickle
@@ -119,7 +116,7 @@ def test_keras_example(capsys, tmp_path, keras_file):
 def test_bad_arguments_are_one_line(capsys, tmp_path, library_file, arguments, message):
     path, _ = library_file
     status, _, err = run(capsys, "convert", path, tmp_path / "ours", *arguments)
-    if not message:  # a wrong max_freq cannot be told from a right one: nothing differs but cosines
+    if not message:  # a wrong max_freq cannot be detected: no shape and no name depends on it
         assert status == 0
         return
     assert (status, len(err.splitlines())) == (1, 1)
@@ -140,7 +137,7 @@ class Malicious:
 
 
 @pytest.mark.parametrize("name", ["model.pt", "model.keras", "model.weights.h5"])
-def test_a_file_that_would_run_code(capsys, tmp_path, monkeypatch, name):
+def test_a_file_that_would_execute_code(capsys, tmp_path, monkeypatch, name):
     monkeypatch.setenv("PERCEIVERS_TRAP", str(tmp_path / "trap"))
     path = tmp_path / name
     path.write_bytes(pickle.dumps(Malicious(), 2))
@@ -169,7 +166,7 @@ def test_a_file_that_holds_no_weights(capsys, tmp_path, name, message):
     assert message in err
 
 
-def test_what_is_there_is_kept(capsys, tmp_path, library_file):
+def test_an_existing_file_is_not_overwritten(capsys, tmp_path, library_file):
     path, _ = library_file
     dest = tmp_path / "ours"
     dest.mkdir()
@@ -181,7 +178,7 @@ def test_what_is_there_is_kept(capsys, tmp_path, library_file):
 
 
 @pytest.mark.parametrize("kind", ["library", "keras"])
-def test_without_the_library_it_converts_and_says_that_it_did_not_compare(
+def test_without_the_library_it_converts_without_comparing(
     capsys, tmp_path, monkeypatch, library_file, keras_file, kind
 ):
     path, package, words = (
