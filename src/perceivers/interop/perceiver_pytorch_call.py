@@ -242,11 +242,11 @@ def _differences(ours: Any, theirs: Any, prefix: str = "") -> list[str]:
     """Return "name=ours (expected theirs)" for each field that differs."""
     differences = []
     for f in fields(theirs):
-        mine, its = getattr(ours, f.name), getattr(theirs, f.name)
-        if isinstance(its, InputConfig):
-            differences += _differences(mine, its, f"{f.name}.")
-        elif mine != its:
-            differences.append(f"{prefix}{f.name}={mine} (expected {its})")
+        value, expected = getattr(ours, f.name), getattr(theirs, f.name)
+        if isinstance(expected, InputConfig):
+            differences += _differences(value, expected, f"{f.name}.")
+        elif value != expected:
+            differences.append(f"{prefix}{f.name}={value} (expected {expected})")
     return differences
 
 
