@@ -1,4 +1,4 @@
-"""A small Perceiver, what it reads, and what comes of it."""
+"""A small Perceiver, inputs for it, and its latents and gradients."""
 
 import torch
 
@@ -21,7 +21,7 @@ def perceiver(input_dim, *, dtype=torch.float32, **options):
             **options,
         },
     )
-    for parameter in model.parameters():  # norms and biases that matter
+    for parameter in model.parameters():  # norms and biases that have an effect
         if parameter.ndim == 1:
             torch.nn.init.normal_(parameter, mean=0.5, std=0.3)
     return model.to(dtype)
@@ -35,12 +35,12 @@ def inputs(elements, *, fusion="concatenate", masked=False, shared=True, learned
 
     mask = torch.rand(3, elements, generator=generator) < 0.6 if masked else None
     if masked:
-        mask[1] = False  # an example that sees nothing
+        mask[1] = False  # an example without any unmasked element
     return Inputs(draw(3, elements, 4), draw(1 if shared else 3, elements, 4), mask, fusion)
 
 
 def gradients(model, read):
-    """Latents, and the gradients of every weight and of learned inputs."""
+    """Return the latents and the gradients of all weights and of learned inputs."""
     z = model(read)
     leaves = [*model.parameters()]
     leaves += [t for t in (read.content, read.position) if getattr(t, "requires_grad", False)]
@@ -49,7 +49,7 @@ def gradients(model, read):
 
 
 def assert_near_in_bfloat16(model, read, expected, expected_gradients):
-    """Latents and gradients under autocast are those of float32 but for rounding."""
+    """Check that autocast changes latents and gradients by rounding alone."""
     with torch.autocast("cpu", torch.bfloat16):
         got = model(read)
     assert got.isfinite().all()

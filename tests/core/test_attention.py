@@ -5,12 +5,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perceivers.core import MultiHeadAttention, attend
+from perceivers.core import LayerOptions, MultiHeadAttention, attend
 from perceivers.core import attention as attention_module
 
 
 def reference(q, k, v, mask=None):
-    """Softmax attention written out, in float64."""
+    """Compute softmax attention by its formula, in float64."""
     q, k, v = q.double(), k.double(), v.double()
     logits = torch.einsum("bhnk,bhmk->bhnm", q, k) / q.shape[-1] ** 0.5
     if mask is None:
@@ -48,7 +48,7 @@ def test_any_shape_and_mask(batch, heads, n, m, qk, v, masked, seed):
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("plain", [False, True])
 def test_bfloat16_forward_and_gradients(masked, plain, monkeypatch):
-    monkeypatch.setattr(attention_module, "PLAIN_LOGITS", 2**18 if plain else 0)
+    monkeypatch.setattr(attention_module, "MAX_PLAIN_LOGITS", 2**18 if plain else 0)
     leaves = tensors(2, 3, 8, 16, 4, 6, torch.bfloat16)
     mask = torch.tensor([[True] * 9 + [False] * 7, [False] * 16]) if masked else None
     got = [t.clone().requires_grad_() for t in leaves]
@@ -85,12 +85,12 @@ def test_masked_elements_have_no_influence():
 
 def test_heads_must_divide_widths():
     with pytest.raises(ValueError, match="qk_dim=10 is not divisible by 4 heads; use 8"):
-        MultiHeadAttention(8, 8, num_heads=4, qk_dim=10, v_dim=8)
+        MultiHeadAttention(8, 8, LayerOptions(num_heads=4, qk_dim=10, v_dim=8))
 
 
 def test_published_initialisation():
     torch.manual_seed(0)
-    layer = MultiHeadAttention(400, 400, num_heads=1, qk_dim=400, v_dim=400)
+    layer = MultiHeadAttention(400, 400, LayerOptions(num_heads=1, qk_dim=400, v_dim=400))
     layer.init_weights()
     assert layer.to_q.weight.std().item() == pytest.approx(400**-0.5, rel=0.01)
     assert layer.to_q.weight.abs().max() <= 2 * 400**-0.5 / 0.8796

@@ -1,22 +1,22 @@
-"""The feed-forward against plain float64 arithmetic; what it keeps for the backward pass."""
+"""The feed-forward against plain float64 arithmetic, and what it stores for the backward pass."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from perceivers.core import FeedForward
+from perceivers.core import FeedForward, LayerOptions
 
 
 def feed_forward(activation, *, dtype=torch.float64, widening_factor=3):
     torch.manual_seed(0)
-    layer = FeedForward(6, widening_factor=widening_factor, activation=activation)
+    layer = FeedForward(6, LayerOptions(widening_factor=widening_factor, activation=activation))
     for parameter in layer.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return layer.to(dtype)
 
 
 def plain(layer, x):
-    """By autograd alone."""
+    """Compute the feed-forward with autograd alone."""
     hidden = layer.expand(layer.norm(x))
     if layer.gated:
         values, gates = hidden.chunk(2, dim=-1)
@@ -30,7 +30,7 @@ def gradients(y, x, layer):
 
 
 def test_gated_feed_forward_is_the_published_one():
-    """GEGLU, arXiv 2002.05202, eq. 5: (xW) * GELU(xV), then the linear out."""
+    """GEGLU, arXiv 2002.05202, eq. 5: (xW) * GELU(xV), then the second linear layer."""
     layer = feed_forward("geglu")
     x = torch.randn(2, 4, 6, dtype=torch.float64)
     w, v = layer.expand.weight.chunk(2)
@@ -43,12 +43,12 @@ def test_gated_feed_forward_is_the_published_one():
 
 def test_unknown_activation():
     with pytest.raises(ValueError, match="unknown activation 'relu'"):
-        FeedForward(4, activation="relu")
+        FeedForward(4, LayerOptions(activation="relu"))
 
 
 @pytest.mark.parametrize("activation", ["gelu", "geglu"])
 @pytest.mark.parametrize("shape", [(4, 6), (2, 4, 6), (2, 3, 4, 6)])
-def test_gradients_are_autograds_own(activation, shape):
+def test_gradients_are_those_of_autograd(activation, shape):
     layer = feed_forward(activation)
     x = torch.randn(shape, dtype=torch.float64, requires_grad=True)
     torch.testing.assert_close(layer(x), plain(layer, x))
@@ -72,19 +72,19 @@ def test_bfloat16(activation):
 
 
 @pytest.mark.parametrize(("activation", "widths"), [("gelu", [6, 18]), ("geglu", [6, 36])])
-def test_only_the_input_and_the_hidden_layer_are_kept(activation, widths):
-    """Not what the activation gives, nor its gate."""
+def test_only_the_input_and_the_hidden_layer_are_stored(activation, widths):
+    """Neither the output of the activation nor its gate is stored."""
     layer = feed_forward(activation)
     x = torch.randn(5, 6, dtype=torch.float64, requires_grad=True)
-    kept = {}
+    stored = {}
 
-    def keep(tensor):
+    def store(tensor):
         if tensor.shape[0] == 5 and tensor.shape[-1] > 1:
-            kept[tensor.data_ptr()] = tensor.shape[-1]
+            stored[tensor.data_ptr()] = tensor.shape[-1]
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(store, lambda tensor: tensor):
         y = layer(x)
-    # The norm keeps its input, the first linear the norm's output, the rest the hidden layer.
-    assert sorted(kept.values()) == sorted([6, *widths])
+    # The norm stores its input, the first linear layer its input, the rest the hidden layer.
+    assert sorted(stored.values()) == sorted([6, *widths])
     y.sum().backward()

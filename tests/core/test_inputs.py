@@ -1,4 +1,4 @@
-"""What a cross-attend takes: shapes, how content and position join, order."""
+"""Inputs: shapes, the combination of content and position, order and padding."""
 
 import pytest
 import torch
@@ -16,8 +16,10 @@ def test_added_positions_are_a_sum():
     assert torch.equal(inputs.joined(), content + position)
 
 
-def test_added_positions_need_as_many_channels():
-    with pytest.raises(ValueError, match="position has 5 channels and content 4"):
+def test_added_positions_need_equally_many_channels():
+    with pytest.raises(
+        ValueError, match="position has 5 channels and content 4; expected equally many"
+    ):
         Inputs(torch.rand(2, 3, 4), torch.rand(1, 3, 5), fusion="add")
 
 
@@ -72,8 +74,8 @@ def test_batches_of_different_sizes_are_padded_and_ordered():
     assert torch.equal(got.position[1:], first.position.expand(2, -1, -1))
     assert not got.content[0, 1:].any()
     assert not got.position[0, 1:].any()
-    in_turn = padded([first, second])
-    assert torch.equal(in_turn.content, got.content[[1, 2, 0]])
+    unordered = padded([first, second])
+    assert torch.equal(unordered.content, got.content[[1, 2, 0]])
     assert padded([first]) is first
 
 
@@ -84,15 +86,15 @@ def test_nothing_is_masked_where_nothing_is_padded():
     assert got.mask is None
     assert got.position is position
     assert torch.equal(got.content, torch.cat([part.content for part in parts]))
-    bare = padded([Inputs(torch.rand(1, n, 4)) for n in (1, 2)])
-    assert bare.position is None
-    assert bare.mask.tolist() == [[True, False], [True, True]]
+    no_position = padded([Inputs(torch.rand(1, n, 4)) for n in (1, 2)])
+    assert no_position.position is None
+    assert no_position.mask.tolist() == [[True, False], [True, True]]
 
 
-def test_only_what_is_alike_can_be_padded():
-    odd = Inputs(torch.rand(1, 2, 4), torch.rand(1, 2, 3))
+def test_batches_of_different_channels_cannot_be_padded():
+    first = Inputs(torch.rand(1, 2, 4), torch.rand(1, 2, 3))
     for other in (Inputs(torch.rand(1, 2, 4)), Inputs(torch.rand(1, 2, 5), torch.rand(1, 2, 3))):
-        with pytest.raises(ValueError, match="expected at least one part, and all alike"):
-            padded([odd, other])
+        with pytest.raises(ValueError, match="expected at least one part, and all parts alike"):
+            padded([first, other])
     with pytest.raises(ValueError, match="at least one part"):
         padded([])

@@ -4,7 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from perceivers.core import CrossAttend, FeedForward, Held, Inputs, MultiHeadAttention, SelfAttend
+from perceivers.core import (
+    CrossAttend,
+    FeedForward,
+    Inputs,
+    LayerOptions,
+    MultiHeadAttention,
+    SelfAttend,
+    StoredKeyValues,
+)
 
 
 def randomised(module: nn.Module) -> nn.Module:
@@ -23,24 +31,24 @@ def norm(x, layer):
 @pytest.mark.parametrize("position_batch", [1, 3])
 def test_key_terms_sum_to_the_keys(fusion, position_batch):
     inputs = Inputs(torch.randn(3, 5, 4) + 3, torch.randn(position_batch, 5, 4), fusion=fusion)
-    cross = randomised(CrossAttend(8, inputs.dim, qk_dim=4))
+    cross = randomised(CrossAttend(8, inputs.dim, LayerOptions(qk_dim=4)))
     content, position = cross.key_terms(inputs)
     torch.testing.assert_close(content + position, cross.source(inputs).keys)
-    nowhere = Inputs(inputs.content, inputs.position * 0, fusion=fusion)
-    if fusion == "add":  # without positions their term is nothing, whatever the norm's scale
-        assert cross.key_terms(nowhere)[1].abs().max() == 0
+    zero_position = Inputs(inputs.content, inputs.position * 0, fusion=fusion)
+    if fusion == "add":  # zero positions give a zero term, whatever the scale of the norm
+        assert cross.key_terms(zero_position)[1].abs().max() == 0
 
 
 @pytest.mark.parametrize("fusion", ["concatenate", "add"])
 @pytest.mark.parametrize("position_batch", [0, 1, 3])
 @pytest.mark.parametrize("qkv_bias", [False, True])
-def test_projected_keys_and_values_are_those_of_the_norm_of_the_whole(
-    fusion, position_batch, qkv_bias
-):
-    """The published form written out, in float64: LayerNorm of the joined inputs, then linears."""
+def test_keys_and_values_are_linear_maps_of_the_normalised_inputs(fusion, position_batch, qkv_bias):
+    """Compare with the published form in float64: LayerNorm of the joined inputs, then linears."""
     position = torch.randn(position_batch, 5, 4).double() if position_batch else None
     inputs = Inputs(1e3 + torch.randn(3, 5, 4).double(), position, fusion=fusion)
-    cross = randomised(CrossAttend(8, inputs.dim, qk_dim=4, v_dim=6, qkv_bias=qkv_bias)).double()
+    cross = randomised(
+        CrossAttend(8, inputs.dim, LayerOptions(qk_dim=4, v_dim=6, qkv_bias=qkv_bias))
+    ).double()
     source = cross.source(inputs)
     x = norm(inputs.joined(), cross.norm_inputs)
     attention = cross.attention
@@ -48,8 +56,10 @@ def test_projected_keys_and_values_are_those_of_the_norm_of_the_whole(
     torch.testing.assert_close(source.values, attention.split_heads(attention.to_v(x)))
 
 
-def test_self_attend_with_widths_of_its_own():
-    layer = randomised(SelfAttend(6, num_heads=2, qk_dim=4, v_dim=10, qkv_bias=False)).double()
+def test_self_attend_with_explicit_widths():
+    layer = randomised(
+        SelfAttend(6, LayerOptions(num_heads=2, qk_dim=4, v_dim=10, qkv_bias=False))
+    ).double()
     z = torch.randn(2, 5, 6, dtype=torch.float64)
     a = layer.attention
     assert a.to_q.bias is None
@@ -66,27 +76,29 @@ def test_self_attend_with_widths_of_its_own():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_dropout_of_attention_weights_keeps_their_mean(dtype):
-    """In training only, at the stated rate, on weights: with values all one, sums of what is left.
+    """Dropout acts in training only, at the stated rate, on attention weights.
 
-    Both forms of the kernel: the fused one and the plain one of bfloat16 on CPU.
+    All values are one, so that outputs are sums of the remaining weights. The dtypes cover both
+    forms of the kernel: the fused one, and the plain one for bfloat16 on CPU.
     """
-    layer = SelfAttend(4, num_heads=1, attention_dropout=0.25).to(dtype)
+    layer = SelfAttend(4, LayerOptions(num_heads=1, attention_dropout=0.25)).to(dtype)
     keys = torch.zeros(1, 1, 400, 4, dtype=dtype)
     values = torch.ones(1, 1, 400, 4, dtype=dtype)
     layer.attention.to_out = nn.Identity()
     torch.manual_seed(0)
     latents = torch.zeros(1, 200, 4, dtype=dtype)
-    source = Held(keys, values)
-    kept = layer.attention(latents, source).float()
-    assert kept.mean().item() == pytest.approx(1.0, abs=0.02)
-    spread = (0.25 / 0.75 / 400) ** 0.5  # of an average of 400 weights, each kept with 3/4
-    assert kept.std().item() == pytest.approx(spread, rel=0.15)
+    source = StoredKeyValues(keys, values)
+    sums = layer.attention(latents, source).float()
+    assert sums.mean().item() == pytest.approx(1.0, abs=0.02)
+    # The standard deviation of an average of 400 weights, each kept with probability 3/4.
+    std = (0.25 / 0.75 / 400) ** 0.5
+    assert sums.std().item() == pytest.approx(std, rel=0.15)
     layer.eval()
     torch.testing.assert_close(layer.attention(latents, source), torch.ones_like(latents))
 
 
 def test_dropout_of_feed_forward_outputs():
-    layer = randomised(FeedForward(64, dropout=0.3))
+    layer = randomised(FeedForward(64, LayerOptions(dropout=0.3)))
     x = torch.randn(1, 50, 64)
     torch.manual_seed(0)
     dropped = layer(x) == 0
@@ -106,12 +118,14 @@ def test_unknown_attention():
         (3, 5, {"qk_dim": 12}, True),
         (3, 5, {"qk_dim": 14, "v_dim": 18}, True),
         (3, 5, {"qk_dim": 12, "qkv_bias": False}, True),
-        (2, 6, {"qk_dim": 12}, False),  # too few rows for a product of the maps to pay
+        (2, 6, {"qk_dim": 12}, False),  # too few rows to make up for the product of the matrices
         (3, 5, {"qk_dim": 10, "v_dim": 12}, False),
     ],
 )
-def test_heads_as_wide_as_the_latents_multiply_their_maps(monkeypatch, batch, rows, options, wide):
-    layer = randomised(SelfAttend(6, num_heads=2, **options)).double()
+def test_heads_as_wide_as_the_latents_multiply_their_matrices(
+    monkeypatch, batch, rows, options, wide
+):
+    layer = randomised(SelfAttend(6, LayerOptions(num_heads=2, **options))).double()
     z = torch.randn(batch, rows, 6, dtype=torch.float64, requires_grad=True)
     weights = torch.randn(batch, rows, 6, dtype=torch.float64)
 
@@ -121,7 +135,7 @@ def test_heads_as_wide_as_the_latents_multiply_their_maps(monkeypatch, batch, ro
 
     assert layer.attention._wide_heads(z) is wide
     results = []
-    for threads in (1, 99):  # heads as more queries of one head, and as heads
+    for threads in (1, 99):  # heads as additional queries of one head, and as heads
         monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
         results.append(result())
     monkeypatch.setattr(MultiHeadAttention, "_wide_heads", lambda *_: False)
@@ -130,3 +144,21 @@ def test_heads_as_wide_as_the_latents_multiply_their_maps(monkeypatch, batch, ro
         torch.testing.assert_close(got, expected)
         for a, b in zip(got_gradients, expected_gradients, strict=True):
             torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_default_options_are_those_of_the_paper():
+    assert CrossAttend(16, 24).attention.num_heads == 1
+    assert CrossAttend(16, 24).attention.to_q.out_features == 16
+    assert SelfAttend(16).attention.num_heads == 8
+    assert FeedForward(16).expand.out_features == 16
+
+
+def test_unset_widths():
+    """An unset `v_dim` is `qk_dim`, and an unset `qk_dim` the smaller number of channels."""
+    for options, widths in (
+        (LayerOptions(), (6, 6)),
+        (LayerOptions(qk_dim=4), (4, 4)),
+        (LayerOptions(v_dim=10), (6, 10)),
+    ):
+        attention = MultiHeadAttention(8, 6, options)
+        assert (attention.to_k.out_features, attention.to_v.out_features) == widths

@@ -1,4 +1,4 @@
-"""The Perceiver against a plain float64 rewriting of the paper, and its sharing."""
+"""The Perceiver against a plain float64 implementation of the paper, and its weight sharing."""
 
 import pytest
 import torch
@@ -55,18 +55,18 @@ def plain_mlp(weights, prefix, x):
     return y @ weights[f"{prefix}.contract.weight"].T + weights[f"{prefix}.contract.bias"]
 
 
-def reference(model, given_inputs, cross_heads=1, self_heads=2):
-    """The paper's figure, step by step, in float64, everything made anew each time."""
+def reference(model, read, cross_heads=1, self_heads=2):
+    """Compute the paper's figure step by step in float64, without reusing keys and values."""
     w = {name: t.double() for name, t in model.state_dict().items()}
-    content = given_inputs.content.double()
-    position = given_inputs.position.double().expand(len(content), -1, -1)
+    content = read.content.double()
+    position = read.position.double().expand(len(content), -1, -1)
     x = torch.cat([content, position], -1)
     z = w["latents"].expand(len(x), -1, -1)
     for cross, block in zip(model.cross_order, model.block_order, strict=True):
         if cross is not None:
             p = f"cross_attends.{cross}"
             q, kv = norm(w, f"{p}.norm_latents", z), norm(w, f"{p}.norm_inputs", x)
-            z = z + plain_attention(w, f"{p}.attention", q, kv, cross_heads, given_inputs.mask)
+            z = z + plain_attention(w, f"{p}.attention", q, kv, cross_heads, read.mask)
             z = z + plain_mlp(w, f"{p}.feed_forward", z)
         if block is not None:
             for layer in range(2):
@@ -120,18 +120,45 @@ def test_padding_under_a_mask_changes_nothing(real, padding):
     )
 
 
-def test_keys_and_values_of_a_shared_cross_attend_are_made_once(monkeypatch):
-    made = []
+def test_keys_and_values_of_a_shared_cross_attend_are_computed_once(monkeypatch):
+    calls = []
     original = CrossAttend.source
 
-    def count(self, x, spread):
-        made.append(self)
-        return original(self, x, spread)
+    def count(self, x, variance):
+        calls.append(self)
+        return original(self, x, variance)
 
     monkeypatch.setattr(CrossAttend, "source", count)
     model = make(cross_order=(0, 1, 1, 1, 1), block_order=(0,) * 5)
     model(inputs())
-    assert made == list(model.cross_attends)
+    assert calls == list(model.cross_attends)
+
+
+def test_options_reach_their_layers():
+    model = make(
+        num_cross_heads=2,
+        qk_dim=6,
+        v_dim=10,
+        num_self_heads=4,
+        self_qk_dim=12,
+        self_v_dim=16,
+        qkv_bias=False,
+        attention="content",
+        attention_dropout=0.1,
+        widening_factor=3,
+        activation="geglu",
+        dropout=0.2,
+    )
+    cross, layer = model.cross_attends[0], model.blocks[0][0]
+    assert cross.attends_to == "content"
+    for one, heads, qk_dim, v_dim in ((cross, 2, 6, 10), (layer, 4, 12, 16)):
+        attention, feed_forward = one.attention, one.feed_forward
+        assert (attention.num_heads, attention.dropout) == (heads, 0.1)
+        assert (attention.to_q.out_features, attention.to_k.out_features) == (qk_dim, qk_dim)
+        assert attention.to_v.out_features == v_dim
+        assert attention.to_q.bias is None
+        assert (feed_forward.gated, feed_forward.dropout.p) == (True, 0.2)
+        assert feed_forward.contract.in_features == 3 * 8
 
 
 def test_sharing_stores_each_module_once():
@@ -180,7 +207,7 @@ def test_published_latent_initialisation():
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_activation_checkpointing_changes_no_number(dropout):
-    """Nor what dropout draws; and it keeps less."""
+    """It also leaves the random numbers of dropout unchanged, and it stores less."""
     torch.manual_seed(0)
     model = Perceiver(
         6,
@@ -195,18 +222,18 @@ def test_activation_checkpointing_changes_no_number(dropout):
     content = torch.randn(2, 40, 6)
 
     def result():
-        kept = []
+        stored = []
         torch.manual_seed(1)
         with torch.autograd.graph.saved_tensors_hooks(
-            lambda t: (kept.append(t.numel()), t)[1], lambda t: t
+            lambda t: (stored.append(t.numel()), t)[1], lambda t: t
         ):
             z = model(Inputs(content))
-        return z, torch.autograd.grad(z.square().sum(), [*model.parameters()]), sum(kept)
+        return z, torch.autograd.grad(z.square().sum(), [*model.parameters()]), sum(stored)
 
-    expected, expected_gradients, all_kept = result()
+    expected, expected_gradients, all_stored = result()
     model.activation_checkpointing = True
-    got, got_gradients, few_kept = result()
+    got, got_gradients, few_stored = result()
     assert torch.equal(got, expected)
     for a, b in zip(got_gradients, expected_gradients, strict=True):
         torch.testing.assert_close(a, b)
-    assert few_kept < all_kept / 3
+    assert few_stored < all_stored / 3

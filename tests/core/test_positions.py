@@ -51,7 +51,7 @@ def test_paper_sizes():
 
 @pytest.mark.parametrize("sizes", [(5,), (3, 4), (1, 6), (2, 3, 4)])
 @pytest.mark.parametrize("bands", [0, 3])
-def test_a_grids_features_are_held_by_axis(sizes, bands):
+def test_features_of_a_grid_are_stored_by_axis(sizes, bands):
     position = FourierPosition([8.0] * len(sizes), num_bands=bands)
     axial, expected = position.on_grid(*sizes), position(grid(*sizes)[None])
     assert [len(table) for table in axial.tables] == list(sizes)
@@ -59,7 +59,7 @@ def test_a_grids_features_are_held_by_axis(sizes, bands):
     torch.testing.assert_close(axial.dense(), expected, rtol=0, atol=0)
 
 
-def test_grid_runs_last_axis_fastest_with_end_points():
+def test_last_axis_of_a_grid_varies_fastest_and_end_points_are_included():
     assert grid(2, 3).tolist() == [[-1, -1], [-1, 0], [-1, 1], [1, -1], [1, 0], [1, 1]]
     assert grid(1, 2).tolist() == [[0, -1], [0, 1]]
 
@@ -80,7 +80,7 @@ def test_float32_inside_autocast():
 
 
 def test_each_example_keeps_its_own_positions():
-    """Hugging Face's features take the first example's positions for the whole batch."""
+    """Hugging Face's features use the first example's positions for the whole batch."""
     position = FourierPosition((8, 8, 8), num_bands=4)
     x = torch.rand(3, 5, 3) * 2 - 1
     batched = position(x)
@@ -88,7 +88,7 @@ def test_each_example_keeps_its_own_positions():
         torch.testing.assert_close(batched[example], position(x[example : example + 1])[0])
 
 
-def test_grid_first_seen_in_inference_can_be_trained_on():
+def test_grid_first_used_in_inference_can_be_used_in_training():
     position = FourierPosition((4, 4), num_bands=2)
     with torch.inference_mode():
         position.on_grid(4, 4)
@@ -116,22 +116,22 @@ def test_learned_positions():
 
 
 @pytest.mark.parametrize("sizes", [(5, 1), (1, 5), (2, 3, 1, 1), (1, 1), (4,)])
-def test_an_axis_of_one_is_no_column(sizes):
-    """A long axis before it is read as columns: rows are told apart one by one."""
+def test_an_axis_of_size_one_does_not_become_the_columns(sizes):
+    """The last axis longer than 1 becomes the columns, so that rows are not single elements."""
     position = FourierPosition((8.0,) * len(sizes), num_bands=2).on_grid(*sizes)
-    rows, columns = position.two()
+    rows, columns = position.rows_and_columns()
     longer = [size for size in sizes if size > 1] or [1]
     assert (len(rows), len(columns)) == (math.prod(longer[:-1]), longer[-1])
     expected = fourier_features(grid(*sizes), num_bands=2, max_resolution=(8.0,) * len(sizes))
     torch.testing.assert_close(position.dense()[0], expected)
 
 
-def test_grids_of_several_sizes_are_kept_up_to_a_limit(monkeypatch):
+def test_grids_of_several_sizes_are_cached_up_to_a_limit(monkeypatch):
     position = FourierPosition((8.0, 8.0), num_bands=2)
     first = position.on_grid(3, 4)
     assert position.on_grid(5, 4) is not first
     assert position.on_grid(3, 4) is first
-    monkeypatch.setattr(positions, "CACHED", 20)
+    monkeypatch.setattr(positions, "MAX_CACHED_ROWS", 20)
     last = position.on_grid(6, 4)
     assert position.on_grid(6, 4) is last
     again = position.on_grid(3, 4)

@@ -1,4 +1,4 @@
-"""A grid read by rows, columns and channels gives what its keys and values would give."""
+"""Attention to a grid by rows, columns and channels equals attention with keys and values."""
 
 import pytest
 import torch
@@ -7,21 +7,21 @@ from hypothesis import strategies as st
 from reading import assert_near_in_bfloat16, gradients, perceiver
 
 from perceivers import Inputs
-from perceivers.core import AxialPosition, FourierPosition, Held, layers, separable
-from perceivers.core.separable import Separable
+from perceivers.core import AxialPosition, FourierPosition, StoredKeyValues, layers, separable
+from perceivers.core.separable import SeparableGrid
 
 
 @pytest.fixture(autouse=True)
-def always(monkeypatch):
-    """Every grid is read so, in blocks of a few logits."""
-    monkeypatch.setattr(layers, "SEPARABLE_INPUTS", 0)
-    monkeypatch.setattr(layers, "SEPARABLE_INPUTS_IN_HALF", 0)
-    monkeypatch.setattr(layers, "SEPARABLE_WIDTH", -(10**6))
-    monkeypatch.setattr(separable, "BLOCK", 40 // torch.get_num_threads())
+def always_separable(monkeypatch):
+    """Read every grid as a `SeparableGrid`, in blocks of a few logits."""
+    monkeypatch.setattr(layers, "SEPARABLE_MIN_ELEMENTS", 0)
+    monkeypatch.setattr(layers, "SEPARABLE_MIN_ELEMENTS_IN_HALF", 0)
+    monkeypatch.setattr(layers, "SEPARABLE_MIN_EXTRA_WIDTH", -(10**6))
+    monkeypatch.setattr(separable, "BLOCK_LOGITS", 40 // torch.get_num_threads())
 
 
 def grids(*sizes, batch=3, masked=False, dtype=torch.float32, seed=0):
-    """The same inputs twice: positions by axis, and one for each element."""
+    """Return the same inputs twice: with positions by axis, and with one position per element."""
     generator = torch.Generator().manual_seed(seed)
     position = FourierPosition([8.0] * len(sizes), num_bands=2).on_grid(*sizes)
     position = AxialPosition(tuple(table.to(dtype) for table in position.tables))
@@ -29,7 +29,7 @@ def grids(*sizes, batch=3, masked=False, dtype=torch.float32, seed=0):
     content = torch.randn(batch, elements, 3, generator=generator, dtype=dtype)
     mask = torch.rand(batch, elements, generator=generator) < 0.6 if masked else None
     if masked:
-        mask[1 % batch] = False  # an example that sees nothing
+        mask[1 % batch] = False  # an example without any unmasked element
     return Inputs(content, position, mask), Inputs(content, position.dense(), mask)
 
 
@@ -46,8 +46,8 @@ def grids(*sizes, batch=3, masked=False, dtype=torch.float32, seed=0):
 def test_equals_keys_and_values(options, sizes, masked):
     by_axis, dense = grids(*sizes, masked=masked)
     model = perceiver(dense.dim, **options)
-    assert isinstance(model.cross_attends[0].source(by_axis), Separable)
-    assert isinstance(model.cross_attends[0].source(dense), Held)
+    assert isinstance(model.cross_attends[0].source(by_axis), SeparableGrid)
+    assert isinstance(model.cross_attends[0].source(dense), StoredKeyValues)
     expected, expected_gradients = gradients(model, dense)
     got, got_gradients = gradients(model, by_axis)
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
@@ -71,41 +71,41 @@ def test_any_size_of_grid_and_block(rows, columns, batch, block, masked, seed):
     model = perceiver(dense.dim, dtype=torch.float64)
     expected, expected_gradients = gradients(model, dense)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layers, "SEPARABLE_INPUTS", 0)
-        patch.setattr(layers, "SEPARABLE_WIDTH", -(10**6))
-        patch.setattr(separable, "BLOCK", block)
+        patch.setattr(layers, "SEPARABLE_MIN_ELEMENTS", 0)
+        patch.setattr(layers, "SEPARABLE_MIN_EXTRA_WIDTH", -(10**6))
+        patch.setattr(separable, "BLOCK_LOGITS", block)
         got, got_gradients = gradients(model, by_axis)
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-10)
     for a, b in zip(got_gradients, expected_gradients, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-8)
 
 
-def test_learned_content_or_positions_get_all_of_their_gradient():
-    """Through σ as well, which reading by rows and columns takes for a constant."""
+def test_learned_content_or_positions_get_their_whole_gradient():
+    """The gradient includes the part through σ, which `SeparableGrid` treats as a constant."""
     by_axis, _ = grids(4, 5, dtype=torch.float64)
     model = perceiver(by_axis.dim, dtype=torch.float64)
     rows, columns = (table.requires_grad_() for table in by_axis.position.tables)
     learned = Inputs(by_axis.content, AxialPosition((rows, columns)))
-    written_out = Inputs(learned.content, learned.dense_position)
-    assert isinstance(model.cross_attends[0].source(learned), Held)
+    dense = Inputs(learned.content, learned.dense_position)
+    assert isinstance(model.cross_attends[0].source(learned), StoredKeyValues)
     with torch.no_grad():
-        assert isinstance(model.cross_attends[0].source(learned), Separable)
+        assert isinstance(model.cross_attends[0].source(learned), SeparableGrid)
     got, expected = (
         torch.autograd.grad(model(read).square().sum(), [rows, columns])
-        for read in (learned, written_out)
+        for read in (learned, dense)
     )
     for a, b in zip(got, expected, strict=True):
         torch.testing.assert_close(a, b)
 
 
-@pytest.mark.parametrize("spread", [1.0, 30.0, 1000.0])
-def test_logits_of_any_size(spread):
-    """What is subtracted before the exponential follows the largest logit from block to block."""
+@pytest.mark.parametrize("factor", [1.0, 30.0, 1000.0])
+def test_logits_of_any_size(factor):
+    """The number subtracted before the exponential follows the largest logit across blocks."""
     by_axis, dense = grids(12, 12, dtype=torch.float64)
     model = perceiver(dense.dim, dtype=torch.float64)
     with torch.no_grad():
         for cross in model.cross_attends:
-            cross.attention.to_k.weight.mul_(spread)
+            cross.attention.to_k.weight.mul_(factor)
     expected = model(dense)
     torch.testing.assert_close(model(by_axis), expected, rtol=0, atol=1e-8)
 
@@ -119,7 +119,7 @@ def test_bfloat16(masked):
 
 
 @pytest.mark.filterwarnings("default")  # dynamo warns while it traces
-def test_compiles_and_when_exported_keeps_to_torchs_operators():
+def test_compiles_and_is_exported_with_torch_operators_alone():
     by_axis, dense = grids(4, 5)
     model = perceiver(dense.dim, cross_order=(0, 0), block_order=(None, None))
     expected, expected_gradients = gradients(model, dense)
@@ -163,16 +163,16 @@ def test_a_stream_of_bands_equals_the_whole():
 @pytest.mark.parametrize(
     ("changes", "kind"),
     [
-        ({}, Separable),
-        ({"num_cross_heads": 8}, Held),  # heads too narrow: keys cost less
-        ({"attention_dropout": 0.1}, Held),
-        ({"sizes": (4, 5)}, Held),
-        ({"learned": True}, Held),
-        ({"half": True}, Held),
-        ({"half": True, "sizes": (64, 32)}, Separable),
+        ({}, SeparableGrid),
+        ({"num_cross_heads": 8}, StoredKeyValues),  # with heads this narrow keys cost less
+        ({"attention_dropout": 0.1}, StoredKeyValues),
+        ({"sizes": (4, 5)}, StoredKeyValues),
+        ({"learned": True}, StoredKeyValues),
+        ({"half": True}, StoredKeyValues),
+        ({"half": True, "sizes": (64, 32)}, SeparableGrid),
     ],
 )
-def test_what_is_read_so_goes_by_measurement(monkeypatch, changes, kind):
+def test_separable_grids_are_used_where_they_are_faster(monkeypatch, changes, kind):
     monkeypatch.undo()
     changes = dict(changes)
     half = changes.pop("half", False)
@@ -184,25 +184,25 @@ def test_what_is_read_so_goes_by_measurement(monkeypatch, changes, kind):
         assert type(model.cross_attends[0].source(by_axis)) is kind
 
 
-def test_gradients_are_what_finite_differences_say():
+def test_gradients_equal_finite_differences():
     by_axis, _ = grids(3, 4, batch=2, masked=True, dtype=torch.float64)
-    by_axis.mask[1, 3:] = True  # an example that sees nothing is the source's affair
+    by_axis.mask[1, 3:] = True  # `read_grid` itself does not handle an example without elements
     model = perceiver(by_axis.dim, dtype=torch.float64)
     source = model.cross_attends[0].source(by_axis)
     shapes = [(2, 3, 3), (2, 3, 4), (2, 3, 3)]
-    asked = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+    terms = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
 
-    def read(*asked):
-        return separable.read_grid(*asked, source.features)[:3]
+    def read(*terms):
+        return separable.read_grid(*terms, source.features)[:3]
 
-    assert torch.autograd.gradcheck(read, asked)
+    assert torch.autograd.gradcheck(read, terms)
 
 
-def test_operators_say_truly_what_they_give():
+def test_operators_pass_opcheck():
     by_axis, _ = grids(3, 4, batch=2)
     source = perceiver(by_axis.dim).cross_attends[0].source(by_axis)
-    asked = [torch.randn(2, 3, size, requires_grad=True) for size in (3, 4, 3)]
-    torch.library.opcheck(separable.read_grid, (*asked, source.features))
+    terms = [torch.randn(2, 3, size, requires_grad=True) for size in (3, 4, 3)]
+    torch.library.opcheck(separable.read_grid, (*terms, source.features))
 
 
 def test_under_activation_checkpointing():

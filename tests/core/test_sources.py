@@ -1,4 +1,4 @@
-"""Every way of reading gives the same numbers: held, chunk by chunk, streamed."""
+"""All sources give the same output: stored, chunk by chunk, and streamed."""
 
 import itertools
 
@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from reading import assert_near_in_bfloat16, gradients, inputs, perceiver
 
 from perceivers import Inputs
-from perceivers.core import Chunked, CrossAttend, Held, layers
+from perceivers.core import ChunkedKeyValues, CrossAttend, LayerOptions, StoredKeyValues, layers
 from perceivers.core.attention import merge, partial_attend
 
 
 def chunked(monkeypatch, size):
-    monkeypatch.setattr(layers, "HELD", 0)
-    monkeypatch.setattr(layers, "HELD_IN_TRAINING", 0)
-    monkeypatch.setattr(layers, "CHUNK_ON_CPU", size)
+    monkeypatch.setattr(layers, "MAX_STORED", 0)
+    monkeypatch.setattr(layers, "MAX_STORED_IN_CPU_TRAINING", 0)
+    monkeypatch.setattr(layers, "CHUNK_ELEMENTS_ON_CPU", size)
 
 
 @pytest.mark.parametrize("options", [
@@ -33,10 +33,10 @@ def chunked(monkeypatch, size):
 def test_chunks_equal_the_whole(monkeypatch, options, fusion, masked, learned):
     read = inputs(23, fusion=fusion, masked=masked, learned=learned, shared=not masked)
     model = perceiver(read.dim, **options)
-    assert isinstance(model.cross_attends[0].source(read), Held)
+    assert isinstance(model.cross_attends[0].source(read), StoredKeyValues)
     expected, expected_gradients = gradients(model, read)
     chunked(monkeypatch, 7)
-    assert isinstance(model.cross_attends[0].source(read), Chunked)
+    assert isinstance(model.cross_attends[0].source(read), ChunkedKeyValues)
     got, got_gradients = gradients(model, read)
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
     for a, b in zip(got_gradients, expected_gradients, strict=True):
@@ -64,7 +64,7 @@ def test_bfloat16(monkeypatch, masked):
     assert_near_in_bfloat16(model, read, expected, expected_gradients)
 
 
-def test_chunks_are_differentiated_as_the_finite_differences_say(monkeypatch):
+def test_gradients_of_chunks_equal_finite_differences(monkeypatch):
     chunked(monkeypatch, 3)
     read = inputs(7, masked=True, learned=True)
     model = perceiver(read.dim, dtype=torch.float64, cross_order=(0,), block_order=(None,))
@@ -107,29 +107,29 @@ def test_chunks_compile_and_export(monkeypatch):
 @pytest.mark.parametrize(
     ("elements", "width", "grad", "kind"),
     [
-        (2**13, 2**10, True, Held),
-        (2**13 + 1, 2**10, True, Chunked),
-        (2**13 + 1, 2**10, False, Held),
-        (2**12, 2**12, True, Held),  # few inputs, however wide: a chunk would be half of them
+        (2**13, 2**10, True, StoredKeyValues),
+        (2**13 + 1, 2**10, True, ChunkedKeyValues),
+        (2**13 + 1, 2**10, False, StoredKeyValues),
+        (2**12, 2**12, True, StoredKeyValues),  # few inputs: a chunk would be half of them
     ],
 )
-def test_what_is_held_goes_by_size(elements, width, grad, kind):
-    cross = CrossAttend(8, 2, qk_dim=width - 8, v_dim=8)
+def test_size_decides_whether_keys_are_stored(elements, width, grad, kind):
+    cross = CrossAttend(8, 2, LayerOptions(qk_dim=width - 8, v_dim=8))
     with torch.set_grad_enabled(grad):
         source = cross.source(Inputs(torch.rand(1, 1, 2).expand(1, elements, 2)))
     assert type(source) is kind
 
 
-def test_attention_dropout_keeps_keys_held(monkeypatch):
+def test_attention_dropout_needs_stored_keys(monkeypatch):
     chunked(monkeypatch, 8)
     read = inputs(20)
     model = perceiver(read.dim, attention_dropout=0.1)
-    assert isinstance(model.cross_attends[0].source(read), Held)
-    assert isinstance(model.eval().cross_attends[0].source(read), Chunked)
+    assert isinstance(model.cross_attends[0].source(read), StoredKeyValues)
+    assert isinstance(model.eval().cross_attends[0].source(read), ChunkedKeyValues)
 
 
 class Reopened:
-    """Chunks that are made anew each time they are asked for."""
+    """Chunks of an input, computed anew in each iteration."""
 
     def __init__(self, whole, sizes):
         self.whole, self.sizes, self.opened = whole, sizes, 0
@@ -168,7 +168,9 @@ def test_a_generator_can_be_read_once():
     chunks = list(Reopened(read, [4, 8]))
     once = perceiver(read.dim, cross_order=(0,), block_order=(0,))
     torch.testing.assert_close(once.encode_stream(iter(chunks)), once(read), rtol=0, atol=1e-5)
-    with pytest.raises(ValueError, match="reads its input 3 times"):
+    with pytest.raises(
+        ValueError, match="reads its input 3 times, but an iterator can be read only once"
+    ):
         perceiver(read.dim).encode_stream(iter(chunks))
 
 
@@ -185,22 +187,22 @@ def test_bad_streams():
         model.encode_stream([read, fewer])
 
 
-def test_no_inputs_at_all_is_as_if_all_were_masked(monkeypatch):
+def test_no_inputs_equal_inputs_that_are_all_masked(monkeypatch):
     read = inputs(6)
     model = perceiver(read.dim)
     masked = Inputs(read.content, read.position, torch.zeros(3, 6, dtype=torch.bool))
-    nothing = Inputs(read.content[:, :0], read.position[:, :0])
+    empty = Inputs(read.content[:, :0], read.position[:, :0])
     expected = model(masked)
     assert expected.isfinite().all()
-    torch.testing.assert_close(model(nothing), expected)
-    torch.testing.assert_close(model.encode_stream([nothing, masked]), expected)
+    torch.testing.assert_close(model(empty), expected)
+    torch.testing.assert_close(model.encode_stream([empty, masked]), expected)
     chunked(monkeypatch, 4)
     torch.testing.assert_close(model(masked), expected)
 
 
 @pytest.mark.parametrize("v_dim", [4, 6])
 def test_parts_merge_exactly(v_dim):
-    """Both forms of a part's attention: the fused kernel's, and written out (v_dim ≠ qk_dim)."""
+    """Both forms of partial attention: the fused kernel, and the plain one (v_dim ≠ qk_dim)."""
     torch.manual_seed(0)
     q, k, v = torch.randn(2, 3, 5, 4), torch.randn(2, 3, 9, 4), torch.randn(2, 3, 9, v_dim)
     out, lse = partial_attend(q, k, v, None)

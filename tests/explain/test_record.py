@@ -1,4 +1,4 @@
-"""Recorded attention is the attention the model used, and its two terms sum to it."""
+"""Recorded attention equals the attention that the model used, and is the sum of two terms."""
 
 import math
 
@@ -27,7 +27,7 @@ def perceiver(input_dim: int, **options) -> Perceiver:
         latent_std=1.0,
         **options,
     )
-    for module in model.modules():  # norms and biases that matter
+    for module in model.modules():  # norms and biases that have an effect
         if isinstance(module, nn.LayerNorm | nn.Linear):
             for parameter in module.parameters():
                 if parameter.ndim == 1:
@@ -58,20 +58,20 @@ def test_the_two_terms_sum_to_the_logits_the_model_used(fusion, elements, masked
 
 @pytest.mark.parametrize("fusion", ["concatenate", "add"])
 @pytest.mark.parametrize("attention", ["content", "position", "both"])
-def test_each_term_can_be_all_there_is(fusion, attention):
+def test_a_single_term_can_make_up_the_logits(fusion, attention):
     read = inputs(fusion)
     model = perceiver(read.dim, attention=attention)
     with record_attention(model) as maps:
         model(read)
     for m in maps:
         used = {"content": m.content, "position": m.position, "both": m.content + m.position}
-        # The key's bias is the same for all inputs: it shifts logits and leaves the weights alone.
+        # The bias of the keys is the same for all inputs: it changes logits, but no weights.
         expected = used[attention].softmax(-1)
         torch.testing.assert_close(m.weights, expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("fusion", ["concatenate", "add"])
-def test_content_attention_does_not_look_at_positions_nor_the_other_way(fusion):
+def test_the_position_term_depends_on_the_weights_of_positions_alone(fusion):
     read = inputs(fusion)
     model = perceiver(read.dim)
     with torch.no_grad():
@@ -87,8 +87,8 @@ def test_content_attention_does_not_look_at_positions_nor_the_other_way(fusion):
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_the_weights_are_those_that_made_the_output(masked):
-    """From the recorded weights, the attention's output is computed again by hand."""
+def test_the_output_follows_from_the_recorded_weights(masked):
+    """Compute the output of the attention again from the recorded weights."""
     read = inputs("concatenate", masked=masked)
     model = perceiver(read.dim)
     outputs, values = [], []
@@ -105,7 +105,7 @@ def test_the_weights_are_those_that_made_the_output(masked):
             assert m.weights.masked_select(~read.mask[:, None, None]).abs().sum() == 0
 
 
-def test_an_example_without_inputs_has_no_weights():
+def test_an_example_without_inputs_has_zero_weights():
     read = inputs("concatenate", masked=True)
     read.mask[0] = False
     with record_attention(model := perceiver(read.dim)) as maps:
@@ -124,7 +124,7 @@ def test_the_papers_first_second_and_eighth_cross_attend():
     assert maps[7].weights.shape == (1, 1, 4, 36)
 
 
-def test_what_is_recorded_is_the_last_pass_and_nothing_after():
+def test_only_the_last_pass_inside_the_context_is_recorded():
     read = inputs("concatenate")
     model = perceiver(read.dim)
     with record_attention(model) as maps:

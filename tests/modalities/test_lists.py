@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import AUDIO, VIDEO, tiny_classifier
 
-from perceivers.core import AxialPosition, layers
-from perceivers.core.separable import Separable
-from perceivers.core.sources import Chunked, Held
+from perceivers.core import AxialPosition, LayerOptions, layers
+from perceivers.core.separable import SeparableGrid
+from perceivers.core.sources import ChunkedKeyValues, StoredKeyValues
 from perceivers.modalities import (
     ArrayConfig,
     AudioConfig,
@@ -137,22 +137,22 @@ def test_texts_share_their_positions():
     assert got.mask.tolist() == [[True, True, True], [True, False, False]]
 
 
-@pytest.mark.parametrize("source", [Separable, Chunked])
+@pytest.mark.parametrize("source", [SeparableGrid, ChunkedKeyValues])
 def test_however_the_elements_are_read(source, monkeypatch):
     """Of one size they are a grid, in a list they are not; many are read chunk by chunk."""
     torch.manual_seed(0)
     model = tiny_classifier(CONFIGS["image"])
-    wide = layers.CrossAttend(16, model.adapter.dim, qk_dim=64)
+    wide = layers.CrossAttend(16, model.adapter.dim, LayerOptions(qk_dim=64))
     model.perceiver.cross_attends[0] = model.perceiver.cross_attends[1] = wide
     images = [torch.randint(0, 256, (*size, 3), dtype=torch.uint8) for size in ((24, 22), (30, 18))]
     one, both = model.adapter(images[0][None]), model.adapter(images)
-    if source is Chunked:
-        monkeypatch.setattr(layers, "CHUNK_ON_CPU", 50)
-        monkeypatch.setattr(layers, "HELD_IN_TRAINING", 0)
-        assert isinstance(wide.source(both), Chunked)
+    if source is ChunkedKeyValues:
+        monkeypatch.setattr(layers, "CHUNK_ELEMENTS_ON_CPU", 50)
+        monkeypatch.setattr(layers, "MAX_STORED_IN_CPU_TRAINING", 0)
+        assert isinstance(wide.source(both), ChunkedKeyValues)
     else:
-        assert isinstance(wide.source(both), Held)
-        assert isinstance(wide.source(one), Separable)
+        assert isinstance(wide.source(both), StoredKeyValues)
+        assert isinstance(wide.source(one), SeparableGrid)
     together, apart = model(images), torch.cat([model(image[None]) for image in images])
     torch.testing.assert_close(together, apart, **CLOSE)
     of_both, of_each = gradients(model, together.sum()), gradients(model, apart.sum())

@@ -1,4 +1,4 @@
-"""The Keras example's model on its own; against Keras itself: tests/parity/test_keras.py."""
+"""The Keras example's model alone; tests/parity/test_keras.py compares it with Keras."""
 
 import dataclasses
 import json
@@ -90,14 +90,14 @@ def test_values_must_be_as_wide_as_the_latents():
         build(dataclasses.replace(TINY, v_dim=8))
 
 
-def test_every_norm_is_the_examples():
+def test_every_norm_has_the_epsilon_of_the_example():
     model = build(dataclasses.replace(TINY, final_norm=True))
     norms = [module for module in model.modules() if isinstance(module, nn.LayerNorm)]
     assert len(norms) == 3 + 2 * 2 + 1
     assert {norm.eps for norm in norms} == {EPS} == {1e-6}
 
 
-def test_the_cores_initialisation_can_be_run_again():
+def test_initialisation_of_the_perceiver_can_be_repeated():
     model = build(TINY)
     attention = model.perceiver.cross_attends[0].attention
     nn.init.zeros_(attention.to_k.weight)
@@ -108,7 +108,7 @@ def test_the_cores_initialisation_can_be_run_again():
 
 
 def test_in_bfloat16():
-    """The learned scale goes through the plain form of attention as well."""
+    """The plain form of attention uses the learned scale too."""
     images = torch.randn(2, 8, 8, 3, generator=torch.Generator().manual_seed(1))
     torch.manual_seed(0)
     model = build(TINY).eval()

@@ -1,4 +1,4 @@
-"""Keras runs on torch here; it must know before it is first imported."""
+"""Set the Keras backend to torch before Keras is first imported."""
 
 import os
 
@@ -9,7 +9,7 @@ os.environ["KERAS_BACKEND"] = "torch"
 
 @pytest.fixture(scope="module")
 def small():
-    """A small Keras example."""
+    """Return a small model of the Keras example."""
     from keras_small import SMALL, random_keras
 
     return random_keras(SMALL)

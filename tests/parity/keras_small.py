@@ -1,4 +1,4 @@
-"""A small Keras example with every weight random, for the tests beside it."""
+"""A small Keras example with random weights, for the parity tests."""
 
 import keras
 import numpy as np
@@ -29,7 +29,7 @@ SMALL = KerasExampleConfig(
 
 
 def random_keras(config, seed=0):
-    """The reference with every weight random: norms, biases and the scale too."""
+    """Return the reference with all weights random, including norms, biases and the scale."""
     model, rng = build_keras_example(config), np.random.default_rng(seed)
     for weight in model.weights:
         ones = weight.path.endswith(("gamma", "scale"))

@@ -1,7 +1,4 @@
-"""`perceivers convert`: from files on the command line to our format, with the measured difference.
-
-What is converted are files that the libraries themselves wrote.
-"""
+"""`perceivers convert`: conversion of files that the libraries themselves wrote."""
 
 import os
 import pickle
@@ -104,11 +101,11 @@ def test_keras_example(capsys, tmp_path, keras_file):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "do not tell num_freq_bands, depth, max_freq"),
+        ([], "missing arguments num_freq_bands, depth, max_freq"),
         (["--arguments", "depth"], "expected NAME=VALUE"),
         (["--arguments", *WORDS, "dpth=3"], "did you mean 'depth'"),
         (["--arguments", *WORDS, "depth=3"], "layers.2.cross_attn.norm.weight is missing"),
-        (["--arguments", *WORDS, "attn_residual=true"], "attn_residual is on"),
+        (["--arguments", *WORDS, "attn_residual=true"], "attn_residual=True (residuals chosen"),
         (["--arguments", *WORDS, "max_freq=6"], ""),
         (["--arguments", *WORDS, "--input-shape", "8"], "expected 2 axes"),
         (["--arguments", *WORDS, "--labels", "a"], "got 1 labels"),
@@ -119,7 +116,7 @@ def test_keras_example(capsys, tmp_path, keras_file):
 def test_bad_arguments_are_one_line(capsys, tmp_path, library_file, arguments, message):
     path, _ = library_file
     status, _, err = run(capsys, "convert", path, tmp_path / "ours", *arguments)
-    if not message:  # a wrong max_freq cannot be told from a right one: nothing differs but cosines
+    if not message:  # a wrong max_freq cannot be detected: no shape and no name depends on it
         assert status == 0
         return
     assert (status, len(err.splitlines())) == (1, 1)
@@ -140,7 +137,7 @@ class Malicious:
 
 
 @pytest.mark.parametrize("name", ["model.pt", "model.keras", "model.weights.h5"])
-def test_a_file_that_would_run_code(capsys, tmp_path, monkeypatch, name):
+def test_a_file_that_would_execute_code(capsys, tmp_path, monkeypatch, name):
     monkeypatch.setenv("PERCEIVERS_TRAP", str(tmp_path / "trap"))
     path = tmp_path / name
     path.write_bytes(pickle.dumps(Malicious(), 2))
@@ -155,8 +152,8 @@ def test_a_file_that_would_run_code(capsys, tmp_path, monkeypatch, name):
     [
         ("empty.weights.h5", "neither HDF5 nor a .keras archive"),
         ("text.keras", "neither HDF5 nor a .keras archive"),
-        ("text.pt", "damaged, or no file of weights"),
-        ("text.safetensors", "damaged, or no file of weights"),
+        ("text.pt", "damaged, or not a file of weights"),
+        ("text.safetensors", "damaged, or not a file of weights"),
         ("nowhere.pt", "is no file"),
     ],
 )
@@ -169,7 +166,7 @@ def test_a_file_that_holds_no_weights(capsys, tmp_path, name, message):
     assert message in err
 
 
-def test_what_is_there_is_kept(capsys, tmp_path, library_file):
+def test_an_existing_file_is_not_overwritten(capsys, tmp_path, library_file):
     path, _ = library_file
     dest = tmp_path / "ours"
     dest.mkdir()
@@ -181,7 +178,7 @@ def test_what_is_there_is_kept(capsys, tmp_path, library_file):
 
 
 @pytest.mark.parametrize("kind", ["library", "keras"])
-def test_without_the_library_it_converts_and_says_that_it_did_not_compare(
+def test_without_the_library_it_converts_without_comparing(
     capsys, tmp_path, monkeypatch, library_file, keras_file, kind
 ):
     path, package, words = (

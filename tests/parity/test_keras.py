@@ -1,4 +1,4 @@
-"""The Keras example against Keras itself: logits, gradients, dropout, and back."""
+"""The Keras example against Keras itself: logits, gradients, dropout and export."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ from perceivers.interop.keras import difference
 from perceivers.interop.keras_reference import build_keras_example
 from perceivers.models.presets import PRESETS
 
-PIXEL = 1e-4  # of logits
+TOLERANCE = 1e-4  # of logits
 
 
 @pytest.mark.parametrize("iterations", [1, 2, 3])
@@ -26,12 +26,12 @@ def test_logits_equal_keras(iterations):
     assert ours.config == dataclasses.replace(config, latent_std=0.05)
     assert not ours.training
     torch.testing.assert_close(
-        ours(images(config)), theirs(reference, images(config)), atol=PIXEL, rtol=0
+        ours(images(config)), theirs(reference, images(config)), atol=TOLERANCE, rtol=0
     )
 
 
-def test_the_examples_own_sizes():
-    """Parameters as Keras counts them, what each is initialised to, and logits."""
+def test_the_example_in_its_own_size():
+    """Compare the number of parameters, their initial distributions, and logits."""
     config = PRESETS["keras-cifar100"]()
     keras.utils.set_random_seed(0)
     reference = build_keras_example(config)
@@ -44,18 +44,18 @@ def test_the_examples_own_sizes():
         got = fresh[name]
         assert got.shape == weight.shape
         if weight.ndim == 2:
-            spread = weight.std().item()
-            assert got.std().item() == pytest.approx(spread, rel=0.03), name
-            assert got.mean().item() == pytest.approx(0, abs=0.05 * spread), name
+            std = weight.std().item()
+            assert got.std().item() == pytest.approx(std, rel=0.03), name
+            assert got.mean().item() == pytest.approx(0, abs=0.05 * std), name
             assert got.abs().max().item() == pytest.approx(weight.abs().max().item(), rel=0.2), name
         else:
             assert torch.equal(got, weight), name
     x = images(config, count=2)
-    torch.testing.assert_close(ours(x), theirs(reference, x), atol=PIXEL, rtol=0)
+    torch.testing.assert_close(ours(x), theirs(reference, x), atol=TOLERANCE, rtol=0)
 
 
 def test_gradients_equal_keras(small):
-    """Keras' gradients, put into a copy as its weights, are mapped to ours like weights."""
+    """Convert Keras' gradients as if they were weights, and compare them with ours."""
     ours, x, labels = from_keras(small), images(SMALL), torch.tensor([0, 4, 2])
     F.cross_entropy(ours(x), labels).backward()
     small.zero_grad()
@@ -69,18 +69,18 @@ def test_gradients_equal_keras(small):
         torch.testing.assert_close(got, gradient.data, atol=1e-5, rtol=1e-3, msg=name)
 
 
-def test_back_to_keras(small, tmp_path):
-    to_keras(from_keras(small), tmp_path / "back.weights.h5")
+def test_export_to_keras(small, tmp_path):
+    to_keras(from_keras(small), tmp_path / "export.weights.h5")
     again = build_keras_example(SMALL)
-    again.load_weights(tmp_path / "back.weights.h5")
+    again.load_weights(tmp_path / "export.weights.h5")
     for ours, weight in zip(again.weights, small.weights, strict=True):
         assert torch.equal(ours.value, weight.value), weight.path
-    assert [path.name for path in tmp_path.iterdir()] == ["back.weights.h5"]
+    assert [path.name for path in tmp_path.iterdir()] == ["export.weights.h5"]
 
 
 @pytest.mark.parametrize("rates", [(0.0, 1.0), (1.0, 0.0), (1.0, 1.0)], ids=str)
-def test_dropouts_sit_where_keras_has_them(rates):
-    """Dropping all or nothing is no chance: (feed-forward, attention) rates, in training."""
+def test_dropouts_are_in_the_same_places_as_in_keras(rates):
+    """Rates of 0 and 1 (feed-forward, attention) make training deterministic."""
     dropout, attention_dropout = rates
     config = dataclasses.replace(SMALL, dropout=dropout, attention_dropout=attention_dropout)
     reference = random_keras(config)
@@ -93,7 +93,7 @@ def test_dropouts_sit_where_keras_has_them(rates):
     reference.classification_head.layers[-1].rate = 0.0
     got = ours(x)
     assert (got - ours.eval()(x)).abs().max() > 0.01
-    torch.testing.assert_close(got, theirs(reference, x, training=True), atol=PIXEL, rtol=0)
+    torch.testing.assert_close(got, theirs(reference, x, training=True), atol=TOLERANCE, rtol=0)
 
 
 def test_logits_are_dropped(small):
@@ -103,16 +103,16 @@ def test_logits_are_dropped(small):
     torch.manual_seed(0)
     x = images(SMALL)
     got = torch.stack([ours(x) for _ in range(40)])
-    kept = got != 0
-    assert 0.4 < kept.float().mean() < 0.6
+    nonzero = got != 0
+    assert 0.4 < nonzero.float().mean() < 0.6
     expected = 2 * ours.eval()(x).expand_as(got)
-    torch.testing.assert_close(got[kept], expected[kept])
+    torch.testing.assert_close(got[nonzero], expected[nonzero])
 
 
 def test_difference(small, small_file):
     ours = from_keras(small_file).train()
-    assert difference(ours, small_file) < PIXEL
-    assert difference(ours, small, seed=1) < PIXEL
+    assert difference(ours, small_file) < TOLERANCE
+    assert difference(ours, small, seed=1) < TOLERANCE
     assert ours.training
     with torch.no_grad():
         ours.perceiver.cross_attends[0].attention.scale += 0.5

@@ -1,4 +1,4 @@
-"""The files of the Keras example: what they tell, what they do not, and what is refused."""
+"""Weight files of the Keras example: sizes from shapes, options, and invalid files."""
 
 import dataclasses
 import pickle
@@ -20,7 +20,7 @@ from perceivers.modalities import ImageConfig
 from perceivers.models.build import build
 from perceivers.models.config import ModelConfig
 
-PIXEL = 1e-4  # of logits
+TOLERANCE = 1e-4  # of logits
 
 
 def assert_same(a, b):
@@ -30,7 +30,7 @@ def assert_same(a, b):
 
 
 def test_files(small_file, tmp_path):
-    """A trained model's, optimiser included, and the archive of it, are the live model's."""
+    """Both kinds of file of a trained model, with its optimiser, give the live model's weights."""
     model = build_keras_example(SMALL)
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(images(SMALL).numpy(), np.zeros(3), verbose=0)
@@ -39,7 +39,7 @@ def test_files(small_file, tmp_path):
     model.save(tmp_path / "a.keras")
     for name in ("a.weights.h5", "a.keras"):
         assert_same(from_keras(tmp_path / name), expected)
-    # What a file is, it is by content.
+    # The content, not the name, decides the kind of a file.
     for name, renamed in (("a.weights.h5", "b.bin"), ("a.keras", "b.zip")):
         (tmp_path / name).rename(tmp_path / renamed)
         assert_same(from_keras(str(tmp_path / renamed)), expected)
@@ -58,7 +58,7 @@ def test_files_in_bfloat16(small_file, tmp_path):
 
 
 def test_a_file_with_other_names(small_file):
-    """Other attributes and classes than the page's, as other versions and users have."""
+    """Attributes and classes may have other names than on the page."""
     expected = from_keras(small_file)
     with h5py.File(small_file, "a") as file:
         for old, new in (
@@ -69,10 +69,10 @@ def test_a_file_with_other_names(small_file):
         ):
             file.move(old, new)
     assert_same(from_keras(small_file), expected)
-    assert difference(expected, small_file) < PIXEL
+    assert difference(expected, small_file) < TOLERANCE
 
 
-def test_what_a_file_does_not_tell(small_file):
+def test_options_that_a_file_does_not_contain(small_file):
     model = from_keras(
         small_file, num_iterations=4, dropout=0.5, attention_dropout=0.25, labels="abcde"
     )
@@ -83,7 +83,7 @@ def test_what_a_file_does_not_tell(small_file):
 
 
 def test_normalisation_is_imported(small, small_file, tmp_path):
-    """The page's layer, if it is part of the model: it saw 0…255, we see the same as 0…1."""
+    """The page's layer, if part of the model, is imported and its range 0…255 becomes 0…1."""
     pixels = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), dtype=np.uint8)
     normalise = keras.layers.Normalization()
     normalise.adapt(pixels[..., :1] * np.array([1, 0.5, 0.25]) + np.array([0, 9, 50]))
@@ -98,11 +98,11 @@ def test_normalisation_is_imported(small, small_file, tmp_path):
     x = torch.from_numpy(pixels[:2])
     expected = theirs(small, normalise(x.float()))
     ours = from_keras(small_file)
-    torch.testing.assert_close(ours(x), expected, atol=PIXEL, rtol=0)
-    torch.testing.assert_close(ours(x.float() / 255), expected, atol=PIXEL, rtol=0)
+    torch.testing.assert_close(ours(x), expected, atol=TOLERANCE, rtol=0)
+    torch.testing.assert_close(ours(x.float() / 255), expected, atol=TOLERANCE, rtol=0)
     white = from_keras(small_file, pixel_max=1.0)
-    torch.testing.assert_close(white(x.float()), expected, atol=PIXEL, rtol=0)
-    assert difference(ours, small_file) < PIXEL
+    torch.testing.assert_close(white(x.float()), expected, atol=TOLERANCE, rtol=0)
+    assert difference(ours, small_file) < TOLERANCE
     with h5py.File(small_file, "a") as file:
         del file["data_augmentation/layers/normalization/vars/0"]
         file["data_augmentation/layers/normalization/vars/0"] = np.zeros(4)
@@ -118,7 +118,7 @@ def test_saved_and_loaded(small, tmp_path):
     assert again.labels == tuple("abcde")
 
 
-def test_everything_that_does_not_fit_is_named(small_file):
+def test_all_entries_that_do_not_fit_are_listed(small_file):
     with h5py.File(small_file, "a") as file:
         del file["cross_attention/layers/attention/vars/0"]
         del file["layers/functional_1/layers/sequential_1/layers/dense/vars/1"]
@@ -142,7 +142,7 @@ def test_a_missing_part(small_file, path):
         del file[path]
     with pytest.raises(ValueError, match=f"{path}.* is missing") as caught:
         from_keras(small_file)
-    if path == "vars/0":  # sizes are guessed from the rest, so that nothing else is complained of
+    if path == "vars/0":  # sizes follow from the other arrays, so that there is no other error
         assert str(caught.value).endswith("model: vars/0 is missing")
 
 
@@ -182,7 +182,7 @@ class Malicious:
 
 @pytest.mark.parametrize("name", ["model.keras", "model.h5", "model.weights.h5"])
 @pytest.mark.parametrize("save", [pickle.dump, torch.save])
-def test_a_pickle_is_not_run(tmp_path, name, save):
+def test_a_pickle_is_not_executed(tmp_path, name, save):
     with open(tmp_path / name, "wb") as file:
         save(Malicious(tmp_path / "touched"), file)
     with pytest.raises(ValueError, match="neither HDF5 nor a .keras|is an archive of"):
@@ -196,7 +196,7 @@ def test_arrays_in_other_files_are_not_read(tmp_path, small_file):
     with h5py.File(small_file, "a") as file:
         del file["vars/0"]
         file["vars"].create_dataset("0", (6, 12), "f4", external=[(secret, 0, 6 * 12 * 4)])
-    with pytest.raises(ValueError, match="vars/0 keeps its values in another file"):
+    with pytest.raises(ValueError, match="the values of vars/0 are in another file"):
         from_keras(small_file)
     with h5py.File(small_file, "a") as file:
         del file["vars/0"]
@@ -205,7 +205,7 @@ def test_arrays_in_other_files_are_not_read(tmp_path, small_file):
         from_keras(small_file)
 
 
-def test_difference_refuses_what_does_not_fit(small, small_file):
+def test_difference_rejects_a_source_that_does_not_fit(small, small_file):
     ours = from_keras(small)
     with h5py.File(small_file, "a") as file:
         del file["cross_attention/layers/dense"]
@@ -223,16 +223,16 @@ def test_an_empty_array(small_file):
 
 
 def test_no_iterations(small_file):
-    with pytest.raises(ValueError, match="num_iterations=0; the input is read at least once"):
+    with pytest.raises(ValueError, match="num_iterations=0; expected at least 1"):
         from_keras(small_file, num_iterations=0)
 
 
-def test_patches_that_are_no_squares(small_file):
+def test_patches_that_are_not_square(small_file):
     with pytest.raises(ValueError, match="16 patches of 12 numbers; expected .* of 1 channels"):
         from_keras(small_file, channels=1)
 
 
-def test_only_what_keras_can_read_is_written(small, tmp_path):
+def test_only_models_that_keras_can_load_are_written(small, tmp_path):
     ours = from_keras(small)
     with pytest.raises(ValueError, match="names that end in .weights.h5"):
         to_keras(ours, tmp_path / "a.keras")
@@ -247,26 +247,27 @@ def test_only_what_keras_can_read_is_written(small, tmp_path):
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"num_cross_heads": 2}, "num_cross_heads=2, there 1"),
-        ({"qk_dim": 6, "v_dim": 12}, "qk_dim=6, there None"),
-        ({"qkv_bias": False}, "qkv_bias=False, there True"),
-        ({"attention": "content"}, "attention=content, there both"),
-        ({"activation": "geglu"}, "activation=geglu, there gelu"),
-        ({"final_norm": True}, "final_norm=True, there False"),
-        ({"pooled_norm": True}, "pooled_norm=True, there False"),
-        ({"cross_order": (0, None)}, "cross_order=(0, None), there all 0"),
-        ({"block_order": (0, 1)}, "block_order=(0, 1), there all 0"),
-        ({"input": {"patch_size": 4, "patch_stride": 2}}, "input.patch_stride=2, there None"),
-        ({"input": {"fusion": "concatenate"}, "v_dim": 12}, "input.fusion=concatenate, there add"),
-        ({"input": {"position": "none"}}, "input.position=none, there learned"),
+        ({"num_cross_heads": 2}, "num_cross_heads=2 (expected 1)"),
+        ({"qk_dim": 6, "v_dim": 12}, "qk_dim=6 (expected None)"),
+        ({"qkv_bias": False}, "qkv_bias=False (expected True)"),
+        ({"attention": "content"}, "attention=content (expected both)"),
+        ({"activation": "geglu"}, "activation=geglu (expected gelu)"),
+        ({"final_norm": True}, "final_norm=True (expected False)"),
+        ({"pooled_norm": True}, "pooled_norm=True (expected False)"),
+        ({"cross_order": (0, None)}, "cross_order=(0, None) (expected all 0)"),
+        ({"block_order": (0, 1)}, "block_order=(0, 1) (expected all 0)"),
+        ({"input": {"patch_size": 4, "patch_stride": 2}}, "input.patch_stride=2 (expected None)"),
+        ({"input": {"fusion": "concatenate"}, "v_dim": 12},
+         "input.fusion=concatenate (expected add)"),
+        ({"input": {"position": "none"}}, "input.position=none (expected learned)"),
         ({"input": {"projection_dim": None, "position": "none"}, "v_dim": 12},
-         "input.projection_dim=None, there 12"),
+         "input.projection_dim=None (expected 12)"),
         ({"input": {"position_dim": 8, "fusion": "concatenate"}, "v_dim": 12},
-         "input.position_dim=8, there 12"),
+         "input.position_dim=8 (expected 12)"),
     ],
     ids=str,
 )  # fmt: skip
-def test_what_the_example_cannot_express(tmp_path, change, named):
+def test_models_that_the_example_cannot_express(tmp_path, change, named):
     if "input" in change:
         change = {**change, "input": dataclasses.replace(SMALL.input, **change["input"])}
     with pytest.raises(ValueError, match="the Keras example cannot express") as caught:

@@ -1,4 +1,4 @@
-"""perceiver-pytorch, the real library: the same logits, the same gradients, and back."""
+"""Models against the real perceiver-pytorch: logits, gradients and export."""
 
 import os
 import pickle
@@ -78,7 +78,7 @@ GUIDE = {
 
 
 def peer(arguments: dict) -> Perceiver:
-    """The library's model with norms and biases that matter."""
+    """Return the library's model with norms and biases that have an effect."""
     torch.manual_seed(0)
     module = Perceiver(**{**COMMON, **arguments})
     with torch.no_grad():
@@ -109,7 +109,7 @@ def test_logits_and_gradients_are_the_librarys(case):
 
     F.cross_entropy(expected, labels).backward()
     F.cross_entropy(got, labels).backward()
-    # The mapping of weights is linear: sent through it, gradients must come out as our gradients.
+    # The conversion of weights is linear, so that it converts gradients to our gradients.
     with torch.no_grad():
         for parameter in theirs.parameters():
             parameter.copy_(parameter.grad)
@@ -121,7 +121,7 @@ def test_logits_and_gradients_are_the_librarys(case):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_there_and_back_are_the_same_weights(case):
+def test_import_and_export_give_the_same_weights(case):
     arguments, shape = CASES[case]
     theirs = peer(arguments)
     again = to_perceiver_pytorch(from_perceiver_pytorch(theirs, input_shape=shape))
@@ -152,7 +152,7 @@ def test_files(tmp_path, suffix, wrapped):
     arguments, shape = CASES["2-D untied, deep"]
     theirs = peer(arguments)
     state = theirs.state_dict()
-    if wrapped:  # as a training script saves it
+    if wrapped:  # as training scripts save it
         state = {f"module.{name}": tensor for name, tensor in state.items()}
     path = tmp_path / f"model{suffix}"
     if suffix == ".pt":
@@ -196,7 +196,7 @@ def test_imported_models_are_saved_and_loaded(tmp_path):
         ({"final_classifier_head": False}, "final_classifier_head"),
     ],
 )
-def test_options_we_do_not_have_are_refused_by_name(arguments, name):
+def test_options_that_this_package_lacks_are_rejected_by_name(arguments, name):
     theirs = Perceiver(**{**COMMON, **arguments})
     with pytest.raises(ValueError, match=name):
         from_perceiver_pytorch(theirs)
@@ -204,7 +204,7 @@ def test_options_we_do_not_have_are_refused_by_name(arguments, name):
         from_perceiver_pytorch(theirs.state_dict(), **{**COMMON, **arguments})
 
 
-def test_latents_among_keys_and_values_are_refused():
+def test_latents_among_keys_and_values_are_rejected():
     theirs = Perceiver(**COMMON)
     theirs.layers[0].cross_attn.fn.queries_contribute_kv = True
     with pytest.raises(ValueError, match="queries_contribute_kv"):
@@ -224,18 +224,18 @@ def test_all_keys_that_do_not_fit_are_listed_at_once():
 
 def test_wrong_or_missing_arguments():
     state = peer({}).state_dict()
-    with pytest.raises(ValueError, match="do not tell depth, max_freq"):
+    with pytest.raises(ValueError, match="missing arguments depth, max_freq"):
         from_perceiver_pytorch(state, num_freq_bands=3)
     with pytest.raises(ValueError, match="'latent_head'; did you mean 'latent_heads'"):
         from_perceiver_pytorch(state, **COMMON, latent_head=2)
     with pytest.raises(ValueError, match="norm_context.weight has shape"):
         from_perceiver_pytorch(state, **{**COMMON, "num_freq_bands": 4})
     untied = peer({"depth": 4}).state_dict()
-    with pytest.raises(ValueError, match="differs from layers.1.*weight_tie_layers"):
+    with pytest.raises(ValueError, match="differs from layers.1.*; expected equal weights"):
         from_perceiver_pytorch(untied, **{**COMMON, "depth": 4, "weight_tie_layers": True})
 
 
-def test_another_module_is_refused():
+def test_another_module_is_rejected():
     with pytest.raises(ValueError, match=r"Linear; expected a perceiver_pytorch\.Perceiver"):
         from_perceiver_pytorch(torch.nn.Linear(2, 2))
 
@@ -246,12 +246,12 @@ class Malicious:
 
 
 @pytest.mark.parametrize("write", [torch.save, lambda x, p: p.write_bytes(pickle.dumps(x, 2))])
-def test_a_pickle_that_runs_code_is_refused_and_not_run(tmp_path, monkeypatch, write):
+def test_a_pickle_that_executes_code_is_rejected_and_not_executed(tmp_path, monkeypatch, write):
     trap = tmp_path / "trap"
     monkeypatch.setenv("PERCEIVERS_TRAP", str(trap))
     path = tmp_path / "model.pt"
     write({"latents": Malicious()}, path)
-    with pytest.raises(ValueError, match="was not read: it could run code"):
+    with pytest.raises(ValueError, match="was not read: it could execute code"):
         from_perceiver_pytorch(path, **COMMON)
     assert not trap.exists()
 
@@ -280,13 +280,13 @@ def test_damaged_files(tmp_path, content, message, suffix):
         ({"cross_order": (0, 0, 1, 1, 2, 2), "block_order": (0,) * 6}, "cross_order="),
     ],
 )
-def test_models_the_library_does_not_have_are_not_exported(overrides, named):
+def test_models_that_the_library_lacks_are_not_exported(overrides, named):
     model = create("perceiver-pytorch-cifar10", **overrides)
     with pytest.raises(ValueError, match=named):
         to_perceiver_pytorch(model)
 
 
-def test_defaults_left_open_are_exported():
+def test_unset_defaults_are_exported():
     model = create(
         "perceiver-pytorch-cifar10", v_dim=8, self_v_dim=16, input={"max_resolution": None}
     )

@@ -1,28 +1,30 @@
-"""The architecture: attention, positions, `Perceiver`. Imports torch alone."""
+"""The Perceiver architecture: attention, positions and the model. Imports torch alone."""
 
 from .attention import attend
 from .feed_forward import FeedForward
 from .inputs import Inputs
 from .layers import CrossAttend, SelfAttend
 from .multihead import MultiHeadAttention
+from .options import LayerOptions
 from .perceiver import Perceiver
 from .positions import AxialPosition, FourierPosition, LearnedPosition, fourier_features, grid
-from .sources import Chunked, Held, Source, Streamed
+from .sources import ChunkedKeyValues, KeyValueSource, StoredKeyValues, StreamedKeyValues
 
 __all__ = [
     "AxialPosition",
-    "Chunked",
+    "ChunkedKeyValues",
     "CrossAttend",
     "FeedForward",
     "FourierPosition",
-    "Held",
     "Inputs",
+    "KeyValueSource",
+    "LayerOptions",
     "LearnedPosition",
     "MultiHeadAttention",
     "Perceiver",
     "SelfAttend",
-    "Source",
-    "Streamed",
+    "StoredKeyValues",
+    "StreamedKeyValues",
     "attend",
     "fourier_features",
     "grid",

@@ -1,4 +1,4 @@
-"""Scaled dot-product attention over torch's fused kernels, whole and in parts."""
+"""Scaled dot-product attention over torch's fused kernels, to all inputs or to parts of them."""
 
 import math
 from collections.abc import Iterable
@@ -9,37 +9,45 @@ from torch import Tensor
 
 # B batch · N queries (latents) · M keys (inputs) · H heads · K qk_dim / H · V v_dim / H
 
-PLAIN_LOGITS = 2**18  # N·M up to which a head's logits are held, on CPU in bfloat16
-FAR = -1e30  # the logit of a masked input in a part
+MAX_PLAIN_LOGITS = 2**18  # N·M per head, for the unfused form on CPU in bfloat16
+MASKED_LOGIT = -1e30  # finite, so that a fully masked part of the inputs gives no NaN
 
 
 def attend(
     q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, dropout: float = 0.0
 ) -> Tensor:
-    """Scaled dot-product attention: q (B, H, N, K), k (B, H, M, K), v (B, H, M, V) → (B, H, N, V).
+    """Compute scaled dot-product attention.
 
-    `mask` is boolean (B, M), True = attend. An example whose mask is all False gets zeros: there
-    was nothing to read, so nothing is read, as in DeepMind's own code; so do all where M = 0.
-    `dropout` is the probability with which an attention weight is dropped.
+    Args:
+        q: queries, (B, H, N, K).
+        k: keys, (B, H, M, K).
+        v: values, (B, H, M, V).
+        mask: boolean (B, M), True where a key is attended to. None: everywhere.
+        dropout: probability with which an attention weight is dropped.
+
+    Returns:
+        (B, H, N, V). It is zero for an example whose mask is all False, as in DeepMind's code, and
+        for all examples if M = 0.
     """
     if not k.shape[-2]:
         return v.new_zeros(*q.shape[:-1], v.shape[-1])
     if mask is None:
         return _kernel(q, k, v, None, dropout)
-    seen = mask.any(dim=-1)
-    # In the kernel an empty row attends everywhere (no NaN, no NaN gradient); then it is zeroed.
-    kernel_mask = (mask | ~seen[:, None])[:, None, None, :]
+    nonempty = mask.any(dim=-1)
+    # An example without any unmasked key attends to all keys in the kernel, which avoids NaN in the
+    # output and in the gradients. Its output is set to zero afterwards.
+    kernel_mask = (mask | ~nonempty[:, None])[:, None, None, :]
     out = _kernel(q, k, v, kernel_mask, dropout)
-    return torch.where(seen[:, None, None, None], out, out.new_zeros(()))
+    return torch.where(nonempty[:, None, None, None], out, out.new_zeros(()))
 
 
 def _kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
-    """torch's fused attention, except where the plain form is measurably faster.
+    """Use torch's fused attention, except where two matrix products are measurably faster.
 
     On CPU in half precision torch's fused backward pass is 2 to 5 times slower than two batched
     matrix products (docs/log.md, 2026-11-21), as long as the N×M logits of a head stay small.
     """
-    small = q.shape[-2] * k.shape[-2] <= PLAIN_LOGITS
+    small = q.shape[-2] * k.shape[-2] <= MAX_PLAIN_LOGITS
     if q.device.type == "cpu" and q.dtype == torch.bfloat16 and small:
         logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
         if mask is not None:
@@ -49,13 +57,22 @@ def _kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float
 
 
 def partial_attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Attention to some of the inputs, and the logsumexp of its logits, (B, H, N), to merge it by.
+    """Compute attention to a part of the inputs, to be merged with other parts.
 
-    Masked logits count as `FAR`, not as -inf: of a part that is masked whole the weight comes out
-    as 0, and nothing as NaN. The same holds of a part without inputs.
+    Masked logits are `MASKED_LOGIT` instead of -inf. A part that is fully masked or has no inputs
+    therefore gets the weight 0 in the merge, and nothing becomes NaN.
+
+    Args:
+        q: queries, (B, H, N, K).
+        k: keys of the part, (B, H, M, K).
+        v: values of the part, (B, H, M, V).
+        mask: boolean (B, M), True where a key is attended to. None: everywhere.
+
+    Returns:
+        The output (B, H, N, V) and the logsumexp of the logits (B, H, N).
     """
     if not k.shape[-2]:
-        return v.new_zeros(*q.shape[:-1], v.shape[-1]), q.new_full(q.shape[:-1], FAR)
+        return v.new_zeros(*q.shape[:-1], v.shape[-1]), q.new_full(q.shape[:-1], MASKED_LOGIT)
     if _flash_on_cpu(q, v):
         return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
             q, k, v, attn_mask=_penalty(mask, q)
@@ -68,7 +85,20 @@ def partial_attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tupl
 def partial_attend_backward(
     grad: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, mask: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of q, k and v of one part; `out` and `lse` are those of all parts merged."""
+    """Compute the gradients of the queries, keys and values of one part.
+
+    Args:
+        grad: gradient of the merged output, (B, H, N, V).
+        q: queries, (B, H, N, K).
+        k: keys of the part, (B, H, M, K).
+        v: values of the part, (B, H, M, V).
+        out: output of all parts merged, (B, H, N, V).
+        lse: logsumexp of all parts merged, (B, H, N).
+        mask: boolean (B, M) of the part, True where a key is attended to. None: everywhere.
+
+    Returns:
+        Gradients of q (from this part alone), k and v.
+    """
     if not k.shape[-2]:
         return torch.zeros_like(q), torch.zeros_like(k), torch.zeros_like(v)
     if _flash_on_cpu(q, v):
@@ -76,40 +106,60 @@ def partial_attend_backward(
             grad, q, k, v, out, lse, 0.0, False, attn_mask=_penalty(mask, q)
         )
     weights = (_logits(q, k, mask) - lse[..., None]).exp().to(v.dtype)
-    of_weights = grad @ v.transpose(-1, -2) - (grad * out).sum(dim=-1, keepdim=True)
-    of_logits = weights * of_weights * q.shape[-1] ** -0.5
-    return of_logits @ k, of_logits.transpose(-1, -2) @ q, weights.transpose(-1, -2) @ grad
+    grad_weights = grad @ v.transpose(-1, -2) - (grad * out).sum(dim=-1, keepdim=True)
+    grad_logits = weights * grad_weights * q.shape[-1] ** -0.5
+    return grad_logits @ k, grad_logits.transpose(-1, -2) @ q, weights.transpose(-1, -2) @ grad
 
 
 def merge(out: Tensor, lse: Tensor, more: Tensor, more_lse: Tensor) -> tuple[Tensor, Tensor]:
-    """Attention to two parts of the inputs from attention to each: exact, in any order."""
+    """Merge attention to two parts of the inputs exactly; the order does not matter.
+
+    Args:
+        out: output of the first part, (B, H, N, V).
+        lse: logsumexp of the logits of the first part, (B, H, N).
+        more: output of the second part.
+        more_lse: logsumexp of the logits of the second part.
+
+    Returns:
+        The output and the logsumexp of both parts together.
+    """
     both = torch.logaddexp(lse, more_lse)
-    kept, added = (lse - both).exp()[..., None], (more_lse - both).exp()[..., None]
-    return (kept * out + added * more).to(out.dtype), both
+    weight, more_weight = (lse - both).exp()[..., None], (more_lse - both).exp()[..., None]
+    return (weight * out + more_weight * more).to(out.dtype), both
 
 
 def merge_all(parts: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor] | None:
-    """Attention to all parts, summed up in float32 at least; None if there is no part."""
-    whole = None
+    """Merge attention to any number of parts, accumulating in float32 or float64.
+
+    Args:
+        parts: (output, logsumexp) of each part, as `partial_attend` returns them.
+
+    Returns:
+        The output, in the parts' dtype, and the logsumexp; None if there is no part.
+    """
+    merged = None
     dtype = torch.float32
     for out, lse in parts:
         dtype = out.dtype
         wide = out if dtype == torch.float64 else out.float()
-        whole = (wide, lse) if whole is None else merge(*whole, wide, lse)
-    return None if whole is None else (whole[0].to(dtype), whole[1])
+        merged = (wide, lse) if merged is None else merge(*merged, wide, lse)
+    return None if merged is None else (merged[0].to(dtype), merged[1])
 
 
 def _flash_on_cpu(q: Tensor, v: Tensor) -> bool:
+    """Return whether torch's fused CPU kernel, which also returns the logsumexp, applies."""
     return q.device.type == "cpu" and q.shape[-1] == v.shape[-1]
 
 
 def _logits(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
+    """Return scaled and masked logits, (B, H, N, M), in float32 or float64."""
     logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
     logits = logits if logits.dtype == torch.float64 else logits.float()
-    return logits if mask is None else logits.masked_fill(~mask[:, None, None, :], FAR)
+    return logits if mask is None else logits.masked_fill(~mask[:, None, None, :], MASKED_LOGIT)
 
 
 def _penalty(mask: Tensor | None, q: Tensor) -> Tensor | None:
+    """Return the mask as numbers to add to the logits, (B, 1, 1, M)."""
     if mask is None:
         return None
-    return torch.zeros(mask.shape, dtype=q.dtype).masked_fill(~mask, FAR)[:, None, None, :]
+    return torch.zeros(mask.shape, dtype=q.dtype).masked_fill(~mask, MASKED_LOGIT)[:, None, None, :]

@@ -1,67 +1,63 @@
-"""The feed-forward of both residual layers."""
+"""The feed-forward part of both residual layers."""
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .init import init_linear
+from .options import DEFAULT_OPTIONS, LayerOptions
 
 # B batch · N rows · D channels · E hidden channels
 
-Activation = Literal["gelu", "geglu"]
-
 
 class FeedForward(nn.Module):
-    """LayerNorm → Linear → GELU → Linear.
+    """Feed-forward network: LayerNorm → Linear → activation → Linear → dropout.
 
     Args:
-        dim: D.
-        widening_factor: hidden width over D (paper: 1).
-        activation: "gelu" (the papers), or "geglu" (arXiv 2002.05202): the first linear is twice as
-            wide, and the GELU of its second half multiplies its first.
-        dropout: probability with which an output is dropped in training (the papers: 0).
+        dim: D, channels of input and output.
+        options: `widening_factor`, `activation` and `dropout` are used. With "geglu" (arXiv
+            2002.05202) the first linear layer is twice as wide, and the GELU of the second half of
+            its output multiplies the first half.
+
+    Raises:
+        ValueError: the activation is unknown.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        *,
-        widening_factor: int = 1,
-        activation: Activation = "gelu",
-        dropout: float = 0.0,
-    ) -> None:
+    def __init__(self, dim: int, options: LayerOptions = DEFAULT_OPTIONS) -> None:
         super().__init__()
-        if activation not in ("gelu", "geglu"):
-            raise ValueError(f"unknown activation {activation!r}; expected 'gelu' or 'geglu'")
-        self.gated = activation == "geglu"
-        hidden = widening_factor * dim
+        if options.activation not in ("gelu", "geglu"):
+            raise ValueError(
+                f"unknown activation {options.activation!r}; expected 'gelu' or 'geglu'"
+            )
+        self.gated = options.activation == "geglu"
+        hidden = options.widening_factor * dim
         self.norm = nn.LayerNorm(dim)
         self.expand = nn.Linear(dim, 2 * hidden if self.gated else hidden)
         self.contract = nn.Linear(hidden, dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(options.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, N, D) → (B, N, D), without the residual."""
+        """Apply norm and feed-forward without the residual, (B, N, D) → (B, N, D)."""
         return self.transform(self.norm(x))
 
     def transform(self, x: Tensor) -> Tensor:
-        """What comes after the norm, (B, N, D) → (B, N, D)."""
+        """Apply everything after the norm, (B, N, D) → (B, N, D)."""
         hidden, contract = self.expand(x), self.contract
         return self.dropout(_Contract.apply(hidden, contract.weight, contract.bias, self.gated))
 
     def init_weights(self) -> None:
-        """Variance-scaling on fan-in, biases zero (DeepMind's code)."""
+        """Initialise both linear layers by variance scaling on fan-in (DeepMind's code)."""
         init_linear(self.expand)
         init_linear(self.contract)
 
 
 class _Contract(torch.autograd.Function):
-    """Activation and last linear; of the two the input alone is kept for the backward pass.
+    """Activation and last linear layer; the backward pass stores the hidden layer alone.
 
-    Kept as well, what the activation gives would double the memory of a feed-forward, with a gate
-    more than that. To make it again costs next to nothing.
+    Storing the output of the activation too would double the memory of a feed-forward, and more
+    than double it with a gate. Computing it again costs next to nothing.
     """
 
     @staticmethod
@@ -76,23 +72,23 @@ class _Contract(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
         hidden, weight = ctx.saved_tensors
-        of_active = grad @ weight.to(grad.dtype)
+        grad_active = grad @ weight.to(grad.dtype)
         if ctx.gated:
             values, gates = hidden.chunk(2, dim=-1)
-            open_ = F.gelu(gates)
-            active = values * open_
-            of_gates = torch.ops.aten.gelu_backward(of_active * values, gates)
-            of_hidden = torch.cat([open_.mul_(of_active), of_gates], dim=-1)
+            factors = F.gelu(gates)
+            active = values * factors
+            grad_gates = torch.ops.aten.gelu_backward(grad_active * values, gates)
+            grad_hidden = torch.cat([factors.mul_(grad_active), grad_gates], dim=-1)
         else:
             active = F.gelu(hidden)
-            of_hidden = torch.ops.aten.gelu_backward(of_active, hidden)
+            grad_hidden = torch.ops.aten.gelu_backward(grad_active, hidden)
         rows = grad.flatten(0, -2)
-        of_weight, of_bias = rows.mT @ active.flatten(0, -2), rows.sum(0)
-        return of_hidden, of_weight.to(weight.dtype), of_bias.to(weight.dtype), None
+        grad_weight, grad_bias = rows.mT @ active.flatten(0, -2), rows.sum(0)
+        return grad_hidden, grad_weight.to(weight.dtype), grad_bias.to(weight.dtype), None
 
 
 def _activate(hidden: Tensor, gated: bool) -> Tensor:
-    """(…, E) → (…, E), or half of it with a gate."""
+    """Apply GELU or, if gated, GEGLU: (…, E) → (…, E) or (…, E / 2)."""
     if not gated:
         return F.gelu(hidden)
     values, gates = hidden.chunk(2, dim=-1)

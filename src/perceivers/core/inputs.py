@@ -1,4 +1,4 @@
-"""What a Perceiver reads: content, position and mask, kept apart."""
+"""Inputs of a Perceiver: content, position and mask, as separate arrays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,20 +15,22 @@ from .positions import AxialPosition
 
 @dataclass(frozen=True)
 class Inputs:
-    """A batch of input arrays: M elements, each with what was sensed and where.
+    """A batch of input arrays of M elements: content, position and mask.
 
-    Content and position stay apart until the cross-attend, so that positions which all examples
-    share need not be copied to each of them.
+    Content and position stay separate until the cross-attend, so that positions which all examples
+    share need not be copied for each example.
     """
 
     content: Tensor
-    """What was sensed, (B, M, C)."""
+    """Content of the elements, such as colours or samples: (B, M, C)."""
     position: Tensor | AxialPosition | None = None
-    """Where it was sensed: (1, M, P) if shared by all examples, else (B, M, P). None: nowhere."""
+    """Position of the elements: (1, M, P) if all examples share it, else (B, M, P). None: the
+    elements have no position."""
     mask: Tensor | None = None
-    """Boolean (B, M), True = attend. None: every element is there."""
+    """Boolean (B, M), True where an element is attended to. None: everywhere."""
     fusion: Literal["concatenate", "add"] = "concatenate"
-    """How the cross-attend sees the two: side by side (the papers), or as their sum (P = C)."""
+    """How the cross-attend combines content and position: concatenated along the channels (the
+    papers), or added (P = C)."""
 
     def __post_init__(self) -> None:
         content, mask = self.content, self.mask
@@ -41,33 +43,33 @@ class Inputs:
         if shape and (len(shape) != 3 or shape[0] not in (1, batch) or shape[1] != elements):
             raise ValueError(
                 f"position has shape {shape}; expected (1 or {batch}, {elements}, "
-                "position channels) to go with the content"
+                "position channels), as the content has"
             )
         if shape and self.fusion == "add" and shape[2] != content.shape[2]:
             raise ValueError(
                 f"position has {shape[2]} channels and content {content.shape[2]}; "
-                "to be added they must have equally many"
+                "expected equally many with fusion='add'"
             )
         if mask is not None and (mask.shape != (batch, elements) or mask.dtype != torch.bool):
             raise ValueError(
                 f"mask is {mask.dtype} of shape {tuple(mask.shape)}; expected torch.bool of shape "
-                f"({batch}, {elements}), True where an element is to be attended to"
+                f"({batch}, {elements}), True where an element is attended to"
             )
 
     @property
     def dim(self) -> int:
-        """Channels of one element as the cross-attend sees it (`input_dim`): C + P, or C = P."""
+        """Channels of an element in the cross-attend (`input_dim`): C + P, or C if added."""
         if self.position is None or self.fusion == "add":
             return self.content.shape[-1]
         return self.content.shape[-1] + self.position.shape[-1]
 
     @property
     def dense_position(self) -> Tensor | None:
-        """The position as one vector for each element, (1 or B, M, P), however it is held."""
+        """The position as one vector per element, (1 or B, M, P), or None."""
         return self.position.dense() if isinstance(self.position, AxialPosition) else self.position
 
     def joined(self) -> Tensor:
-        """Content and position as one, (B, M, `dim`), in the content's dtype."""
+        """Combine content and position as `fusion` says, (B, M, `dim`), in the content's dtype."""
         position = self.dense_position
         if position is None:
             return self.content
@@ -77,11 +79,11 @@ class Inputs:
         return torch.cat([self.content, position.expand(self.content.shape[0], -1, -1)], dim=-1)
 
     def permuted(self, order: Tensor) -> "Inputs":
-        """The same elements in another order, each keeping its position and mask.
+        """Return the same elements in another order, each with its position and mask.
 
         Args:
-            order: (M,), one order for all examples, or (B, M), one for each; entry i is the index
-                of the element that comes i-th.
+            order: (M,), one order for all examples, or (B, M), one per example. Entry i is the
+                index of the element that comes i-th.
         """
         batch, position = len(self.content), self.dense_position
         rows = torch.arange(batch, device=order.device)[:, None]
@@ -100,19 +102,20 @@ class Inputs:
 
 
 def padded(parts: Sequence[Inputs], order: Tensor | None = None) -> Inputs:
-    """Batches of M_1, M_2, … elements an example as one batch of the most of them.
+    """Combine batches of different numbers of elements into one batch.
 
-    What fills a shorter one up is zeros and masked: an example reads as it does alone. Positions
-    stay those of each part, so that they are each example's own, unless all parts hold the same
-    ones. There is no mask where there is nothing to mask.
+    Shorter examples are filled up with zeros to the largest number of elements. The padding is
+    masked, so that each example gives the same output as alone. The positions become those of each
+    example, (B, M, P), unless all parts hold the same object of shared positions. The result has no
+    mask if no part has one and nothing is padded.
 
     Args:
         parts: batches of B_1, B_2, … examples, with equal channels.
-        order: (B,), B = ΣB_i: which of the examples, counted through all parts, comes i-th; None:
-            one part after another.
+        order: (B,), B = ΣB_i: the index, counted through all parts, of the example that comes
+            i-th. None: one part after another.
 
     Raises:
-        ValueError: no parts, or parts of unequal channels or fusion.
+        ValueError: there are no parts, or their channels or fusion differ.
     """
     if len(parts) == 1 and order is None:
         return parts[0]
@@ -140,7 +143,7 @@ def _check_alike(parts: Sequence[Inputs]) -> None:
     if len(kinds) != 1:
         raise ValueError(
             f"parts have (content channels, position channels, fusion) {sorted(kinds, key=str)}; "
-            "expected at least one part, and all alike"
+            "expected at least one part, and all parts alike"
         )
 
 
@@ -149,14 +152,14 @@ def _channels(position: Tensor | AxialPosition | None) -> int:
 
 
 def _positions(parts: Sequence[Inputs], most: int, order: Tensor) -> Tensor | AxialPosition | None:
-    """Those of each example; what a part's examples share is copied once, to its place."""
+    """Return each example's positions in order, (B, most, P), or what all parts share as it is."""
     first = parts[0].position
     if all(part.position is first for part in parts) and (first is None or first.shape[0] == 1):
         return first
     tables, rows, start = [], [], 0
     for part in parts:
         table = part.dense_position
-        assert table is not None  # or the parts would not be alike
+        assert table is not None  # `_check_alike` made sure
         own = torch.arange(len(part.content), device=order.device)
         rows.append(start + (own if len(table) > 1 else torch.zeros_like(own)))
         tables.append(_filled(table, most))
@@ -165,5 +168,5 @@ def _positions(parts: Sequence[Inputs], most: int, order: Tensor) -> Tensor | Ax
 
 
 def _filled(x: Tensor, most: int) -> Tensor:
-    """(B, M, …) → (B, most, …), zeros or False after the end."""
+    """Pad with zeros or False at the end, (B, M, …) → (B, most, …)."""
     return F.pad(x, (0, 0) * (x.ndim - 2) + (0, most - x.shape[1]))

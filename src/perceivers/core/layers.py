@@ -1,4 +1,4 @@
-"""The two residual layers a Perceiver is made of, both pre-norm."""
+"""The two residual layers of a Perceiver, cross-attend and self-attend; both are pre-norm."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
@@ -7,235 +7,219 @@ import torch
 from torch import Tensor, nn
 from torch.distributed import ProcessGroup
 
-from .divided import Divided, share_weights
-from .feed_forward import Activation, FeedForward
+from .feed_forward import FeedForward
 from .inputs import Inputs
 from .multihead import MultiHeadAttention
+from .options import DEFAULT_OPTIONS, SELF_ATTEND_OPTIONS, LayerOptions
 from .positions import AxialPosition
-from .projection import Projection, project, variance
-from .separable import Separable, grid_features
-from .sources import Chunked, Held, Part, Source, Streamed, in_chunks
+from .projection import Projection, element_variance, project
+from .separable import SeparableGrid, grid_features
+from .sharded import ShardedKeyValues, sum_weight_gradients
+from .sources import (
+    ChunkedKeyValues,
+    KeyValueSource,
+    PartialSource,
+    StoredKeyValues,
+    StreamedKeyValues,
+    in_chunks,
+)
 
 # B batch · M inputs · C input_dim · N latents · D latent_dim
 
-# Keys and values of more numbers than HELD are made chunk by chunk; in training on CPU earlier,
-# where it costs no time (docs/log.md, 2026-11-21).
-HELD, HELD_IN_TRAINING = 2**27, 2**23
-CHUNK, CHUNK_ON_CPU = 2**16, 2**11  # inputs of a chunk; on CPU it fits into the cache
-# From where on reading a grid of few channels without keys is faster, on CPU
-# (docs/log.md, 2026-11-21): inputs, more in half precision, and by how much the keys and values of
-# a head must be wider than the content.
-SEPARABLE_INPUTS, SEPARABLE_INPUTS_IN_HALF, SEPARABLE_WIDTH = 2**9, 2**11, 96
+# Keys and values of more numbers than this are computed chunk by chunk. In training on CPU the
+# limit is lower, because chunks cost no time there (docs/log.md, 2026-11-21).
+MAX_STORED = 2**27
+MAX_STORED_IN_CPU_TRAINING = 2**23
+# Elements per chunk; on CPU a chunk fits into the cache.
+CHUNK_ELEMENTS = 2**16
+CHUNK_ELEMENTS_ON_CPU = 2**11
+# Attending to a grid of few channels without keys is faster on CPU from this many elements on, and
+# if keys and values are wider, per head, than the content by this much (docs/log.md, 2026-11-21).
+SEPARABLE_MIN_ELEMENTS = 2**9
+SEPARABLE_MIN_ELEMENTS_IN_HALF = 2**11  # in half precision
+SEPARABLE_MIN_EXTRA_WIDTH = 96
 Attention = Literal["content", "position", "both"]
 
 
 class CrossAttend(nn.Module):
-    """Latents read inputs: z + attention(LN z, LN x), then z + feed-forward(z). Cost O(M·N).
+    """Cross-attend: latents attend to inputs, at a cost of O(M·N).
 
-    Keys are linear in the normalised input, so that each attention logit is a content term plus a
-    position term; `attention` says which of them counts. Values always carry both.
+    It computes z + attention(LN z, LN x) and then z + feed-forward(z). Keys are linear in the
+    normalised input, so that each attention logit is a content term plus a position term;
+    `attention` selects the terms. Values always depend on both content and position.
 
     Args:
         latent_dim: D, channels of the latents.
         input_dim: C, channels of the inputs, positions included.
-        num_heads: attention heads (paper: 1).
-        qk_dim: width of queries and keys in total; None: min(D, C), as published.
-        v_dim: width of values in total; None: `qk_dim`.
-        qkv_bias: see `MultiHeadAttention`.
+        options: heads, widths, dropout and feed-forward; 1 head by default, as in the paper.
         attention: "both" (the papers), or the "content" or "position" term alone.
-        attention_dropout: of attention weights.
-        widening_factor, activation, dropout: see `FeedForward`.
+
+    Raises:
+        ValueError: `attention` or an option is invalid.
     """
 
     def __init__(
         self,
         latent_dim: int,
         input_dim: int,
+        options: LayerOptions = DEFAULT_OPTIONS,
         *,
-        num_heads: int = 1,
-        qk_dim: int | None = None,
-        v_dim: int | None = None,
-        qkv_bias: bool = True,
         attention: Attention = "both",
-        attention_dropout: float = 0.0,
-        widening_factor: int = 1,
-        activation: Activation = "gelu",
-        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if attention not in ("content", "position", "both"):
             raise ValueError(
                 f"unknown attention {attention!r}; expected 'content', 'position' or 'both'"
             )
-        qk_dim, v_dim = attention_widths(min(latent_dim, input_dim), qk_dim, v_dim)
+        self.options = options
         self.attends_to = attention
         self.norm_latents = nn.LayerNorm(latent_dim)
         self.norm_inputs = nn.LayerNorm(input_dim)
-        self.attention = MultiHeadAttention(
-            latent_dim,
-            input_dim,
-            num_heads=num_heads,
-            qk_dim=qk_dim,
-            v_dim=v_dim,
-            qkv_bias=qkv_bias,
-            dropout=attention_dropout,
-        )
-        self.feed_forward = FeedForward(
-            latent_dim, widening_factor=widening_factor, activation=activation, dropout=dropout
-        )
+        self.attention = MultiHeadAttention(latent_dim, input_dim, options)
+        self.feed_forward = FeedForward(latent_dim, options)
 
-    def source(self, inputs: Inputs, spread: Tensor | None = None) -> Source:
-        """What the latents read of M inputs. It does not depend on them: make it once.
+    def source(self, inputs: Inputs, variance: Tensor | None = None) -> KeyValueSource:
+        """Prepare the inputs to be attended to.
 
-        Keys and values are held if they are few, else made chunk by chunk as they are read.
+        The result does not depend on the latents, so that a shared cross-attend needs it once. Keys
+        and values are stored if they are few, and otherwise computed chunk by chunk in each read.
 
         Args:
-            inputs: the elements.
-            spread: their `variance`, if it is known already.
+            inputs: M elements.
+            variance: `element_variance(inputs)`, if it is already known.
         """
-        projection = self.project(inputs, spread)
+        projection = self.project(inputs, variance)
         split = self.attention.split_keys_values
         if self._separable(projection):
-            return Separable(projection, split, grid_features(projection, inputs.mask))
+            return SeparableGrid(projection, split, grid_features(projection, inputs.mask))
         if self._too_many(projection):
-            return Chunked(projection, split, inputs.mask, _chunk_size(projection))
-        return Held(*split(projection()), inputs.mask)
+            return ChunkedKeyValues(projection, split, inputs.mask, _chunk_size(projection))
+        return StoredKeyValues(*split(projection()), inputs.mask)
 
     def _separable(self, projection: Projection) -> bool:
-        """Whether rows, columns and channels are read instead of keys and values."""
+        """Return whether the inputs are to be read as a `SeparableGrid`."""
         content, attention = projection.content, self.attention
         widths = attention.to_k.out_features + attention.to_v.out_features
         half = torch.is_autocast_enabled("cpu") or content.dtype.itemsize < 4
+        elements = SEPARABLE_MIN_ELEMENTS_IN_HALF if half else SEPARABLE_MIN_ELEMENTS
         return (
             isinstance(projection.position, AxialPosition)
             and content.device.type == "cpu"
-            and content.shape[1] >= (SEPARABLE_INPUTS_IN_HALF if half else SEPARABLE_INPUTS)
-            and widths >= attention.num_heads * (SEPARABLE_WIDTH + content.shape[2])
+            and content.shape[1] >= elements
+            and widths >= attention.num_heads * (SEPARABLE_MIN_EXTRA_WIDTH + content.shape[2])
             and not (self.training and attention.dropout)
             and not (torch.is_grad_enabled() and projection.scale.requires_grad)
             and not torch.compiler.is_exporting()
         )
 
     def _too_many(self, projection: Projection) -> bool:
-        """Whether keys and values are to be made chunk by chunk."""
+        """Return whether keys and values are to be computed chunk by chunk."""
         if self.training and self.attention.dropout:
             return False
         training = torch.is_grad_enabled() and projection.scale.device.type == "cpu"
-        limit = HELD_IN_TRAINING if training else HELD
+        limit = MAX_STORED_IN_CPU_TRAINING if training else MAX_STORED
         few = projection.scale.shape[1] <= 2 * _chunk_size(projection)
         return not few and projection.scale.numel() * len(projection.bias) > limit
 
-    def stream(self, chunks: Callable[[], Iterable[Inputs]]) -> Source:
-        """What the latents read of chunks that come anew each time, for inference."""
+    def streamed_source(self, chunks: Callable[[], Iterable[Inputs]]) -> KeyValueSource:
+        """Prepare inputs that arrive in chunks to be attended to, for inference alone.
 
+        Args:
+            chunks: called once for each read; returns the chunks from the first one on.
+        """
         split = self.attention.split_keys_values
 
-        def opened() -> Iterator[Part]:
+        def parts() -> Iterator[PartialSource]:
             for chunk in chunks():
                 projection = self.project(chunk)
                 if self._separable(projection):
-                    yield Separable(projection, split, grid_features(projection, chunk.mask))
+                    yield SeparableGrid(projection, split, grid_features(projection, chunk.mask))
                     continue
                 for part, mask in in_chunks(projection, chunk.mask, _chunk_size(projection)):
-                    yield Held(*split(part()), mask)
+                    yield StoredKeyValues(*split(part()), mask)
 
-        return Streamed(opened)
+        return StreamedKeyValues(parts)
 
-    def divided(self, inputs: Inputs, group: ProcessGroup) -> Source:
-        """What the latents read of inputs whose parts lie with the ranks of a group."""
-        projection = share_weights(self.project(inputs), group)
-        return Divided(*self.attention.split_keys_values(projection()), inputs.mask, group)
+    def sharded_source(self, inputs: Inputs, group: ProcessGroup) -> KeyValueSource:
+        """Prepare inputs that are distributed over several ranks to be attended to.
 
-    def project(self, inputs: Inputs, spread: Tensor | None = None) -> Projection:
-        """Keys and values of the inputs side by side, (B, M, qk_dim + v_dim), to be computed."""
-        spread = variance(inputs) if spread is None else spread
+        Args:
+            inputs: this rank's part of the elements.
+            group: the ranks that hold the parts.
+        """
+        projection = sum_weight_gradients(self.project(inputs), group)
+        return ShardedKeyValues(*self.attention.split_keys_values(projection()), inputs.mask, group)
+
+    def project(self, inputs: Inputs, variance: Tensor | None = None) -> Projection:
+        """Return the projection to keys and values, (B, M, qk_dim + v_dim), not yet computed.
+
+        Args:
+            inputs: M elements.
+            variance: `element_variance(inputs)`, if it is already known.
+        """
+        variance = element_variance(inputs) if variance is None else variance
         linears = (self.attention.to_k, self.attention.to_v)
-        return project(inputs, self.norm_inputs, linears, (self.attends_to, "both"), spread)
+        return project(inputs, self.norm_inputs, linears, (self.attends_to, "both"), variance)
 
     def key_terms(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
-        """Keys from content and from position, (B, H, M, K) each; their sum is those from both.
+        """Return the content term and the position term of the keys, (B, H, M, K) each.
 
-        Positions side by side with the content go through columns of their own; of positions added
-        to it, the norm is linear once its spread is known. The bias is counted with the content: it
-        is the same for all inputs, so that it changes no attention weight.
+        Their sum is the keys of `attention="both"`. This holds for concatenated positions, which
+        have columns of their own in the projection, and for added positions, because the norm is
+        linear once the variance is known. The bias is part of the content term; it is the same for
+        all inputs and therefore changes no attention weight.
+
+        Args:
+            inputs: M elements.
         """
-        keys, spread = self.attention.to_k, variance(inputs)
-        content = project(inputs, self.norm_inputs, [keys], ["content"], spread)()
+        keys, variance = self.attention.to_k, element_variance(inputs)
+        content = project(inputs, self.norm_inputs, [keys], ["content"], variance)()
         position = torch.zeros_like(content)
         if inputs.position is not None:
-            alone = project(inputs, self.norm_inputs, [keys], ["position"], spread)
-            position = alone._replace(bias=torch.zeros_like(alone.bias))()
+            projection = project(inputs, self.norm_inputs, [keys], ["position"], variance)
+            position = projection._replace(bias=torch.zeros_like(projection.bias))()
         return self.attention.split_heads(content), self.attention.split_heads(position)
 
-    def forward(self, z: Tensor, source: Source) -> Tensor:
-        """Latents (1 or B, N, D) → (B, N, D)."""
+    def forward(self, z: Tensor, source: KeyValueSource) -> Tensor:
+        """Let the latents attend to a source, (1 or B, N, D) → (B, N, D)."""
         z = z + self.attention(self.norm_latents(z), source)
         return z + self.feed_forward(z)
 
     def init_weights(self) -> None:
-        """As published; see the parts."""
+        """Initialise attention and feed-forward as published."""
         self.attention.init_weights()
         self.feed_forward.init_weights()
 
 
 class SelfAttend(nn.Module):
-    """Latents read each other: z + attention(LN z), then z + feed-forward(z). Cost O(N²).
+    """Self-attend: latents attend to each other, at a cost of O(N²).
+
+    It computes z + attention(LN z) and then z + feed-forward(z).
 
     Args:
         dim: D, channels of the latents.
-        num_heads: attention heads (paper: 8).
-        qk_dim: width of queries and keys in total; None: D.
-        v_dim: width of values in total; None: `qk_dim`.
-        qkv_bias: see `MultiHeadAttention`.
-        attention_dropout: of attention weights.
-        widening_factor, activation, dropout: see `FeedForward`.
+        options: heads, widths, dropout and feed-forward; 8 heads by default, as in the paper.
+
+    Raises:
+        ValueError: an option is invalid.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        *,
-        num_heads: int = 8,
-        qk_dim: int | None = None,
-        v_dim: int | None = None,
-        qkv_bias: bool = True,
-        attention_dropout: float = 0.0,
-        widening_factor: int = 1,
-        activation: Activation = "gelu",
-        dropout: float = 0.0,
-    ) -> None:
+    def __init__(self, dim: int, options: LayerOptions = SELF_ATTEND_OPTIONS) -> None:
         super().__init__()
-        qk_dim, v_dim = attention_widths(dim, qk_dim, v_dim)
         self.norm = nn.LayerNorm(dim)
-        self.attention = MultiHeadAttention(
-            dim,
-            dim,
-            num_heads=num_heads,
-            qk_dim=qk_dim,
-            v_dim=v_dim,
-            qkv_bias=qkv_bias,
-            dropout=attention_dropout,
-        )
-        self.feed_forward = FeedForward(
-            dim, widening_factor=widening_factor, activation=activation, dropout=dropout
-        )
+        self.attention = MultiHeadAttention(dim, dim, options)
+        self.feed_forward = FeedForward(dim, options)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Latents (B, N, D) → (B, N, D)."""
+        """Apply the layer to latents, (B, N, D) → (B, N, D)."""
         z = z + self.attention.read_itself(self.norm(z))
         return z + self.feed_forward(z)
 
     def init_weights(self) -> None:
-        """As published; see the parts."""
+        """Initialise attention and feed-forward as published."""
         self.attention.init_weights()
         self.feed_forward.init_weights()
 
 
 def _chunk_size(projection: Projection) -> int:
-    return CHUNK_ON_CPU if projection.scale.device.type == "cpu" else CHUNK
-
-
-def attention_widths(natural: int, qk_dim: int | None, v_dim: int | None) -> tuple[int, int]:
-    """The one place where an unset `qk_dim` (→ `natural`) and `v_dim` (→ `qk_dim`) are resolved."""
-    qk_dim = natural if qk_dim is None else qk_dim
-    return qk_dim, qk_dim if v_dim is None else v_dim
+    return CHUNK_ELEMENTS_ON_CPU if projection.scale.device.type == "cpu" else CHUNK_ELEMENTS

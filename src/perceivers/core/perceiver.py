@@ -1,37 +1,39 @@
-"""The Perceiver: a small latent array that reads an input array again and again."""
+"""The Perceiver: a small latent array that attends to an input array repeatedly."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, cast
+from dataclasses import replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.distributed import ProcessGroup
 from torch.utils.checkpoint import checkpoint
 
-from .divided import check_parts
-from .feed_forward import Activation
 from .init import trunc_normal
 from .inputs import Inputs
 from .layers import Attention, CrossAttend, SelfAttend
-from .projection import variance
-from .sources import Source
+from .options import Activation, LayerOptions
+from .projection import element_variance
+from .sharded import check_parts
+from .sources import KeyValueSource
 
 # B batch · M inputs · C input_dim · N latents · D latent_dim
 
 
 class Perceiver(nn.Module):
-    """Inputs → latents, by cross-attends and blocks of self-attends in a given order.
+    """Perceiver: encodes inputs to latents by cross-attends and blocks of self-attends.
 
-    Weight sharing is an order: each distinct cross-attend and block is stored once, and
-    `cross_order` / `block_order`, of equal length, say which is applied at each step. The paper
-    (arXiv 2103.03206, Table 7) is `cross_order=(0, 1, 1, 1, 1, 1, 1, 1)`, `block_order=(0,) * 8`.
+    Weight sharing is expressed as an order. Each distinct cross-attend and block is stored once,
+    and `cross_order` and `block_order`, of equal length, say which one is applied at each step. The
+    paper (arXiv 2103.03206, Table 7) has `cross_order=(0, 1, 1, 1, 1, 1, 1, 1)` and
+    `block_order=(0,) * 8`.
 
     Args:
         input_dim: C, channels of an input element, position included.
         num_latents: N, rows of the latent array.
         latent_dim: D, channels of a latent.
-        cross_order: the cross-attend of each step; None: no cross-attend at this step.
-        block_order: the block of self-attends of each step; None: no block at this step.
+        cross_order: index of the cross-attend of each step; None: no cross-attend at this step.
+        block_order: index of the block of self-attends of each step; None: no block at this step.
         num_layers_per_block: self-attends in a block.
         num_cross_heads: heads of a cross-attend.
         num_self_heads: heads of a self-attend.
@@ -39,20 +41,21 @@ class Perceiver(nn.Module):
         v_dim: total width of values in cross-attends; None: `qk_dim`.
         self_qk_dim: total width of queries and keys in self-attends; None: D.
         self_v_dim: total width of values in self-attends; None: `self_qk_dim`.
-        qkv_bias: whether queries, keys and values have biases (the papers).
-        attention: the part of the inputs that keys are made from; see `CrossAttend`.
+        qkv_bias: whether the projections to queries, keys and values have biases (the papers).
+        attention: part of the inputs that keys are computed from: "both" (the papers), "content" or
+            "position".
         attention_dropout: probability with which an attention weight is dropped (the papers: 0).
-        widening_factor: hidden width of each feed-forward over D.
-        activation: of each feed-forward, "gelu" or "geglu".
-        dropout: probability with which a feed-forward's output is dropped (the papers: 0).
-        latent_std: spread of the initial latents (published: 0.02; 0.1 diverged there).
+        widening_factor: hidden width of each feed-forward divided by D.
+        activation: activation of each feed-forward, "gelu" or "geglu".
+        dropout: probability with which a feed-forward output is dropped (the papers: 0).
+        latent_std: standard deviation of the initial latents (published: 0.02; 0.1 diverged there).
 
     Attributes:
-        activation_checkpointing: whether training keeps, for the backward pass, only the latents
-            between layers and blocks and makes all else again; False until set.
+        activation_checkpointing: if True, training stores only the latents between layers and
+            blocks and computes all other activations again in the backward pass; initially False.
 
     Raises:
-        ValueError: orders of unequal length, or a skipped index.
+        ValueError: the orders differ in length or skip an index, or an option is invalid.
     """
 
     def __init__(
@@ -86,85 +89,78 @@ class Perceiver(nn.Module):
         self.latent_std = latent_std
         self.activation_checkpointing = False
         self.latents = nn.Parameter(torch.empty(num_latents, latent_dim))
-        shared: dict[str, Any] = {
-            "qkv_bias": qkv_bias,
-            "attention_dropout": attention_dropout,
-            "widening_factor": widening_factor,
-            "activation": activation,
-            "dropout": dropout,
-        }
-
-        def cross_attend() -> CrossAttend:
-            return CrossAttend(
-                latent_dim,
-                input_dim,
-                num_heads=num_cross_heads,
-                qk_dim=qk_dim,
-                v_dim=v_dim,
-                attention=attention,
-                **shared,
-            )
-
-        def self_attend() -> SelfAttend:
-            return SelfAttend(
-                latent_dim,
-                num_heads=num_self_heads,
-                qk_dim=self_qk_dim,
-                v_dim=self_v_dim,
-                **shared,
-            )
-
-        self.cross_attends = nn.ModuleList(cross_attend() for _ in range(num_cross))
-        self.blocks = nn.ModuleList(
-            nn.Sequential(*(self_attend() for _ in range(num_layers_per_block)))
-            for _ in range(num_blocks)
+        cross_options = LayerOptions(
+            num_heads=num_cross_heads,
+            qk_dim=qk_dim,
+            v_dim=v_dim,
+            qkv_bias=qkv_bias,
+            attention_dropout=attention_dropout,
+            widening_factor=widening_factor,
+            activation=activation,
+            dropout=dropout,
         )
+        self_options = replace(
+            cross_options, num_heads=num_self_heads, qk_dim=self_qk_dim, v_dim=self_v_dim
+        )
+
+        def block() -> nn.Sequential:
+            layers = (SelfAttend(latent_dim, self_options) for _ in range(num_layers_per_block))
+            return nn.Sequential(*layers)
+
+        self.cross_attends = nn.ModuleList(
+            CrossAttend(latent_dim, input_dim, cross_options, attention=attention)
+            for _ in range(num_cross)
+        )
+        self.blocks = nn.ModuleList(block() for _ in range(num_blocks))
         self.init_weights()
 
     def forward(self, inputs: Inputs, group: ProcessGroup | None = None) -> Tensor:
-        """Inputs of M elements → latents (B, N, D).
+        """Encode M input elements to latents (B, N, D).
 
         Args:
-            inputs: the elements, or this rank's share of them.
-            group: ranks that each bring a part of the same examples' elements. All get the same
-                latents, and if all take the same loss of them, each the same gradients of all
-                weights as one process with all elements.
+            inputs: the elements, or this rank's part of them.
+            group: ranks that each hold a part of the same examples' elements. All ranks get the
+                same latents. If all compute the same loss from them, each also gets the gradients
+                of all weights that one process with all elements would get.
 
         Raises:
-            ValueError: other channels than the model was built for, or ranks whose parts disagree.
+            ValueError: the inputs have other channels than `input_dim`, or the ranks' parts differ
+                in examples or channels.
         """
         self._check(inputs)
         if group is None:
-            spread = variance(inputs)
-            z = self._read(lambda cross: cross.source(inputs, spread))
+            variance = element_variance(inputs)
+            z = self._read(lambda cross: cross.source(inputs, variance))
         else:
             check_parts(inputs, group)
-            z = self._read(lambda cross: cross.divided(inputs, group))
+            z = self._read(lambda cross: cross.sharded_source(inputs, group))
         return z.expand(len(inputs.content), -1, -1)
 
     @torch.no_grad()
     def encode_stream(self, chunks: Iterable[Inputs]) -> Tensor:
-        """The same latents from inputs that come in chunks and are never held together, (B, N, D).
+        """Encode inputs that arrive in chunks to latents (B, N, D), the same as `forward` gives.
 
-        Each cross-attend reads the stream anew. For inference: no gradients are kept.
+        The chunks are never in memory together; each step with a cross-attend iterates over all of
+        them. For inference: no gradients are recorded.
 
         Args:
-            chunks: parts of the inputs along M, in any order and of any size, their positions those
-                they have in the whole. To be read again it must be iterable again: a list, or an
-                object whose `__iter__` opens the file anew, not a generator.
+            chunks: parts of the inputs along M, in any order and of any size. The positions are
+                those in the whole input. A model that attends to its inputs more than once needs an
+                iterable that starts anew: a list, or an object whose `__iter__` opens the file
+                again, but not a generator.
 
         Raises:
-            ValueError: chunks of unequal channels or batch size, no chunk at all, or a generator
-                where the model reads more than once.
+            ValueError: there is no chunk, the chunks differ in channels or batch size, or a
+                generator is given to a model that attends to its inputs more than once.
         """
         times = sum(cross is not None for cross in self.cross_order)
         if isinstance(chunks, Iterator) and times > 1:
             raise ValueError(
-                f"this model reads its input {times} times, but the stream can be read only once; "
-                "give a list, or an object whose __iter__ opens it anew"
+                f"this model reads its input {times} times, but an iterator can be read only once; "
+                "give a list, or an object whose __iter__ starts again"
             )
 
-        def opened() -> Iterator[Inputs]:
+        def checked() -> Iterator[Inputs]:
             batch = None
             for chunk in chunks:
                 self._check(chunk)
@@ -176,7 +172,7 @@ class Perceiver(nn.Module):
                     )
                 yield chunk
 
-        return self._read(lambda cross: cross.stream(opened))
+        return self._read(lambda cross: cross.streamed_source(checked))
 
     def _check(self, inputs: Inputs) -> None:
         if inputs.dim != self.input_dim:
@@ -185,27 +181,31 @@ class Perceiver(nn.Module):
                 f"this model was built for input_dim={self.input_dim}"
             )
 
-    def _read(self, opened: Callable[[CrossAttend], Source]) -> Tensor:
-        """The figure of the paper: latents read, think, and read again, (1 or B, N, D)."""
+    def _read(self, make_source: Callable[[CrossAttend], KeyValueSource]) -> Tensor:
+        """Alternate cross-attends and blocks, as in the paper's figure: (1 or B, N, D)."""
         cross_attends = cast(Sequence[CrossAttend], self.cross_attends)
-        sources: dict[int, Source] = {}  # of a shared cross-attend they are made once
-        z = self.latents[None]  # one for all examples until they have read
+        sources: dict[int, KeyValueSource] = {}  # one per distinct cross-attend
+        z = self.latents[None]  # the same for all examples until the first cross-attend
         for cross, block in zip(self.cross_order, self.block_order, strict=True):
             if cross is not None:
                 if cross not in sources:
-                    sources[cross] = opened(cross_attends[cross])
+                    sources[cross] = make_source(cross_attends[cross])
                 z = self._apply_layer(cross_attends[cross], z, sources[cross])
             if block is not None:
                 z = self._apply_layer(self.blocks[block], z)
         return z
 
-    def _apply_layer(self, layer: nn.Module, z: Tensor, *source: Source) -> Tensor:
+    def _apply_layer(self, layer: nn.Module, z: Tensor, *source: KeyValueSource) -> Tensor:
         if self.activation_checkpointing and torch.is_grad_enabled():
             return checkpoint(layer, z, *source, use_reentrant=False)
         return layer(z, *source)
 
     def init_weights(self) -> None:
-        """As published: latents truncated normal of spread 0.02 (§3.1), layers fan-in scaled."""
+        """Initialise all weights as published.
+
+        Latents come from a truncated normal of standard deviation `latent_std` (§3.1: 0.02), linear
+        layers from variance scaling on fan-in.
+        """
         trunc_normal(self.latents, self.latent_std)
         for module in self.modules():
             if isinstance(module, CrossAttend | SelfAttend):
@@ -215,7 +215,15 @@ class Perceiver(nn.Module):
 def check_orders(
     cross_order: Sequence[int | None], block_order: Sequence[int | None]
 ) -> tuple[int, int]:
-    """How many distinct cross-attends and blocks the two orders name; ValueError if they cannot."""
+    """Return the numbers of distinct cross-attends and blocks that two orders name.
+
+    Args:
+        cross_order: index of the cross-attend of each step, or None.
+        block_order: index of the block of each step, or None.
+
+    Raises:
+        ValueError: the orders differ in length or skip an index.
+    """
     if len(cross_order) != len(block_order):
         raise ValueError(
             f"cross_order has {len(cross_order)} steps and block_order {len(block_order)}; they "

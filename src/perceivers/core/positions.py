@@ -1,4 +1,4 @@
-"""Where an element is: Fourier features of coordinates, and learned positions."""
+"""Positions of elements: Fourier features of coordinates, and learned positions."""
 
 import math
 from collections.abc import Sequence
@@ -13,14 +13,22 @@ from .init import trunc_normal
 # M elements · A axes · K bands
 
 Spacing = Literal["linear", "log"]
-CACHED = 2**14  # rows of tables that are kept, of several grids: 16 MB at 64 bands of 2 axes
+# Rows of the cached tables of all grids: 16 MB at 64 bands of 2 axes.
+MAX_CACHED_ROWS = 2**14
 
 
 def grid(*sizes: int, device: torch.device | str | None = None) -> Tensor:
-    """Coordinates of a regular grid, (sizes[0]·sizes[1]·…, number of axes), float32 in [-1, 1].
+    """Return the coordinates of a regular grid, in [-1, 1].
 
-    End points are included and the last axis runs fastest, as in the paper. An axis of size 1 is
-    at 0, its middle.
+    End points are included, and the last axis varies fastest, as in the paper. The coordinate along
+    an axis of size 1 is 0, the middle.
+
+    Args:
+        *sizes: number of elements along each axis.
+        device: device of the result.
+
+    Returns:
+        Float32 (sizes[0]·sizes[1]·…, number of axes).
     """
     axes = [
         torch.linspace(-1, 1, size, device=device) if size > 1 else torch.zeros(size, device=device)
@@ -36,18 +44,25 @@ def fourier_features(
     max_resolution: Sequence[float],
     spacing: Spacing = "linear",
 ) -> Tensor:
-    """Fourier position features of coordinates in [-1, 1]: (…, A) → (…, A·(2·num_bands + 1)).
+    """Compute Fourier position features of coordinates in [-1, 1].
 
-    Columns are the coordinates themselves, then sin(π·f·x) of every axis and band, then cos. Bands
-    f run from 1 to max_resolution / 2 of the axis (Nyquist), evenly spaced in f (`linear`, paper
-    v2 §3.2) or in log f (`log`, paper v1). The result is float32 whatever the input's type: at the
-    upper bands half precision has no correct digit left.
+    The columns are the coordinates themselves, then sin(π·f·x) of every axis and band, then
+    cos(π·f·x). The frequencies f run from 1 to max_resolution / 2 of the axis (Nyquist), evenly
+    spaced in f (`linear`, paper v2 §3.2) or in log f (`log`, paper v1).
 
     Args:
-        coordinates: any leading shape, last axis the A spatial axes.
-        num_bands: K, frequencies per axis; 0 leaves the coordinates alone.
-        max_resolution: μ, one number per axis: the resolution whose Nyquist frequency is reached.
-        spacing: how the bands are spread.
+        coordinates: any leading shape; the last axis holds the A spatial axes.
+        num_bands: K, frequencies per axis. With 0 the result is the coordinates alone.
+        max_resolution: μ, one number per axis: the resolution whose Nyquist frequency is the
+            highest band.
+        spacing: spacing of the bands, "linear" or "log".
+
+    Returns:
+        (…, A·(2·num_bands + 1)), float32 whatever the dtype of the coordinates: at the upper bands
+        half precision has no correct digit left.
+
+    Raises:
+        ValueError: `max_resolution` has another length than A, or `spacing` is unknown.
     """
     axes = coordinates.shape[-1]
     if len(max_resolution) != axes:
@@ -64,6 +79,7 @@ def fourier_features(
 
 
 def _bands(num: int, resolution: float, spacing: Spacing, device: torch.device) -> Tensor:
+    """Return the frequencies of one axis, (num,)."""
     if spacing == "linear":
         return torch.linspace(1.0, resolution / 2, num, device=device)
     if spacing == "log":
@@ -73,24 +89,26 @@ def _bands(num: int, resolution: float, spacing: Spacing, device: torch.device) 
 
 @dataclass(frozen=True)
 class AxialPosition:
-    """Positions of a grid as sums over its axes, which are all that is held.
+    """Positions of a grid, stored as one table per axis.
 
-    Element (i, j, …), the last axis running fastest, is at tables[0][i] + tables[1][j] + ….
+    The position of element (i, j, …) is tables[0][i] + tables[1][j] + …; the last axis varies
+    fastest.
     """
 
     tables: tuple[Tensor, ...]
-    """One for each axis, (length of the axis, P)."""
+    """One table per axis, (length of the axis, P)."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(1, M, P), as of a tensor with one vector for each element."""
+        """Shape of the dense positions, (1, M, P)."""
         elements = math.prod([len(table) for table in self.tables])
         return 1, elements, self.tables[0].shape[-1]
 
-    def two(self) -> tuple[Tensor, Tensor]:
-        """The same grid as rows and columns: all axes but the last as one, and the last.
+    def rows_and_columns(self) -> tuple[Tensor, Tensor]:
+        """Return the same grid as two tables: rows (R, P) and columns (W, P).
 
-        The last that is longer than 1: those after it are the same for all elements.
+        Columns are the last axis longer than 1. Rows are all axes before it, flattened. The axes
+        after it have one entry, which is added to the columns.
         """
         *outer, columns = self.tables
         while outer and len(columns) == 1:
@@ -101,8 +119,8 @@ class AxialPosition:
         return rows, columns
 
     def dense(self) -> Tensor:
-        """One vector for each element, (1, M, P)."""
-        rows, columns = self.two()
+        """Return one vector per element, (1, M, P)."""
+        rows, columns = self.rows_and_columns()
         return (rows[:, None] + columns).flatten(0, 1)[None]
 
 
@@ -110,7 +128,7 @@ class FourierPosition(nn.Module):
     """Fourier features of a grid (shared by the batch) or of each example's own coordinates.
 
     Args:
-        max_resolution: one entry per axis; see `fourier_features`.
+        max_resolution: for each axis the resolution whose Nyquist frequency is the highest band.
         num_bands: frequencies per axis.
         spacing: "linear" (paper v2) or "log" (paper v1).
     """
@@ -122,7 +140,7 @@ class FourierPosition(nn.Module):
         self.max_resolution = tuple(max_resolution)
         self.num_bands = num_bands
         self.spacing: Spacing = spacing
-        # Not state: a cache of the last grids' features, each by what it was made from.
+        # Cache of the last grids' features, as (key, features). It is not part of the state dict.
         self._cached: list[tuple[object, AxialPosition]] = []
 
     @property
@@ -131,7 +149,7 @@ class FourierPosition(nn.Module):
         return len(self.max_resolution) * (2 * self.num_bands + 1)
 
     def forward(self, coordinates: Tensor) -> Tensor:
-        """Per-example coordinates (B, M, A) in [-1, 1] → float32 (B, M, P)."""
+        """Return the features of coordinates (B, M, A) in [-1, 1]: float32 (B, M, P)."""
         return fourier_features(
             coordinates,
             num_bands=self.num_bands,
@@ -140,11 +158,19 @@ class FourierPosition(nn.Module):
         )
 
     def on_grid(self, *sizes: int, device: torch.device | str | None = None) -> AxialPosition:
-        """Features of a regular grid, float32."""
+        """Return the features of a regular grid, float32 (1, M, P), M = sizes[0]·sizes[1]·….
+
+        The last grids are cached, up to `MAX_CACHED_ROWS` rows in total.
+
+        Args:
+            *sizes: number of elements along each axis.
+            device: device of the result.
+        """
         key = (sizes, torch.device(device or "cpu"))
-        position = next((held for of, held in self._cached if of == key), None)
+        position = next((cached for other, cached in self._cached if other == key), None)
         if position is None:
-            # Made outside autograd modes, so that a grid first seen in inference can be trained on.
+            # Computed outside inference mode, so that a grid first used in inference can be used in
+            # training later.
             with torch.inference_mode(False), torch.no_grad():
                 tables = (
                     self.of_axis(axis, grid(size, device=device)[:, 0])
@@ -152,15 +178,23 @@ class FourierPosition(nn.Module):
                 )
                 position = AxialPosition(tuple(tables))
             self._cached.append((key, position))
-            while len(self._cached) > 1 and self._rows() > CACHED:
+            while len(self._cached) > 1 and self._rows() > MAX_CACHED_ROWS:
                 self._cached.pop(0)
         return position
 
     def _rows(self) -> int:
-        return sum(len(table) for _, held in self._cached for table in held.tables)
+        return sum(len(table) for _, cached in self._cached for table in cached.tables)
 
     def of_axis(self, axis: int, coordinates: Tensor) -> Tensor:
-        """What coordinates (L,) along one axis contribute to the features, float32 (L, P)."""
+        """Return the features' term for one axis; the terms of all axes add up to the features.
+
+        Args:
+            axis: index of the axis.
+            coordinates: coordinates along this axis, (L,), in [-1, 1].
+
+        Returns:
+            Float32 (L, P); zero in the columns of the other axes.
+        """
         count = len(self.max_resolution)
         axes = torch.arange(count, device=coordinates.device)
         bands = axes.repeat_interleave(self.num_bands)
@@ -170,6 +204,7 @@ class FourierPosition(nn.Module):
         return self(torch.stack(along, dim=-1)) * (columns == axis)
 
     def extra_repr(self) -> str:
+        """Return the arguments for `repr`."""
         return (
             f"max_resolution={self.max_resolution}, num_bands={self.num_bands}, "
             f"spacing={self.spacing!r}"
@@ -177,12 +212,12 @@ class FourierPosition(nn.Module):
 
 
 class LearnedPosition(nn.Module):
-    """One learned vector per element, shared by the batch.
+    """One learned position vector per element, shared by the batch.
 
     Args:
         num_positions: M, elements of the input.
         dim: P, channels of a position.
-        init_std: spread of the initial vectors (Perceiver IO's code: 0.02; the paper's
+        init_std: standard deviation of the initial vectors (Perceiver IO's code: 0.02; the paper's
             learned-position ImageNet model: 1.0).
     """
 
@@ -194,9 +229,9 @@ class LearnedPosition(nn.Module):
         self.init_weights()
 
     def forward(self) -> Tensor:
-        """(1, M, P)."""
+        """Return the positions, (1, M, P)."""
         return self.weight[None]
 
     def init_weights(self) -> None:
-        """Truncated normal of spread `init_std`."""
+        """Initialise from a truncated normal of standard deviation `init_std`."""
         trunc_normal(self.weight, self.init_std)

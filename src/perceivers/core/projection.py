@@ -1,9 +1,10 @@
 """LayerNorm and linear maps of the inputs in one step, without copying shared positions.
 
-A linear map of a LayerNorm, W(γ·(x - μ)/σ + β) + b, is linear in x up to the factor 1/σ: it is
-(W̃x)/σ + b̃ with W̃ = Wγ less the mean of each row, and b̃ = b + Wβ. Of x = (content, position) each
-part is mapped alone, positions that all examples share once for all of them; σ comes from sums over
-the parts. This is exact, and of the norm only the small W̃ and b̃ take part in the backward pass.
+A linear map of a LayerNorm, W(γ·(x - μ)/σ + β) + b, is linear in x up to the factor 1/σ. It equals
+(W̃x)/σ + b̃, where W̃ is Wγ minus the mean of each row, and b̃ = b + Wβ. With x = (content, position)
+the two parts are mapped separately, and positions that all examples share are mapped once; σ comes
+from sums over the parts. This is exact. Of the norm only the small W̃ and b̃ take part in the
+backward pass.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,44 +20,48 @@ from .positions import AxialPosition
 # B batch · M inputs · C content channels · P position channels · O output width of all maps
 
 
-IN_CACHE = 2**19  # numbers of an array that the second-level cache holds
+CACHE_NUMBERS = 2**19  # numbers of an array that fits into the second-level cache
 
 
 class Projection(NamedTuple):
-    """`linear(norm(inputs))` for several linear maps side by side, not yet computed."""
+    """The arguments of `linear(norm(inputs))` for several concatenated linear maps.
+
+    Calling it computes the result.
+    """
 
     content: Tensor
-    """(B, M, C)."""
+    """Content of the inputs, (B, M, C)."""
     position: Tensor | AxialPosition | None
-    """(1 or B, M, P); None: there is none, or the content holds it."""
+    """Position of the inputs, (1 or B, M, P). None: there is none, or it is part of `content`."""
     scale: Tensor
-    """1/σ, (B, M, 1)."""
-    of_content: Tensor
+    """1/σ of each input, (B, M, 1)."""
+    content_weight: Tensor
     """The columns of W̃ for the content, (O, C)."""
-    of_position: Tensor | None
-    """Those for the position, (O, P)."""
+    position_weight: Tensor | None
+    """The columns of W̃ for the position, (O, P)."""
     bias: Tensor
     """b̃, (O,)."""
 
     def __call__(self) -> Tensor:
-        """(B, M, O)."""
+        """Compute the projection, (B, M, O)."""
         position = self.dense_position()
-        if position is None or self.of_position is None:
-            y = F.linear(self.content, self.of_content)
+        if position is None or self.position_weight is None:
+            y = F.linear(self.content, self.content_weight)
         else:
             batch = len(self.content)
-            base = F.linear(position.to(self.content.dtype), self.of_position)
-            of_content = self.of_content.mT.expand(batch, -1, -1)
-            y = torch.baddbmm(base.expand(batch, -1, -1), self.content, of_content)
-        # In place: on CPU the pages of another array this size cost more than the arithmetic.
+            base = F.linear(position.to(self.content.dtype), self.position_weight)
+            weight = self.content_weight.mT.expand(batch, -1, -1)
+            y = torch.baddbmm(base.expand(batch, -1, -1), self.content, weight)
+        # In place, because on CPU allocating another array of this size costs more than the
+        # arithmetic.
         return y.mul_(self.scale.to(y.dtype)).add_(self.bias.to(y.dtype))
 
     def dense_position(self) -> Tensor | None:
-        """The position as one vector for each element, (1 or B, M, P), however it is held."""
+        """Return the position as one vector per input, (1 or B, M, P), or None."""
         return self.position.dense() if isinstance(self.position, AxialPosition) else self.position
 
     def chunks(self, size: int) -> Iterator["Projection"]:
-        """The same, for at most `size` elements at a time."""
+        """Yield the projections of at most `size` inputs at a time."""
         position = self.dense_position()
         for start in range(0, max(1, self.content.shape[1]), size):
             part = slice(start, start + size)
@@ -74,18 +79,19 @@ def project(
     terms: Sequence[str],
     variance: Tensor,
 ) -> Projection:
-    """Linear maps of the normalised inputs, side by side.
+    """Prepare concatenated linear maps of the normalised inputs.
 
     Args:
         inputs: M elements.
-        norm: over the channels of content and position together.
-        linears: the maps.
-        terms: what each map sees of the normalised inputs: "content", "position" or "both". The
-            two sum to the third but for the bias, which each of the three has.
-        variance: of the inputs, as `variance(inputs)` gives it.
+        norm: LayerNorm over the channels of content and position together.
+        linears: the linear maps.
+        terms: for each map the part of the normalised inputs that it applies to: "content",
+            "position" or "both". The maps of content and position add up to the map of both, except
+            that all three include the bias.
+        variance: `element_variance(inputs)`.
 
     Raises:
-        ValueError: the position term of inputs without positions.
+        ValueError: a term is "position", but the inputs have no position.
     """
     if inputs.position is None and "position" in terms:
         raise ValueError(
@@ -93,7 +99,7 @@ def project(
             "an adapter with positions"
         )
     biases = [_bias(linear, norm) for linear in linears]
-    apart = inputs.position is not None and (
+    separate = inputs.position is not None and (
         inputs.fusion == "concatenate" or any(term != "both" for term in terms)
     )
     weights = [
@@ -101,57 +107,61 @@ def project(
         for linear, term in zip(linears, terms, strict=True)
     ]
     return Projection(
-        content=inputs.content if apart else inputs.joined(),
-        position=inputs.position if apart else None,
+        content=inputs.content if separate else inputs.joined(),
+        position=inputs.position if separate else None,
         scale=(variance + norm.eps).rsqrt(),
-        of_content=torch.cat([of_content for of_content, _ in weights]),
-        of_position=torch.cat([of_position for _, of_position in weights]) if apart else None,
+        content_weight=torch.cat([content for content, _ in weights]),
+        position_weight=torch.cat([position for _, position in weights]) if separate else None,
         bias=torch.cat(biases),
     )
 
 
-def variance(inputs: Inputs) -> Tensor:
-    """σ² of each element over its channels, (B, M, 1), in float32 at least.
+def element_variance(inputs: Inputs) -> Tensor:
+    """Compute the variance of each element over its channels, (B, M, 1).
 
-    Side by side, the parts' own variances and the distances of their means to the common mean: no
-    small difference of large sums is taken.
+    The result is float32, or float64 for float64 inputs. For concatenated content and position it
+    is the weighted sum of each part's variance and of the squared distance between the part's mean
+    and the common mean. This avoids small differences of large sums.
+
+    Args:
+        inputs: M elements.
     """
     if inputs.position is None or inputs.fusion == "add":
         return _statistics(inputs.joined())[0]
-    of_position = (
+    position_statistics = (
         _axial_statistics(inputs.position)
         if isinstance(inputs.position, AxialPosition)
         else _statistics(inputs.position)
     )
     share = inputs.content.shape[-1] / inputs.dim
     shares = (share, 1 - share)
-    variances, means = zip(_statistics(inputs.content), of_position, strict=True)
+    variances, means = zip(_statistics(inputs.content), position_statistics, strict=True)
     mean = shares[0] * means[0] + shares[1] * means[1]
-    spreads = [
+    parts = [
         share * (v + (m - mean).square())
         for share, v, m in zip(shares, variances, means, strict=True)
     ]
-    return spreads[0] + spreads[1]
+    return parts[0] + parts[1]
 
 
 def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Variance and mean over channels, (B, M, 1) each, in float32 at least."""
+    """Return variance and mean over the channels, (B, M, 1) each, in float32 or float64."""
     x = x if x.dtype == torch.float64 else x.float()
-    if not x.shape[1]:  # no elements: torch would warn of its own dividing by nothing
+    if not x.shape[1]:  # avoids torch's warning about a division by zero
         return x[..., :1], x[..., :1]
     if x.device.type != "cpu" or torch.compiler.is_compiling():
         return torch.var_mean(x, dim=-1, correction=0, keepdim=True)
-    # torch's var_mean is slow on CPU; plain arithmetic is not, on pieces that stay in the cache.
+    # torch.var_mean is slow on CPU; plain arithmetic on pieces that fit into the cache is faster.
     variances, means = [], []
-    for piece in x.split(max(1, IN_CACHE // (len(x) * x.shape[-1])), dim=1):
+    for piece in x.split(max(1, CACHE_NUMBERS // (len(x) * x.shape[-1])), dim=1):
         means.append(piece.mean(dim=-1, keepdim=True))
         variances.append((piece - means[-1]).square().mean(dim=-1, keepdim=True))
     return torch.cat(variances, dim=1), torch.cat(means, dim=1)
 
 
 def _axial_statistics(position: AxialPosition) -> tuple[Tensor, Tensor]:
-    """Variance and mean over channels, (1, M, 1) each, of sums over rows and columns."""
-    tables = [t if t.dtype == torch.float64 else t.float() for t in position.two()]
+    """Return variance and mean over the channels, (1, M, 1) each, from rows and columns."""
+    tables = [t if t.dtype == torch.float64 else t.float() for t in position.rows_and_columns()]
     means = [table.mean(dim=-1, keepdim=True) for table in tables]
     rows, columns = (table - mean for table, mean in zip(tables, means, strict=True))
     squares = [part.square().mean(dim=-1, keepdim=True) for part in (rows, columns)]
@@ -160,24 +170,28 @@ def _axial_statistics(position: AxialPosition) -> tuple[Tensor, Tensor]:
 
 
 def _bias(linear: nn.Linear, norm: nn.LayerNorm) -> Tensor:
+    """Return b̃ = b + Wβ."""
     bias = linear.weight @ norm.bias
     return bias if linear.bias is None else bias + linear.bias
 
 
 def _weight(weight: Tensor, term: str, inputs: Inputs) -> tuple[Tensor, Tensor]:
-    """W̃ for the content and for the position; of a term alone, the other part counts nothing."""
+    """Return the columns of W̃ for content and position, given Wγ; those not in `term` are zero.
+
+    The mean of each row is subtracted from all columns, also from those not in `term`.
+    """
     content_dim = inputs.content.shape[-1]
     if inputs.fusion == "add":
         weight = weight - weight.mean(dim=1, keepdim=True)
-        nothing = torch.zeros_like(weight)
+        zeros = torch.zeros_like(weight)
         return (
-            nothing if term == "position" else weight,
-            nothing if term == "content" else weight,
+            zeros if term == "position" else weight,
+            zeros if term == "content" else weight,
         )
-    of_content, of_position = weight[:, :content_dim], weight[:, content_dim:]
+    content, position = weight[:, :content_dim], weight[:, content_dim:]
     if term == "position":
-        of_content = torch.zeros_like(of_content)
+        content = torch.zeros_like(content)
     elif term == "content":
-        of_position = torch.zeros_like(of_position)
-    mean = (of_content.sum(1, keepdim=True) + of_position.sum(1, keepdim=True)) / weight.shape[1]
-    return of_content - mean, of_position - mean
+        position = torch.zeros_like(position)
+    mean = (content.sum(1, keepdim=True) + position.sum(1, keepdim=True)) / weight.shape[1]
+    return content - mean, position - mean

@@ -1,13 +1,14 @@
-"""Reading a grid of few channels without making a key or a value.
+"""Attention to a grid of few channels without computing a key or a value.
 
-On a grid the position of an input is a sum over the axes, p = r[y] + c[x], and so is all that is
-linear in it. With s = 1/σ of the input's LayerNorm and content a of a few channels, the logit of a
-query q is s·(q·Kr[y] + q·Kc[x] + q·Ka·a) for small tables Kr = K̃r and so on, the same for all
-inputs: products with the width of the keys are taken for each row, column and channel, not for each
-input. What is read, Σ w·s·(Vr[y] + Vc[x] + Va·a), needs of the weights w only the sums of w·s over
-rows and columns and its products with a. This is exact, and so is the backward pass, which has the
-same form. Per query and input it costs about C + 4 multiplications and an exponential, in the place
-of qk_dim + v_dim multiplications and an exponential.
+On a grid the position of an input is a sum over the axes, p = r[y] + c[x], and so is everything
+that is linear in it. Let s = 1/σ of the input's LayerNorm, and a its content of a few channels. The
+logit of a query q is s·(q·Kr[y] + q·Kc[x] + q·Ka·a) for small tables Kr = K̃r and so on, which all
+inputs share: products over the width of the keys are computed for each row, column and channel
+instead of each input. The output, Σ w·s·(Vr[y] + Vc[x] + Va·a), depends on the weights w only
+through the sums of w·s over rows and over columns and through the products of w·s with a. This is
+exact, and so is the backward pass, which has the same form. It costs about C + 4 multiplications
+and an exponential per query and input, instead of qk_dim + v_dim multiplications and an
+exponential.
 """
 
 import math
@@ -19,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .attention import FAR
+from .attention import MASKED_LOGIT
 from .positions import AxialPosition
 from .projection import Projection
 from .sources import Split
@@ -27,78 +28,87 @@ from .sources import Split
 # B batch · H heads · N queries (latents) · K qk_dim / H · V v_dim / H · Q = H·N
 # R rows · W columns · M = R·W inputs · C content channels
 
-BLOCK = 2**17  # logits of a block for each thread: 512 KiB, half of a second-level cache
-MARGIN = 8.0  # by which a logit may exceed what is subtracted from it before the exponential
+# Logits of a block per thread: 512 KiB, half of a second-level cache.
+BLOCK_LOGITS = 2**17
+# Largest difference between a logit and the number subtracted before the exponential.
+EXPONENT_MARGIN = 8.0
+
+AxisTerms = Sequence[Tensor]  # terms of rows (B, Q, R), columns (B, Q, W) and channels (B, Q, C)
 
 
 @dataclass(frozen=True)
-class Separable:
-    """Inputs of few channels on a grid; nothing is held of them but the content itself."""
+class SeparableGrid:
+    """Inputs of few channels on a grid, attended to without keys and values.
+
+    It is both a `KeyValueSource` and a `PartialSource`.
+    """
 
     projection: Projection
-    """Of the inputs, to keys and values side by side; its position is an `AxialPosition`."""
+    """Projection of the inputs to keys and values, concatenated; the position is an
+    `AxialPosition`."""
     split: Split
-    """Tells keys from values, and heads apart."""
+    """Function that separates keys from values and splits the heads."""
     features: Tensor
-    """(B, C + 1, R, W), or one more under a mask, as `grid_features` makes them."""
+    """Result of `grid_features`: (B, C + 1, R, W), or (B, C + 2, R, W) with a mask."""
 
     def read(self, queries: Tensor, *, dropout: float = 0.0) -> Tensor:
-        """See `Source`."""
+        """Attend to all inputs, (1 or B, H, N, K) → (B, H, N, V); `dropout` must be 0."""
         if dropout:
-            raise ValueError("attention dropout needs keys that are held; set it to 0")
+            raise ValueError(
+                f"attention_dropout={dropout}, but attention without keys does not support it; "
+                "set it to 0"
+            )
         out, lse = self.partial(queries)
-        return torch.where(lse[..., None] > FAR / 2, out, 0.0)
+        return torch.where(lse[..., None] > MASKED_LOGIT / 2, out, 0.0)
 
     def partial(self, queries: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Part`."""
-        of_content, of_position = self.projection.of_content, self.projection.of_position
-        assert of_position is not None
+        """Return the output (B, H, N, V) and the logsumexp of the logits (B, H, N)."""
+        weight, position_weight = self.projection.content_weight, self.projection.position_weight
+        assert position_weight is not None
         batch, (_, heads, latents, width) = len(self.features), queries.shape
         tables = [
-            F.linear(table.to(of_position.dtype), of_position) for table in axes(self.projection)
+            F.linear(table.to(position_weight.dtype), position_weight)
+            for table in axes(self.projection)
         ]
-        maps = [self.split(table[None]) for table in (*tables, of_content.mT)]
+        maps = [self.split(table[None]) for table in (*tables, weight.mT)]
         bias = self.split(self.projection.bias[None, None])[1]
-        asked = (
+        terms = (
             ((queries * width**-0.5) @ keys.mT).expand(batch, -1, -1, -1).flatten(1, 2)
             for keys, _ in maps
         )
-        *sums, lse = read_grid(*(x.to(self.features.dtype) for x in asked), self.features)
+        *sums, lse = read_grid(*(x.to(self.features.dtype) for x in terms), self.features)
         out = bias
-        for of_axis, (_, values) in zip(sums, maps, strict=True):
-            out = out + of_axis.to(values.dtype).unflatten(1, (heads, latents)) @ values
+        for axis_sums, (_, values) in zip(sums, maps, strict=True):
+            out = out + axis_sums.to(values.dtype).unflatten(1, (heads, latents)) @ values
         return out, lse.unflatten(1, (heads, latents))
 
 
 def grid_features(projection: Projection, mask: Tensor | None) -> Tensor:
-    """What logits are linear in: s·a, s and, under a mask, how far off an input is.
+    """Return the numbers that logits are linear in: s·a, s and, with a mask, its logit.
 
     Args:
         projection: of M = R·W inputs whose position is an `AxialPosition`.
-        mask: boolean (B, M), True = attend.
+        mask: boolean (B, M), True where an input is attended to. None: everywhere.
 
     Returns:
-        (B, C + 1 or C + 2, R, W), in float32 at least.
+        (B, C + 1, R, W), or (B, C + 2, R, W) with a mask, in float32 or float64.
     """
     scale = projection.scale
     parts = [projection.content * scale, scale]
     if mask is not None:
-        parts.append(torch.zeros_like(scale).masked_fill(~mask[..., None], FAR))
+        parts.append(torch.zeros_like(scale).masked_fill(~mask[..., None], MASKED_LOGIT))
     rows, columns = (len(table) for table in axes(projection))
     return torch.cat(parts, dim=-1).mT.unflatten(-1, (rows, columns)).contiguous()
 
 
 def axes(projection: Projection) -> tuple[Tensor, Tensor]:
-    """What its position is the sum of: rows (R, P) and columns (W, P)."""
+    """Return the tables that the position is a sum of: rows (R, P) and columns (W, P)."""
     assert isinstance(projection.position, AxialPosition)
-    return projection.position.two()
-
-
-Asked = Sequence[Tensor]  # of rows (B, Q, R), columns (B, Q, W) and channels (B, Q, C)
+    return projection.position.rows_and_columns()
 
 
 class _Block(NamedTuple):
-    """A part of the grid, small enough for the cache."""
+    """A part of the grid that is small enough for the cache."""
 
     examples: slice
     rows: slice
@@ -106,8 +116,8 @@ class _Block(NamedTuple):
 
 
 def _blocks(batch: int, queries: int, rows: int, columns: int) -> Iterator[_Block]:
-    """Parts of about `BLOCK` logits a thread, by examples first."""
-    size = max(1, BLOCK * torch.get_num_threads() // queries)  # inputs
+    """Yield blocks of about `BLOCK_LOGITS` logits per thread, as many examples each as fit."""
+    size = max(1, BLOCK_LOGITS * torch.get_num_threads() // queries)  # inputs
     wide = min(columns, size)
     examples = min(batch, max(1, size // columns))
     high = max(1, size // (examples * wide))
@@ -122,12 +132,12 @@ def _blocks(batch: int, queries: int, rows: int, columns: int) -> Iterator[_Bloc
 
 
 class _Grid:
-    """A block's features, as both directions need them: to every input, and summed over all.
+    """The features of a block, in the form that both the forward and the backward pass use.
 
     Args:
-        features: see `grid_features`.
+        features: result of `grid_features`.
         channels: C.
-        block: which part of them.
+        block: the part of the grid.
     """
 
     def __init__(self, features: Tensor, channels: int, block: _Block) -> None:
@@ -138,28 +148,34 @@ class _Grid:
         parts = (part[:, :channels], row, torch.ones_like(self.scale), part[:, channels + 1 :])
         self.features = torch.cat([p.flatten(2) for p in parts], dim=1)  # b F r·w
 
-    def spread(self, of: Asked, constant: Tensor, *, masked: bool) -> Tensor:
-        """s·(rows[y] + columns[x] + channels·a) + constant, (b, Q, r·w); far less where masked."""
-        rows, columns, channels = self.part(of)
+    def element_sums(self, terms: AxisTerms, constant: Tensor, *, masked: bool) -> Tensor:
+        """Sum the axis terms for each input: s·(rows[y] + columns[x] + channels·a) + constant.
+
+        With `masked`, `MASKED_LOGIT` is added where an input is masked.
+        """
+        rows, columns, channels = self.slices(terms)
         factors = [channels, rows, constant[self.block.examples]]
         if self.features.shape[1] > sum(factor.shape[-1] for factor in factors):
             factors.append(torch.full_like(factors[-1], masked))
         y = torch.cat(factors, dim=-1) @ self.features
         y.unflatten(-1, self.size).addcmul_(self.scale, columns[:, :, None])
-        return y
+        return y  # b Q r·w
 
-    def gather(self, weights: Tensor, into: Asked) -> Tensor:
-        """Add s·w of (b, Q, r·w) by row, column and channel; w itself is lost, but for its sum."""
-        sums = weights @ self.features.mT
-        of_rows, of_columns, of_channels = self.part(into)
-        of_channels += sums[..., : self.channels]
-        of_rows += sums[..., self.channels : self.channels + self.size[0]]
-        of_columns += weights.unflatten(-1, self.size).mul_(self.scale).sum(2)
-        return sums[..., self.channels + self.size[0], None]
+    def accumulate(self, weights: Tensor, sums: AxisTerms) -> Tensor:
+        """Add s·w to the sums over rows, columns and channels; return the sum of w, (b, Q, 1).
 
-    def part(self, of: Asked) -> Asked:
-        """What concerns the block."""
-        rows, columns, channels = of
+        The weights w, (b, Q, r·w), are overwritten.
+        """
+        totals = weights @ self.features.mT
+        rows, columns, channels = self.slices(sums)
+        channels += totals[..., : self.channels]
+        rows += totals[..., self.channels : self.channels + self.size[0]]
+        columns += weights.unflatten(-1, self.size).mul_(self.scale).sum(2)
+        return totals[..., self.channels + self.size[0], None]
+
+    def slices(self, terms: AxisTerms) -> AxisTerms:
+        """Return this block's slices of the three arrays, as views."""
+        rows, columns, channels = terms
         examples = self.block.examples
         return (
             rows[examples, :, self.block.rows],
@@ -172,43 +188,43 @@ class _Grid:
 def read_grid(
     rows: Tensor, columns: Tensor, channels: Tensor, features: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Softmax over a grid, of what it is averaged to.
+    """Compute sums of attention weights over the rows, columns and channels of a grid.
 
     Args:
-        rows: what each query asks of a row, (B, Q, R).
-        columns: of a column, (B, Q, W).
-        channels: of a channel, (B, Q, C).
-        features: see `grid_features`; no gradient reaches them.
+        rows: term of the logits for each row, (B, Q, R).
+        columns: term of the logits for each column, (B, Q, W).
+        channels: factor of the logits for each content channel, (B, Q, C).
+        features: result of `grid_features`; it gets no gradient.
 
     Returns:
-        Attention weights times s summed over the inputs of each row (B, Q, R), of each column
-        (B, Q, W), and over all inputs, times their content (B, Q, C); the logsumexp of the logits
-        (B, Q).
+        Attention weights times s, summed over the inputs of each row (B, Q, R) and of each column
+        (B, Q, W); the same times the content, summed over all inputs (B, Q, C); and the logsumexp
+        of the logits (B, Q).
     """
-    asked = (rows, columns, channels)
-    sums = [torch.zeros_like(x) for x in asked]
+    terms = (rows, columns, channels)
+    sums = [torch.zeros_like(x) for x in terms]
     top = rows.new_full((*rows.shape[:2], 1), -math.inf)
-    nothing, total = torch.zeros_like(top), torch.zeros_like(top)
+    zero, total = torch.zeros_like(top), torch.zeros_like(top)
     for block in _blocks(*rows.shape[:2], *features.shape[2:]):
         grid, b = _Grid(features, channels.shape[-1], block), block.examples
-        logits = grid.spread(asked, nothing, masked=True)
+        logits = grid.element_sums(terms, zero, masked=True)
         highest = logits.amax(-1, keepdim=True)
-        # A logit a little above all before it does no harm: few blocks make the sums anew.
-        highest = torch.where(highest > top[b] + MARGIN, highest, top[b])
+        # A logit may exceed `top` by a margin without overflow, so few blocks rescale the sums.
+        highest = torch.where(highest > top[b] + EXPONENT_MARGIN, highest, top[b])
         if not torch.equal(highest, top[b]):
             for x in (*sums, total):
                 x[b] *= (top[b] - highest).exp()
             top[b] = highest
-        total[b] += grid.gather(logits.sub_(highest).exp_(), sums)
-    of_rows, of_columns, of_channels = (x.div_(total) for x in sums)
-    return of_rows, of_columns, of_channels, (top + total.log()).squeeze(-1)
+        total[b] += grid.accumulate(logits.sub_(highest).exp_(), sums)
+    row_sums, column_sums, channel_sums = (x.div_(total) for x in sums)
+    return row_sums, column_sums, channel_sums, (top + total.log()).squeeze(-1)
 
 
 @torch.library.custom_op("perceivers::read_grid_backward", mutates_args=())
 def read_grid_backward(
-    of_rows: Tensor,
-    of_columns: Tensor,
-    of_channels: Tensor,
+    grad_rows: Tensor,
+    grad_columns: Tensor,
+    grad_channels: Tensor,
     delta: Tensor,
     rows: Tensor,
     columns: Tensor,
@@ -216,17 +232,29 @@ def read_grid_backward(
     lse: Tensor,
     features: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of rows, columns and channels from those of the three sums.
+    """Compute the gradients of `read_grid` with respect to its rows, columns and channels.
 
-    `delta` (B, Q) is the sum over inputs of each weight times its gradient.
+    Args:
+        grad_rows: gradient of the sums over rows, (B, Q, R).
+        grad_columns: gradient of the sums over columns, (B, Q, W).
+        grad_channels: gradient of the sums over channels, (B, Q, C).
+        delta: sum over all inputs of each attention weight times its gradient, (B, Q).
+        rows: argument of `read_grid`.
+        columns: argument of `read_grid`.
+        channels: argument of `read_grid`.
+        lse: logsumexp that `read_grid` returned, (B, Q).
+        features: argument of `read_grid`.
+
+    Returns:
+        Gradients of rows, columns and channels.
     """
-    asked, grads = (rows, columns, channels), (of_rows, of_columns, of_channels)
-    sums = [torch.zeros_like(x) for x in asked]
+    terms, grads = (rows, columns, channels), (grad_rows, grad_columns, grad_channels)
+    sums = [torch.zeros_like(x) for x in terms]
     for block in _blocks(*rows.shape[:2], *features.shape[2:]):
         grid = _Grid(features, channels.shape[-1], block)
-        weights = grid.spread(asked, -lse[..., None], masked=True).exp_()
-        of_weights = grid.spread(grads, -delta[..., None], masked=False)
-        grid.gather(weights.mul_(of_weights), sums)
+        weights = grid.element_sums(terms, -lse[..., None], masked=True).exp_()
+        grad_weights = grid.element_sums(grads, -delta[..., None], masked=False)
+        grid.accumulate(weights.mul_(grad_weights), sums)
     return sums[0], sums[1], sums[2]
 
 
@@ -243,20 +271,20 @@ def _(
 
 
 @read_grid_backward.register_fake
-def _(of_rows: Tensor, of_columns: Tensor, of_channels: Tensor, *_: Tensor) -> Any:
-    return tuple(torch.empty_like(x) for x in (of_rows, of_columns, of_channels))
+def _(grad_rows: Tensor, grad_columns: Tensor, grad_channels: Tensor, *_: Tensor) -> Any:
+    return tuple(torch.empty_like(x) for x in (grad_rows, grad_columns, grad_channels))
 
 
-def _keep(ctx: Any, inputs: Any, output: Any) -> None:
+def _setup_context(ctx: Any, inputs: Any, output: Any) -> None:
     ctx.save_for_backward(*inputs, *output)
 
 
-def _backward(ctx: Any, *of_sums: Tensor) -> Any:
+def _backward(ctx: Any, *grads: Tensor) -> Any:
     *inputs, features, rows, columns, channels, lse = ctx.saved_tensors
-    of_sums = of_sums[:3]  # nothing depends on the logsumexp but parts to be merged, in inference
-    delta = sum((x * y).sum(-1) for x, y in zip((rows, columns, channels), of_sums, strict=True))
-    return *read_grid_backward(*of_sums, delta, *inputs, lse, features), None
+    grads = grads[:3]  # the logsumexp is used only to merge parts, which is inference alone
+    delta = sum((x * y).sum(-1) for x, y in zip((rows, columns, channels), grads, strict=True))
+    return *read_grid_backward(*grads, delta, *inputs, lse, features), None
 
 
-read_grid.register_autograd(_backward, setup_context=_keep)
+read_grid.register_autograd(_backward, setup_context=_setup_context)
 read_grid.register_autocast("cpu", torch.float32)

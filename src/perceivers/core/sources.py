@@ -1,4 +1,7 @@
-"""What queries read, and how much of it is held at a time. All sources give the same numbers."""
+"""Sources of keys and values that queries attend to.
+
+The sources differ in how many keys and values they store at a time. All give the same output.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -8,112 +11,135 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from .attention import FAR, attend, merge_all, partial_attend, partial_attend_backward
+from .attention import MASKED_LOGIT, attend, merge_all, partial_attend, partial_attend_backward
 from .projection import Projection
 
 # B batch · H heads · N queries (latents) · M inputs · K qk_dim / H · V v_dim / H
 
 KeysValues = tuple[Tensor, Tensor]
-PER_INPUT = ("content", "position", "scale")  # what of a projection comes chunk by chunk
+CHUNKED_FIELDS = ("content", "position", "scale")  # the first fields of `Projection`, one per input
 Split = Callable[[Tensor], KeysValues]  # (B, m, O) → keys (B, H, m, K) and values (B, H, m, V)
 
 
-class Source(Protocol):
-    """Something that queries can read."""
+class KeyValueSource(Protocol):
+    """Keys and values that queries can attend to, in whatever form they are stored."""
 
     def read(self, queries: Tensor, *, dropout: float = 0.0) -> Tensor:
-        """Queries (1 or B, H, N, K) → what they read, (B, H, N, V)."""
+        """Attend to all inputs.
+
+        Args:
+            queries: (1 or B, H, N, K).
+            dropout: probability with which an attention weight is dropped.
+
+        Returns:
+            (B, H, N, V); zero for an example without any unmasked input.
+        """
 
 
-class Part(Protocol):
-    """Some of the inputs that queries read."""
+class PartialSource(Protocol):
+    """Keys and values of a part of the inputs."""
 
     def partial(self, queries: Tensor) -> tuple[Tensor, Tensor]:
-        """Queries (1 or B, H, N, K) → (B, H, N, V) and the logsumexp (B, H, N) to merge it by."""
+        """Attend to this part of the inputs.
+
+        Args:
+            queries: (1 or B, H, N, K).
+
+        Returns:
+            The output (B, H, N, V) and the logsumexp (B, H, N) to merge it with other parts by.
+        """
 
 
 @dataclass(frozen=True)
-class Held:
-    """Keys and values, made once and kept."""
+class StoredKeyValues:
+    """Keys and values in memory; both a `KeyValueSource` and a `PartialSource`."""
 
     keys: Tensor
     """(B, H, M, K)."""
     values: Tensor
     """(B, H, M, V)."""
     mask: Tensor | None = None
-    """Boolean (B, M), True = attend."""
+    """Boolean (B, M), True where an input is attended to. None: everywhere."""
 
     def read(self, queries: Tensor, *, dropout: float = 0.0) -> Tensor:
-        """See `Source`."""
+        """Attend to all inputs, (1 or B, H, N, K) → (B, H, N, V)."""
         queries = queries.expand(len(self.keys), -1, -1, -1)
         return attend(queries, self.keys, self.values, self.mask, dropout=dropout)
 
     def partial(self, queries: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Part`."""
+        """Return the output, as `read` does, and the logsumexp of the logits (B, H, N)."""
         queries = queries.expand(len(self.keys), -1, -1, -1)
         return partial_attend(queries, self.keys, self.values, self.mask)
 
 
 @dataclass(frozen=True)
-class Chunked:
-    """Keys and values of `size` inputs at a time, made again in the backward pass.
+class ChunkedKeyValues:
+    """Keys and values computed for `size` inputs at a time, and again in the backward pass.
 
-    Neither N×M logits nor M×K keys are ever held: memory grows with M by the inputs alone.
+    It is a `KeyValueSource`. Neither N×M logits nor M×K keys are ever in memory at once: of what is
+    stored, only the inputs themselves grow with M.
     """
 
     projection: Projection
-    """Of all M inputs, to keys and values side by side."""
+    """Projection of all M inputs to keys and values, concatenated."""
     split: Split
-    """Tells keys from values, and heads apart."""
+    """Function that separates keys from values and splits the heads."""
     mask: Tensor | None
-    """Boolean (B, M), True = attend."""
+    """Boolean (B, M), True where an input is attended to. None: everywhere."""
     size: int
-    """Inputs of a chunk."""
+    """Number of inputs in a chunk."""
 
     def read(self, queries: Tensor, *, dropout: float = 0.0) -> Tensor:
-        """See `Source`."""
+        """Attend to all inputs, (1 or B, H, N, K) → (B, H, N, V); `dropout` must be 0."""
         if dropout:
-            raise ValueError("attention dropout needs keys that are held; set it to 0")
+            raise ValueError(
+                f"attention_dropout={dropout}, but keys computed in chunks do not support it; "
+                "set it to 0"
+            )
         queries = queries.expand(len(self.projection.scale), -1, -1, -1)
-        seen, mask = None, self.mask
-        if mask is not None:  # an example that sees nothing reads all, and then nothing
-            seen = mask.any(dim=-1)
-            mask = mask | ~seen[:, None]
+        nonempty, mask = None, self.mask
+        if mask is not None:
+            # An example without unmasked inputs attends to all of them; its output is zeroed below.
+            nonempty = mask.any(dim=-1)
+            mask = mask | ~nonempty[:, None]
         projection = self.projection._replace(position=self.projection.dense_position())
         out = _ReadChunks.apply(queries, mask, self.split, self.size, *projection)
-        return out if seen is None else torch.where(seen[:, None, None, None], out, 0.0)
+        return out if nonempty is None else torch.where(nonempty[:, None, None, None], out, 0.0)
 
 
 @dataclass(frozen=True)
-class Streamed:
-    """Chunks that come one after another, each time they are asked for. For inference alone."""
+class StreamedKeyValues:
+    """Keys and values of parts that are computed one after another in each read.
 
-    open: Callable[[], Iterable[Part]]
-    """Begins anew."""
+    It is a `KeyValueSource` for inference alone: it records no gradients.
+    """
+
+    open: Callable[[], Iterable[PartialSource]]
+    """Function that returns all parts, from the first one on."""
 
     @torch.no_grad()
     def read(self, queries: Tensor, *, dropout: float = 0.0) -> Tensor:
-        """See `Source`."""
-        whole = merge_all(part.partial(queries) for part in self.open())
-        if whole is None:
+        """Attend to all parts, (1 or B, H, N, K) → (B, H, N, V); `dropout` is ignored."""
+        merged = merge_all(part.partial(queries) for part in self.open())
+        if merged is None:
             raise ValueError("the stream is empty; expected at least one chunk of inputs")
-        out, lse = whole
-        return torch.where(lse[..., None] > FAR / 2, out, 0.0)
+        out, lse = merged
+        return torch.where(lse[..., None] > MASKED_LOGIT / 2, out, 0.0)
 
 
 class _ReadChunks(torch.autograd.Function):
-    """Attention over chunks: online softmax forward, its whole output and logsumexp backward."""
+    """Attention over chunks by an online softmax; stores the output and the logsumexp."""
 
     @staticmethod
     def forward(
         ctx: Any, queries: Tensor, mask: Tensor | None, split: Split, size: int, *tensors: Any
     ) -> Tensor:
-        whole = merge_all(
-            partial_attend(queries, *split(chunk()), of_chunk)
-            for chunk, of_chunk in in_chunks(Projection(*tensors), mask, size)
+        merged = merge_all(
+            partial_attend(queries, *split(chunk()), chunk_mask)
+            for chunk, chunk_mask in in_chunks(Projection(*tensors), mask, size)
         )
-        assert whole is not None  # there is always one chunk
-        out, lse = whole
+        assert merged is not None  # there is always one chunk
+        out, lse = merged
         ctx.save_for_backward(queries, mask, out, lse, *tensors)
         ctx.split, ctx.size = split, size
         ctx.autocast = _autocast(queries.device.type)
@@ -123,34 +149,36 @@ class _ReadChunks(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> Any:
         queries, mask, out, lse, *tensors = ctx.saved_tensors
         needed = ctx.needs_input_grad[4:]
-        of_queries = torch.zeros_like(queries)
-        gathered: list[list[Tensor]] = [[] for _ in needed]
-        for chunk, of_chunk in in_chunks(Projection(*tensors), mask, ctx.size):
+        grad_queries = torch.zeros_like(queries)
+        collected: list[list[Tensor]] = [[] for _ in needed]
+        for chunk, chunk_mask in in_chunks(Projection(*tensors), mask, ctx.size):
             leaves: list[Any] = [
                 tensor.detach().requires_grad_() if need and isinstance(tensor, Tensor) else tensor
                 for tensor, need in zip(chunk, needed, strict=True)
             ]
             with torch.enable_grad(), ctx.autocast:
-                made = ctx.split(Projection(*leaves)())
-            keys, values = (tensor.detach() for tensor in made)
-            of_part, *of_made = partial_attend_backward(
-                grad, queries, keys, values, out, lse, of_chunk
+                keys_values = ctx.split(Projection(*leaves)())
+            keys, values = (tensor.detach() for tensor in keys_values)
+            grad_part, *grad_keys_values = partial_attend_backward(
+                grad, queries, keys, values, out, lse, chunk_mask
             )
-            of_queries += of_part
+            grad_queries += grad_part
             wanted = [i for i, need in enumerate(needed) if need]
             if wanted:
-                found = torch.autograd.grad(made, [leaves[i] for i in wanted], of_made)
-                for i, of_leaf in zip(wanted, found, strict=True):
-                    _gather(gathered[i], of_leaf, apart=i < len(PER_INPUT))
-        of_tensors = [
+                grads = torch.autograd.grad(
+                    keys_values, [leaves[i] for i in wanted], grad_keys_values
+                )
+                for i, grad_leaf in zip(wanted, grads, strict=True):
+                    _collect(collected[i], grad_leaf, per_input=i < len(CHUNKED_FIELDS))
+        grad_tensors = [
             torch.cat(parts, dim=1) if len(parts) > 1 else next(iter(parts), None)
-            for parts in gathered
+            for parts in collected
         ]
-        return of_queries, None, None, None, *of_tensors
+        return grad_queries, None, None, None, *grad_tensors
 
 
 def _autocast(device: str) -> AbstractContextManager[Any]:
-    """The precision of now, to make keys again in it later."""
+    """Return a context with the current autocast settings, to compute keys again later."""
     if not torch.amp.is_autocast_available(device):
         return nullcontext()
     dtype, enabled = torch.get_autocast_dtype(device), torch.is_autocast_enabled(device)
@@ -160,14 +188,22 @@ def _autocast(device: str) -> AbstractContextManager[Any]:
 def in_chunks(
     projection: Projection, mask: Tensor | None, size: int
 ) -> Iterator[tuple[Projection, Tensor | None]]:
-    """A projection and its mask, `size` inputs at a time; at least one part, if an empty one."""
+    """Yield a projection and its mask for at most `size` inputs at a time.
+
+    There is at least one chunk; it is empty if there are no inputs.
+
+    Args:
+        projection: of M inputs.
+        mask: boolean (B, M), or None.
+        size: inputs per chunk.
+    """
     for i, chunk in enumerate(projection.chunks(size)):
         yield chunk, None if mask is None else mask[:, i * size : (i + 1) * size]
 
 
-def _gather(parts: list[Tensor], part: Tensor, *, apart: bool) -> None:
-    """Gradients of what comes chunk by chunk lie side by side, those of weights add up."""
-    if apart or not parts:
+def _collect(parts: list[Tensor], part: Tensor, *, per_input: bool) -> None:
+    """Append the gradient of a per-input tensor, or add up the gradient of a weight."""
+    if per_input or not parts:
         parts.append(part)
     else:
         parts[0] = parts[0] + part

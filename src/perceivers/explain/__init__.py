@@ -1,4 +1,4 @@
-"""Looking into a model: what its cross-attends attend to, and why."""
+"""Recording of attention: what the cross-attends of a model attend to, and why."""
 
 from .record import AttentionMap, record_attention
 

@@ -1,4 +1,4 @@
-"""The attention of each cross-attend, split into what was sensed and where."""
+"""Recorded attention of cross-attends, split into a content term and a position term."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -8,46 +8,49 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core import CrossAttend, Held, Inputs, Perceiver, Source
+from ..core import CrossAttend, Inputs, KeyValueSource, Perceiver, StoredKeyValues
 
 # B batch · H heads · N latents · M inputs · K qk_dim / H
 
 
 @dataclass(frozen=True)
 class AttentionMap:
-    """One application of a cross-attend. The N×M arrays are made when they are asked for."""
+    """Attention of one application of a cross-attend.
+
+    The properties compute their N×M arrays anew at each access.
+    """
 
     cross: int
-    """Which of the distinct cross-attends this is (an entry of `cross_order`)."""
+    """Index of the distinct cross-attend, as in `cross_order`."""
     queries: Tensor
-    """(B, H, N, K), scaled: a logit is their product with a key."""
+    """Queries (B, H, N, K), scaled so that a logit is the product of a query and a key."""
     keys: Tensor
-    """(B, H, M, K), those the model used."""
+    """Keys that the model used, (B, H, M, K)."""
     content_keys: Tensor
-    """(B, H, M, K), the part made from content, with the key's bias."""
+    """Content term of the keys, bias included, (B, H, M, K)."""
     position_keys: Tensor
-    """(B, H, M, K), the part made from position."""
+    """Position term of the keys, (B, H, M, K)."""
     mask: Tensor | None
-    """(B, M), True = attended to."""
+    """Boolean (B, M), True where an input is attended to. None: everywhere."""
 
     @property
     def logits(self) -> Tensor:
-        """Before the softmax and without the mask, (B, H, N, M)."""
+        """Attention logits before mask and softmax, (B, H, N, M)."""
         return self.queries @ self.keys.transpose(-1, -2)
 
     @property
     def content(self) -> Tensor:
-        """The content term of the logits, (B, H, N, M)."""
+        """Content term of the logits, (B, H, N, M)."""
         return self.queries @ self.content_keys.transpose(-1, -2)
 
     @property
     def position(self) -> Tensor:
-        """The position term of the logits, (B, H, N, M)."""
+        """Position term of the logits, (B, H, N, M)."""
         return self.queries @ self.position_keys.transpose(-1, -2)
 
     @property
     def weights(self) -> Tensor:
-        """What the values are averaged with, (B, H, N, M); zeros where an example has no input."""
+        """Attention weights, (B, H, N, M); zero for an example without any unmasked input."""
         logits = self.logits
         if self.mask is None:
             return logits.softmax(dim=-1)
@@ -57,15 +60,20 @@ class AttentionMap:
 
 @contextmanager
 def record_attention(model: nn.Module) -> Iterator[list[AttentionMap]]:
-    """Record the cross-attends of a model as it runs; one map each time one is applied, in order.
+    """Record the attention of a model's cross-attends during its forward passes.
 
-    The list is filled by every forward pass anew. Gradients are not recorded.
+    The list that the context manager yields holds one map for each application of a cross-attend,
+    in order. Each forward pass replaces its contents. Gradients are not recorded.
 
     Args:
-        model: any module with one `Perceiver` in it, such as what `create` or `load` gives.
+        model: a module that contains exactly one `Perceiver`, such as a result of `create` or
+            `load`.
+
+    Yields:
+        The list of maps; it is empty until the first forward pass.
 
     Raises:
-        ValueError: there is none, or there are several.
+        ValueError: the model contains no `Perceiver`, or several.
 
     Example:
         >>> with record_attention(model) as maps:                   # doctest: +SKIP
@@ -81,37 +89,39 @@ def record_attention(model: nn.Module) -> Iterator[list[AttentionMap]]:
         for index, cross in enumerate(perceivers[0].cross_attends):
             assert isinstance(cross, CrossAttend)
 
-            def hook(_: Any, args: Any, out: Any, index: int = index, of: Any = cross) -> None:
-                recorder.record(index, of, *args)
+            def hook(_: Any, args: Any, out: Any, index: int = index, cross: Any = cross) -> None:
+                recorder.record(index, cross, *args)
 
             stack.callback(cross.attention.register_forward_hook(hook).remove)
         yield recorder.maps
 
 
 class _Recorder:
-    """What the hooks of one recording share."""
+    """State that the hooks of one recording share."""
 
     def __init__(self) -> None:
         self.maps: list[AttentionMap] = []
         self.inputs: Inputs | None = None
-        self.terms: dict[int, tuple[Tensor, Tensor]] = {}
+        self.terms: dict[int, tuple[Tensor, Tensor]] = {}  # by index of the cross-attend
 
     def begin(self, perceiver: nn.Module, args: tuple[Inputs]) -> None:
-        """A forward pass begins."""
+        """Discard the maps of the last forward pass and remember the inputs of this one."""
         self.maps.clear()
         self.terms.clear()
         self.inputs = args[0]
 
     @torch.no_grad()
-    def record(self, index: int, cross: CrossAttend, latents: Tensor, source: Source) -> None:
-        """A cross-attend was applied to normalised latents (1 or B, N, D)."""
+    def record(
+        self, index: int, cross: CrossAttend, latents: Tensor, source: KeyValueSource
+    ) -> None:
+        """Append the map of a cross-attend that was applied to normalised latents."""
         assert self.inputs is not None
-        if index not in self.terms:  # a shared cross-attend makes its keys once
+        if index not in self.terms:  # the keys of a shared cross-attend are the same at each step
             self.terms[index] = cross.key_terms(self.inputs)
         content, position = self.terms[index]
-        if isinstance(source, Held):
+        if isinstance(source, StoredKeyValues):
             keys = source.keys.detach()
-        else:  # it holds none: as the model makes them
+        else:  # the source does not store its keys; compute them as the model does
             keys = cross.attention.split_keys_values(cross.project(self.inputs)())[0]
         queries = cross.attention.queries(latents).expand(len(keys), -1, -1, -1)
         self.maps.append(

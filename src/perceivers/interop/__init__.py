@@ -1,4 +1,7 @@
-"""Weights from other libraries, and back. Imported on first use: each brings its own packages."""
+"""Conversion of weights from other libraries and back.
+
+Each function is imported on first use, because each needs other optional packages.
+"""
 
 import importlib
 from typing import TYPE_CHECKING, Any
@@ -8,7 +11,7 @@ if TYPE_CHECKING:
     from .keras import from_keras, to_keras
     from .perceiver_pytorch import from_perceiver_pytorch, to_perceiver_pytorch
 
-_HOME = {
+_MODULES = {  # name → the module that defines it
     "Converted": "files",
     "convert": "files",
     "from_keras": "keras",
@@ -28,6 +31,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _MODULES:
         raise AttributeError(f"module 'perceivers.interop' has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)

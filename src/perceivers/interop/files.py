@@ -1,4 +1,4 @@
-"""A file of another library's weights as a model of this package, and how far apart the two are."""
+"""Conversion of a file of another library's weights, and the difference between both models."""
 
 import inspect
 import zipfile
@@ -17,21 +17,23 @@ from ..models.classifier import PerceiverClassifier
 from . import keras, perceiver_pytorch
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
-FAR = 1e-2  # rounding stays well below it
+# Largest difference of logits between two models that count as equal; rounding stays well below.
+MAX_DIFFERENCE = 1e-2
 
 
 @dataclass(frozen=True)
 class Converted:
-    """What `convert` gives."""
+    """Result of `convert`."""
 
     model: PerceiverClassifier
-    """The model, in eval mode."""
+    """The converted model, in eval mode."""
     library: str
-    """Whose weights they were."""
+    """Name of the library that the weights come from, with its version if it is installed."""
     difference: float | None
-    """Largest absolute difference between the library's logits and ours on a random batch."""
+    """Largest absolute difference between the logits of the library and of `model` on a random
+    batch. None: it was not measured."""
     why_not: str = ""
-    """If there is no difference: why it could not be measured."""
+    """The reason if `difference` was not measured, else empty."""
 
 
 def convert(
@@ -43,24 +45,31 @@ def convert(
     std: Sequence[float] | None = None,
     **arguments: Any,
 ) -> Converted:
-    """Read weights of the Keras example or of perceiver-pytorch, told apart by the file's content.
+    """Convert a file of weights of the Keras example or of perceiver-pytorch to a model.
 
-    The library itself, if it is installed, is given the same weights and the same random batch.
+    The library is recognised by the file's content. If it is installed, it computes the logits of
+    the same weights on the same random batch, and the two models are compared.
 
     Args:
         source: a `.weights.h5` or `.keras` file, or a state dict in a torch or safetensors file.
-        input_shape: see `from_perceiver_pytorch`; the Keras example's file tells it.
-        labels: class names; None: numbers.
-        mean, std: what images in [0, 1] were normalised with, one number or one a channel; they
-            become part of the model, so that files are prepared as they were in training.
-        **arguments: what the file does not tell; see `from_keras` and `from_perceiver_pytorch`.
+        input_shape: input shape of a perceiver-pytorch model, as in `from_perceiver_pytorch`; not
+            needed for the Keras example, whose file determines it.
+        labels: class names. None: numbers.
+        mean: mean that images in [0, 1] were normalised with in training, one number or one per
+            channel. It becomes part of the model, which then normalises its input itself.
+        std: standard deviation, in the same form.
+        **arguments: options that the file does not determine, those of `from_keras` or
+            `from_perceiver_pytorch`.
 
     Raises:
-        ValueError: no such file of weights, wrong arguments, or a model whose logits differ from
-            the library's by more than rounding.
+        FileNotFoundError: there is no such file.
+        ValueError: the file holds no weights of either library, the arguments are wrong, or the
+            logits differ from the library's by more than rounding.
     """
     if not Path(source).is_file():
-        raise FileNotFoundError(f"{source} is no file; expected weights saved by another library")
+        raise FileNotFoundError(
+            f"{source} is no file; expected a file of weights saved by another library"
+        )
     module: Any
     model: PerceiverClassifier
     if is_keras(Path(source)):
@@ -74,7 +83,7 @@ def convert(
         )
     if mean is not None or std is not None:
         adapter = model.adapter
-        assert isinstance(adapter, ArrayAdapter)  # both libraries read grids alone
+        assert isinstance(adapter, ArrayAdapter)  # both libraries take grids alone
         channels = adapter.mean
         adapter.set_normalisation(
             _constants("mean", mean or [0.0], channels), _constants("std", std or [1.0], channels)
@@ -83,10 +92,10 @@ def convert(
         difference = module.difference(model, source)
     except ImportError as error:
         return Converted(model, library, None, str(error))
-    if not difference < FAR:
+    if not difference < MAX_DIFFERENCE:
         raise ValueError(
-            f"{source}: on a random batch its logits in {library} and here differ by "
-            f"{difference:.2g}; this is another model than the arguments say"
+            f"{source}: on a random batch the logits of {library} and of the converted model "
+            f"differ by {difference:.2g}; expected at most rounding: check the arguments"
         )
     return Converted(model, f"{library} {version(library)}", difference)
 
@@ -94,14 +103,17 @@ def convert(
 def _constants(name: str, values: Sequence[float], like: Tensor) -> Tensor:
     if len(values) not in (1, len(like)) or (name == "std" and not all(v > 0 for v in values)):
         raise ValueError(
-            f"{name}={list(values)}; expected one number or {len(like)}, one a channel"
+            f"{name}={list(values)}; expected one number or {len(like)}, one per channel"
             + (", above 0" if name == "std" else "")
         )
     return torch.tensor(values).expand_as(like)
 
 
 def is_keras(path: Path) -> bool:
-    """Whether a file is one that Keras saves weights in, by its content or, damaged, its name."""
+    """Return whether a file holds Keras weights, by its suffix or its content.
+
+    The suffix counts so that a damaged Keras file gets an error message about Keras files.
+    """
     if path.suffix in (".h5", ".keras"):
         return True
     with open(path, "rb") as file:

@@ -1,4 +1,4 @@
-"""Weights of the Keras example, both ways, and how far our logits are from Keras' own.
+"""Import and export of the Keras example's weights, and comparison with Keras' own logits.
 
 https://keras.io/examples/vision/perceiver_image_classification/
 """
@@ -29,7 +29,7 @@ from .keras_layout import (
 )
 from .keras_reference import build_keras_example, import_keras
 
-NORM_EPS = 1e-7  # of the spread, in Keras' Normalization
+NORM_EPS = 1e-7  # smallest standard deviation in Keras' Normalization
 
 
 def from_keras(
@@ -42,26 +42,28 @@ def from_keras(
     pixel_max: float = 255.0,
     labels: Sequence[str] | None = None,
 ) -> KerasExample:
-    """The Keras example's model as a model of this package, in eval mode: the same logits.
+    """Convert the Keras example's model to a model with the same logits, in eval mode.
 
-    Images are to be (B, S, S, C), already S×S. If the example's `Normalization` layer is part of
-    the Keras model, its constants become the adapter's; else those are the identity: pass
-    normalised floats, or call `model.adapter.set_normalisation`.
+    The result takes images (B, S, S, C) of the example's size S×S. If the example's `Normalization`
+    layer is part of the Keras model, its constants become those of the adapter. Otherwise the
+    adapter does not normalise: pass normalised floats, or call `model.adapter.set_normalisation`.
 
     Args:
-        source: the live model, built; or the path of its `.weights.h5` or `.keras` file, which is
-            only ever read as arrays. Every size is told by their shapes.
-        num_iterations: how often the input is read. None: what a live model's attribute of that
-            name says, else the example's 2. A file does not tell.
-        channels: of the images, to tell the patch size by.
-        dropout: of feed-forwards and logits. None: a live model's `dropout_rate`, else 0.2.
-        attention_dropout: of attention weights.
-        pixel_max: white in the images that `Normalization` was adapted to; here it is 1.
-        labels: class names; None: numbers.
+        source: the live model, built; or the path of its `.weights.h5` or `.keras` file, of which
+            only arrays are read. The shapes of the arrays determine every size.
+        num_iterations: number of times the model attends to the input, which a file does not
+            contain. None: a live model's attribute `num_iterations`, else the example's 2.
+        channels: channels of the images, from which the patch size follows.
+        dropout: dropout rate of feed-forwards and logits. None: a live model's `dropout_rate`, else
+            0.2.
+        attention_dropout: dropout rate of attention weights.
+        pixel_max: value of white in the images that `Normalization` was adapted to; in this package
+            white is 1.
+        labels: class names. None: numbers.
 
     Raises:
-        ValueError: it is no such model or no such file; or entries are missing, left over or of
-            another shape, all at once.
+        ValueError: the source is not such a model or file, or entries are missing, surplus or of
+            another shape; the message lists all of them.
         FileNotFoundError: there is no such file.
         ImportError: h5py is not installed.
     """
@@ -70,7 +72,7 @@ def from_keras(
     if dropout is None:
         dropout = float(getattr(source, "dropout_rate", 0.2))
     if num_iterations < 1:
-        raise ValueError(f"num_iterations={num_iterations}; the input is read at least once")
+        raise ValueError(f"num_iterations={num_iterations}; expected at least 1")
     with weight_file(source) as path, open_weights(path) as datasets:
         parts = _require_parts(source, datasets)
         constants = {m[1]: n for n in datasets if (m := NORMALISATION.fullmatch(n))}
@@ -98,42 +100,42 @@ def from_keras(
 
 
 def to_keras(model: KerasExample, path: str | Path) -> None:
-    """Write a `.weights.h5` file that the example's own Keras model reads with `load_weights`.
+    """Write a `.weights.h5` file that the example's own Keras model loads with `load_weights`.
 
-    That model must be built: call it on a batch first. The normalising constants are not written,
-    as the example keeps them outside its model, in `data_augmentation`.
+    The Keras model must be built first, by calling it on a batch. The normalising constants are not
+    written, because the example keeps them outside its model, in `data_augmentation`.
 
     Args:
-        model: of ours.
-        path: the file; its name must end in `.weights.h5`, or Keras refuses it.
+        model: the model to export.
+        path: the file; its name must end in `.weights.h5`, which Keras requires.
 
     Raises:
-        ValueError: another name, or a model that the example's code cannot express.
+        ValueError: the name ends otherwise, or the example's code cannot express the model.
         OSError: the file cannot be written.
         ImportError: h5py is not installed.
     """
     if not isinstance(model, KerasExample):
         raise ValueError(
-            f"got {type(model).__name__}; only a KerasExample has a counterpart in Keras: "
-            "perceivers.create('keras-cifar100'), or from_keras"
+            f"got {type(model).__name__}; expected a KerasExample, from "
+            "perceivers.create('keras-cifar100') or from_keras"
         )
     if not str(path).endswith(".weights.h5"):
-        raise ValueError(f"{path}: Keras reads weights only from names that end in .weights.h5")
+        raise ValueError(f"{path}: Keras loads weights only from names that end in .weights.h5")
     require_expressible(model.config)
     state = model.state_dict()
     write_weights(Path(path), {e.path: e.write(state[e.name]) for e in layout(model)})
 
 
 def difference(model: KerasExample, source: Any, *, seed: int = 0) -> float:
-    """Largest absolute difference between our logits and those of the same model made by Keras.
+    """Return the largest absolute difference between the model's logits and Keras' own.
 
-    Keras' model (`keras_reference.build_keras_example`) gets its weights from the source, array by
-    array as they stand there, and the same two images of normally distributed pixels.
+    The Keras model (`keras_reference.build_keras_example`) gets its weights from the source, array
+    by array and unchanged. Both models get the same two images of normally distributed pixels.
 
     Args:
-        model: as `from_keras(source)` gave it.
+        model: result of `from_keras(source)`.
         source: a live Keras model or the path of its file.
-        seed: of the images.
+        seed: seed of the images.
 
     Raises:
         ImportError: Keras or h5py is not installed.
@@ -144,9 +146,9 @@ def difference(model: KerasExample, source: Any, *, seed: int = 0) -> float:
         reference = build_keras_example(model.config)
         copy = Path(directory) / "copy.weights.h5"
         with weight_file(source) as path, open_weights(path) as datasets:
-            found = layout(model, _require_parts(source, datasets))
-            _require_fit(source, _shapes(datasets), found)
-            pairs = zip(layout(model), found, strict=True)
+            entries = layout(model, _require_parts(source, datasets))
+            _require_fit(source, _shapes(datasets), entries)
+            pairs = zip(layout(model), entries, strict=True)
             write_weights(copy, {to.path: read_array(datasets[at.path]) for to, at in pairs})
         reference.load_weights(copy)
         adapter = _images_of(model)
@@ -162,21 +164,21 @@ def difference(model: KerasExample, source: Any, *, seed: int = 0) -> float:
 
 
 def _require_parts(source: Any, datasets: Datasets) -> dict[str, str]:
-    """Where the parts are; ValueError if hardly anything of the example is there."""
-    found = find_parts(datasets)
-    if not found:
+    """Return the path of each part; raise ValueError if none of the example's parts exists."""
+    parts = find_parts(datasets)
+    if not parts:
         groups = sorted({name.split("/")[0] for name in datasets})
         raise ValueError(
             f"{_name(source)} holds no Perceiver of the Keras example: found "
             f"{len(datasets)} arrays in {', '.join(groups) or 'no groups'}; expected the parts "
             f"{', '.join(MARKS)}. A live Keras model must be built: call it on a batch first. A "
-            "file of Keras 2 must be loaded there and saved again by Keras 3"
+            "file of Keras 2 must be loaded in Keras 2 and saved again by Keras 3"
         )
-    return {**PARTS, **found}
+    return {**PARTS, **parts}
 
 
 def _shapes(datasets: Datasets) -> dict[str, tuple[int, ...]]:
-    """Of every array that is a weight."""
+    """Return the shape of every array that is a weight."""
     return {n: d.shape for n, d in datasets.items() if not NORMALISATION.fullmatch(n)}
 
 
@@ -193,8 +195,8 @@ def _set_normalisation(
     channels = adapter.channels
     if mean.size != channels or variance.size != channels:
         raise ValueError(
-            f"Normalization has constants of shape {mean.shape}; expected one for each of the "
-            f"{channels} channels"
+            f"Normalization has constants of shape {mean.shape}; expected one number for each of "
+            f"the {channels} channels"
         )
     std = np.maximum(np.sqrt(variance), NORM_EPS)
     adapter.set_normalisation(
@@ -204,7 +206,7 @@ def _set_normalisation(
 
 
 def _images_of(model: KerasExample) -> ImageAdapter:
-    """Its adapter, of which the layout has made sure."""
+    """Return the adapter, which is an image adapter in every model of the example."""
     assert isinstance(model.adapter, ImageAdapter)
     return model.adapter
 

@@ -1,4 +1,7 @@
-"""Keras weight files as named arrays, read and written without Keras. Nothing in them is run."""
+"""Reading and writing of Keras weight files as named arrays, without Keras.
+
+Only arrays are read; no code in a file is executed.
+"""
 
 import io
 import os
@@ -14,18 +17,24 @@ import numpy as np
 from ..errors import missing_extra
 
 INSIDE = "model.weights.h5"  # the member of a .keras archive that holds the weights
-# What a file may hold beside a model's weights: training state, and states of random generators.
+# Arrays that are not weights: training state, and states of random generators.
 IGNORED = ("optimizer/", "seed_generator/")
 
-Datasets = dict[str, Any]  # path in the file → h5py.Dataset, its values not read yet
+Datasets = dict[str, Any]  # path in the file → h5py.Dataset, whose values are not read yet
 
 
 @contextmanager
 def weight_file(source: Any) -> Iterator[Path]:
-    """The file of a source: its path as it is, or a live Keras model's weights in a temporary file.
+    """Provide the weights of a path or of a live Keras model as a file.
+
+    Args:
+        source: the path of a file, or a Keras model, which is saved to a temporary file.
+
+    Yields:
+        The path of the file.
 
     Raises:
-        ValueError: the source is neither.
+        ValueError: the source is neither a path nor a Keras model.
         FileNotFoundError: there is no such file.
     """
     if isinstance(source, str | Path):
@@ -46,35 +55,47 @@ def weight_file(source: Any) -> Iterator[Path]:
 
 @contextmanager
 def open_weights(path: Path) -> Iterator[Datasets]:
-    """The datasets of a `.weights.h5` or `.keras` file by their path, told by content, not by name.
+    """Open a `.weights.h5` or `.keras` file; the content, not the name, decides which it is.
 
-    Links out of the file are not followed. Training state is left out.
+    Links to other files are not followed. Training state is left out.
+
+    Args:
+        path: the file.
+
+    Yields:
+        The datasets by their path in the file.
 
     Raises:
-        ValueError: it is another kind of file, damaged, or keeps its arrays in other files.
+        ValueError: it is another kind of file, damaged, or its arrays are in other files.
+        ImportError: h5py is not installed.
     """
     h5py = import_h5py()
-    found: Datasets = {}
+    datasets: Datasets = {}
     try:
         file = h5py.File(_hdf5(path), "r")
     except (OSError, zipfile.BadZipFile) as error:
         raise _damaged(path, error) from None
     with file:
         try:
-            file.visititems(lambda name, item: _collect(path, name, item, found))
+            file.visititems(lambda name, item: _collect(path, name, item, datasets))
         except (OSError, RuntimeError) as error:
             raise _damaged(path, error) from None
-        yield found
+        yield datasets
 
 
 def read_array(dataset: Any) -> np.ndarray:
-    """A dataset's values as float32.
+    """Return the values of a dataset as float32.
+
+    Args:
+        dataset: a dataset that `open_weights` yielded.
 
     Raises:
-        ValueError: they cannot be read, or are no numbers.
+        ValueError: the values cannot be read, or are not numbers.
     """
     try:
-        if dataset.attrs.get("dtype") == "bfloat16":  # kept as two bytes NumPy has no name for
+        if (
+            dataset.attrs.get("dtype") == "bfloat16"
+        ):  # stored as two bytes, for which NumPy has no type
             halves = np.asarray(dataset).view(np.uint16).reshape(dataset.shape)
             return (halves.astype(np.uint32) << 16).view(np.float32)
         return np.asarray(dataset, np.float32)
@@ -83,10 +104,15 @@ def read_array(dataset: Any) -> np.ndarray:
 
 
 def write_weights(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Arrays by path into a new HDF5 file, whole or not at all.
+    """Write arrays to a new HDF5 file; an existing file is replaced atomically.
+
+    Args:
+        path: the file.
+        arrays: the arrays by their path in the file.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
+        ImportError: h5py is not installed.
     """
     h5py = import_h5py()
     part = path.with_name(path.name + ".part")
@@ -100,7 +126,7 @@ def write_weights(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def import_h5py() -> Any:
-    """h5py, or the error that says how to get it."""
+    """Import h5py, or raise an ImportError that says how to install it."""
     try:
         import h5py
     except ImportError:
@@ -109,7 +135,7 @@ def import_h5py() -> Any:
 
 
 def _hdf5(path: Path) -> Path | io.BytesIO:
-    """The HDF5 file itself, or that inside an archive."""
+    """Return the HDF5 file: the path itself, or the member of a `.keras` archive."""
     if import_h5py().is_hdf5(path):
         return path
     if zipfile.is_zipfile(path):
@@ -129,16 +155,17 @@ def _hdf5(path: Path) -> Path | io.BytesIO:
     )
 
 
-def _collect(path: Path, name: str, item: Any, found: Datasets) -> None:
+def _collect(path: Path, name: str, item: Any, datasets: Datasets) -> None:
+    """Add an item of the file to the datasets if it is a weight."""
     if not hasattr(item, "dtype") or any(part in name for part in IGNORED):
         return
     if item.external or item.is_virtual:
-        raise ValueError(f"{path}: {name} keeps its values in another file, which is not read")
-    found[name] = item
+        raise ValueError(f"{path}: the values of {name} are in another file, which is not read")
+    datasets[name] = item
 
 
 def _damaged(what: object, error: Exception) -> ValueError:
-    return ValueError(f"{what}: damaged or cut short ({error}); copy it or save it again")
+    return ValueError(f"{what}: damaged or cut short ({error}); copy the file or save it again")
 
 
 def _some(names: list[str], limit: int = 6) -> str:

@@ -1,4 +1,4 @@
-"""Where the Keras example keeps its weights, and the configuration that their shapes tell."""
+"""Layout of the Keras example's weight files, and the configuration that follows from shapes."""
 
 import math
 import re
@@ -16,15 +16,16 @@ from ..models.keras_example import KerasExample
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-# Where Keras 3 (seen: 3.3.3 and 3.15.0) puts each part of the example: it walks attributes in
-# alphabetical order, and `layers` comes before the last two, which it therefore names by class.
+# Path of each part of the example in a file of Keras 3 (checked with 3.3.3 and 3.15.0). Keras
+# visits attributes in alphabetical order, and `layers` comes before the last two parts, which it
+# therefore names by their class.
 PARTS = {
     "cross_attention": "cross_attention",
     "classification_head": "classification_head",
     "patch_encoder": "layers/patch_encoder",
     "transformer": "layers/functional_1",
 }
-# An entry of each part that shows where it is.
+# An array by which each part is found.
 MARKS = {
     "cross_attention": re.compile(r"(.+)/layers/attention/vars/0"),
     "classification_head": re.compile(r"([^/]+|layers/[^/]+)/layers/dense_1/vars/0"),
@@ -36,56 +37,62 @@ NORMALISATION = re.compile(r"(?:.+/)?normalization/vars/([012])")
 
 @dataclass(frozen=True)
 class Entry:
-    """One array of the file and the parameter of ours that it is."""
+    """An array of a Keras file and the parameter of this package that it corresponds to."""
 
     path: str
-    """In the file."""
+    """Path of the array in the file."""
     name: str
-    """Here."""
+    """Name of the parameter in the state dict."""
     shape: tuple[int, ...]
-    """In the file: a matrix is (in, out), and an axis of several heads is two axes."""
-    ours: tuple[int, ...]
-    """Here: a matrix is (out, in)."""
+    """Shape in the file: a matrix is (in, out), and heads are an axis of their own."""
+    parameter_shape: tuple[int, ...]
+    """Shape of the parameter: a matrix is (out, in)."""
     transposed: bool
-    """Whether it is such a matrix."""
+    """Whether the two are transposed matrices of each other."""
 
     def read(self, array: np.ndarray) -> Tensor:
-        """The file's array as ours."""
+        """Convert the file's array to the parameter."""
         if self.transposed:
-            return torch.from_numpy(array.reshape(self.ours[::-1]).T.copy())
-        return torch.from_numpy(array.reshape(self.ours))
+            return torch.from_numpy(array.reshape(self.parameter_shape[::-1]).T.copy())
+        return torch.from_numpy(array.reshape(self.parameter_shape))
 
     def write(self, tensor: Tensor) -> np.ndarray:
-        """Ours as the file's array, float32."""
+        """Convert the parameter to the file's array, float32."""
         tensor = tensor.detach().float().cpu()
         return (tensor.T if self.transposed else tensor).reshape(self.shape).numpy()
 
 
 def find_parts(paths: Iterable[str]) -> dict[str, str]:
-    """Where a file keeps the parts, found by what only they hold; those not found are left out.
+    """Find the path of each part of the example by the arrays that only this part has.
 
-    The place depends on the names of the model's attributes and classes.
+    The paths depend on the names of the model's attributes and classes.
+
+    Args:
+        paths: paths of all arrays of a file.
+
+    Returns:
+        Paths by the names in `PARTS`; parts that were not found are left out.
     """
     paths = set(paths)
-    found: dict[str, str] = {}
+    parts: dict[str, str] = {}
     for path in sorted(paths):
         for part, mark in MARKS.items():
             match = mark.fullmatch(path)
             if match is None:
                 continue
-            # A cross-attend has a dense_1 as the head has, but a dense_2 as well.
+            # A cross-attend has a dense_1, as the head has, but also a dense_2.
             if part == "classification_head" and f"{match[1]}/layers/dense_2/vars/0" in paths:
                 continue
-            found.setdefault(part, match[1])
-    return found
+            parts.setdefault(part, match[1])
+    return parts
 
 
 def layout(model: KerasExample, parts: Mapping[str, str] = PARTS) -> list[Entry]:
-    """Every array that a file of this model holds.
+    """Return the entries of all arrays in a file of this model.
 
     Args:
-        model: only names and shapes count; it may be on the meta device.
-        parts: where the file keeps the parts.
+        model: the model, which may be on the meta device: only its names and shapes are used.
+        parts: path of each part in the file.
     """
     state = model.state_dict()
     heads = model.config.num_self_heads
@@ -101,23 +108,33 @@ def config_of(
     attention_dropout: float,
     dropout: float,
 ) -> KerasExampleConfig:
-    """The configuration that shapes tell. What is missing is guessed; `misfits` will name it.
+    """Return the configuration that follows from the shapes of the arrays.
+
+    For missing arrays it uses the example's sizes; `misfits` then lists them.
+
+    Args:
+        shapes: shape of each array by its path.
+        parts: path of each part in the file.
+        num_iterations: number of times the model attends to the input.
+        channels: channels of the images.
+        attention_dropout: dropout rate of attention weights.
+        dropout: dropout rate of feed-forwards and logits.
 
     Raises:
-        ValueError: the patches do not make a square image.
+        ValueError: the patches do not make up a square image.
     """
 
-    def size(part: str, path: str, rank: int, axis: int, otherwise: int) -> int:
+    def size(part: str, path: str, rank: int, axis: int, default: int) -> int:
         shape = shapes.get(f"{parts[part]}/{path}", ())
-        return shape[axis] or otherwise if len(shape) == rank else otherwise
+        return shape[axis] or default if len(shape) == rank else default
 
     latents = shapes.get("vars/0", ())
     dim = size("patch_encoder", "position_embedding/vars/0", 2, 1, 256)
     num_latents, dim = latents if len(latents) == 2 and all(latents) else (256, dim)
     attention = "layers/multi_head_attention"
     heads, key_dim, value_dim = (
-        size("transformer", f"{attention}/{dense}/vars/0", 3, axis, otherwise)
-        for dense, axis, otherwise in (
+        size("transformer", f"{attention}/{dense}/vars/0", 3, axis, default)
+        for dense, axis, default in (
             ("query_dense", 1, 8),
             ("query_dense", 2, dim),
             ("value_dense", 2, dim),
@@ -150,9 +167,9 @@ def config_of(
 
 
 def require_expressible(config: KerasExampleConfig) -> None:
-    """ValueError, naming every field, if the example's Keras code has no such model."""
+    """Raise a ValueError that names every field with which the example has no such model."""
     dim, image = config.latent_dim, require_images(config.input)
-    wanted: list[tuple[str, Any, tuple[Any, ...]]] = [
+    allowed: list[tuple[str, Any, tuple[Any, ...]]] = [
         ("num_cross_heads", config.num_cross_heads, (1,)),
         ("qk_dim", config.qk_dim, (None, dim)),
         ("v_dim", config.v_dim, (None, dim)),
@@ -167,9 +184,11 @@ def require_expressible(config: KerasExampleConfig) -> None:
         ("input.fusion", image.fusion, ("add",)),
         ("input.patch_stride", image.patch_stride, (None, image.patch_size)),
     ]
-    wrong = [f"{name}={got}, there {can[0]}" for name, got, can in wanted if got not in can]
+    wrong = [
+        f"{name}={got} (expected {values[0]})" for name, got, values in allowed if got not in values
+    ]
     wrong += [
-        f"{name}={order}, there all 0"
+        f"{name}={order} (expected all 0)"
         for name, order in (
             ("cross_order", config.cross_order),
             ("block_order", config.block_order),
@@ -184,8 +203,8 @@ def _image(*, rows: int, count: int, dim: int, channels: int) -> ImageConfig:
     patch, grid = math.isqrt(rows // channels), math.isqrt(count)
     if patch * patch * channels != rows or grid * grid != count:
         raise ValueError(
-            f"the patch encoder reads {count} patches of {rows} numbers; expected a square number "
-            f"of square patches of {channels} channels. If images have other channels, say channels"
+            f"the patch encoder takes {count} patches of {rows} numbers; expected a square number "
+            f"of square patches of {channels} channels: set channels to that of the images"
         )
     return ImageConfig(
         image_size=grid * patch,
@@ -199,35 +218,35 @@ def _image(*, rows: int, count: int, dim: int, channels: int) -> ImageConfig:
 
 
 def _names(model: KerasExample, parts: Mapping[str, str]) -> list[tuple[str, str]]:
-    """(path in the file, name here) of every array."""
-    cross, ours = f"{parts['cross_attention']}/layers", "perceiver.cross_attends.0"
+    """Return (path in the file, name of the parameter) of every array."""
+    cross, name = f"{parts['cross_attention']}/layers", "perceiver.cross_attends.0"
     layers = [
         (f"{parts['patch_encoder']}/projection", "adapter.projection"),
-        (f"{cross}/layer_normalization", f"{ours}.norm_latents"),
-        (f"{cross}/layer_normalization_1", f"{ours}.norm_inputs"),
-        (f"{cross}/dense", f"{ours}.attention.to_q"),
+        (f"{cross}/layer_normalization", f"{name}.norm_latents"),
+        (f"{cross}/layer_normalization_1", f"{name}.norm_inputs"),
+        (f"{cross}/dense", f"{name}.attention.to_q"),
         # The page calls Keras' Attention with [query, key, value], which takes [query, value, key]:
-        # what it names key is read as value, and the other way round.
-        (f"{cross}/dense_1", f"{ours}.attention.to_v"),
-        (f"{cross}/dense_2", f"{ours}.attention.to_k"),
-        (f"{cross}/layer_normalization_2", f"{ours}.feed_forward.norm"),
-        (f"{cross}/sequential/layers/dense", f"{ours}.feed_forward.expand"),
-        (f"{cross}/sequential/layers/dense_1", f"{ours}.feed_forward.contract"),
+        # the layer that the page names key serves as the value, and the other way round.
+        (f"{cross}/dense_1", f"{name}.attention.to_v"),
+        (f"{cross}/dense_2", f"{name}.attention.to_k"),
+        (f"{cross}/layer_normalization_2", f"{name}.feed_forward.norm"),
+        (f"{cross}/sequential/layers/dense", f"{name}.feed_forward.expand"),
+        (f"{cross}/sequential/layers/dense_1", f"{name}.feed_forward.contract"),
     ]
     block = f"{parts['transformer']}/layers"
     for i in range(model.config.num_layers_per_block):
-        ours = f"perceiver.blocks.0.{i}"
+        name = f"perceiver.blocks.0.{i}"
         attention = f"{block}/{_numbered('multi_head_attention', i)}"
         hidden = f"{block}/{_numbered('sequential', i)}/layers"
         layers += [
-            (f"{block}/{_numbered('layer_normalization', 2 * i)}", f"{ours}.norm"),
-            (f"{attention}/query_dense", f"{ours}.attention.to_q"),
-            (f"{attention}/key_dense", f"{ours}.attention.to_k"),
-            (f"{attention}/value_dense", f"{ours}.attention.to_v"),
-            (f"{attention}/output_dense", f"{ours}.attention.to_out"),
-            (f"{block}/{_numbered('layer_normalization', 2 * i + 1)}", f"{ours}.feed_forward.norm"),
-            (f"{hidden}/dense", f"{ours}.feed_forward.expand"),
-            (f"{hidden}/dense_1", f"{ours}.feed_forward.contract"),
+            (f"{block}/{_numbered('layer_normalization', 2 * i)}", f"{name}.norm"),
+            (f"{attention}/query_dense", f"{name}.attention.to_q"),
+            (f"{attention}/key_dense", f"{name}.attention.to_k"),
+            (f"{attention}/value_dense", f"{name}.attention.to_v"),
+            (f"{attention}/output_dense", f"{name}.attention.to_out"),
+            (f"{block}/{_numbered('layer_normalization', 2 * i + 1)}", f"{name}.feed_forward.norm"),
+            (f"{hidden}/dense", f"{name}.feed_forward.expand"),
+            (f"{hidden}/dense_1", f"{name}.feed_forward.contract"),
         ]
     head = f"{parts['classification_head']}/layers"
     layers += [(f"{head}/dense", "head.0"), (f"{head}/dense_1", "head.2")]
@@ -242,13 +261,13 @@ def _names(model: KerasExample, parts: Mapping[str, str]) -> list[tuple[str, str
 
 def _entry(path: str, name: str, tensor: Tensor, heads: int) -> Entry:
     transposed = tensor.ndim == 2 and name not in ("perceiver.latents", "adapter.position.weight")
-    ours = tuple(tensor.shape)
-    shape = ours[::-1] if transposed else ours
+    parameter_shape = tuple(tensor.shape)
+    shape = parameter_shape[::-1] if transposed else parameter_shape
     if "/output_dense/vars/0" in path:
         shape = (heads, shape[0] // heads, shape[1])
     elif re.search(r"/(query|key|value)_dense/", path):
         shape = (*shape[:-1], heads, shape[-1] // heads)
-    return Entry(path, name, shape, ours, transposed)
+    return Entry(path, name, shape, parameter_shape, transposed)
 
 
 def _numbered(name: str, index: int) -> str:

@@ -1,10 +1,10 @@
-"""The Keras example's model out of Keras' own layers, to measure ours against.
+"""The Keras example's model, built from Keras' own layers as a reference to compare with.
 
-Written from https://keras.io/examples/vision/perceiver_image_classification/. As the page stands in
-its Keras 3 version it does not run: `call` uses `self.patcher`, which `build` has ceased to create
-(its TensorFlow version did), and reads `data_augmentation` from the module around it. Here the
-patches are made, and the model takes images that are already resized and normalised. Attributes
-and the order of layers are the page's, so that weight files have the same layout.
+It is written from https://keras.io/examples/vision/perceiver_image_classification/. The Keras 3
+version of the page does not run: `call` uses `self.patcher`, which `build` no longer creates (the
+TensorFlow version did), and reads `data_augmentation` from the surrounding module. The model here
+extracts the patches itself and takes images that are already resized and normalised. Attributes and
+the order of layers are those of the page, so that weight files have the same layout.
 """
 
 import os
@@ -16,32 +16,38 @@ from ..modalities import ImageConfig
 from ..models.config import KerasExampleConfig
 from .keras_layout import require_expressible, require_images
 
-EPS = 1e-6  # of every LayerNormalization there
+EPS = 1e-6  # of every LayerNormalization of the example
 
 # B batch · S image size · C channels · M patches · N latents · D channels of a latent
 
 
 def build_keras_example(config: KerasExampleConfig) -> Any:
-    """A freshly initialised `keras.Model`: images (B, S, S, C), normalised → logits (B, classes).
+    """Build a `keras.Model` with initial weights.
 
     Args:
-        config: of the model of ours that it is to equal.
+        config: configuration of the model of this package that it corresponds to.
+
+    Returns:
+        A model that takes normalised images (B, S, S, C) and returns logits (B, classes).
 
     Raises:
         ImportError: Keras is not installed.
-        ValueError: the example cannot express it.
+        ValueError: the example cannot express the configuration.
     """
     require_expressible(config)
     keras = import_keras()
     image = require_images(config.input)
     model = _perceiver(keras, image, config)
-    # Layers make their weights at first use.
+    # Layers create their weights at their first call.
     model(keras.ops.zeros((1, image.image_size, image.image_size, image.channels)))
     return model
 
 
 def import_keras() -> Any:
-    """Keras, on torch unless it is already there or told otherwise; or how to get it."""
+    """Import Keras, or raise an ImportError that says how to install it.
+
+    The backend is torch, unless Keras is already imported or KERAS_BACKEND is set.
+    """
     if "keras" not in sys.modules:
         os.environ.setdefault("KERAS_BACKEND", "torch")
     try:
@@ -52,7 +58,7 @@ def import_keras() -> Any:
 
 
 def _perceiver(keras: Any, image: ImageConfig, config: KerasExampleConfig) -> Any:
-    """The whole, its layers without weights yet."""
+    """Return the whole model; its layers have no weights until its first call."""
     num_inputs = (image.image_size // image.patch_size) ** 2
 
     class Perceiver(keras.Model):  # type: ignore[misc]
@@ -73,10 +79,10 @@ def _perceiver(keras: Any, image: ImageConfig, config: KerasExampleConfig) -> An
             )
 
         def call(self, images: Any) -> Any:
-            read = self.patch_encoder(images)
+            elements = self.patch_encoder(images)
             latents = self.latent_array[None]
             for _ in range(self.num_iterations):
-                step = {"latent_array": latents, "data_array": read}
+                step = {"latent_array": latents, "data_array": elements}
                 latents = self.transformer(self.cross_attention(step))
             return self.classification_head(self.global_average_pooling(latents))
 
@@ -84,7 +90,7 @@ def _perceiver(keras: Any, image: ImageConfig, config: KerasExampleConfig) -> An
 
 
 def _patch_encoder(keras: Any, patch_size: int, count: int, config: KerasExampleConfig) -> Any:
-    """Patches, projected, plus a learned position each: (B, S, S, C) → (B, M, D)."""
+    """Return the layer that projects patches and adds positions: (B, S, S, C) → (B, M, D)."""
 
     class PatchEncoder(keras.layers.Layer):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -101,14 +107,17 @@ def _patch_encoder(keras: Any, patch_size: int, count: int, config: KerasExample
 
 
 def _feed_forward(keras: Any, units: tuple[int, int], config: KerasExampleConfig) -> Any:
-    """Two layers, GELU between them, dropout after them."""
+    """Return two dense layers with GELU between them and dropout after them."""
     layers = keras.layers
     hidden = layers.Dense(units[0], activation=keras.activations.gelu)
     return keras.Sequential([hidden, layers.Dense(units[1]), layers.Dropout(config.dropout)])
 
 
 def _cross_attention(keras: Any, num_inputs: int, config: KerasExampleConfig) -> Any:
-    """Latents (B, N, D) read elements (B, M, D); what goes round each part is normalised."""
+    """Return the cross-attend of latents (B, N, D) to elements (B, M, D).
+
+    Its residual connections carry normalised latents.
+    """
     layers, dim = keras.layers, config.latent_dim
     inputs = {
         "latent_array": layers.Input((config.num_latents, dim), name="latent_array"),
@@ -116,7 +125,7 @@ def _cross_attention(keras: Any, num_inputs: int, config: KerasExampleConfig) ->
     }
     latents = layers.LayerNormalization(epsilon=EPS)(inputs["latent_array"])
     elements = layers.LayerNormalization(epsilon=EPS)(inputs["data_array"])
-    # Keras' order is query, value, key; the page calls its second projection the key.
+    # Keras' order is query, value, key; the page names its second projection the key.
     query, value, key = (layers.Dense(dim)(x) for x in (latents, elements, elements))
     attention = layers.Attention(use_scale=True, dropout=config.attention_dropout)
     latents = layers.Add()([attention([query, value, key]), latents])
@@ -127,7 +136,7 @@ def _cross_attention(keras: Any, num_inputs: int, config: KerasExampleConfig) ->
 
 
 def _transformer(keras: Any, config: KerasExampleConfig) -> Any:
-    """A block of self-attends on the latents (B, N, D), pre-norm."""
+    """Return a block of pre-norm self-attends on latents (B, N, D)."""
     layers, dim = keras.layers, config.latent_dim
     heads = config.num_self_heads
     qk_dim = dim if config.self_qk_dim is None else config.self_qk_dim

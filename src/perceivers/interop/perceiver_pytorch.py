@@ -1,8 +1,9 @@
-"""Weights of perceiver-pytorch's `Perceiver`, both ways (https://pypi.org/project/perceiver-pytorch).
+"""Import and export of weights of perceiver-pytorch's `Perceiver`.
 
-Its model in the terms of this package: gated feed-forwards four times as wide, no biases on
-queries, keys and values, latents of spread 1, a LayerNorm after the average. With
-`weight_tie_layers` its first layer still has weights of its own, self-attends included.
+The library is https://pypi.org/project/perceiver-pytorch. In the terms of this package its model
+has gated feed-forwards with a widening factor of 4, no biases on queries, keys and values, initial
+latents of standard deviation 1, and a LayerNorm after the average. With `weight_tie_layers` its
+first layer still has weights of its own, including its self-attends.
 """
 
 import pickle
@@ -31,26 +32,29 @@ def from_perceiver_pytorch(
     labels: Sequence[str] | None = None,
     **arguments: Any,
 ) -> PerceiverClassifier:
-    """A `perceiver_pytorch.Perceiver` as a model of this package, in eval mode: the same logits.
+    """Convert a `perceiver_pytorch.Perceiver` to a model with the same logits, in eval mode.
 
     Args:
-        source: the module; or its state dict, in the layout of 0.9, 0.10 or 0.11; or a file of one,
-            written by `torch.save` or safetensors. Files are read as weights only.
-        input_shape: cells along each axis that the model is for, such as (32, 32): what predicting
-            resizes images to. Any other shape still works on tensors.
+        source: the module; its state dict, in the layout of 0.9, 0.10 or 0.11; or a file of the
+            state dict, written by `torch.save` or safetensors. Files are read as weights only.
+        input_shape: number of cells along each axis of the input, such as (32, 32); prediction
+            resizes images to it. Tensors of any other shape work too.
             Default: (1024,), (224, 224) or (16, 224, 224).
-        labels: class names; None: numbers.
-        **arguments: the constructor's, for a state dict or file, whose shapes do not tell them all;
-            what is left out has the library's default. A module knows them itself.
+        labels: class names. None: numbers.
+        **arguments: arguments of the library's constructor, needed for a state dict or a file,
+            whose shapes do not determine all of them; those left out have the library's defaults.
+            They are not needed for a module.
 
     Returns:
-        A model that takes (B, *axes, channels) and, as the library's, an optional mask (B, M). Of
-        an example whose mask is all False the attention reads zeros, the library's the average.
+        A model that takes (B, *axes, channels) and, like the library's, an optional mask (B, M).
+        For an example whose mask is all False its attention returns zeros, and the library's
+        returns the average of the values.
 
     Raises:
-        ValueError: an option this package does not have; arguments that are missing or do not
-            exist; keys that are missing, left over or of another shape, all at once; a file that is
+        ValueError: this package does not have an option; arguments are missing or unknown; keys are
+            missing, surplus or of another shape (the message lists all of them); or a file is
             damaged or holds more than tensors.
+        FileNotFoundError: there is no such file.
     """
     if isinstance(source, nn.Module):
         call = arguments_of(source)
@@ -64,24 +68,24 @@ def from_perceiver_pytorch(
 
 
 def to_perceiver_pytorch(model: PerceiverClassifier) -> nn.Module:
-    """A `perceiver_pytorch.Perceiver` with this model's weights, in eval mode.
+    """Convert a model to a `perceiver_pytorch.Perceiver` with the same logits, in eval mode.
 
-    Its input is what the adapter makes of images: `model.adapter.normalise(images)`.
+    The result takes normalised images: `model.adapter.normalise(images)`.
 
     Args:
-        model: one with the library's architecture, such as `from_perceiver_pytorch` gives or the
-            preset perceiver-pytorch-cifar10.
+        model: a model with the library's architecture, such as a result of
+            `from_perceiver_pytorch` or the preset perceiver-pytorch-cifar10.
 
     Raises:
-        ValueError: the model has parts that the library does not.
+        ValueError: the model has parts that the library does not have.
         ImportError: the library is not installed.
     """
     call = call_of(model.config)
     state = {}
     ours = model.state_dict()
     columns = _columns(call)
-    for name, ours_names, reordered in _table(call):
-        value = torch.cat([ours[part] for part in ours_names])
+    for name, our_names, reordered in _table(call):
+        value = torch.cat([ours[part] for part in our_names])
         state[name] = value[..., columns.argsort()] if reordered else value
     state |= {name: state[first] for name, first in _repeats(call, state).items()}
     module = library_module(call)
@@ -92,13 +96,14 @@ def to_perceiver_pytorch(model: PerceiverClassifier) -> nn.Module:
 def difference(
     model: PerceiverClassifier, source: nn.Module | Mapping[str, Tensor] | str | Path
 ) -> float:
-    """Largest absolute difference between the library's logits and ours on a random batch.
+    """Return the largest absolute difference of the model's logits from the library's.
 
-    The library's module is filled from the source, not from our weights.
+    Both get the same random batch. The library's module gets its weights from the source, not from
+    the model.
 
     Args:
-        model: as `from_perceiver_pytorch(source)` gave it.
-        source: what it came from.
+        model: result of `from_perceiver_pytorch(source)`.
+        source: the source that the model was converted from.
 
     Raises:
         ImportError: the library is not installed.
@@ -121,7 +126,14 @@ def difference(
 
 
 def library_module(call: Arguments) -> nn.Module:
-    """The library's own module, freshly initialised."""
+    """Build the library's own module with initial weights.
+
+    Args:
+        call: constructor arguments.
+
+    Raises:
+        ImportError: the library is not installed.
+    """
     try:
         from perceiver_pytorch import Perceiver
     except ImportError:
@@ -130,20 +142,28 @@ def library_module(call: Arguments) -> nn.Module:
 
 
 def read_state(path: str | Path) -> Mapping[str, Tensor]:
-    """The state dict in a file, as weights only: whatever else it holds is refused, not run."""
+    """Read a state dict from a file, as weights only: nothing in the file is executed.
+
+    Args:
+        path: a safetensors file, or a file written by `torch.save`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, or holds anything but a state dict of tensors.
+    """
     try:
         if Path(path).suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path} is not there; expected a saved state dict") from None
+        raise FileNotFoundError(f"{path} does not exist; expected a saved state dict") from None
     except pickle.UnpicklingError:
         raise ValueError(
-            f"{path} holds more than tensors, so it was not read: it could run code. "
+            f"{path} holds more than tensors, so it was not read: it could execute code. "
             "Save the weights alone: torch.save(module.state_dict(), path)"
         ) from None
     except (RuntimeError, EOFError, OSError, SafetensorError, ValueError, KeyError) as error:
-        raise ValueError(f"{path}: damaged, or no file of weights ({_line(error)})") from None
+        raise ValueError(f"{path}: damaged, or not a file of weights ({_line(error)})") from None
     for wrapper in ("state_dict", "model_state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
@@ -153,7 +173,13 @@ def read_state(path: str | Path) -> Mapping[str, Tensor]:
 
 
 def one_layout(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Any version's names as those of 0.11, without the prefix a wrapper put before them all."""
+    """Rename the keys of any version's state dict to those of 0.11.
+
+    A prefix that a wrapper module put before all keys is removed.
+
+    Args:
+        state: a state dict of 0.9, 0.10 or 0.11.
+    """
     prefix = next((n.removesuffix("latents") for n in state if n.endswith("latents")), "")
     names = {".0.": ".cross_attn.", ".1.": ".cross_ff.", ".2.": ".self_attns."}
 
@@ -166,35 +192,35 @@ def one_layout(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _load(model: PerceiverClassifier, state: dict[str, Tensor], call: Arguments) -> None:
-    """Fill the model; ValueError with all that does not fit."""
+    """Load the library's state dict; raise a ValueError that lists all entries that do not fit."""
     ours = model.state_dict()
     columns = _columns(call)
     expected: dict[str, torch.Size] = {}
     filled: dict[str, Tensor] = {}
-    for name, ours_names, reordered in _table(call):
-        shape = torch.cat([ours[part] for part in ours_names]).shape
+    for name, our_names, reordered in _table(call):
+        shape = torch.cat([ours[part] for part in our_names]).shape
         expected[name] = shape
         if name in state and state[name].shape == shape:
             value = state[name][..., columns] if reordered else state[name]
-            filled |= zip(ours_names, value.float().chunk(len(ours_names)), strict=True)
+            filled |= zip(our_names, value.float().chunk(len(our_names)), strict=True)
     repeats = _repeats(call, expected)
     expected |= {name: expected[first] for name, first in repeats.items()}
     problems = misfits({name: tensor.shape for name, tensor in state.items()}, expected)
     if not problems:
         problems = [
-            f"{name} differs from {first}, though weight_tie_layers=True"
+            f"{name} differs from {first}; expected equal weights with weight_tie_layers=True"
             for name, first in repeats.items()
             if not torch.equal(state[name], state[first])
         ]
     if problems:
         raise ValueError(
-            f"this is no state dict of perceiver_pytorch.Perceiver({call}): {'; '.join(problems)}"
+            f"not a state dict of perceiver_pytorch.Perceiver({call}): {'; '.join(problems)}"
         )
     model.load_state_dict({**ours, **{name: value.contiguous() for name, value in filled.items()}})
 
 
 def _repeats(call: Arguments, names: Mapping[str, Any]) -> dict[str, str]:
-    """Names under which the library stores a tied layer again, and the names they repeat."""
+    """Return the names that repeat a tied layer's weights, with the names they repeat."""
     return {
         name.replace(f"layers.{layer}.", f"layers.{step}.", 1): name
         for step, layer in enumerate(call.order)
@@ -205,7 +231,11 @@ def _repeats(call: Arguments, names: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _table(call: Arguments) -> list[tuple[str, tuple[str, ...], bool]]:
-    """(The library's name, ours whose rows in turn are its own, whether columns are inputs)."""
+    """Return the correspondence of names, as a list of triples.
+
+    A triple is the library's name, the names of this package whose concatenated rows it holds, and
+    whether its last axis is the channels of the inputs.
+    """
     table: list[tuple[str, tuple[str, ...], bool]] = [("latents", ("perceiver.latents",), False)]
 
     def add(theirs: str, ours: str, *names: str, columns: bool = False) -> None:
@@ -242,10 +272,10 @@ def _table(call: Arguments) -> list[tuple[str, tuple[str, ...], bool]]:
 
 
 def _columns(call: Arguments) -> Tensor:
-    """Where each of our input channels lies among theirs.
+    """Return the index in the library of each of our input channels.
 
-    After the content, theirs are grouped by axis (sines, cosines, coordinate), ours by kind:
-    coordinates, sines, cosines.
+    After the content, the library groups the channels by axis (sines, cosines, coordinate), and
+    this package by kind (coordinates, sines, cosines).
     """
     content = torch.arange(call.input_channels)
     if not call.fourier_encode_data:
@@ -257,5 +287,6 @@ def _columns(call: Arguments) -> Tensor:
 
 
 def _line(error: Exception) -> str:
+    """Return the first line of an error's message, or the name of its class."""
     text = "" if isinstance(error, KeyError) else str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__

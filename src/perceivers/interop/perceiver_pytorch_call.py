@@ -1,4 +1,4 @@
-"""The constructor call of perceiver-pytorch's `Perceiver`, and the configuration it stands for."""
+"""Constructor arguments of perceiver-pytorch's `Perceiver` and the equivalent configuration."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -11,7 +11,7 @@ from ..errors import unknown
 from ..modalities import ArrayConfig, ImageConfig, InputConfig
 from ..models.config import ModelConfig
 
-# What the library can do that the architecture here does not have.
+# Options of the library that the architecture of this package does not have.
 REFUSED = {
     "inverted_cross_attn": "attention normalised over the latents",
     "attn_residual": "residuals chosen by attention over the layers before",
@@ -22,7 +22,7 @@ COMMON_SHAPES = {1: (1024,), 2: (224, 224), 3: (16, 224, 224)}
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """The library's constructor call, with its names and defaults (0.11)."""
+    """Arguments of the library's constructor, with its names and defaults (0.11)."""
 
     num_freq_bands: int
     depth: int
@@ -47,15 +47,18 @@ class Arguments:
 
     @property
     def order(self) -> tuple[int, ...]:
-        """Which distinct layer is applied at each step."""
+        """Index of the distinct layer that is applied at each step."""
         return tuple(min(i, 1) if self.weight_tie_layers else i for i in range(self.depth))
 
 
 def arguments_of(module: nn.Module) -> Arguments:
-    """The constructor call of a live module, of any version.
+    """Return the constructor arguments of a live module, of any version of the library.
+
+    Args:
+        module: a `perceiver_pytorch.Perceiver`.
 
     Raises:
-        ValueError: it is another class, or uses an option that this package does not have.
+        ValueError: it is of another class, or has an option that this package does not have.
     """
     kind = type(module)
     if kind.__name__ != "Perceiver" or not hasattr(module, "num_freq_bands"):
@@ -97,7 +100,14 @@ def arguments_of(module: nn.Module) -> Arguments:
 
 
 def read_arguments(arguments: Mapping[str, Any]) -> Arguments:
-    """The constructor call as a user gives it, checked."""
+    """Check constructor arguments that a user gives and fill in the library's defaults.
+
+    Args:
+        arguments: arguments by name.
+
+    Raises:
+        ValueError: arguments are missing or unknown, or this package does not have an option.
+    """
     known = {f.name for f in fields(Arguments)}
     rest = {name: value for name, value in arguments.items() if name not in known}
     _refuse(rest)
@@ -107,14 +117,23 @@ def read_arguments(arguments: Mapping[str, Any]) -> Arguments:
     missing = [n for n in ("num_freq_bands", "depth", "max_freq") if n not in arguments]
     if missing:
         raise ValueError(
-            f"the shapes of a state dict do not tell {', '.join(missing)}; give the arguments that "
-            "perceiver_pytorch.Perceiver was called with: num_freq_bands=6, depth=6, max_freq=10, …"
+            f"missing arguments {', '.join(missing)}, which a state dict does not contain; give "
+            "the arguments that perceiver_pytorch.Perceiver was called with: num_freq_bands=6, "
+            "depth=6, max_freq=10, …"
         )
     return Arguments(**{name: value for name, value in arguments.items() if name in known})
 
 
 def config_of(call: Arguments, input_shape: Sequence[int] | None = None) -> ModelConfig:
-    """The library's architecture as a configuration."""
+    """Return the configuration of the library's architecture.
+
+    Args:
+        call: constructor arguments.
+        input_shape: number of cells along each axis. None: a common shape.
+
+    Raises:
+        ValueError: `input_shape` has another number of axes than `input_axis`.
+    """
     shape = tuple(input_shape or COMMON_SHAPES.get(call.input_axis, (16,) * call.input_axis))
     if len(shape) != call.input_axis:
         raise ValueError(f"input_shape={shape}; expected {call.input_axis} axes (input_axis)")
@@ -160,10 +179,13 @@ def config_of(call: Arguments, input_shape: Sequence[int] | None = None) -> Mode
 
 
 def call_of(config: ModelConfig) -> Arguments:
-    """The constructor call that gives the library's module of a configuration.
+    """Return the constructor arguments for the library's module of a configuration.
+
+    Args:
+        config: configuration of a model of this package.
 
     Raises:
-        ValueError: there is none; every part that stands against it is named.
+        ValueError: the library has no such model; the message names every differing field.
     """
     adapter = config.input
     if not isinstance(adapter, ImageConfig | ArrayConfig):
@@ -190,14 +212,14 @@ def call_of(config: ModelConfig) -> Arguments:
         fourier_encode_data=adapter.position != "none",
         self_per_cross_attn=config.num_layers_per_block,
     )
-    against = _differences(_explicit(config), config_of(call, shape))
-    if against:
-        raise ValueError(f"perceiver-pytorch has no such model: {'; '.join(against)}")
+    differences = _differences(_explicit(config), config_of(call, shape))
+    if differences:
+        raise ValueError(f"perceiver-pytorch has no such model: {'; '.join(differences)}")
     return call
 
 
 def _explicit(config: ModelConfig) -> ModelConfig:
-    """The same model as `config_of` would write it: defaults resolved, what is unused left out."""
+    """Return the configuration as `config_of` gives it: defaults resolved, unused fields reset."""
     adapter = config.input
     assert isinstance(adapter, ImageConfig | ArrayConfig)
     resolution: Any = adapter.max_resolution
@@ -217,27 +239,31 @@ def _explicit(config: ModelConfig) -> ModelConfig:
 
 
 def _differences(ours: Any, theirs: Any, prefix: str = "") -> list[str]:
-    found = []
+    """Return "name=ours (expected theirs)" for each field that differs."""
+    differences = []
     for f in fields(theirs):
-        mine, its = getattr(ours, f.name), getattr(theirs, f.name)
-        if isinstance(its, InputConfig):
-            found += _differences(mine, its, f"{f.name}.")
-        elif mine != its:
-            found.append(f"{prefix}{f.name}={mine} (there: {its})")
-    return found
+        value, expected = getattr(ours, f.name), getattr(theirs, f.name)
+        if isinstance(expected, InputConfig):
+            differences += _differences(value, expected, f"{f.name}.")
+        elif value != expected:
+            differences.append(f"{prefix}{f.name}={value} (expected {expected})")
+    return differences
 
 
 def _refuse(options: Mapping[str, Any]) -> None:
+    """Raise a ValueError if an option is on that this package does not have."""
     for name, meaning in REFUSED.items():
         value = options.get(name, False)
         if any(value) if isinstance(value, Sequence) else value:
-            raise ValueError(f"{name} is on ({meaning}); perceivers has no such option")
+            raise ValueError(
+                f"{name}={value} ({meaning}); expected False: this package has no such option"
+            )
     if not options.get("final_classifier_head", True):
-        raise ValueError("final_classifier_head=False: a model here has a head; give it one")
+        raise ValueError("final_classifier_head=False; expected a module with a classifier head")
 
 
 def _parts(layer: Any) -> tuple[Any, Any, Any]:
-    """Cross-attend, feed-forward and self-attends of a layer, of 0.11 or before."""
+    """Return cross-attend, feed-forward and self-attends of a layer, of 0.11 or before."""
     if isinstance(layer, nn.ModuleList):
         return layer[0], layer[1], layer[2]
     return layer.cross_attn, layer.cross_ff, layer.self_attns

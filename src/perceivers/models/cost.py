@@ -27,7 +27,7 @@ class Cost:
     """Of all cross-attends, what does not depend on M."""
     cross_flops_per_input: int
     """Of all cross-attends, what each input costs; a shared one makes its keys and values once, as
-    long as they are few enough to hold (`core.layers.HELD`)."""
+    long as they are few enough to hold (`core.layers.MAX_STORED`)."""
     remade_flops_per_input: int
     """What each input would cost more if keys and values were made anew at each step, as the paper
     counts."""

@@ -1,72 +1,89 @@
-"""The Perceiver of the Keras example, its departures from the paper included."""
+"""The Perceiver of the Keras example, including its departures from the paper."""
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
-from ..core import CrossAttend, LearnedPosition, MultiHeadAttention, Source
+from ..core import CrossAttend, KeyValueSource, LayerOptions, LearnedPosition, MultiHeadAttention
+from ..core.layers import Attention
 from .classifier import PerceiverClassifier
 from .config import KerasExampleConfig
 
 # B batch · M inputs · C input_dim · N latents · D latent_dim · H heads · K qk_dim / H
 
-EPS = 1e-6  # of every LayerNorm there; Keras' and torch's own defaults differ
+EPS = 1e-6  # of every LayerNorm of the example; the defaults of Keras and torch differ from it
 
 
 class ScaledAttention(MultiHeadAttention):
-    """Attention as Keras' `Attention(use_scale=True)`: logits are q·k times a learned number.
+    """Attention with a learned scale, as Keras' `Attention(use_scale=True)`.
 
-    The number, `scale`, starts at 1: there is no 1/√K. Nothing is projected after the values, so
-    `v_dim` must be `query_dim`. Arguments are those of `MultiHeadAttention`.
+    The logits are q·k times the parameter `scale`, which starts at 1, without the factor 1/√K.
+    There is no projection after the values, so `v_dim` must be equal to `query_dim`.
+
+    Args:
+        query_dim: channels of the queries, and of the output.
+        input_dim: channels of the elements that keys and values are projected from.
+        options: heads, widths, biases and dropout of the attention.
+
+    Raises:
+        ValueError: `v_dim` is not `query_dim`, or a width is not divisible by `num_heads`.
     """
 
-    def __init__(self, query_dim: int, input_dim: int, **options: Any) -> None:
-        if options["v_dim"] != query_dim:
+    def __init__(self, query_dim: int, input_dim: int, options: LayerOptions) -> None:
+        super().__init__(query_dim, input_dim, options)
+        v_dim = self.to_v.out_features
+        if v_dim != query_dim:
             raise ValueError(
-                f"v_dim={options['v_dim']}, latent_dim={query_dim}; the Keras example projects "
-                "nothing after the values, so the two must be equal: set v_dim (or qk_dim) to "
-                "latent_dim"
+                f"v_dim={v_dim}, latent_dim={query_dim}; the Keras example has no projection after "
+                "the values, so the two must be equal: set v_dim (or qk_dim) to latent_dim"
             )
-        super().__init__(query_dim, input_dim, **options)
         self.to_out = nn.Identity()  # type: ignore[assignment]
         self.scale = nn.Parameter(torch.ones(()))
 
+    @override
     def queries(self, x: Tensor) -> Tensor:
-        """(B, N, D) → (B, H, N, K), times scale·√K: `attend` divides by √K again."""
         q = super().queries(x)
+        # `attend` divides by √K, which the example does not.
         return q * (self.scale * math.sqrt(q.shape[-1]))
 
+    @override
     def init_weights(self) -> None:
-        """As Keras' layers; the scale 1."""
         for linear in (self.to_q, self.to_k, self.to_v):
             init_dense(linear)
         nn.init.ones_(self.scale)
 
 
 class NormedCrossAttend(CrossAttend):
-    """A cross-attend that keeps the normalised latents and loses the raw ones.
+    """Cross-attend whose residual connections carry the normalised latents, not the raw ones.
 
-    y = LN z + attention(LN z, LN x), then LN y + feed-forward(y): what is carried on past each
-    part is what the part's LayerNorm gave. Arguments are those of `CrossAttend`.
+    It computes y = LN z + attention(LN z, LN x) and then LN y + feed-forward(y): each residual
+    connection starts after the LayerNorm.
+
+    Args:
+        latent_dim: D, channels of the latents.
+        input_dim: C, channels of the inputs, positions included.
+        options: heads, widths, dropout and feed-forward.
+        attention: "both", or the "content" or "position" term alone; see `CrossAttend`.
+
+    Raises:
+        ValueError: the values are not as wide as the latents, or an option is invalid.
     """
 
-    def __init__(self, latent_dim: int, input_dim: int, **options: Any) -> None:
-        super().__init__(latent_dim, input_dim, **options)
-        plain = self.attention
-        self.attention = ScaledAttention(
-            latent_dim,
-            input_dim,
-            num_heads=plain.num_heads,
-            qk_dim=plain.to_q.out_features,
-            v_dim=plain.to_v.out_features,
-            qkv_bias=plain.to_q.bias is not None,
-            dropout=plain.dropout,
-        )
+    def __init__(
+        self,
+        latent_dim: int,
+        input_dim: int,
+        options: LayerOptions,
+        *,
+        attention: Attention = "both",
+    ) -> None:
+        super().__init__(latent_dim, input_dim, options, attention=attention)
+        self.attention = ScaledAttention(latent_dim, input_dim, options)
 
-    def forward(self, z: Tensor, source: Source) -> Tensor:
-        """Latents (1 or B, N, D) → (B, N, D)."""
+    @override
+    def forward(self, z: Tensor, source: KeyValueSource) -> Tensor:
         z = self.norm_latents(z)
         z = self.feed_forward.norm(z + self.attention(z, source))
         return z + self.feed_forward.transform(z)
@@ -75,27 +92,29 @@ class NormedCrossAttend(CrossAttend):
 class KerasExample(PerceiverClassifier):
     """The Perceiver of https://keras.io/examples/vision/perceiver_image_classification/.
 
-    Numerically the example's model (tests/parity/test_keras.py). It differs from the paper in:
+    It is numerically equal to the example's model (tests/parity/test_keras.py). It differs from the
+    paper in:
 
-    - cross-attends whose residuals are normalised (`NormedCrossAttend`) and whose logits have a
-      learned scale and no 1/√K, with no projection after the values (`ScaledAttention`);
+    - cross-attends whose residual connections are normalised (`NormedCrossAttend`) and whose logits
+      have a learned scale and no 1/√K, with no projection after the values (`ScaledAttention`);
     - self-attends whose heads are each as wide as the latents: 8 × 256;
-    - patches projected, with learned positions added;
-    - a head of two layers, and dropout: of attention weights, of feed-forwards, of the logits.
+    - projected patches, to which learned positions are added;
+    - a head of two layers, and dropout of attention weights, of feed-forwards and of the logits.
 
     The example's first layer, `Normalization`, is the adapter's `mean` and `std`.
 
-    Initialisation is the example's: latents normal of spread 0.05, positions uniform within 0.05,
-    matrices Glorot-uniform, biases 0. As in Keras 3.15 a matrix's fans are those of all its heads
-    together; older versions (3.3 for one) counted them as a convolution's and started the
-    self-attends' queries, keys and values within 0.0094 instead of 0.0510.
+    Weights are initialised as in the example: latents normal with standard deviation 0.05,
+    positions uniform in ±0.05, matrices Glorot-uniform, biases 0. As in Keras 3.15 the fans of a
+    matrix are those of all its heads together; older versions (3.3 for one) counted them as those
+    of a convolution, so that queries, keys and values of self-attends started within ±0.0094
+    instead of ±0.0510.
 
     Args:
-        config: as for `PerceiverClassifier`.
-        labels: as for `PerceiverClassifier`.
+        config: configuration of the model.
+        labels: names of the classes in output order; None: 0, 1, ….
 
     Raises:
-        ValueError: cross-attend values are not as wide as the latents.
+        ValueError: the values of the cross-attend are not as wide as the latents.
     """
 
     config: KerasExampleConfig
@@ -104,27 +123,18 @@ class KerasExample(PerceiverClassifier):
         super().__init__(config, labels)
         self.perceiver.cross_attends = nn.ModuleList(
             NormedCrossAttend(
-                config.latent_dim,
-                self.adapter.dim,
-                num_heads=config.num_cross_heads,
-                qk_dim=config.qk_dim,
-                v_dim=config.v_dim,
-                qkv_bias=config.qkv_bias,
-                attention=config.attention,
-                attention_dropout=config.attention_dropout,
-                widening_factor=config.widening_factor,
-                activation=config.activation,
-                dropout=config.dropout,
+                config.latent_dim, self.adapter.dim, cross.options, attention=cross.attends_to
             )
-            for _ in self.perceiver.cross_attends
+            for cross in self.perceiver.cross_attends
+            if isinstance(cross, CrossAttend)
         )
         for module in self.modules():
             if isinstance(module, nn.LayerNorm):
                 module.eps = EPS
         self.init_weights()
 
+    @override
     def build_head(self) -> nn.Module:
-        """Averaged latents (B, D) → logits (B, num_classes), of which training drops some."""
         config = self.config
         return nn.Sequential(
             nn.Linear(config.latent_dim, config.head_dim),
@@ -134,7 +144,7 @@ class KerasExample(PerceiverClassifier):
         )
 
     def init_weights(self) -> None:
-        """As the example starts; see the class."""
+        """Initialise all weights as the example does; the class describes how."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 init_dense(module)
@@ -144,7 +154,7 @@ class KerasExample(PerceiverClassifier):
 
 
 def init_dense(linear: nn.Linear) -> None:
-    """Glorot-uniform, bias zero: Keras' `Dense`."""
+    """Initialise a linear layer as Keras' `Dense`: Glorot-uniform weights and zero biases."""
     nn.init.xavier_uniform_(linear.weight)
     if linear.bias is not None:
         nn.init.zeros_(linear.bias)

@@ -1,4 +1,4 @@
-"""One input over several real processes equals one process: latents and all gradients."""
+"""An input distributed over several processes gives the latents and gradients of one process."""
 
 import pytest
 import torch
@@ -35,8 +35,8 @@ def whole(masked: bool, fusion: str = "concatenate") -> Inputs:
     generator = torch.Generator().manual_seed(1)
     mask = torch.rand(3, ELEMENTS, generator=generator) < 0.6 if masked else None
     if masked:
-        mask[1] = False  # an example that sees nothing on any rank
-        mask[2, : ELEMENTS // 2] = False  # one that sees nothing on some
+        mask[1] = False  # an example without unmasked elements on any rank
+        mask[2, : ELEMENTS // 2] = False  # one without unmasked elements on some ranks
     draw = torch.randn(4, ELEMENTS, 4, generator=generator)
     return Inputs(draw[:3], draw[3:], mask, fusion)
 
@@ -70,7 +70,7 @@ def check_disagreement(rank: int, group: dist.ProcessGroup) -> None:
     inputs = whole(False)
     model = perceiver(inputs.dim)
     wrong = Inputs(inputs.content[: 3 - rank], inputs.position)
-    with pytest.raises(ValueError, match="1 to 3 examples"):
+    with pytest.raises(ValueError, match="the ranks hold 1 to 3 examples"):
         model(wrong, group)
 
 
@@ -78,7 +78,7 @@ def process(rank: int, port: int) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=3)
     check(rank, dist.group.WORLD, [0, 4, 5, ELEMENTS])
-    check(rank, dist.group.WORLD, [0, 9, 9, ELEMENTS])  # one rank has nothing
+    check(rank, dist.group.WORLD, [0, 9, 9, ELEMENTS])  # one rank has no elements
     check_disagreement(rank, dist.group.WORLD)
     pair = dist.new_group([0, 1])
     if rank < 2:
@@ -87,5 +87,5 @@ def process(rank: int, port: int) -> None:
     dist.destroy_process_group()
 
 
-def test_three_processes_and_two_of_them_equal_one(free_port):
+def test_three_processes_and_a_group_of_two_equal_one_process(free_port):
     mp.spawn(process, args=(free_port,), nprocs=3)
