@@ -7,45 +7,83 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import explain, interop
+    from .api import TrainedRun, train
     from .checkpoint import load, save
-    from .core import Inputs, Perceiver
-    from .models.build import create
+    from .core import (
+        AxialPosition,
+        FourierPosition,
+        Inputs,
+        LearnedPosition,
+        Perceiver,
+        fourier_features,
+        grid,
+    )
+    from .modalities.adapter import Adapter
+    from .models.build import build, create
+    from .models.config import ModelConfig
     from .models.presets import list_presets
     from .predict import Predictor
+    from .recipes import get_recipe
+    from .training.recipe import Recipe
 
 __version__ = "0.1.0"
 
-_HOME = {
+_MODULES = {
+    "Adapter": "modalities.adapter",
+    "AxialPosition": "core",
+    "FourierPosition": "core",
     "Inputs": "core",
+    "LearnedPosition": "core",
+    "ModelConfig": "models.config",
     "Perceiver": "core",
     "Predictor": "predict",
+    "Recipe": "training.recipe",
+    "TrainedRun": "api",
+    "build": "models.build",
     "create": "models.build",
+    "fourier_features": "core",
+    "get_recipe": "recipes",
+    "grid": "core",
     "list_presets": "models.presets",
     "load": "checkpoint",
     "save": "checkpoint",
+    "train": "api",
 }
 
-_ROOMS = ("explain", "interop")
+_PACKAGES = ("explain", "interop")
 
 __all__ = [
+    "Adapter",
+    "AxialPosition",
+    "FourierPosition",
     "Inputs",
+    "LearnedPosition",
+    "ModelConfig",
     "Perceiver",
     "Predictor",
+    "Recipe",
+    "TrainedRun",
+    "build",
     "create",
     "explain",
+    "fourier_features",
+    "get_recipe",
+    "grid",
     "interop",
     "list_presets",
     "load",
     "save",
+    "train",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
+    if name in _PACKAGES:
         return importlib.import_module(f".{name}", __name__)
-    if name not in _HOME:
+    if name not in _MODULES:
         raise AttributeError(f"module 'perceivers' has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
 
 
 def __dir__() -> list[str]:

@@ -4,7 +4,6 @@ Only arrays are read; no code in a file is executed.
 """
 
 import io
-import os
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import missing_extra
+from ..files import write_atomically
 
 INSIDE = "model.weights.h5"  # the member of a .keras archive that holds the weights
 # Arrays that are not weights: training state, and states of random generators.
@@ -115,14 +115,13 @@ def write_weights(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         ImportError: h5py is not installed.
     """
     h5py = import_h5py()
-    part = path.with_name(path.name + ".part")
-    try:
+
+    def write(part: Path) -> None:
         with h5py.File(part, "w") as file:
             for name, array in arrays.items():
                 file[name] = array
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+
+    write_atomically(path, write)
 
 
 def import_h5py() -> Any:

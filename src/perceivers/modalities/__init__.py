@@ -9,6 +9,8 @@ from .array import Array
 from .array.config import ArrayConfig, GridConfig
 from .augmentation import AugmentationConfig
 from .config import InputConfig
+from .custom import Custom
+from .custom.config import CustomConfig
 from .fusion import Fusion
 from .fusion.config import FusionConfig, RowsConfig
 from .image import Image
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 # A file suffix that two modalities share belongs to the first of them that can read the files.
 MODALITIES = register(
-    Image(), Video(), Sound(), Points(), Text(), Table(), Array(), Fusion()
+    Image(), Video(), Sound(), Points(), Text(), Table(), Array(), Fusion(), Custom()
 )  # fmt: skip
 FILE_MODALITIES = tuple(m for m in MODALITIES if isinstance(m, FileModality))
 
@@ -41,6 +43,7 @@ __all__ = [
     "ArrayConfig",
     "AudioConfig",
     "AugmentationConfig",
+    "CustomConfig",
     "FileModality",
     "FusionConfig",
     "GridConfig",

@@ -1,11 +1,14 @@
-"""From a configuration to a model, and back to it."""
+"""Build models from configurations."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from ..errors import unknown
+from ..modalities import CustomConfig
+from ..modalities.adapter import Adapter
 from .classifier import PerceiverClassifier
 from .config import KerasExampleConfig, ModelConfig, with_changes
 from .keras_example import KerasExample
@@ -17,29 +20,51 @@ MODELS: dict[type[ModelConfig], Callable[..., PerceiverClassifier]] = {
 }
 
 
-def build(config: ModelConfig, labels: tuple[str, ...] | None = None) -> PerceiverClassifier:
-    """A freshly initialised model of the class that the configuration's type asks for."""
-    return MODELS[type(config)](config, labels)
-
-
-def create(preset: str, **overrides: Any) -> PerceiverClassifier:
-    """A freshly initialised model of a published configuration.
+def build(
+    config: ModelConfig,
+    labels: tuple[str, ...] | None = None,
+    *,
+    adapter: Adapter | None = None,
+) -> PerceiverClassifier:
+    """Build a freshly initialised model from its configuration.
 
     Args:
-        preset: a name of `list_presets()`.
-        **overrides: fields of `ModelConfig` to change, such as `num_classes=10`; those of the input
-            by a dictionary: `input={"image_size": 32}`, or of one of several modalities:
+        config: the configuration; its type decides the class of the model.
+        labels: names of the outputs in their order; None: 0, 1, ….
+        adapter: an adapter of your own, which makes the inputs in place of the one that
+            `config.input` describes. It is not saved: pass it to `load` again.
+
+    Raises:
+        ValueError: a setting that cannot be built; the message names it.
+    """
+    if adapter is not None:
+        inputs = CustomConfig(adapter=type(adapter).__name__)
+        config = dataclasses.replace(config, input=inputs)
+    return MODELS[type(config)](config, labels, adapter=adapter)
+
+
+def create(
+    preset: str, *, adapter: Adapter | None = None, **overrides: Any
+) -> PerceiverClassifier:
+    """Create a freshly initialised model of a published configuration.
+
+    Args:
+        preset: a name from `list_presets()`.
+        adapter: an adapter of your own; see `build`.
+        **overrides: fields of `ModelConfig` to change, such as `num_classes=10` (0: no head, the
+            model returns features). Fields of the input are given as a dictionary,
+            `input={"image_size": 32}`, also those of one of several modalities,
             `input={"parts": {"audio": {"num_bands": 16}}}`.
 
     Raises:
-        ValueError: no such preset or field.
+        ValueError: there is no such preset or field.
     """
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    return build(with_changes(PRESETS[preset](), overrides, "model"))
+    return build(with_changes(PRESETS[preset](), overrides, "model"), adapter=adapter)
 
 
 def build_on_meta(config: ModelConfig) -> PerceiverClassifier:
-    """The model's shapes without its memory, for counting."""
+    """Build a model on the meta device: shapes without memory, for counting."""
     with torch.device("meta"):
         return build(config)

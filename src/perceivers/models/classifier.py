@@ -1,4 +1,4 @@
-"""The model that all presets and recipes build: adapter, Perceiver, head."""
+"""The model that all presets and recipes build: adapter, Perceiver and head."""
 
 import dataclasses
 import inspect
@@ -13,6 +13,7 @@ from ..core.init import init_linear
 from ..data.config import Task
 from ..errors import unknown
 from ..modalities import build_adapter
+from ..modalities.adapter import Adapter
 from .config import ModelConfig
 
 # Every option of the core is a field of the same name.
@@ -20,10 +21,10 @@ CORE_OPTIONS = tuple(inspect.signature(Perceiver).parameters)[1:]
 
 
 class TargetScale(nn.Module):
-    """From standardised numbers to those of the data: x → std · x + mean, constants by target.
+    """Scale standardised predictions to the units of the data: x → std · x + mean.
 
     Args:
-        num_targets: K. Identity until `measure`.
+        num_targets: K, number of targets. The scale is the identity until `measure` is called.
     """
 
     mean: Tensor
@@ -35,83 +36,117 @@ class TargetScale(nn.Module):
         self.register_buffer("std", torch.ones(num_targets))
 
     def measure(self, targets: Tensor) -> None:
-        """Take the mean and standard deviation of targets (examples, K) of the training split."""
+        """Set the mean and standard deviation from the targets (examples, K) of a training split."""
         targets = targets.double()
         self.mean.copy_(targets.mean(0))
         self.std.copy_(targets.std(0, correction=0))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, K) → (B, K)."""
+        """Scale predictions (B, K)."""
         return self.std * x + self.mean
 
 
 class PerceiverClassifier(nn.Module):
-    """Adapter → Perceiver → average over latents → linear head.
+    """A classifier or regressor: adapter → Perceiver → average over latents → linear head.
 
-    The average comes before the projection (paper v2, App. F). The head starts at zero, as in
-    DeepMind's code. Of a regression `TargetScale` follows it, so that the model's outputs are in
-    the data's units.
+    The average comes before the projection (arXiv 2103.03206v2, App. F). The head's weights start
+    at zero, as in DeepMind's code. In a regression `TargetScale` follows the head, so that the
+    outputs are in the units of the data.
 
     Args:
-        config: everything needed to build the model again.
-        labels: names of the classes, labels or numbers in output order; None: 0, 1, ….
+        config: configuration of the model; it is saved with the weights. With `num_classes=0` the
+            model has no head and returns the averaged latents.
+        labels: names of the outputs in their order: classes, labels or numbers. None: 0, 1, ….
+        adapter: an adapter of your own in place of the one that `config.input` describes.
 
     Raises:
-        ValueError: not as many labels as outputs, or no such task.
+        ValueError: the number of labels is not `num_classes`, there is no such task, or `adapter`
+            is not an `Adapter`.
     """
 
-    def __init__(self, config: ModelConfig, labels: tuple[str, ...] | None = None) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        labels: tuple[str, ...] | None = None,
+        *,
+        adapter: Adapter | None = None,
+    ) -> None:
         super().__init__()
         if labels is not None and len(labels) != config.num_classes:
             raise ValueError(f"got {len(labels)} labels for num_classes={config.num_classes}")
+        if config.num_classes < 0:
+            raise ValueError(f"num_classes={config.num_classes}; expected 0 (no head) or more")
         if config.task not in get_args(Task):
             raise unknown("task", config.task, get_args(Task))
+        if adapter is not None and not isinstance(adapter, Adapter):
+            raise ValueError(
+                f"adapter is a {type(adapter).__name__}; expected an instance of a subclass of "
+                "perceivers.Adapter"
+            )
         self.config = config
         self.labels = labels or tuple(str(index) for index in range(config.num_classes))
-        self.adapter = build_adapter(config.input)
+        self.adapter = adapter or build_adapter(config.input)
         options: dict[str, Any] = {name: getattr(config, name) for name in CORE_OPTIONS}
         self.perceiver = Perceiver(self.adapter.dim, **options)
         dim = config.latent_dim
         self.norm = nn.LayerNorm(dim) if config.final_norm else nn.Identity()
         self.pooled_norm = nn.LayerNorm(dim) if config.pooled_norm else nn.Identity()
-        self.head: nn.Module = self.build_head()
-        scaled = config.task == "regression"
+        self.head: nn.Module = self.build_head() if config.num_classes else nn.Identity()
+        scaled = config.task == "regression" and config.num_classes
         self.target_scale = TargetScale(config.num_classes) if scaled else nn.Identity()
 
     def build_head(self) -> nn.Module:
-        """From the averaged latents to logits, or to standardised numbers."""
+        """Build the layer from averaged latents to logits or standardised predictions."""
         head = nn.Linear(self.config.latent_dim, self.config.num_classes)
         init_linear(head)
         nn.init.zeros_(head.weight)
         return head
 
     def forward(self, x: Any, mask: Tensor | None = None) -> Tensor:
-        """A raw batch of the adapter's modality, such as images (B, H, W, C) → (B, num_classes).
+        """Classify a raw batch, such as images (B, H, W, C), to outputs (B, num_classes).
 
-        The outputs are logits of classes (softmax) or labels (sigmoid), or numbers in their units.
-
-        Examples of different sizes are a list: `model([wave1, wave2])` of waveforms (S_1, C) and
-        (S_2, C), or images of any sizes (H, W, C). They are padded under a mask to the outputs that
-        each has alone. Of several modalities each may be such a list.
+        Outputs are logits of classes (softmax) or of labels (sigmoid), or numbers in their units;
+        with `num_classes=0` they are the averaged latents (B, D).
 
         Args:
-            x: see the adapter.
-            mask: boolean (B, M), True = attend; None: every element is there. What the adapter
-                itself masks, such as a missing modality, stays masked.
+            x: raw batch of the adapter's modality. Examples of different sizes are a list without
+                batch axis, such as [(S_1, C), (S_2, C)] of waveforms: they are padded under a mask,
+                and each gets the outputs that it gets alone. In a batch of several modalities each
+                may be such a list.
+            mask: boolean (B, M), True = attend. None: every element. Elements that the adapter
+                masks, such as those of a missing modality, stay masked.
         """
-        inputs = self.adapter(x)
-        if mask is not None:
-            seen = mask if inputs.mask is None else mask & inputs.mask
-            inputs = dataclasses.replace(inputs, mask=seen)
-        return self.classify(inputs)
+        return self.classify(self.elements(x, mask))
+
+    def encode(self, x: Any, mask: Tensor | None = None) -> Tensor:
+        """Encode a raw batch to latents (B, N, D), before the final norm and the average.
+
+        Args:
+            x: raw batch, see `forward`.
+            mask: boolean (B, M), see `forward`.
+        """
+        return self.perceiver(self.elements(x, mask))
+
+    def elements(self, x: Any, mask: Tensor | None = None) -> Inputs:
+        """Turn a raw batch into the elements that the Perceiver reads; arguments as in `forward`."""
+        inputs: Inputs = self.adapter(x)
+        if mask is None:
+            return inputs
+        return dataclasses.replace(
+            inputs, mask=mask if inputs.mask is None else mask & inputs.mask
+        )
 
     def classify(self, inputs: Inputs) -> Tensor:
-        """Elements → outputs (B, num_classes)."""
-        return self._from_latents(self.perceiver(inputs))
+        """Classify elements to outputs (B, num_classes)."""
+        return self._pool_and_classify(self.perceiver(inputs))
 
     def classify_stream(self, chunks: Iterable[Inputs]) -> Tensor:
-        """Elements that are never held together → outputs; see `Perceiver.encode_stream`."""
-        return self._from_latents(self.perceiver.encode_stream(chunks))
+        """Classify elements that come in chunks and are never held together.
 
-    def _from_latents(self, z: Tensor) -> Tensor:
+        Args:
+            chunks: see `Perceiver.encode_stream`.
+        """
+        return self._pool_and_classify(self.perceiver.encode_stream(chunks))
+
+    def _pool_and_classify(self, z: Tensor) -> Tensor:
         return self.target_scale(self.head(self.pooled_norm(self.norm(z).mean(dim=1))))

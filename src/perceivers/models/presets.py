@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from ..modalities import (
     AudioConfig,
@@ -180,6 +181,12 @@ PRESETS: dict[str, Callable[[], ModelConfig]] = {
 }
 
 
-def list_presets() -> list[str]:
-    """Names of the published configurations that `create` builds."""
-    return list(PRESETS)
+def list_presets(filter: str = "*") -> list[str]:
+    """List the names of the published configurations that `create` builds.
+
+    Args:
+        filter: a shell pattern that the names must match, such as "perceiver-audioset-*"; a word
+            without wildcards matches the names that contain it.
+    """
+    pattern = filter if any(sign in filter for sign in "*?[") else f"*{filter}*"
+    return [name for name in PRESETS if fnmatchcase(name, pattern)]

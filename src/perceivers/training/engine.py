@@ -12,7 +12,8 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from .. import __version__
-from ..checkpoint import load, read_config, read_json, save_weights, write_config, write_json
+from ..checkpoint import load, read_config, save_weights, write_config
+from ..files import read_json, write_json
 from ..data.mixing import check_mixing
 from ..data.splits import EVALUATED, Splits, read_splits
 from ..modalities import build_reader

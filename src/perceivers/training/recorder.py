@@ -9,7 +9,8 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from ..checkpoint import save_weights, write_atomically
+from ..checkpoint import save_weights
+from ..files import write_atomically
 from .scores import LOSS, Score, mode_of
 from .targets import summary
 from .task import Learner
