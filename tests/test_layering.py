@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "perceivers"
 
 LEVELS = {
     "errors": 0,
+    "machine": 0,
     "core": 0,
     "modalities": 1,
     "data": 2,

@@ -72,7 +72,11 @@ class BatchesByLength(Sampler[list[int]]):
 
 
 def batches(
-    table: ExampleSet, config: DataConfig, *, shuffle_seed: int | None = None
+    table: ExampleSet,
+    config: DataConfig,
+    *,
+    shuffle_seed: int | None = None,
+    pin_memory: bool = False,
 ) -> DataLoader[Batch]:
     """A loader of (raw batch of the model, labels (B,)).
 
@@ -81,6 +85,7 @@ def batches(
         config: batch size and decoding processes.
         shuffle_seed: of the order, for training, where a last partial batch is left out if there
             are others; None: in order, all of them, the shortest first where lengths are known.
+        pin_memory: keep batches in pinned memory, from which copies to a GPU are faster.
 
     Where the table knows the lengths of its examples, a batch has those of similar ones.
     """
@@ -89,7 +94,7 @@ def batches(
         batch_sampler=_batch_sampler(table.lengths, len(table), config.batch_size, shuffle_seed),
         collate_fn=_whole,
         num_workers=config.workers if isinstance(table, FileExamples) else 0,
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=pin_memory,
     )
 
 

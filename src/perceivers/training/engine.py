@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -16,6 +17,7 @@ from ..checkpoint import load, read_config, save_weights, write_config
 from ..files import read_json, write_json
 from ..data.mixing import check_mixing
 from ..data.splits import EVALUATED, Splits, read_splits
+from ..machine import describe_machine
 from ..modalities import build_reader
 from ..modalities.clips import with_clips
 from ..models.build import build, build_on_meta
@@ -31,7 +33,6 @@ from .loop import (
     make_trainer,
     quiet_lightning,
 )
-from .machine import describe_machine
 from .optim import check_schedule
 from .recipe import Recipe
 from .recorder import Recorder
@@ -192,8 +193,11 @@ def _fit(
         callbacks=callbacks(config, run_dir, recorder),
         logger=TensorBoardLogger(run_dir, name="tensorboard", version=""),
     )
-    train_loader = batches(splits.examples["train"], recipe.data, shuffle_seed=config.seed)
-    val_loader = batches(splits.examples["validation"], recipe.data)
+    pin = _pins(trainer)
+    train_loader = batches(
+        splits.examples["train"], recipe.data, shuffle_seed=config.seed, pin_memory=pin
+    )
+    val_loader = batches(splits.examples["validation"], recipe.data, pin_memory=pin)
     machine = describe_machine(trainer.strategy.root_device)
     parameters = sum(p.numel() for p in model.parameters())
     log.info("%s, %.2fM parameters, on %s", recipe.name, parameters / 1e6, machine)
@@ -259,13 +263,19 @@ def _test(model: PerceiverClassifier, recipe: Recipe, splits: Splits) -> dict[st
     learner = Learner(model, recipe)
     with quiet_lightning():
         trainer = make_trainer(recipe.trainer, callbacks=[TQDMProgressBar()], logger=False)
-        trainer.test(learner, batches(table, recipe.data), verbose=False)
+        loader = batches(table, recipe.data, pin_memory=_pins(trainer))
+        trainer.test(learner, loader, verbose=False)
     each = by_label(learner.test_scores, model.labels)
     return {
         **summary(learner.test_scores),
         **({"by_label": each} if each else {}),
         "examples": len(table),
     }
+
+
+def _pins(trainer: pl.Trainer) -> bool:
+    """Return whether batches are copied to a GPU, which is faster from pinned memory."""
+    return trainer.strategy.root_device.type == "cuda"
 
 
 def _read(recipe: Recipe, *, hold_out: bool = True, scored: bool = False, clips: int = 1) -> Splits:

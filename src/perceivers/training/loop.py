@@ -21,6 +21,7 @@ from lightning.pytorch.callbacks import (
 )
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from ..machine import placement
 from .recipe import TrainerConfig
 from .recorder import Recorder
 from .scores import mode_of
@@ -55,15 +56,12 @@ def callbacks(config: TrainerConfig, run_dir: Path, recorder: Recorder) -> list[
 
 def make_trainer(config: TrainerConfig, **arguments: Any) -> pl.Trainer:
     """Lightning's trainer on the configured device and precision."""
-    cuda = torch.cuda.is_available()
-    if config.device == "cuda" and not cuda:
-        raise ValueError("trainer.device=cuda, but torch finds no CUDA device; use auto or cpu")
-    use_cuda = cuda and config.device != "cpu"
-    half = config.precision == "bfloat16" or (config.precision == "auto" and use_cuda)
+    place = placement(config.device, config.precision)
+    on_cpu = place.device.type == "cpu"
     return pl.Trainer(
-        accelerator="cuda" if use_cuda else "cpu",
-        devices=1,
-        precision="bf16-mixed" if half else "32-true",
+        accelerator=place.device.type,
+        devices=1 if on_cpu else [place.device.index or 0],
+        precision="32-true" if place.dtype == torch.float32 else "bf16-mixed",
         num_sanity_val_steps=0,
         enable_model_summary=False,
         **arguments,

@@ -10,15 +10,15 @@ from ..data.examples import FileExamples
 from ..data.labels import describe
 from ..data.mixing import check_mixing
 from ..data.splits import read_splits
+from ..machine import Placement, describe_machine, placement
 from ..modalities import build_reader, modality_of
 from ..modalities.reader import to_device
 from ..models.build import build
 from ..models.classifier import PerceiverClassifier
 from ..models.cost import cost
 from .engine import fit_to_data
-from .machine import describe_machine, training_device
 from .optim import build_optimizer, build_schedule
-from .recipe import Recipe, TrainerConfig
+from .recipe import Recipe
 from .recorder import duration
 
 ORDER = ("train", "validation", "test")
@@ -95,12 +95,12 @@ def plan(recipe: Recipe) -> Plan:
     )
     every = sum(len(t) for name, t in splits.examples.items() if held or name != "test")
     decode_seconds = each * every / max(1, torch.get_num_threads()) if files else 0.0
-    device = training_device(recipe.trainer.device)
-    model = build(recipe.model, splits.labels).to(device)
+    place = placement(recipe.trainer.device, recipe.trainer.precision)
+    model = build(recipe.model, splits.labels).to(place.device)
     steps = max(1, len(table) // size)
     optimizer = build_optimizer(model, recipe.optimizer)
     build_schedule(optimizer, recipe.optimizer, epochs=recipe.trainer.max_epochs, steps=steps)
-    step, look = _timed(model, optimizer, recipe, to_device(batch, device), device)
+    step, look = _timed(model, optimizer, recipe, to_device(batch, place.device), place)
     seconds = steps * step + len(splits.examples["validation"]) / size * look
     return Plan(
         recipe=recipe,
@@ -113,7 +113,7 @@ def plan(recipe: Recipe) -> Plan:
         decode_seconds=decode_seconds,
         held=held,
         seconds=seconds + (0 if held else decode_seconds),
-        machine=describe_machine(device),
+        machine=describe_machine(place.device),
     )
 
 
@@ -122,7 +122,7 @@ def _timed(
     optimizer: torch.optim.Optimizer,
     recipe: Recipe,
     batch: Any,
-    device: torch.device,
+    place: Placement,
 ) -> tuple[float, float]:
     """Seconds of a training step and of a look at a batch."""
 
@@ -131,20 +131,20 @@ def _timed(
 
     def step() -> None:
         optimizer.zero_grad()
-        with _precision(recipe.trainer, device):
+        with place.autocast():
             outputs = model(modality.augment(batch, inputs, recipe.data))
         outputs.float().logsumexp(-1).mean().backward()  # any loss: it is the model that takes time
         optimizer.step()
 
     @torch.inference_mode()
     def look() -> None:
-        with _precision(recipe.trainer, device):
+        with place.autocast():
             model(batch)
 
     model.train()
-    training = _seconds(step, device)
+    training = _seconds(step, place.device)
     model.eval()
-    return training, _seconds(look, device)
+    return training, _seconds(look, place.device)
 
 
 def _seconds(function: Any, device: torch.device) -> float:
@@ -163,9 +163,3 @@ def _seconds(function: Any, device: torch.device) -> float:
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def _precision(config: TrainerConfig, device: torch.device) -> torch.autocast:
-    auto = config.precision == "auto" and device.type == "cuda"
-    half = auto or config.precision == "bfloat16"
-    return torch.autocast(device.type, torch.bfloat16, enabled=half)

@@ -1,0 +1,83 @@
+"""Choice of device and precision, and a description of the machine."""
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a model runs and in which precision."""
+
+    device: torch.device
+    """The device that holds the parameters and the inputs."""
+    dtype: torch.dtype
+    """The type of matrix products; parameters stay in float32."""
+
+    def autocast(self) -> torch.autocast:
+        """Return a context in which matrix products have type `dtype`; no effect for float32."""
+        enabled = self.dtype != torch.float32
+        return torch.autocast(self.device.type, self.dtype if enabled else None, enabled=enabled)
+
+
+def placement(device: str = "auto", precision: str = "auto") -> Placement:
+    """Choose the device and the precision of a model.
+
+    Args:
+        device: "auto" (CUDA if torch finds a CUDA device, else the CPU), "cpu", "cuda", or any
+            other device string of torch, such as "cuda:1".
+        precision: "auto" (bfloat16 on CUDA, float32 elsewhere), "float32" or "bfloat16".
+
+    Returns:
+        The device and the type of matrix products.
+
+    Raises:
+        ValueError: a CUDA device is asked for that torch does not find, or one of the two strings
+            is unknown.
+    """
+    chosen = _device(device)
+    if precision == "auto":
+        precision = "bfloat16" if chosen.type == "cuda" else "float32"
+    if precision not in DTYPES:
+        raise ValueError(f"unknown precision {precision!r}; expected auto, {', '.join(DTYPES)}")
+    return Placement(chosen, DTYPES[precision])
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(
+            f"unknown device {name!r}; expected auto, cpu, cuda or a device of torch such as cuda:1"
+        ) from None
+    if device.type == "cuda":
+        if not torch.cuda.is_available():
+            raise ValueError(f"device={name}, but torch finds no CUDA device; use auto or cpu")
+        count = torch.cuda.device_count()
+        if (device.index or 0) >= count:
+            raise ValueError(f"device={name}, but torch finds {count} CUDA device(s), from cuda:0")
+    return device
+
+
+def describe_machine(device: torch.device) -> str:
+    """Return the processor and its core count, or the GPU, and torch's version, on one line."""
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    else:
+        name = f"{_processor()}, {torch.get_num_threads()} cores"
+    return f"{name}, torch {torch.__version__}"
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
