@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import perceivers
-from perceivers import checkpoint
+from perceivers import files
 from perceivers.modalities import ImageConfig
 from perceivers.models.build import build
 from perceivers.models.config import ModelConfig
@@ -86,7 +86,7 @@ def test_truncated_weights(saved, kept):
     path = saved / "model.safetensors"
     raw = path.read_bytes()
     path.write_bytes(raw[: int(kept * len(raw))])
-    with pytest.raises(ValueError, match=r"model.safetensors: damaged or cut short"):
+    with pytest.raises(ValueError, match=r"model.safetensors: damaged or truncated"):
         perceivers.load(saved)
 
 
@@ -107,7 +107,7 @@ def test_weights_that_do_not_fit_are_all_listed(saved):
 def test_nothing_there(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"holds no config.json"):
         perceivers.load(tmp_path)
-    with pytest.raises(FileNotFoundError, match="the Hugging Face hub did not give it"):
+    with pytest.raises(FileNotFoundError, match="the download from the Hugging Face hub failed"):
         perceivers.load("nobody/nothing")
 
 
@@ -120,8 +120,8 @@ def test_missing_weights(saved):
 def test_full_disk_keeps_what_was_saved(model, saved, monkeypatch):
     """A real full file: /dev/full refuses every write with ENOSPC."""
     before = (saved / "model.safetensors").read_bytes()
-    with pytest.raises(OSError, match=r"could not write .*No space left.*is untouched"):
-        checkpoint.write_atomically(
+    with pytest.raises(OSError, match=r"could not write .*No space left.*is unchanged"):
+        files.write_atomically(
             saved / "model.safetensors",
             lambda part: os.symlink("/dev/full", part) or part.write_bytes(before),
         )

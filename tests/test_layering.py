@@ -10,6 +10,8 @@ PACKAGE = Path(__file__).parents[1] / "src" / "perceivers"
 
 LEVELS = {
     "errors": 0,
+    "files": 0,
+    "hub": 0,
     "machine": 0,
     "core": 0,
     "modalities": 1,
@@ -22,7 +24,8 @@ LEVELS = {
     "predict": 5,
     "recipes": 6,
     "autoconfig": 7,
-    "cli": 8,
+    "api": 8,
+    "cli": 9,
 }
 # Third-party packages that only some rooms may import.
 CONFINED = {
@@ -36,7 +39,7 @@ CONFINED = {
     "trimesh": {"modalities"},
     "scipy": {"modalities"},
     "pyarrow": {"modalities"},
-    "huggingface_hub": {"checkpoint"},
+    "huggingface_hub": {"hub"},
     "perceiver_pytorch": {"interop"},
     "keras": {"interop"},
     "h5py": {"interop"},

@@ -132,7 +132,7 @@ def test_a_large_image_is_read_in_parts_with_the_same_result(as_it_is, monkeypat
     }[kind]
     [expected] = as_it_is([image], top_k=3)
     told = []
-    monkeypatch.setattr(perceivers.predict, "HELD", 100)
+    monkeypatch.setattr(perceivers.predict, "MAX_ELEMENTS", 100)
     monkeypatch.setattr(as_it_is.model, "forward", None)  # nothing goes through in one piece
     as_it_is.progress = told.append
     [got] = as_it_is([image], top_k=3)
@@ -240,7 +240,7 @@ def test_a_large_image_gives_the_same_in_parts_for_each_task(of_task, monkeypatc
     own = perceivers.Predictor(model, own_size=True)
     pixels = np.random.default_rng(0).integers(0, 256, (20, 31, 3), np.uint8)
     [expected] = own([pixels])
-    monkeypatch.setattr(perceivers.predict, "HELD", 100)
+    monkeypatch.setattr(perceivers.predict, "MAX_ELEMENTS", 100)
     monkeypatch.setattr(model, "forward", None)
     [got] = own([pixels])
     assert dict(got) == pytest.approx(dict(expected), rel=1e-4)

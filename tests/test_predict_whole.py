@@ -26,7 +26,6 @@ from perceivers.modalities.sound import reader as sound_reader
 from perceivers.modalities.video import reader as video_reader
 from perceivers.models.build import build
 from perceivers.models.config import ModelConfig
-from perceivers.predict import each
 
 RATE = 1000
 
@@ -62,7 +61,7 @@ def same_in_parts(predictor, file, monkeypatch):
     """The prediction, after it was found to be the same when nothing goes through in one piece."""
     whole = probabilities(predictor, file)
     told = []
-    monkeypatch.setattr(perceivers.predict, "HELD", 10)
+    monkeypatch.setattr(perceivers.predict, "MAX_ELEMENTS", 10)
     monkeypatch.setattr(predictor.model, "forward", None)
     predictor.progress = told.append
     assert probabilities(predictor, file) == pytest.approx(whole, abs=1e-5)
@@ -134,7 +133,7 @@ def test_a_million_points(tmp_path, monkeypatch):
     cloud = np.random.default_rng(0).normal(size=(10**6, 3)).astype(np.float32)
     np.save(tmp_path / "cloud.npy", cloud)
     predictor = own(PointsConfig(num_points=8, num_bands=2, max_resolution=8.0))
-    monkeypatch.setattr(perceivers.predict, "HELD", 2**24)
+    monkeypatch.setattr(perceivers.predict, "MAX_ELEMENTS", 2**24)
     unread(predictor, tmp_path / "cloud.npy", monkeypatch)
 
 
@@ -145,11 +144,11 @@ def test_damage_midway_is_told_of_its_file_alone(tmp_path, noise, monkeypatch):
     (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "good.mkv").write_bytes(whole)
     files = [tmp_path / "cut.mkv", tmp_path / "good.mkv"]
-    (_, error), (_, prediction) = each(own(PICTURES), files, 1)
+    (_, error), (_, prediction) = own(PICTURES).predict_files(files, top_k=1)
     assert str(error).startswith(f"{files[0]}: damaged video")
     assert len(prediction) == 1
     with pytest.raises(ValueError, match=r"^top_k=0; expected at least 1"):
-        list(each(own(PICTURES), files, 0))
+        list(own(PICTURES).predict_files(files, top_k=0))
 
 
 def test_text_has_no_other_size(tmp_path):
@@ -177,12 +176,12 @@ def test_images_of_any_size_and_shape_at_once(tmp_path, monkeypatch):
     check()
     assert sizes == [5]
     sizes.clear()
-    monkeypatch.setattr(perceivers.predict, "TOGETHER", 100)  # the largest has 225
+    monkeypatch.setattr(perceivers.predict, "MAX_BATCH_ELEMENTS", 100)  # the largest has 225
     check()
     assert sizes == [2, 2, 1]
     sizes.clear()
     (tmp_path / "1.png").write_bytes(b"nothing")
-    results = [result for _, result in each(predictor, files, 3)]
+    results = [result for _, result in predictor.predict_files(files, top_k=3)]
     assert [isinstance(result, ValueError) for result in results] == [False, True] + [False] * 3
     assert dict(results[4]) == pytest.approx(alone[4], abs=1e-5)
     predictor.batch_size = 1

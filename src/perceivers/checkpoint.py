@@ -82,7 +82,7 @@ def load(directory: str | Path, *, adapter: Adapter | None = None) -> PerceiverC
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path / CONFIG}: not a complete model description ({error})") from None
     model = build(*described, adapter=adapter)
-    _load_weights(model, path / WEIGHTS)
+    load_weights(model, path)
     return model.eval()
 
 
@@ -108,13 +108,22 @@ def read_config(directory: Path) -> dict[str, Any]:
     return config
 
 
-def _load_weights(model: PerceiverClassifier, path: Path) -> None:
+def load_weights(model: PerceiverClassifier, directory: Path) -> None:
+    """Load saved weights and buffers into a model of the same configuration.
+
+    Raises:
+        ValueError: the file is damaged or does not fit the model.
+        FileNotFoundError: there is none.
+    """
+    path = directory / WEIGHTS
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing; the run may have ended before its first epoch")
     try:
         state = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path}: damaged or truncated ({error}); copy or download it again") from None
+        raise ValueError(
+            f"{path}: damaged or truncated ({error}); copy or download it again"
+        ) from None
     problems = misfits(
         {name: tensor.shape for name, tensor in state.items()},
         {name: tensor.shape for name, tensor in model.state_dict().items()},

@@ -1,7 +1,7 @@
-"""From a trained model and files of its modality to labels or numbers."""
+"""Predict classes, labels or numbers of files with a trained model."""
 
+import functools
 import logging
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,20 +11,18 @@ import torch
 from torch import Tensor
 
 from .checkpoint import load
-from .core import Inputs
 from .data.config import Task
 from .data.labels import split_unit
 from .data.manifest import RowFiles
+from .machine import placement
 from .modalities import build_reader
-from .modalities.adapter import Adapter
 from .modalities.clips import with_clips, without_clips
 from .modalities.files import LazyArray
-from .modalities.fusion.adapter import FusionAdapter
 from .modalities.fusion.presence import PRESENT, missing
-from .modalities.fusion.reader import FusionReader
 from .modalities.fusion.rows import Row, RowReader
 from .modalities.image.reader import ImageReader
-from .modalities.reader import Example, Reader, collate, to_device
+from .modalities.reader import Example, collate, to_device
+from .modalities.streaming import Progress, ProgressStream, is_lazy, num_elements
 from .modalities.table.config import TABLE_SUFFIXES
 from .models.classifier import PerceiverClassifier
 from .models.clips import average_clips
@@ -33,13 +31,14 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Prediction = list[tuple[str, float]]
-Progress = Callable[[float], None]
-HELD = 2**22  # elements of an example that goes through the model in one piece
-# Elements of examples of their own sizes that go through it at once, their padding included. On CPU
-# images of more are faster one by one: a grid of one size needs no keys (docs/log.md, 2026-11-21).
-TOGETHER = 2**12
+Prepared = Example | LazyArray | dict[str, Any]
 
-# From a model's outputs to what they say.
+MAX_ELEMENTS = 2**22  # of an example that goes through the model in one piece
+# Elements of a batch of examples of their own sizes, padding included. On CPU larger images are
+# faster one by one: a grid of one size needs no keys (docs/log.md, 2026-11-21).
+MAX_BATCH_ELEMENTS = 2**12
+
+# From the outputs of a model to the values of a prediction.
 VALUES: dict[Task, Callable[[Tensor], Tensor]] = {
     "classification": lambda logits: logits.softmax(dim=-1),
     "multilabel": lambda logits: logits.sigmoid(),
@@ -48,19 +47,24 @@ VALUES: dict[Task, Callable[[Tensor], Tensor]] = {
 
 
 class Predictor:
-    """Classes, labels or numbers of files from a trained model, prepared exactly as in training.
+    """Predict classes, labels or numbers of files, which are prepared exactly as in training.
 
     Args:
-        model: a run directory, a saved model's directory, a hub name, or the model itself.
-        batch_size: examples that go through the model at once.
+        model: a run directory, the directory of a saved model, a hub name, or the model itself.
+        device: where the model runs, such as "cpu" or "cuda:1". None: on CUDA if there is a GPU; a
+            model that is given as an object stays on its device.
+        batch_size: number of examples that go through the model together.
         own_size: read each file whole: an image at its own size and shape, a sound or video to its
-            end, all points of a cloud, instead of what the model was trained on. Small ones go
-            through the model together; what is too large to hold is read in parts, but for points
-            in other files than `.npy`. Only models with Fourier positions, or none, take other
-            sizes than their own.
-        clips: of sound and videos, how many parts of a file, evenly spread over it, to average the
-            predictions of (arXiv 2103.03206v2, §4.2: 16); 1: its middle, as in training.
-        progress: called with the share that is done while an example is read in parts.
+            end, all points of a cloud, instead of what the model was trained on. What is too large
+            to hold in memory is read in parts, except for point clouds in other files than `.npy`.
+            Only models with Fourier positions, or without positions, take other sizes.
+        clips: number of clips of a sound or video, evenly spread over the file, whose predictions
+            are averaged (arXiv 2103.03206v2, §4.2: 16); 1: its middle, as in training.
+        progress: function that is called with the completed fraction while an example is read in
+            parts.
+
+    Raises:
+        ValueError: the model has no outputs (`num_classes=0`), or the options do not apply to it.
 
     Example:
         >>> predictor = Predictor("runs/digits-…")                  # doctest: +SKIP
@@ -72,16 +76,25 @@ class Predictor:
         self,
         model: str | Path | PerceiverClassifier,
         *,
+        device: str | torch.device | None = None,
         batch_size: int = 64,
         own_size: bool = False,
         clips: int = 1,
         progress: Progress | None = None,
     ) -> None:
-        self.model = (load(model) if isinstance(model, str | Path) else model).eval()
+        if isinstance(model, str | Path):
+            model, device = load(model), "auto" if device is None else device
+        if not model.config.num_classes:
+            raise ValueError(
+                "the model has no outputs (num_classes=0); use model.encode(batch) or model(batch) "
+                "for features"
+            )
+        if device is not None:
+            model = model.to(placement(str(device)).device)
+        self.model = model.eval()
         self.batch_size, self.own_size, self.progress = batch_size, own_size, progress
-        config = self.model.config.input
         self.clips = clips
-        self.reader = with_clips(build_reader(config), clips)
+        self.reader = with_clips(build_reader(model.config.input), clips)
         if own_size and isinstance(self.reader, RowReader):
             raise ValueError(
                 "rows of a table are read at the model's own sizes; leave own_size out"
@@ -92,76 +105,109 @@ class Predictor:
         """Names of the classes, labels or numbers in output order."""
         return self.model.labels
 
+    @property
+    def gives_numbers(self) -> bool:
+        """Whether predictions are numbers instead of probabilities."""
+        return self.model.config.task == "regression"
+
     def __call__(self, examples: Sequence[Any], *, top_k: int = 5) -> list[Prediction]:
-        """The likeliest classes or labels of each example, or its numbers.
+        """Predict the most likely classes or labels of each example, or its numbers.
 
         Args:
-            examples: paths of files of the model's modality, or files' bytes (of text: the text
-                itself). Of images also Pillow images and arrays (H, W) or (H, W, C) of uint8. Of
-                rows of a table dictionaries by column, files relative to where we are; what one
-                lacks is masked, as is all beside a single file.
-            top_k: how many classes or labels to give, likeliest first; at most all. Of numbers
-                all are given, in output order.
+            examples: list of paths of files of the model's modality, or of the files' bytes (of
+                texts: the text itself). Images may also be Pillow images or arrays (H, W) or
+                (H, W, C) of uint8. Rows of a table are dictionaries by column, with paths relative
+                to the working directory; columns that a row lacks are masked, and so are all
+                other columns if a single file is given.
+            top_k: number of classes or labels to return, the most likely first. In a regression
+                all numbers are returned, in output order.
 
         Returns:
-            For each example, (label, probability) pairs: those of classes add up to 1, those of
-            labels are each by itself. Of a regression (label, number) pairs, in the unit that the
-            label ends in.
+            For each example a list of (label, probability) pairs. The probabilities of classes add
+            up to 1, those of labels are independent. In a regression (label, number) pairs, in the
+            unit that the label ends in.
 
         Raises:
             ValueError: a file could not be read; the message names it.
         """
         if isinstance(examples, str | Path | bytes):
             raise ValueError("got one example; expected a list of them: predictor([example])")
-        if top_k < 1:
-            raise ValueError(f"top_k={top_k}; expected at least 1")
-        results: list[Prediction] = []
-        for chunk in self.chunks(map(self.prepare, examples)):
-            for values in self._values(chunk).tolist():
-                pairs = list(zip(self.labels, values, strict=True))
-                if not self.gives_numbers:
-                    pairs = sorted(pairs, key=lambda pair: -pair[1])[:top_k]
-                results.append(pairs)
-        return results
-
-    @property
-    def gives_numbers(self) -> bool:
-        """Whether predictions are numbers instead of probabilities."""
-        return self.model.config.task == "regression"
-
-    def as_text(self, prediction: Prediction) -> str:
-        """Such as "cat 97.1%, dog 2.2%" or "age 31.4 years"."""
-        if not self.gives_numbers:
-            return ", ".join(f"{label} {value:.1%}" for label, value in prediction)
-        named = [(*split_unit(label), value) for label, value in prediction]
-        return ", ".join(f"{name} {value:.5g} {unit}".rstrip() for name, unit, value in named)
-
-    def as_json(self, prediction: Prediction) -> list[dict[str, Any]]:
-        """[{"label", "probability"}, …]; of numbers [{"label", "value", "unit"}, …]."""
-        if not self.gives_numbers:
-            return [{"label": label, "probability": value} for label, value in prediction]
+        check_top_k(top_k)
         return [
-            {"label": label, "value": value, "unit": split_unit(label)[1] or None}
-            for label, value in prediction
+            prediction
+            for batch in self.batches(map(self.prepare, examples))
+            for prediction in self.predict_prepared(batch, top_k=top_k)
         ]
 
-    def prepare(self, example: Any) -> Example | LazyArray:
-        """One example as the model takes it, such as an image uint8 (H, W, C)."""
-        if isinstance(example, dict) and isinstance(without_clips(self.reader), RowReader):
-            example = example if _is_prepared(example) else Row.of(example)
-        if isinstance(example, str | Path | bytes | Row):
-            decode: Any = self.reader.decode_whole if self.own_size else self.reader.decode
+    @torch.inference_mode()
+    def predict_prepared(self, examples: Sequence[Prepared], *, top_k: int = 5) -> list[Prediction]:
+        """Predict examples that `prepare` returned, together in one batch.
+
+        Args:
+            examples: prepared examples; see `batches`.
+            top_k: as in `__call__`.
+
+        Raises:
+            ValueError: the model cannot take an example of this size, or a file that is read in
+                parts is damaged.
+        """
+        predictions: list[Prediction] = []
+        for values in self._values(examples).tolist() if examples else []:
+            pairs = list(zip(self.labels, values, strict=True))
+            if not self.gives_numbers:
+                pairs = sorted(pairs, key=lambda pair: -pair[1])[:top_k]
+            predictions.append(pairs)
+        return predictions
+
+    def predict_files(
+        self, files: Sequence[Path], *, top_k: int = 5
+    ) -> Iterator[tuple[str, Prediction | ValueError]]:
+        """Predict files one after another, and the rows of tables if the model reads rows.
+
+        Args:
+            files: paths.
+            top_k: as in `__call__`.
+
+        Yields:
+            The name of each file or row, with its prediction or the error that prevented it.
+        """
+        check_top_k(top_k)
+        sources = [pair for file in files for pair in self._sources(file)]
+        prepared = ((name, _or_error(self.prepare, source)) for name, source in sources)
+        for batch in self.batches(prepared, example_of=lambda pair: pair[1]):
+            readable = [example for _, example in batch if not isinstance(example, ValueError)]
+            predictions: Iterator[Prediction | ValueError]
             try:
-                prepared: Example | LazyArray = decode(example)
-                return prepared
-            except ValueError as error:
-                if isinstance(example, bytes):
-                    example = "bytes"
-                name = example.name if isinstance(example, Row) else example
-                raise ValueError(f"{name}: {error}") from None
+                predictions = iter(self.predict_prepared(readable, top_k=top_k))
+            except ValueError:
+                if not self.own_size:
+                    raise
+                # One of them is damaged, or has a size that the model cannot take.
+                predict = functools.partial(self._predict_one, top_k=top_k)
+                predictions = (_or_error(predict, example) for example in readable)
+            for name, example in batch:
+                result = example if isinstance(example, ValueError) else next(predictions)
+                if isinstance(result, ValueError) and result is not example:
+                    result = ValueError(f"{name}: {result}")
+                yield name, result
+
+    def prepare(self, example: Any) -> Prepared:
+        """Decode an example to what the model takes, such as an image uint8 (H, W, C).
+
+        Args:
+            example: see `__call__`; an array of a modality other than images is taken as prepared.
+
+        Raises:
+            ValueError: it cannot be read; the message names it.
+        """
+        if _is_prepared(example) and not isinstance(self.reader, ImageReader):
+            prepared: Prepared = example
+            return prepared
+        if isinstance(example, dict) and isinstance(without_clips(self.reader), RowReader):
+            example = Row.of(example)
+        if isinstance(example, str | Path | bytes | Row):
+            return self._decode(example)
         if not isinstance(self.reader, ImageReader):
-            if isinstance(example, np.ndarray | LazyArray) or _is_prepared(example):
-                return example
             raise ValueError(
                 f"got {type(example).__name__}; expected a path or bytes of {self.reader.noun}"
             )
@@ -169,135 +215,115 @@ class Predictor:
             return self.reader.from_pixels(np.asarray(example), whole=self.own_size)
         return self.reader.from_image(example, whole=self.own_size)
 
-    def chunks(self, prepared: Iterable[T]) -> Iterator[list[T]]:
-        """Examples, or errors in their place, as they go through the model at once.
+    def batches(
+        self, items: Iterable[T], example_of: Callable[[T], Any] = lambda item: item
+    ) -> Iterator[list[T]]:
+        """Group prepared examples into batches that go through the model together.
 
-        Up to `batch_size`; of their own sizes, no more than fill up to `TOGETHER` elements.
+        A batch has up to `batch_size` examples; with `own_size`, no more than fill
+        `MAX_BATCH_ELEMENTS` elements. An example that is read in parts is a batch by itself.
+
+        Args:
+            items: prepared examples, or anything that holds one.
+            example_of: returns the prepared example of an item, or an error in its place.
         """
-        chunk: list[T] = []
-        most = 0
-        for example in prepared:
-            most = max(most, self._room(example))
-            if chunk and (len(chunk) == self.batch_size or (len(chunk) + 1) * most > TOGETHER):
-                yield chunk
-                chunk, most = [], self._room(example)
-            chunk.append(example)
-        if chunk:
-            yield chunk
+        batch: list[T] = []
+        largest = 0
+        for item in items:
+            elements = self._batch_elements(example_of(item))
+            largest = max(largest, elements)
+            full = len(batch) == self.batch_size
+            if batch and (full or (len(batch) + 1) * largest > MAX_BATCH_ELEMENTS):
+                yield batch
+                batch, largest = [], elements
+            batch.append(item)
+        if batch:
+            yield batch
 
-    @torch.inference_mode()
-    def _values(self, examples: list[Any]) -> Tensor:
-        """(B, num_classes): probabilities, or numbers in their units."""
+    def as_text(self, prediction: Prediction) -> str:
+        """Format a prediction, such as "cat 97.1%, dog 2.2%" or "age 31.4 years"."""
+        if not self.gives_numbers:
+            return ", ".join(f"{label} {value:.1%}" for label, value in prediction)
+        named = [(*split_unit(label), value) for label, value in prediction]
+        return ", ".join(f"{name} {value:.5g} {unit}".rstrip() for name, unit, value in named)
+
+    def as_json(self, prediction: Prediction) -> list[dict[str, Any]]:
+        """Return [{"label", "probability"}, …]; in a regression [{"label", "value", "unit"}, …]."""
+        if not self.gives_numbers:
+            return [{"label": label, "probability": value} for label, value in prediction]
+        return [
+            {"label": label, "value": value, "unit": split_unit(label)[1] or None}
+            for label, value in prediction
+        ]
+
+    def _decode(self, source: str | Path | bytes | Row) -> Prepared:
+        decode: Any = self.reader.decode_whole if self.own_size else self.reader.decode
+        try:
+            prepared: Prepared = decode(source)
+            return prepared
+        except ValueError as error:
+            name = "bytes"
+            if not isinstance(source, bytes):
+                name = source.name if isinstance(source, Row) else str(source)
+            raise ValueError(f"{name}: {error}") from None
+
+    def _sources(self, file: Path) -> list[tuple[str, Any]]:
+        """Return what is to be predicted of a file, by name; the error of an unreadable table."""
+        reader = without_clips(self.reader)
+        if not isinstance(reader, RowReader) or file.suffix.lower() not in TABLE_SUFFIXES:
+            return [(str(file), file)]
+        try:
+            return list(RowFiles.read(file, reader.columns))
+        except ValueError as error:
+            return [(str(file), error)]
+
+    def _predict_one(self, example: Prepared, top_k: int) -> Prediction:
+        return self.predict_prepared([example], top_k=top_k)[0]
+
+    def _values(self, examples: Sequence[Prepared]) -> Tensor:
+        """Return the probabilities, or the numbers in their units, (B, num_classes)."""
         device = next(self.model.parameters()).device
         first = examples[0]
         if isinstance(first, dict):
-            flags = [{k: x for k, x in e.items() if k.endswith(PRESENT)} for e in examples]
+            flags: list[Any] = [_presence(example) for example in examples]
             if lacking := missing(collate(flags)):
                 log.info("%s; it is masked there", lacking)
-        if self.own_size and self._is_large(first):
+        if self.own_size and self._is_streamed(first):
             outputs = self.model.classify_stream(self._stream(first))
         else:
-            outputs = self.model(to_device(self.reader.batch(collate(examples)), device))
+            together: Any = list(examples)
+            batch = to_device(self.reader.batch(collate(together)), device)
+            outputs = self.model(batch)
         task = self.model.config.task
-        return VALUES[task](
-            average_clips(outputs.float().unflatten(0, (-1, self.clips)), task)
-        ).cpu()
+        outputs = average_clips(outputs.float().unflatten(0, (-1, self.clips)), task)
+        return VALUES[task](outputs).cpu()
 
-    def _room(self, example: Any) -> int:
-        """Elements that it fills of `TOGETHER`: of one that is read in parts, all and more."""
+    def _batch_elements(self, example: Any) -> int:
+        """Return the number of elements an example adds to a batch; streamed ones fill it alone."""
         if not self.own_size or isinstance(example, ValueError):
             return 0
-        return TOGETHER + 1 if self._is_large(example) else self._elements(example)
+        return MAX_BATCH_ELEMENTS + 1 if self._is_streamed(example) else self._elements(example)
 
-    def _is_large(self, example: Any) -> bool:
-        """Whether it goes through the model in parts."""
-        parts = example.values() if isinstance(example, dict) else [example]
-        return self._elements(example) > HELD or any(isinstance(part, LazyArray) for part in parts)
+    def _is_streamed(self, example: Any) -> bool:
+        return is_lazy(example) or self._elements(example) > MAX_ELEMENTS
 
     def _elements(self, example: Any) -> int:
-        """M of an example of any size; of a grid before it is known whether patches divide it."""
-        reader, adapter = self.reader, self.model.adapter
-        if isinstance(reader, FusionReader) and isinstance(adapter, FusionAdapter):
-            parts: dict[str, Any] = dict(adapter.parts.items())
-            return sum(
-                _elements(example[name], part, parts[name])
-                for name, part in reader.parts.items()
-                if example.get(f"{name}{PRESENT}", True)
-            )
-        return _elements(example, reader, adapter)
+        return num_elements(example, self.reader, self.model.adapter)
 
-    def _stream(self, example: Any) -> "_Watched":
+    def _stream(self, example: Any) -> ProgressStream:
         passes = sum(cross is not None for cross in self.model.perceiver.cross_order)
         parts = self.model.adapter.stream(example)
-        return _Watched(parts, self._elements(example) * passes, self.progress)
+        return ProgressStream(parts, self._elements(example) * passes, self.progress)
 
 
-def _elements(example: np.ndarray | LazyArray, reader: Reader, adapter: Adapter) -> int:
-    return math.ceil(example.nbytes / reader.nbytes * adapter.num_inputs)
+def check_top_k(top_k: int) -> None:
+    """Raise a ValueError unless `top_k` is at least 1."""
+    if top_k < 1:
+        raise ValueError(f"top_k={top_k}; expected at least 1")
 
 
-class _Watched:
-    """A stream that tells how far all passes over it have come."""
-
-    def __init__(self, stream: Iterable[Inputs], total: int, tell: Progress | None) -> None:
-        self.stream, self.total, self.tell, self.done = stream, total, tell, 0
-
-    def __iter__(self) -> Iterator[Inputs]:
-        for part in self.stream:
-            yield part
-            self.done += part.content.shape[1]
-            if self.tell:
-                self.tell(min(1.0, self.done / self.total))
-
-
-def each(
-    predictor: Predictor, files: Sequence[Path], top_k: int
-) -> Iterator[tuple[str, Prediction | ValueError]]:
-    """Every file with its prediction, or with the error that says why it has none.
-
-    Of a table every row, if the model reads such.
-    """
-    predictor([], top_k=top_k)  # what is wrong with all is told once
-    examples = [pair for file in files for pair in _examples(predictor, file)]
-    names = iter([name for name, _ in examples])
-    for chunk in predictor.chunks(_attempt(predictor.prepare, given) for _, given in examples):
-        named = [(next(names), example) for example in chunk]
-        readable = [example for example in chunk if not isinstance(example, ValueError)]
-        try:
-            predictions: Iterator[Any] = iter(predictor(readable, top_k=top_k))
-        except ValueError:  # damaged midway, or of a size that the model cannot take
-            if not predictor.own_size:
-                raise
-            predictions = (
-                _alone(predictor, name, example, top_k)
-                for name, example in named
-                if not isinstance(example, ValueError)
-            )
-        for name, example in named:
-            yield name, example if isinstance(example, ValueError) else next(predictions)
-
-
-def _examples(predictor: Predictor, file: Path) -> list[tuple[str, Any]]:
-    """What is to be predicted of a file, by name; of a table that cannot be read the error."""
-    reader = without_clips(predictor.reader)
-    if not isinstance(reader, RowReader) or file.suffix.lower() not in TABLE_SUFFIXES:
-        return [(str(file), file)]
-    try:
-        return list(RowFiles.read(file, reader.columns))
-    except ValueError as error:
-        return [(str(file), error)]
-
-
-def _alone(predictor: Predictor, name: str, example: Any, top_k: int) -> Prediction | ValueError:
-    try:
-        return predictor([example], top_k=top_k)[0]
-    except ValueError as error:
-        return ValueError(f"{name}: {error}")
-
-
-def _attempt(
-    function: Callable[[Any], Example | LazyArray], argument: Any
-) -> Example | LazyArray | ValueError:
+def _or_error(function: Callable[[Any], T], argument: Any) -> T | ValueError:
+    """Return what a function returns, or the ValueError that it raises or is given."""
     if isinstance(argument, ValueError):
         return argument
     try:
@@ -307,7 +333,11 @@ def _attempt(
 
 
 def _is_prepared(example: Any) -> bool:
-    """Whether it is an example of several modalities, and not the cells of a row."""
-    return isinstance(example, dict) and any(
-        isinstance(x, np.ndarray | LazyArray) for x in example.values()
-    )
+    """Return whether an example is an array or a dictionary of arrays, not the cells of a row."""
+    parts = example.values() if isinstance(example, dict) else [example]
+    return any(isinstance(part, np.ndarray | LazyArray) for part in parts)
+
+
+def _presence(example: Any) -> dict[str, Any]:
+    """Return the entries of an example of several modalities that say which of them it has."""
+    return {name: x for name, x in example.items() if name.endswith(PRESENT)}

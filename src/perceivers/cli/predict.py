@@ -26,13 +26,13 @@ def add(command: Add) -> None:
 
 
 def _predict(options: argparse.Namespace, rest: list[str]) -> int:
-    from ..predict import Predictor, each
+    from ..predict import Predictor
 
     results, failed = [], 0
     predictor = Predictor(
         options.model, own_size=options.own_size, clips=options.clips, progress=_progress()
     )
-    for file, outcome in each(predictor, options.files, options.top_k):
+    for file, outcome in predictor.predict_files(options.files, top_k=options.top_k):
         if isinstance(outcome, ValueError):
             print(f"perceivers: {outcome}", file=sys.stderr)
             failed += 1

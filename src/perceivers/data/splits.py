@@ -82,7 +82,7 @@ def read_splits(
             f"one folder of {reader.noun} each"
         )
     if hold_out:
-        _hold_out(tables, config)
+        hold_out_missing(tables, config)
     if scored:
         tables = dict([next((name, tables[name]) for name in EVALUATED if name in tables)])
     for name, table in tables.items():
@@ -113,7 +113,7 @@ def _check_split(name: str, table: ExampleSet, task: Task) -> None:
         raise ValueError(f"no example of the {name} split has any of the labels; add some")
 
 
-def _hold_out(tables: dict[str, ExampleSet], config: DataConfig) -> None:
+def hold_out_missing(tables: dict[str, ExampleSet], config: DataConfig) -> None:
     """Give up examples of the training split for the splits that are not there."""
     if "train" not in tables:
         raise ValueError(f"found only {sorted(tables)}; expected a 'train' split or plain classes")
@@ -169,6 +169,11 @@ def _find(config: DataConfig, reader: Reader) -> tuple[Mapping[str, ExampleSet],
                 "one called manifest.csv; give one, or leave out label, ignore and categorical"
             )
         return read_source(config.path, reader, strict=config.strict)
+    if config.name == "dataset":
+        raise ValueError(
+            "this run was trained on a torch Dataset given in Python; continue it from there: "
+            "perceivers.train(run_directory, dataset, resume=True)"
+        )
     named = named_set(config.name)
     if config.path is None:
         if config.name == "digits":

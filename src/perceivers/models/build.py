@@ -43,9 +43,7 @@ def build(
     return MODELS[type(config)](config, labels, adapter=adapter)
 
 
-def create(
-    preset: str, *, adapter: Adapter | None = None, **overrides: Any
-) -> PerceiverClassifier:
+def create(preset: str, *, adapter: Adapter | None = None, **overrides: Any) -> PerceiverClassifier:
     """Create a freshly initialised model of a published configuration.
 
     Args:

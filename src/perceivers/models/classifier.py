@@ -36,7 +36,7 @@ class TargetScale(nn.Module):
         self.register_buffer("std", torch.ones(num_targets))
 
     def measure(self, targets: Tensor) -> None:
-        """Set the mean and standard deviation from the targets (examples, K) of a training split."""
+        """Set the constants from the targets (examples, K) of a training split."""
         targets = targets.double()
         self.mean.copy_(targets.mean(0))
         self.std.copy_(targets.std(0, correction=0))
@@ -128,13 +128,11 @@ class PerceiverClassifier(nn.Module):
         return self.perceiver(self.elements(x, mask))
 
     def elements(self, x: Any, mask: Tensor | None = None) -> Inputs:
-        """Turn a raw batch into the elements that the Perceiver reads; arguments as in `forward`."""
+        """Turn a raw batch into elements; the arguments are those of `forward`."""
         inputs: Inputs = self.adapter(x)
         if mask is None:
             return inputs
-        return dataclasses.replace(
-            inputs, mask=mask if inputs.mask is None else mask & inputs.mask
-        )
+        return dataclasses.replace(inputs, mask=mask if inputs.mask is None else mask & inputs.mask)
 
     def classify(self, inputs: Inputs) -> Tensor:
         """Classify elements to outputs (B, num_classes)."""

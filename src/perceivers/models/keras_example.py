@@ -1,6 +1,7 @@
 """The Perceiver of the Keras example, including its departures from the paper."""
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,7 @@ from typing_extensions import override
 
 from ..core import CrossAttend, KeyValueSource, LayerOptions, LearnedPosition, MultiHeadAttention
 from ..core.layers import Attention
+from ..modalities.adapter import Adapter
 from .classifier import PerceiverClassifier
 from .config import KerasExampleConfig
 
@@ -112,6 +114,7 @@ class KerasExample(PerceiverClassifier):
     Args:
         config: configuration of the model.
         labels: names of the classes in output order; None: 0, 1, ….
+        adapter: an adapter of your own in place of the one that `config.input` describes.
 
     Raises:
         ValueError: the values of the cross-attend are not as wide as the latents.
@@ -119,8 +122,15 @@ class KerasExample(PerceiverClassifier):
 
     config: KerasExampleConfig
 
-    def __init__(self, config: KerasExampleConfig, labels: tuple[str, ...] | None = None) -> None:
-        super().__init__(config, labels)
+    def __init__(
+        self,
+        config: KerasExampleConfig,
+        labels: tuple[str, ...] | None = None,
+        *,
+        adapter: Adapter | None = None,
+    ) -> None:
+        super().__init__(config, labels, adapter=adapter)
+        self._own_adapter = adapter is not None
         self.perceiver.cross_attends = nn.ModuleList(
             NormedCrossAttend(
                 config.latent_dim, self.adapter.dim, cross.options, attention=cross.attends_to
@@ -128,7 +138,7 @@ class KerasExample(PerceiverClassifier):
             for cross in self.perceiver.cross_attends
             if isinstance(cross, CrossAttend)
         )
-        for module in self.modules():
+        for module in self._example_modules():
             if isinstance(module, nn.LayerNorm):
                 module.eps = EPS
         self.init_weights()
@@ -145,12 +155,19 @@ class KerasExample(PerceiverClassifier):
 
     def init_weights(self) -> None:
         """Initialise all weights as the example does; the class describes how."""
-        for module in self.modules():
+        for module in self._example_modules():
             if isinstance(module, nn.Linear):
                 init_dense(module)
         nn.init.normal_(self.perceiver.latents, std=self.config.latent_std)
-        if isinstance(self.adapter.position, LearnedPosition):
-            nn.init.uniform_(self.adapter.position.weight, -0.05, 0.05)
+        position = getattr(self.adapter, "position", None)
+        if isinstance(position, LearnedPosition) and not self._own_adapter:
+            nn.init.uniform_(position.weight, -0.05, 0.05)
+
+    def _example_modules(self) -> Iterator[nn.Module]:
+        """Yield all modules but those of an adapter of the user's own, which stay as they are."""
+        for name, module in self.named_modules():
+            if not (self._own_adapter and name.split(".")[0] == "adapter"):
+                yield module
 
 
 def init_dense(linear: nn.Linear) -> None:

@@ -13,12 +13,13 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from .. import __version__
-from ..checkpoint import load, read_config, save_weights, write_config
-from ..files import read_json, write_json
+from ..checkpoint import load, load_weights, read_config, save_weights, write_config
 from ..data.mixing import check_mixing
 from ..data.splits import EVALUATED, Splits, read_splits
+from ..files import read_json, write_json
 from ..machine import describe_machine
 from ..modalities import build_reader
+from ..modalities.adapter import Adapter
 from ..modalities.clips import with_clips
 from ..models.build import build, build_on_meta
 from ..models.classifier import PerceiverClassifier
@@ -45,13 +46,22 @@ log = logging.getLogger(__name__)
 METRICS_FILE = "metrics.json"
 
 
-def train(recipe: Recipe, run_dir: Path, *, notes: Sequence[str] = ()) -> dict[str, Any]:
+def train(
+    recipe: Recipe,
+    run_dir: Path,
+    *,
+    notes: Sequence[str] = (),
+    model: PerceiverClassifier | None = None,
+    splits: Splits | None = None,
+) -> dict[str, Any]:
     """Train a recipe into a new run directory.
 
     Args:
         recipe: what to train.
         run_dir: must not exist, or be empty.
         notes: lines that its `log.txt` begins with.
+        model: the model to train, in place of a new one of the recipe's configuration.
+        splits: the examples, in place of those that the recipe names.
 
     Returns:
         What `metrics.json` holds: the best epoch's validation scores, the test scores, the time.
@@ -61,14 +71,22 @@ def train(recipe: Recipe, run_dir: Path, *, notes: Sequence[str] = ()) -> dict[s
         ValueError, OSError: bad data or configuration; see the message.
     """
     check_unused(run_dir)
-    build_on_meta(recipe.model)  # an impossible model is told before the data is read
+    if model is None:
+        build_on_meta(recipe.model)  # an impossible model is refused before the data is read
     check_mixing(recipe.data, recipe.model.input)
     check_schedule(recipe.optimizer, recipe.trainer.max_epochs)
-    splits = _read(recipe)
+    splits = splits or _read(recipe)
     recipe = fit_to_data(recipe, splits)
     torch.manual_seed(recipe.trainer.seed)
-    model = build(recipe.model, splits.labels)
-    normalise(model.adapter, splits.examples["train"])
+    if model is None:
+        model = build(recipe.model, splits.labels)
+    else:
+        _check_outputs(model, recipe.model)
+        model.labels = splits.labels
+    if _has_constants(model.adapter):
+        log.info("the model keeps the normalising constants that it has")
+    else:
+        normalise(model.adapter, splits.examples["train"])
     targets_of(model).measure(splits.examples["train"].labels)
     run_dir.mkdir(parents=True, exist_ok=True)
     write_config(
@@ -87,12 +105,20 @@ def check_unused(run_dir: Path) -> None:
         )
 
 
-def resume(run_dir: Path, recipe: Recipe) -> dict[str, Any]:
+def resume(
+    run_dir: Path,
+    recipe: Recipe,
+    *,
+    splits: Splits | None = None,
+    adapter: Adapter | None = None,
+) -> dict[str, Any]:
     """Go on with a run from its last finished epoch, to the same numbers as without the break.
 
     Args:
         run_dir: what `train` wrote.
         recipe: as `read_recipe` gives it, changed where wanted (more epochs, another data path).
+        splits: the examples, in place of those that the recipe names.
+        adapter: the adapter of a model that was built with one of the user's own.
     """
     config = read_config(run_dir)
     checkpoint = run_dir / LAST
@@ -107,14 +133,14 @@ def resume(run_dir: Path, recipe: Recipe) -> dict[str, Any]:
         )
     check_monitor(recipe.trainer.monitor, recipe.model.task)
     _check_checkpoint(checkpoint)
-    splits = _read(recipe)
+    splits = splits or _read(recipe)
     if (splits.task, list(splits.labels)) != (recipe.model.task, config["labels"]):
         raise ValueError(
             f"the data has {splits.task} labels {list(splits.labels)[:10]}, the run was trained on "
             f"{recipe.model.task} labels {config['labels'][:10]}; give the data it was trained on"
         )
     write_config(run_dir, recipe=to_dict(recipe))
-    model = build(recipe.model, splits.labels)
+    model = build(recipe.model, splits.labels, adapter=adapter)
     with log_file(run_dir), quiet_lightning():
         return _fit(model, recipe, splits, run_dir, checkpoint)
 
@@ -229,7 +255,8 @@ def _fit(
         "interrupted": interrupted,
     }
     if not interrupted and "test" in splits.examples:
-        result["test"] = _test(load(run_dir), recipe, splits)
+        load_weights(model, run_dir)
+        result["test"] = _test(model, recipe, splits)
     write_json(run_dir / METRICS_FILE, result)
     return result
 
@@ -245,6 +272,27 @@ def fit_to_data(recipe: Recipe, splits: Splits) -> Recipe:
     model = dataclasses.replace(recipe.model, num_classes=len(splits.labels), task=splits.task)
     data = dataclasses.replace(recipe.data, path=_absolute(recipe.data.path), task=splits.task)
     return dataclasses.replace(recipe, model=model, data=data)
+
+
+def _check_outputs(model: PerceiverClassifier, wanted: ModelConfig) -> None:
+    """Check that the user's model has as many outputs as the data needs, for the same task."""
+    config = model.config
+    if (config.num_classes, config.task) != (wanted.num_classes, wanted.task):
+        raise ValueError(
+            f"the model has {config.num_classes} outputs for {config.task}, the data has "
+            f"{wanted.num_classes} for {wanted.task}; create the model with "
+            f"num_classes={wanted.num_classes}, task={wanted.task!r}"
+        )
+
+
+def _has_constants(adapter: Adapter) -> bool:
+    """Return whether any normalising constant of an adapter has been set."""
+    identity = {"mean": 0.0, "std": 1.0}
+    return any(
+        bool((buffer != identity[name.rpartition(".")[2]]).any())
+        for name, buffer in adapter.named_buffers()
+        if name.rpartition(".")[2] in identity
+    )
 
 
 def _check_checkpoint(path: Path) -> None:

@@ -1,0 +1,123 @@
+"""Training from Python, as the command line does it."""
+
+import logging
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import Dataset
+
+from .autoconfig.choose import Choice, choose_for
+from .checkpoint import load
+from .data.config import DataConfig
+from .data.dataset import NAME, read_datasets
+from .data.splits import Splits
+from .modalities import CustomConfig
+from .modalities.adapter import Adapter
+from .models.classifier import PerceiverClassifier
+from .models.config import with_changes
+from .recipes import get_recipe
+from .recipes.folder import folder
+from .training import engine
+from .training.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+Data = str | Path | Dataset[Any]
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished training run."""
+
+    model: PerceiverClassifier
+    """The model with its best weights, in eval mode."""
+    directory: Path
+    """The run directory."""
+    metrics: dict[str, Any]
+    """The content of `metrics.json`: scores of the best epoch, test scores, time."""
+
+
+def train(
+    recipe: str | Path | Recipe | PerceiverClassifier,
+    data: Data | None = None,
+    *,
+    out: str | Path | None = None,
+    validation: Dataset[Any] | None = None,
+    test: Dataset[Any] | None = None,
+    labels: list[str] | None = None,
+    resume: bool = False,
+    adapter: Adapter | None = None,
+    **options: Any,
+) -> TrainedRun:
+    """Train a recipe or a model, and save the run.
+
+    Args:
+        recipe: name of a recipe (`perceivers list`), a `Recipe`, or a model from `create`, `build`
+            or `load` that is trained as it is. With `resume=True` the directory of a run.
+        data: path of a folder, table or archive, or a hub name; or a map-style torch `Dataset` of
+            (example, label) pairs, an example being as in the model's raw batch without the batch
+            axis. None: the recipe's own data.
+        out: new run directory; None: runs/NAME-TIME.
+        validation: validation dataset; None: a tenth of the training examples is held out. Only
+            with a torch `Dataset`.
+        test: test dataset; None: a tenth of the training examples is held out. Only with a torch
+            `Dataset`.
+        labels: names of the outputs in their order. Only with a torch `Dataset`, whose attribute
+            `classes` is the default.
+        resume: whether to continue the run `recipe` from its last checkpoint.
+        adapter: adapter of your own of the run that is resumed.
+        **options: settings to change, by section of the recipe, such as
+            `trainer={"max_epochs": 5}` or `optimizer={"lr": 1e-3}`.
+
+    Raises:
+        FileExistsError: `out` is in use.
+        ValueError, OSError: bad data or configuration; the message says which.
+
+    Example:
+        >>> run = perceivers.train("digits", trainer={"max_epochs": 5})     # doctest: +SKIP
+        >>> run.metrics["test"]["top1"]                                     # doctest: +SKIP
+    """
+    if not isinstance(data, Dataset) and (validation or test or labels):
+        raise ValueError(
+            "validation, test and labels go with a torch Dataset; a folder or table has its own"
+        )
+    model = recipe if isinstance(recipe, PerceiverClassifier) else None
+    choice = _choice(recipe, data, resume=resume)
+    if model is not None and "model" in options:
+        raise ValueError("the model is given, so model options cannot change it; change the model")
+    chosen: Recipe = with_changes(choice.recipe, options, "recipe")
+    splits: Splits | None = None
+    if isinstance(data, Dataset):
+        chosen = replace(chosen, data=replace(chosen.data, name=NAME, path=None))
+        splits = read_datasets(chosen.data, data, validation=validation, test=test, labels=labels)
+    elif data is not None:
+        chosen = replace(chosen, data=replace(chosen.data, path=str(data)))
+    for line in choice.lines:
+        log.info(line)
+    if resume:
+        directory = Path(str(recipe))
+        metrics = engine.resume(directory, chosen, splits=splits, adapter=adapter)
+    else:
+        directory = Path(out or Path("runs") / f"{chosen.name}-{time.strftime('%Y%m%d-%H%M%S')}")
+        metrics = engine.train(chosen, directory, notes=choice.lines, model=model, splits=splits)
+    if model is not None and isinstance(model.config.input, CustomConfig):
+        adapter = model.adapter
+    return TrainedRun(load(directory, adapter=adapter), directory, metrics)
+
+
+def _choice(
+    recipe: str | Path | Recipe | PerceiverClassifier, data: Data | None, *, resume: bool
+) -> Choice:
+    """Return the recipe before options, and the reasons for it."""
+    if isinstance(recipe, PerceiverClassifier):
+        base = folder()
+        return Choice(replace(base, name="model", model=recipe.config, data=DataConfig()))
+    if isinstance(recipe, Recipe):
+        return Choice(recipe)
+    if resume:
+        return Choice(engine.read_recipe(Path(recipe)))
+    if str(recipe) == "folder" and isinstance(data, str | Path):
+        return choose_for(str(data))
+    return Choice(get_recipe(str(recipe)))

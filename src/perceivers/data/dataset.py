@@ -1,0 +1,123 @@
+"""Examples of a torch `Dataset`, as training takes them."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, IterableDataset
+
+from ..modalities.files import as_tensor
+from ..modalities.reader import together
+from .config import DataConfig
+from .examples import Batch, ExampleSet
+from .labels import task_of
+from .splits import Splits, hold_out_missing
+
+log = logging.getLogger(__name__)
+
+NAME = "dataset"
+"""`DataConfig.name` of a run that was trained on a dataset given in Python."""
+
+
+class DatasetExamples(ExampleSet):
+    """Examples of a map-style dataset whose items are (example, label) pairs.
+
+    Items are taken from the dataset each time they are asked for, so that its own random
+    transforms draw anew in each epoch.
+
+    Args:
+        dataset: the dataset. An example is a tensor or an array as in the model's raw batch,
+            without the batch axis, or a dictionary of them by modality.
+        labels: label of each of the examples, see `data.labels`.
+        indices: indices into the dataset of the examples of this set.
+    """
+
+    def __init__(self, dataset: Dataset[Any], labels: Tensor, indices: Sequence[int]) -> None:
+        self.dataset, self.labels, self.indices = dataset, labels, list(indices)
+
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
+        examples = [self.dataset[self.indices[index]][0] for index in indices]
+        return _collate(examples), self.labels[torch.as_tensor(indices, dtype=torch.int64)]
+
+    def subset(self, indices: Sequence[int]) -> "DatasetExamples":
+        labels = self.labels[torch.as_tensor(indices, dtype=torch.int64)]
+        return DatasetExamples(self.dataset, labels, [self.indices[index] for index in indices])
+
+
+def read_datasets(
+    config: DataConfig,
+    train: Dataset[Any],
+    *,
+    validation: Dataset[Any] | None = None,
+    test: Dataset[Any] | None = None,
+    labels: Sequence[str] | None = None,
+) -> Splits:
+    """Make splits of datasets, holding out what is not given.
+
+    Args:
+        config: how much to hold out, and the task.
+        train: the training examples.
+        validation: validation examples; None: a share of the training examples is held out.
+        test: test examples; None: a share of the training examples is held out.
+        labels: names of the classes, labels or numbers in the order of the model's outputs; None:
+            the dataset's attribute `classes`, else 0, 1, ….
+
+    Raises:
+        ValueError: a dataset without length, items that are not (example, label) pairs, or labels
+            of no known type.
+    """
+    datasets = {"train": train, "validation": validation, "test": test}
+    examples: dict[str, ExampleSet] = {}
+    for name, dataset in datasets.items():
+        if dataset is not None:
+            values = _read_labels(name, dataset)
+            examples[name] = DatasetExamples(dataset, values, range(len(values)))
+    every = torch.cat([part.labels for part in examples.values()])
+    names = _names(every, labels or getattr(train, "classes", None))
+    task = task_of(every, names, config.task)
+    hold_out_missing(examples, config)
+    return Splits(examples, names, task=task)
+
+
+def _read_labels(name: str, dataset: Dataset[Any]) -> Tensor:
+    """Read the labels of a dataset from all its items."""
+    if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
+        raise ValueError(
+            f"the {name} dataset is a {type(dataset).__name__} without length or indices; expected "
+            "a map-style torch Dataset"
+        )
+    count = len(dataset)
+    log.info("reading the labels of %d examples of the %s dataset", count, name)
+    values = []
+    for index in range(count):
+        item = dataset[index]
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            raise ValueError(
+                f"item {index} of the {name} dataset is a {type(item).__name__}; expected a pair "
+                "(example, label)"
+            )
+        values.append(torch.as_tensor(item[1]))
+    if not values:
+        raise ValueError(f"the {name} dataset is empty; expected at least one example")
+    shapes = {tuple(value.shape) for value in values}
+    if len(shapes) > 1:
+        raise ValueError(f"labels of the {name} dataset have shapes {sorted(shapes)}; expected one")
+    stacked = torch.stack(values)
+    return stacked.float() if stacked.is_floating_point() else stacked.long()
+
+
+def _names(labels: Tensor, given: Sequence[str] | None) -> tuple[str, ...]:
+    if given is not None:
+        return tuple(map(str, given))
+    if labels.is_floating_point():
+        return tuple(str(index) for index in range(labels[0].numel()))
+    return tuple(str(index) for index in range(int(labels.max()) + 1))
+
+
+def _collate(examples: Sequence[Any]) -> Any:
+    """Stack examples of one shape; keep a list of those that differ; dictionaries part by part."""
+    if isinstance(examples[0], dict):
+        return {name: _collate([example[name] for example in examples]) for name in examples[0]}
+    return together([as_tensor(example) for example in examples])
