@@ -29,9 +29,13 @@ class Adapter(nn.Module, ABC):
     def num_inputs(self) -> int:
         """M, elements of an example of the size the model is made for."""
 
-    @abstractmethod
     def set_normalisation(self, mean: Any, std: Any) -> None:
-        """Constants measured on the training data, kept as buffers of the model."""
+        """Set the normalising constants, which are buffers of the model.
+
+        Raises:
+            ValueError: this adapter does not normalise.
+        """
+        raise ValueError(f"{type(self).__name__} has no normalising constants; leave them out")
 
     def values_to_normalise(self, batch: Any) -> Tensor | dict[str, Tensor] | None:
         """What of a raw batch those constants are the mean and spread of, (…, channels).
