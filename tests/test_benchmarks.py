@@ -27,7 +27,7 @@ def build_wrong(case):
 
 
 def run(case, repeats=2):
-    outcome = measure.run_case(case, repeats=repeats, threads=1, say=lambda text: None)
+    outcome = measure.run_case(case, repeats=repeats, threads=1, progress=lambda text: None)
     return FACTS | outcome
 
 
