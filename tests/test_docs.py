@@ -1,4 +1,4 @@
-"""The documents: links lead somewhere, code blocks are Python, commands exist."""
+"""Documents: relative links exist, Python blocks parse, commands exist."""
 
 import ast
 import re
@@ -14,14 +14,14 @@ DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
-def test_relative_links_lead_to_files(path):
+def test_relative_links_point_to_files(path):
     for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
         if "://" not in target:
             assert (path.parent / target).exists(), f"{path.name} links to {target}"
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
-def test_python_blocks_are_python(path):
+def test_python_blocks_parse(path):
     for block in re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL):
         ast.parse(block)
 
