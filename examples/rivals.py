@@ -71,8 +71,8 @@ class PointNet(nn.Module):
         layers: list[nn.Module] = []
         for width_in, width in itertools.pairwise(widths):
             layers += [nn.Conv1d(width_in, width, 1), nn.BatchNorm1d(width), nn.ReLU()]
-        self.each = nn.Sequential(*layers)
-        self.all = nn.Sequential(
+        self.per_point = nn.Sequential(*layers)
+        self.classifier = nn.Sequential(
             nn.Linear(1024, 512), nn.BatchNorm1d(512), nn.ReLU(),
             nn.Linear(512, 256), nn.BatchNorm1d(256), nn.ReLU(), nn.Dropout(0.3),
             nn.Linear(256, num_classes),
@@ -80,7 +80,7 @@ class PointNet(nn.Module):
 
     def forward(self, points: Tensor) -> Tensor:
         """Return logits (B, num_classes) of points (B, M, C)."""
-        return self.all(self.each(points.mT).amax(dim=-1))
+        return self.classifier(self.per_point(points.mT).amax(dim=-1))
 
 
 class BagOfNgrams(nn.Module):

@@ -133,7 +133,7 @@ def test_large_image_read_in_parts_gives_the_same_result(as_it_is, monkeypatch, 
     [expected] = as_it_is([image], top_k=3)
     told = []
     monkeypatch.setattr(perceivers.predict, "HELD", 100)
-    monkeypatch.setattr(as_it_is.model, "forward", None)  # reads in one piece
+    monkeypatch.setattr(as_it_is.model, "forward", None)  # forward reads in one piece
     as_it_is.progress = told.append
     [got] = as_it_is([image], top_k=3)
     assert [label for label, _ in got] == [label for label, _ in expected]
