@@ -87,7 +87,7 @@ class BagOfNgrams(nn.Module):
     """Logistic regression over hashed n-grams of 1 to 6 bytes.
 
     Args:
-        adapter: is not used; it is there so that all networks have the same arguments.
+        adapter: not used; accepted so that all networks have the same arguments.
         num_classes: number of logits.
     """
 
