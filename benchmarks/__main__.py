@@ -1,4 +1,4 @@
-"""Times us side by side with the real peers: `python -m benchmarks`, or `make bench`."""
+"""Time perceivers side by side with other libraries: `python -m benchmarks` or `make bench`."""
 
 import argparse
 import shlex
@@ -11,14 +11,14 @@ QUICK_REPEATS = 3
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the cases, writing the report after each; 1 if one failed."""
-    given = sys.argv[1:] if arguments is None else arguments
+    """Run the cases and write the report after each. Return 1 if a case failed, else 0."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     parser = _parser()
-    options = parser.parse_args(given)
+    options = parser.parse_args(arguments)
     for name in options.case:
         if name not in cases.CASES:
-            parser.error(f"no case {name!r}; expected some of {', '.join(cases.CASES)}")
-    command = shlex.join(["python", "-m", "benchmarks", *given])
+            parser.error(f"unknown case {name!r}; expected one or more of {', '.join(cases.CASES)}")
+    command = shlex.join(["python", "-m", "benchmarks", *arguments])
     repeats = min(options.repeats, QUICK_REPEATS) if options.quick else options.repeats
     failed = []
     for name in options.case or cases.CASES:
@@ -26,45 +26,71 @@ def main(arguments: list[str] | None = None) -> int:
         if name in cases.SCALING:
             elements = [m for m in cases.ELEMENTS if not options.quick or m <= 10**6]
             case = cases.SCALING[name](sorted({*elements, *options.elements}))
-        known = report.provenance(command)
-        outcome = measure.run_case(case, repeats=repeats, threads=options.threads, say=_say)
+        provenance = report.provenance(command)
+        outcome = measure.run_case(
+            case, repeats=repeats, threads=options.threads, progress=_print_progress
+        )
         page = report.write(
-            {name: known | outcome}, options.out, options.name or report.slug(known["hardware"])
+            {name: provenance | outcome},
+            options.out,
+            options.name or report.slug(provenance["hardware"]),
         )
         if outcome["why_failed"]:
             failed.append(name)
-            _say(f"{name} failed: {outcome['why_failed']}")
+            _print_progress(f"{name} failed: {outcome['why_failed']}")
         for contender, entry in outcome["contenders"].items():
             if entry["status"] != "ok":
-                _say(f"{name}: {contender} {entry['status']}: {entry['why']}")
+                _print_progress(f"{name}: {contender} {entry['status']}: {entry['why']}")
         print(page)
     return bool(failed)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("case", nargs="*", help=f"of {', '.join(cases.CASES)}; default: all")
-    parser.add_argument("--repeats", type=_positive, default=10, help="rounds (10)")
     parser.add_argument(
-        "--quick", action="store_true", help=f"{QUICK_REPEATS} rounds, scaling up to 10⁶ elements"
+        "case",
+        nargs="*",
+        help=f"cases to run, one or more of {', '.join(cases.CASES)}; default: all",
     )
-    parser.add_argument("--out", type=Path, default=Path("docs/results"), help="(docs/results)")
-    parser.add_argument("--threads", type=_positive, default=2, help="of every contender (2)")
     parser.add_argument(
-        "--elements", type=_positive, nargs="+", default=[], help="scaling: more M, such as 1e8"
+        "--repeats", type=_positive, default=10, help="number of timed rounds (default: 10)"
     )
-    parser.add_argument("--name", help="of the machine, in file names; default: from its CPU")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"run {QUICK_REPEATS} rounds, and the scaling cases only up to 10⁶ elements",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("docs/results"),
+        help="directory of the report (default: docs/results)",
+    )
+    parser.add_argument(
+        "--threads", type=_positive, default=2, help="threads of every contender (default: 2)"
+    )
+    parser.add_argument(
+        "--elements",
+        type=_positive,
+        nargs="+",
+        default=[],
+        help="additional numbers of elements M for the scaling cases, such as 1e8",
+    )
+    parser.add_argument(
+        "--name",
+        help="name of the machine in the report's file names; default: derived from its CPU",
+    )
     return parser
 
 
 def _positive(text: str) -> int:
     number = float(text)
     if number < 1 or number != int(number):
-        raise argparse.ArgumentTypeError(f"{text} is no whole number above 0")
+        raise argparse.ArgumentTypeError(f"got {text}; expected a whole number of at least 1")
     return int(number)
 
 
-def _say(text: str) -> None:
+def _print_progress(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 

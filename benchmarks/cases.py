@@ -1,6 +1,6 @@
-"""What is compared: for each case a model, a batch, what is done with it, and by whom.
+"""Benchmark cases: each names a model, a batch, the step to time, and the contenders.
 
-Sizes are arguments, so that tests can make them small.
+Sizes are arguments, so that tests can use small ones.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,17 +15,19 @@ PEERS = "benchmarks.peers"
 
 @dataclass(frozen=True)
 class Contender:
-    """Who takes part; each runs in a process of its own."""
+    """A library or setting that takes part in a case; each runs in a process of its own."""
 
     name: str
     build: str = f"{PEERS}.ours:build"
-    """"module:function" that makes a step of a `Case`, its keywords `options`."""
+    """The "module:function" that returns a step for a `Case`."""
     packages: tuple[str, ...] = ()
-    """Distributions without which it is reported as not installed."""
+    """Required distributions; if one is missing, the contender is reported as not installed."""
     install: str = "make bench installs it"
+    """How to install the packages; the report shows this text if one is missing."""
     options: Mapping[str, Any] = field(default_factory=dict)
+    """Keyword arguments of the function that `build` names."""
     env: Mapping[str, str] = field(default_factory=dict)
-    """Environment variables that its process starts with."""
+    """Environment variables that are set in its process."""
 
 
 OURS = Contender("perceivers")
@@ -34,43 +36,46 @@ PEAK = Contender("matrix product", f"{PEERS}.ours:build_peak")
 
 @dataclass(frozen=True)
 class Case:
-    """One comparison."""
+    """One comparison of contenders."""
 
     name: str
     title: str
     config: ModelConfig
-    """Our model; all contenders get its weights."""
+    """Configuration of our model; all contenders get its weights."""
     mode: Literal["train", "logits", "latents"]
-    """A training step without optimiser, or inference up to the logits or the latents."""
+    """The step: training without an optimiser, or inference up to the logits or latents."""
     batch: int
+    """Number of examples."""
     contenders: tuple[Contender, ...]
-    """The first is ours, which the others are measured against."""
+    """The first is ours; the others are compared with it."""
     remark: str = ""
+    """Sentences that the report shows after the title."""
     compare: bool = True
-    """Whether all must have the same results; else each is another problem."""
+    """Whether all contenders must give equal results; False if each solves another problem."""
     warm_ups: int = 2
-    """Steps before timing, the one compared among them."""
+    """Number of steps before timing, including the step whose results are compared."""
     max_repeats: int | None = None
+    """Largest number of timed rounds; None: no limit."""
 
 
 def large_input_train(
     image_size: int = 224, num_latents: int = 128, dim: int = 256, depth: int = 4, batch: int = 2
 ) -> Case:
-    """A small latent array over many pixels: reading dominates."""
+    """Return a case with few latents and many pixels, where cross-attends take most time."""
     return tied_train("large-input-train", image_size, num_latents, dim, depth, batch)
 
 
 def paper_like_train(
     image_size: int = 224, num_latents: int = 512, dim: int = 512, depth: int = 8, batch: int = 1
 ) -> Case:
-    """The paper's number of latents and cross-attends, half as wide."""
+    """Return a case with the paper's numbers of latents and cross-attends at half its width."""
     return tied_train("paper-like-train", image_size, num_latents, dim, depth, batch)
 
 
 def tied_train(
     name: str, image_size: int, num_latents: int, dim: int, depth: int, batch: int
 ) -> Case:
-    """Training of perceiver-pytorch's tied model."""
+    """Return a case that trains perceiver-pytorch's model with tied layers."""
     return Case(
         name,
         f"{image_size}² pixels, N={num_latents}, D={dim}, {depth} cross-attends × 1 self-attend, "
@@ -84,14 +89,14 @@ def tied_train(
 
 
 TIED = (
-    "perceiver-pytorch with `weight_tie_layers=True`: the first layer has weights of its own, the "
-    "others share theirs. It makes keys and values anew at every cross-attend; the FLOPs here "
-    "count them once."
+    "perceiver-pytorch runs with `weight_tie_layers=True`: the first layer has its own weights, "
+    "the other layers share theirs. It computes keys and values again at every cross-attend; the "
+    "FLOPs here count them once."
 )
 
 
 def perceiver_pytorch(**changes: Any) -> Contender:
-    """lucidrains' library."""
+    """Return the contender that runs lucidrains' library."""
     return Contender(
         "perceiver-pytorch",
         f"{PEERS}.perceiver_pytorch:build",
@@ -103,7 +108,10 @@ def perceiver_pytorch(**changes: Any) -> Contender:
 def perceiver_pytorch_config(
     image_size: int, num_latents: int, dim: int, depth: int, num_classes: int = 1000
 ) -> ModelConfig:
-    """Its tied model with one cross head of 64 and eight latent heads that are `dim` together."""
+    """Return the configuration of perceiver-pytorch's model with tied layers.
+
+    It has one cross head of width 64 and eight latent heads with a total width of `dim`.
+    """
     order = (0, *(1,) * (depth - 1))
     return ModelConfig(
         num_classes=num_classes,
@@ -124,7 +132,7 @@ def perceiver_pytorch_config(
 
 
 def keras_train(config: KerasExampleConfig | None = None, batch: int = 8) -> Case:
-    """The Keras example on two of its backends."""
+    """Return a case that trains the Keras example, for Keras on two of its backends."""
     config = config or KerasExampleConfig()
     build = f"{PEERS}.keras_example:build"
     torch_only = {"KERAS_BACKEND": "torch", "KERAS_TORCH_DEVICE": "cpu"}
@@ -141,13 +149,13 @@ def keras_train(config: KerasExampleConfig | None = None, batch: int = 8) -> Cas
             Contender("Keras on JAX", build, ("keras", "h5py", "jax"), env=jax_only),
             Contender("Keras on torch", build, ("keras", "h5py"), env=torch_only),
         ),
-        "On JAX `value_and_grad` of the whole step is compiled; the first run, in which that "
-        "happens, is not timed.",
+        "On JAX, `value_and_grad` of the whole step is compiled. The first run, which includes "
+        "the compilation, is not timed.",
     )
 
 
 def deepmind_inference(image_size: int = 224, config: ModelConfig | None = None) -> Case:
-    """The encoder of DeepMind's Fourier classifier."""
+    """Return a case that runs the encoder of DeepMind's Fourier classifier."""
     config = config or ModelConfig(cross_order=(0, *(None,) * 7))
     config_input = ImageConfig(image_size=image_size)
     config = ModelConfig(**{**vars(config), "input": config_input})
@@ -167,15 +175,15 @@ def deepmind_inference(image_size: int = 224, config: ModelConfig | None = None)
                 env={"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"},
             ),
         ),
-        "Random weights, alike in both. The decoder (one query, about 0.5% of the FLOPs) is left "
-        "out on both sides; the latents are compared.",
+        "Both models have the same random weights. The decoder (one query, about 0.5% of the "
+        "FLOPs) is left out of both; the latents are compared.",
     )
 
 
 def krasserm(
     image_size: int = 224, num_latents: int = 128, dim: int = 256, depth: int = 4, batch: int = 2
 ) -> Case:
-    """perceiver-io at the sizes of `large_input_train`, in the paper's form."""
+    """Return a case with perceiver-io at the sizes of `large_input_train`, in the paper's form."""
     return Case(
         "krasserm",
         f"{image_size}² pixels, N={num_latents}, D={dim}, {depth} cross-attends × 1 self-attend "
@@ -196,14 +204,14 @@ def krasserm(
                 "perceiver-io",
                 f"{PEERS}.perceiver_io:build",
                 ("perceiver-io", "fairscale"),
-                "its newest release asks for Python < 3.11 and older packages, so that `make "
-                "bench` cannot install it: `.venv/bin/pip install --no-deps "
+                "`make bench` cannot install it because its newest release requires Python < 3.11 "
+                "and older packages; install it with `.venv/bin/pip install --no-deps "
                 "--ignore-requires-python perceiver-io==0.11.0 fairscale`",
                 env={"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"},
             ),
         ),
-        "The library's encoder for images; on both sides its latents are averaged and go through "
-        "one linear layer, as in the paper, where the library has a decoder.",
+        "The image encoder of perceiver-io. In both models the latents are averaged and go through "
+        "one linear layer, as in the paper; perceiver-io itself has a decoder instead.",
     )
 
 
@@ -213,12 +221,14 @@ ELEMENTS = (10**4, 10**5, 10**6, 10**7)
 def scaling(
     elements: Sequence[int] = ELEMENTS, num_latents: int = 256, dim: int = 256, layers: int = 2
 ) -> Case:
-    """Our model alone over ever larger images, none of them held."""
-    case = _growing("scaling", ImageConfig(), "build_image", elements, num_latents, dim, layers)
+    """Return a case with our model alone on images of growing size that are never held whole."""
+    case = _scaling_case(
+        "scaling", ImageConfig(), "build_image", elements, num_latents, dim, layers
+    )
     remark = (
-        "Our model alone, by `encode_stream`: the square image nearest M, its pixels made in bands "
-        "as they are read, which is part of the time. On a small image the latents were found to "
-        "be those of the plain forward pass."
+        "Our model alone, with `encode_stream`, on the square image whose size is nearest to M. "
+        "Bands of pixels are generated while the model reads them, and the time includes that. On "
+        "a small image the latents were found to be equal to those of the plain forward pass."
     )
     return replace(case, title=f"Images of M pixels, {case.title}", remark=remark)
 
@@ -226,20 +236,20 @@ def scaling(
 def scaling_sequence(
     elements: Sequence[int] = ELEMENTS, num_latents: int = 256, dim: int = 256, layers: int = 2
 ) -> Case:
-    """The same over a sequence, where each element has a position of its own."""
+    """Return the case `scaling` for sequences, where each element has a position of its own."""
     config = ArrayConfig(shape=(1024,), channels=3, max_resolution=(1024.0,))
-    case = _growing(
+    case = _scaling_case(
         "scaling-sequence", config, "build_sequence", elements, num_latents, dim, layers
     )
     remark = (
-        "Our model alone, by `Perceiver.encode_stream`: content and positions are made in chunks "
-        "of 65,536 as they are read, which is part of the time. On a short stream the latents were "
-        "found to be those of the plain forward pass."
+        "Our model alone, with `Perceiver.encode_stream`. Content and positions are generated in "
+        "chunks of 65,536 while the model reads them, and the time includes that. On a short "
+        "stream the latents were found to be equal to those of the plain forward pass."
     )
     return replace(case, title=f"Sequences of M elements, {case.title}", remark=remark)
 
 
-def _growing(
+def _scaling_case(
     name: str,
     config_input: InputConfig,
     build: str,
@@ -250,7 +260,7 @@ def _growing(
 ) -> Case:
     return Case(
         name,
-        f"3 channels and 64 Fourier bands an axis, N={num_latents}, D={dim}, 1 cross-attend and "
+        f"3 channels and 64 Fourier bands per axis, N={num_latents}, D={dim}, 1 cross-attend and "
         f"{layers} self-attends, batch 1, inference",
         ModelConfig(
             input=config_input,
@@ -279,10 +289,10 @@ SCALING: dict[str, Callable[..., Case]] = {
 
 
 def latent(num_latents: int = 512, dim: int = 1024, layers: int = 6) -> Case:
-    """Our self-attends alone, where torch's kernels set the pace."""
+    """Return a case with our self-attends alone, where torch's kernels take most time."""
     return Case(
         "latent",
-        f"latent part alone, N={num_latents}, D={dim}, {layers} self-attends of 8 heads, batch 1, "
+        f"self-attends alone, N={num_latents}, D={dim}, {layers} layers of 8 heads, batch 1, "
         "one training step",
         ModelConfig(
             input=ArrayConfig(shape=(1,), position="none"),
@@ -293,9 +303,10 @@ def latent(num_latents: int = 512, dim: int = 1024, layers: int = 6) -> Case:
             num_layers_per_block=layers,
         ),
         "train",
-        1,  # before they have read, the latents are the same for all examples and go through once
+        # Without a cross-attend the latents are the same for all examples and are computed once.
+        1,
         (OURS,),
-        "Our model alone, to be seen against the matrix product's own speed.",
+        "Our model alone, compared with the speed of the matrix product.",
     )
 
 

@@ -1,11 +1,11 @@
-"""The guide's own training loop, run with the real perceiver-pytorch: the rival's learning curve.
+"""Run the guide's own training loop with the real perceiver-pytorch.
 
     python -m benchmarks.guide_cifar10 --data cifar-10-binary.tar.gz --seed 0 --out peer-0.json
 
 The loop is that of "Guide to Perceiver: A Scalable Transformer-based Model" (Analytics India
 Magazine): CIFAR-10 scaled to [-1, 1], batches of 4 in random order, SGD with learning rate 0.001
-and momentum 0.9, two epochs. Ours on the same examples: `perceivers train
-perceiver-pytorch-cifar10`. Only scoring on the held-out examples after each epoch is added.
+and momentum 0.9, two epochs. Scoring on the held-out examples after each epoch is the only
+addition. `perceivers train perceiver-pytorch-cifar10` trains our model on the same examples.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from perceivers.recipes import get_recipe
 
 
 def guide_model() -> Perceiver:
-    """The guide's constructor call."""
+    """Return the model of the guide's constructor call."""
     return Perceiver(
         input_channels=3,
         input_axis=2,
@@ -45,29 +45,29 @@ def guide_model() -> Perceiver:
 
 
 def scale(images: Tensor) -> Tensor:
-    """uint8 → [-1, 1], as the guide's Normalize(0.5, 0.5)."""
+    """Scale uint8 pixels to [-1, 1], as the guide's Normalize(0.5, 0.5) does."""
     return images.float() / 127.5 - 1
 
 
 @torch.inference_mode()
 def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Top-1 over all examples."""
+    """Return the top-1 accuracy over all examples."""
     chunks = zip(images.split(500), labels.split(500), strict=True)
     return sum((model(scale(x)).argmax(1) == y).sum().item() for x, y in chunks) / len(labels)
 
 
 def main() -> None:
-    """Train, score after each epoch, write a JSON file after each epoch."""
+    """Train the model; after each epoch score it and write a JSON file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="CIFAR-10's official files")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--data", required=True, help="path of CIFAR-10's official files")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
+    parser.add_argument("--epochs", type=int, default=2, help="number of epochs (default: 2)")
+    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
     options = parser.parse_args()
 
     torch.manual_seed(options.seed)
     data = replace(get_recipe("perceiver-pytorch-cifar10").data, path=options.data)
-    tables = read_splits(data, ImageReader(32, 3)).tables
+    tables = read_splits(data, ImageReader(32, 3)).examples
     images, labels = tables["train"].__getitems__(range(len(tables["train"])))
     held_out = tables["validation"].__getitems__(range(len(tables["validation"])))
 

@@ -1,4 +1,4 @@
-"""How it is measured: each contender in its own process, all alive, one at work at a time."""
+"""Measure contenders, each in its own process; all stay alive and only one works at a time."""
 
 import contextlib
 import ctypes
@@ -17,16 +17,16 @@ import numpy as np
 
 from .cases import PEAK, Case, Contender
 
-TOLERANCE = 1e-4  # of a difference, relative to the largest value
+TOLERANCE = 1e-4  # largest accepted difference, relative to our largest value
 Results = dict[str, np.ndarray]
 
 
 class Failed(Exception):
-    """A contender's process could not do what it was asked; the message says why."""
+    """A contender's process failed to answer a request; the message states the reason."""
 
 
 class Child:
-    """A contender in its own process, ready once constructed."""
+    """A contender in its own process, which has built its model once this is constructed."""
 
     def __init__(self, case: Case, contender: Contender, threads: int) -> None:
         context = multiprocessing.get_context("spawn")
@@ -34,7 +34,7 @@ class Child:
         self.process = context.Process(
             target=serve, args=(theirs, case, contender, threads), daemon=True
         )
-        count = str(threads)  # NPROC: JAX's pool
+        count = str(threads)  # NPROC sets the size of JAX's thread pool
         with _environment({"OMP_NUM_THREADS": count, "NPROC": count, **contender.env}):
             self.process.start()
         theirs.close()
@@ -44,37 +44,54 @@ class Child:
             self.close()
             raise
 
-    def ask(self, what: str) -> Any:
-        """See `serve`. Raises Failed."""
-        with contextlib.suppress(OSError):  # it is gone; the answer says so
-            self.connection.send(what)
+    def ask(self, request: str) -> Any:
+        """Send a request to the process and return its answer.
+
+        Args:
+            request: one of the requests that `serve` describes.
+
+        Raises:
+            Failed: the process failed or ended.
+        """
+        with contextlib.suppress(OSError):  # the process has ended; `_answer` reports that
+            self.connection.send(request)
         return self._answer()
 
     def close(self) -> None:
-        """End the process."""
+        """Kill the process."""
         self.process.kill()
         self.process.join()
         self.connection.close()
 
     def _answer(self) -> Any:
         try:
-            worked, answer = self.connection.recv()
+            succeeded, answer = self.connection.recv()
         except (EOFError, OSError):
             self.process.join()
             code = self.process.exitcode
-            why = " (killed: out of memory?)" if code == -9 else ""
-            raise Failed(f"its process ended with code {code}{why}") from None
-        if not worked:
+            reason = " (killed, possibly for lack of memory)" if code == -9 else ""
+            raise Failed(f"its process ended with exit code {code}{reason}") from None
+        if not succeeded:
             raise Failed(answer)
         return answer
 
 
 def serve(connection: Connection, case: Case, contender: Contender, threads: int) -> None:
-    """In the child: import, build, then answer until the parent ends it.
+    """Run in the child process: import and build a model, then answer requests until killed.
 
-    Answers to "results" are the arrays of one step, to "time" the seconds of one, to "memory" the
-    highest resident memory, above that after the imports, in bytes, to "reset" whether it counts
-    only what comes after.
+    Requests and their answers:
+
+    - "results": run one step and return its arrays.
+    - "time": run one step and return its duration in seconds.
+    - "reset": reset the peak memory and return whether the system allows that.
+    - "memory": return the peak resident memory since the last reset minus the resident memory after
+      the imports, in bytes.
+
+    Args:
+        connection: pipe to the parent process.
+        case: describes the model and the batch.
+        contender: names the function that builds the step.
+        threads: number of threads of torch.
     """
     try:
         module, _, name = contender.build.partition(":")
@@ -82,34 +99,43 @@ def serve(connection: Connection, case: Case, contender: Contender, threads: int
         importlib.import_module("torch").set_num_threads(threads)
         imported = _memory("VmRSS")
         step: Callable[[], Results] = build(case, **contender.options)
-        _give_back()
+        _free_memory()
         connection.send((True, None))
         while True:
-            what = connection.recv()
+            request = connection.recv()
             answer: Any = None
-            if what == "results":
+            if request == "results":
                 answer = step()
-            elif what == "time":
+            elif request == "time":
                 start = time.perf_counter()
                 step()
                 answer = time.perf_counter() - start
-            elif what == "reset":
+            elif request == "reset":
                 answer = _reset_peak()
-            elif what == "memory":
+            elif request == "memory":
                 answer = _memory("VmHWM") - imported
             connection.send((True, answer))
     except EOFError:
-        return  # the parent is gone
+        return  # the parent has ended
     except Exception as error:
         connection.send((False, f"{type(error).__name__}: {error}"))
 
 
 def run_case(
-    case: Case, *, repeats: int, threads: int, say: Callable[[str], None] = print
+    case: Case, *, repeats: int, threads: int, progress: Callable[[str], None] = print
 ) -> dict[str, Any]:
-    """Start all, compare their results, time them in turn. Plain data, for the report.
+    """Start all contenders, compare their results, and time them in turn.
 
-    Nothing is timed if a result differs from ours, or ours cannot be had.
+    Nothing is timed if a result differs from ours, or if our own model fails.
+
+    Args:
+        case: the comparison to run.
+        repeats: number of timed rounds; the case may limit it.
+        threads: number of threads of every contender.
+        progress: is called with a line of text before each stage.
+
+    Returns:
+        Plain data for `report.write`.
     """
     contenders: dict[str, dict[str, Any]] = {}
     outcome: dict[str, Any] = {
@@ -122,31 +148,34 @@ def run_case(
     with contextlib.ExitStack() as stack:
         children: dict[str, Child] = {}
         for contender in case.contenders:
-            say(f"{case.name}: starting {contender.name}")
+            progress(f"{case.name}: starting {contender.name}")
             contenders[contender.name] = entry = describe(case, contender)
             if entry["status"] == "ok":
-                with _failing(entry):
+                with _recording_failure(entry):
                     child = Child(case, contender, threads)
                     stack.callback(child.close)
                     children[contender.name] = child
-        say(f"{case.name}: comparing results")
+        progress(f"{case.name}: comparing results")
         outcome["why_failed"] = _compare(case, children, contenders)
         if not outcome["why_failed"]:
             peak = Child(case, PEAK, threads)
             stack.callback(peak.close)
-            outcome["peak_seconds"] = _time(case, children, peak, contenders, repeats, say)
+            outcome["peak_seconds"] = _time(case, children, peak, contenders, repeats, progress)
     return outcome
 
 
 def relative_difference(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Largest absolute difference over our largest absolute value; inf if not comparable."""
+    """Return the largest absolute difference divided by our largest absolute value.
+
+    The result is inf if the shapes differ or a value is not finite.
+    """
     if ours.shape != theirs.shape or not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
         return float("inf")
     return float(np.abs(ours - theirs).max() / max(np.abs(ours).max(), np.finfo(np.float32).tiny))
 
 
 def describe(case: Case, contender: Contender) -> dict[str, Any]:
-    """What is known of a contender before it starts."""
+    """Return the report entry of a contender that has not started: versions, FLOPs, options."""
     from .peers.ours import flops
 
     entry: dict[str, Any] = {"status": "ok", "why": "", "differences": {}, "seconds": []}
@@ -155,7 +184,10 @@ def describe(case: Case, contender: Contender) -> dict[str, Any]:
         try:
             entry["versions"][package] = version(package)
         except PackageNotFoundError:
-            entry |= {"status": "not installed", "why": f"no {package}; {contender.install}"}
+            entry |= {
+                "status": "not installed",
+                "why": f"{package} is missing; {contender.install}",
+            }
             break
     return entry | {"flops": flops(case, contender), "options": dict(contender.options)}
 
@@ -163,29 +195,31 @@ def describe(case: Case, contender: Contender) -> dict[str, Any]:
 def _compare(
     case: Case, children: Mapping[str, Child], contenders: dict[str, dict[str, Any]]
 ) -> str:
-    """Fill in the differences from ours; why the case fails, or nothing."""
+    """Fill in the differences from our results. Return why the case failed, or an empty string."""
     first = case.contenders[0].name
     if not case.compare:
         return "" if children else "no contender could be started"
     ours: Results | None = None
-    wrong = []
+    mismatches = []
     for name, child in children.items():
         entry = contenders[name]
-        with _failing(entry):
+        with _recording_failure(entry):
             results: Results = child.ask("results")
             if name == first:
                 ours = results
             elif ours is not None:
                 differences = {k: relative_difference(ours[k], results[k]) for k in ours}
                 entry["differences"] = differences
-                wrong += [
-                    f"{key} of {name} differs by {value:.2g} of its largest value"
+                mismatches += [
+                    f"{key} of {name} differs from ours by {value:.2g} of our largest value"
                     for key, value in differences.items()
                     if not value <= TOLERANCE
                 ]
     if ours is None:
         return f"{first} did not run: {contenders[first]['why']}"
-    return f"{'; '.join(wrong)} (at most {TOLERANCE:g} is rounding)" if wrong else ""
+    if not mismatches:
+        return ""
+    return f"{'; '.join(mismatches)}; expected at most {TOLERANCE:g} from rounding"
 
 
 def _time(
@@ -194,37 +228,37 @@ def _time(
     peak: Child,
     contenders: dict[str, dict[str, Any]],
     repeats: int,
-    say: Callable[[str], None],
+    progress: Callable[[str], None],
 ) -> list[float]:
-    """Fill in times, round by round, and memory; seconds of the matrix product of each round."""
+    """Fill in times per round and memory. Return the matrix product's seconds in each round."""
 
-    def all_ask(what: str) -> Iterator[tuple[dict[str, Any], Any]]:
+    def ask_all(request: str) -> Iterator[tuple[dict[str, Any], Any]]:
         for name, child in children.items():
             entry = contenders[name]
             if entry["status"] == "ok":
-                with _failing(entry):
-                    yield entry, child.ask(what)
+                with _recording_failure(entry):
+                    yield entry, child.ask(request)
 
     peak.ask("time")
     for _ in range(case.warm_ups - case.compare):
-        list(all_ask("time"))
-    for entry, allowed in all_ask("reset"):
+        list(ask_all("time"))
+    for entry, allowed in ask_all("reset"):
         entry["memory_counts_building"] = not allowed
-    of_peak = []
+    peak_seconds = []
     rounds = min(repeats, case.max_repeats or repeats)
     for index in range(rounds):
-        say(f"{case.name}: round {index + 1} of {rounds}")
-        of_peak.append(peak.ask("time"))
-        for entry, seconds in all_ask("time"):
+        progress(f"{case.name}: round {index + 1} of {rounds}")
+        peak_seconds.append(peak.ask("time"))
+        for entry, seconds in ask_all("time"):
             entry["seconds"].append(seconds)
-    for entry, memory in all_ask("memory"):
+    for entry, memory in ask_all("memory"):
         entry["memory"] = memory
-    return of_peak
+    return peak_seconds
 
 
 @contextlib.contextmanager
-def _failing(entry: dict[str, Any]) -> Iterator[None]:
-    """A contender that fails is reported, and the others go on."""
+def _recording_failure(entry: dict[str, Any]) -> Iterator[None]:
+    """Record a failure of a contender in its entry, so that the others can continue."""
     try:
         yield
     except Failed as error:
@@ -243,23 +277,23 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def _memory(name: str) -> int:
-    """VmRSS, resident now, or VmHWM, its highest since the last reset; in bytes."""
+    """Return a field of /proc/self/status in bytes: VmRSS (current) or VmHWM (peak) memory."""
     try:
         with open("/proc/self/status") as file:
             return next(int(line.split()[1]) for line in file if line.startswith(name)) * 1024
-    except OSError:  # no Linux: the highest ever is all there is
+    except OSError:  # not Linux: only the peak of the whole process is available
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def _give_back() -> None:
-    """Let go of what building left behind, so that it is not counted as the step's."""
+def _free_memory() -> None:
+    """Release memory left over from building the model, so that it does not count for the step."""
     gc.collect()
-    with contextlib.suppress(OSError, AttributeError):  # no glibc
+    with contextlib.suppress(OSError, AttributeError):  # not glibc
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def _reset_peak() -> bool:
-    """Let VmHWM begin anew. False: not allowed here, it counts building too."""
+    """Reset VmHWM. Return False if that is not allowed, so that VmHWM includes building."""
     try:
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")

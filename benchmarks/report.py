@@ -1,4 +1,4 @@
-"""What is written: all numbers as JSON, the same as a page, and a plot of how cost grows."""
+"""Write reports: JSON with all numbers, a Markdown page, and a plot of the scaling cases."""
 
 import json
 import math
@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-SIDE = 2048  # of the matrices of the peak measurement
+SIDE = 2048  # rows and columns of the matrices whose product measures the peak speed
 Entry = dict[str, Any]
 
 
 def hardware() -> dict[str, Any]:
-    """The machine, as far as times depend on it."""
+    """Return the properties of the machine and its software that affect timings."""
     import torch
 
     return {
@@ -31,12 +31,12 @@ def hardware() -> dict[str, Any]:
 
 
 def provenance(command: str) -> dict[str, Any]:
-    """When, from what and on how idle a machine a case is run."""
+    """Return the date, commit, load average, command and hardware of a run."""
     git = ["git", "describe", "--always", "--dirty"]
-    found = subprocess.run(git, capture_output=True, text=True, cwd=Path(__file__).parent)
+    described = subprocess.run(git, capture_output=True, text=True, cwd=Path(__file__).parent)
     return {
         "date": datetime.now().strftime("%Y-%m-%d %H:%M"),
-        "commit": found.stdout.strip() or "unknown",
+        "commit": described.stdout.strip() or "unknown",
         "load": round(os.getloadavg()[0], 2),
         "command": command,
         "hardware": hardware(),
@@ -44,24 +44,24 @@ def provenance(command: str) -> dict[str, Any]:
 
 
 def slug(machine: dict[str, Any]) -> str:
-    """A file name's part for a machine, such as 2-cpu-amd-epyc."""
+    """Return a name of the machine for file names, such as 2-cpu-amd-epyc."""
     model = re.sub(r"\((r|tm)\)|@.*|processor|\bcpu\b|\d+-core", " ", machine["cpu"].lower())
     return f"{machine['cpus']}-cpu-" + "-".join(re.findall(r"[a-z0-9]+", model))
 
 
 def ratios(ours: list[float], theirs: list[float]) -> tuple[float, float, float]:
-    """Their time over ours, round by round: median and quartiles."""
+    """Return the median and quartiles of the ratios of their time to ours in each round."""
     return spread([b / a for a, b in zip(ours, theirs, strict=True)])
 
 
 def spread(values: list[float]) -> tuple[float, float, float]:
-    """Median and quartiles."""
+    """Return the median, the lower and the upper quartile."""
     low, middle, high = np.percentile(values, [25, 50, 75])
     return float(middle), float(low), float(high)
 
 
 def exponents(entries: list[Entry]) -> tuple[float, float]:
-    """Of time ∝ M^e: fitted over all M, and between the two largest."""
+    """Return e of time ∝ M^e: the fit over all M, and the value between the two largest M."""
     sizes = np.log([entry["options"]["elements"] for entry in entries])
     times = np.log([spread(entry["seconds"])[0] for entry in entries])
     fitted = np.polyfit(sizes, times, 1)[0]
@@ -69,9 +69,17 @@ def exponents(entries: list[Entry]) -> tuple[float, float]:
 
 
 def write(outcomes: dict[str, Entry], directory: Path, name: str) -> Path:
-    """Write or extend bench-NAME.json, .md and, with the scaling case, .png; gives the page.
+    """Write or extend bench-NAME.json and .md, and .png if there is a scaling case.
 
-    Cases that an earlier run wrote there and this one did not run stay, with their own date.
+    Cases of an earlier run that are not in `outcomes` stay in the files with their own date.
+
+    Args:
+        outcomes: results of `measure.run_case` and `provenance`, by name of the case.
+        directory: is created if it does not exist.
+        name: name of the machine, see `slug`.
+
+    Returns:
+        The path of the Markdown page.
     """
     directory.mkdir(parents=True, exist_ok=True)
     page = directory / f"bench-{name}.md"
@@ -79,32 +87,34 @@ def write(outcomes: dict[str, Entry], directory: Path, name: str) -> Path:
     known = json.loads(data.read_text()) if data.exists() else {}
     known |= outcomes
     data.write_text(json.dumps(known, indent=1) + "\n")
-    parts = [HEAD, *(_case(name, outcome) for name, outcome in known.items())]
-    grown = {name: _grown(outcome) for name, outcome in known.items()}
-    grown = {name: entries for name, entries in grown.items() if len(entries) > 1}
-    if grown:
-        _plot(grown, page.with_suffix(".png"))
+    parts = [HEAD, *(_section(name, outcome) for name, outcome in known.items())]
+    curves = {name: _scaling_entries(outcome) for name, outcome in known.items()}
+    curves = {name: entries for name, entries in curves.items() if len(entries) > 1}
+    if curves:
+        _plot(curves, page.with_suffix(".png"))
         parts.append(f"![Time and memory against M]({page.stem}.png)\n")
     page.write_text("\n".join(parts))
     return page
 
 
-HEAD = f"""# Against the peers, side by side
+HEAD = f"""# Comparison with other libraries, side by side
 
-Every contender has its own process; all are alive, and take turns, one step each a round. All get
-the same weights and the same batch, and nothing is timed before results were found equal. Times are
-medians (quartiles); a ratio is their time over ours in the same round, its median (quartiles).
-Memory is the highest resident memory of the timed steps above that after the imports. The last
-column is the model's FLOPs (a multiply and an add as two; training as three forward passes) per
-second, as a share of the fastest float32 product of {SIDE}² matrices in the same rounds. FLOPs are
-those of the published form, with the keys and values of a shared cross-attend counted once; where
-ours needs fewer for the same numbers, its share can pass 100%. Steps are in float32; training is
+Each contender runs in its own process. All processes stay alive and take turns: in each round
+every contender makes one step. All contenders get the same weights and the same batch, and timing
+starts only after their results were found equal. Times are medians (quartiles). A ratio is the
+contender's time divided by ours in the same round, given as the median (quartiles) over the
+rounds. Memory is the peak resident memory of the timed steps minus the resident memory after the
+imports. The last column is the model's FLOPs per second (a multiply and an add count as two; a
+training step counts as three forward passes), as a share of the fastest float32 product of {SIDE}²
+matrices in the same rounds. FLOPs are counted for the published form of the model, with the keys
+and values of a shared cross-attend counted once; our share can exceed 100% where our
+implementation needs fewer FLOPs for the same results. Steps are in float32. A training step is
 forward, cross-entropy and backward, without an optimiser.
 """
 
 
-def _case(name: str, outcome: Entry) -> str:
-    """A case as a section of the page."""
+def _section(name: str, outcome: Entry) -> str:
+    """Return the section of the page about one case."""
     lines = [f"## `{name}`\n", f"{_capital(outcome['title'])}. {outcome['remark']}\n"]
     contenders: dict[str, Entry] = outcome["contenders"]
     timed = {n: entry for n, entry in contenders.items() if entry["seconds"]}
@@ -123,13 +133,19 @@ def _case(name: str, outcome: Entry) -> str:
         for key, value in entry["differences"].items()
     ]
     if differences:
-        lines.append(f"- Difference from ours, of the largest value: {', '.join(differences)}")
-    grown = _grown(outcome)
-    if len(grown) > 1:
-        fitted, last = exponents(grown)
-        lines.append(f"- Time grows as M^{fitted:.2f} over all M, as M^{last:.2f} at the last step")
+        lines.append(
+            f"- Difference from ours, relative to our largest value: {', '.join(differences)}"
+        )
+    scaling = _scaling_entries(outcome)
+    if len(scaling) > 1:
+        fitted, last = exponents(scaling)
+        lines.append(
+            f"- Time grows as M^{fitted:.2f} over all M, as M^{last:.2f} between the two largest M"
+        )
     if any(entry.get("memory_counts_building") for entry in timed.values()):
-        lines.append("- The system does not reset peak memory: it counts building the model too")
+        lines.append(
+            "- This system cannot reset peak memory: memory includes the construction of the model"
+        )
     return "\n".join([*lines, *_footer(outcome)])
 
 
@@ -161,32 +177,32 @@ def _footer(outcome: Entry) -> list[str]:
     if outcome.get("peak_seconds"):
         gflops = 2 * SIDE**3 / min(outcome["peak_seconds"]) / 1e9
         peak = f", peak {gflops:.0f} GFLOP/s"
-    where = f"{machine['cpus']} × {machine['cpu']}{peak}, load before {outcome['load']}"
+    location = f"{machine['cpus']} × {machine['cpu']}{peak}, load before the run {outcome['load']}"
     return [
-        f"- {rounds} rounds, {outcome['threads']} threads on {where}",
+        f"- {rounds} rounds, {outcome['threads']} threads on {location}",
         f"- {outcome['date']}, commit {outcome['commit']}, Python {machine['python']}, "
         + ", ".join(f"{k} {v}" for k, v in versions.items()),
         f"- `{outcome['command']}`\n",
     ]
 
 
-def _grown(outcome: Entry) -> list[Entry]:
-    """The timed contenders that differ in M, smallest first."""
-    found = [
+def _scaling_entries(outcome: Entry) -> list[Entry]:
+    """Return the entries of the timed contenders that differ in M, smallest M first."""
+    entries = [
         entry
         for entry in outcome["contenders"].values()
         if "elements" in entry["options"] and entry["status"] == "ok" and entry["seconds"]
     ]
-    return sorted(found, key=lambda entry: entry["options"]["elements"])
+    return sorted(entries, key=lambda entry: entry["options"]["elements"])
 
 
-def _plot(grown: dict[str, list[Entry]], path: Path) -> None:
-    """Time and memory against M, a line for each case."""
+def _plot(curves: dict[str, list[Entry]], path: Path) -> None:
+    """Plot time and memory against M with one line per case."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for name, entries in grown.items():
+    for name, entries in curves.items():
         sizes = [entry["options"]["elements"] for entry in entries]
         left.loglog(sizes, [spread(e["seconds"])[0] for e in entries], "o-", label=name)
         right.semilogx(sizes, [e["memory"] / 1e6 for e in entries], "o-", label=name)

@@ -1,12 +1,12 @@
-"""One architecture and one set of optimiser settings on every modality, beside small rivals.
+"""Train one architecture with one set of optimiser settings on every modality, and small rivals.
 
     python examples/all_modalities.py --data DIR [--seeds 0 1 2] [--only fsdd kicad] [--out OUT]
 
-DIR holds free-spoken-digit-dataset and rt-polaritydata as published, and grid and kicad as
-`grid_clips.py` and `kicad_ply.py` write them; the digits are in the package. Only what is read, its
-augmentation and the epochs differ from recipe to recipe. Every run lies in OUT/RECIPE-SEED; one
-that is done is not done again, so that the table can be filled in parts. The table is printed and
-written to OUT/table.md.
+DIR contains free-spoken-digit-dataset and rt-polaritydata as published, and grid and kicad as
+`grid_clips.py` and `kicad_ply.py` write them; the package contains the digits. Recipes differ only
+in their input, its augmentation and the number of epochs. Each run is written to OUT/RECIPE-SEED.
+Completed runs are not repeated, so the table can be computed in several sessions. The table is
+printed and written to OUT/table.md.
 """
 
 import argparse
@@ -31,17 +31,22 @@ PLACES = {
     "kicad": "kicad",
     "rt-polarity": "rt-polaritydata",
 }
-"""Recipes, and where in DIR their data lies."""
+"""Folder of each recipe's data in DIR; None: the data is in the package."""
 
 
 def one_architecture(name: str, data: Path, seed: int) -> Recipe:
-    """A recipe with the model and the optimiser settings of all."""
+    """Return a recipe with the shared model and optimiser settings (those of fsdd).
+
+    Args:
+        name: name of the recipe, a key of `PLACES`.
+        data: the folder DIR.
+        seed: random seed of the run.
+    """
     recipe, shared = get_recipe(name), get_recipe("fsdd")
-    own = recipe.model
     place = PLACES[name]
     return replace(
         recipe,
-        model=replace(shared.model, input=own.input, num_classes=own.num_classes),
+        model=replace(shared.model, input=recipe.model.input, num_classes=recipe.model.num_classes),
         data=replace(recipe.data, path=str(data / place) if place else None),
         optimizer=shared.optimizer,
         trainer=replace(shared.trainer, max_epochs=recipe.trainer.max_epochs, seed=seed),
@@ -49,7 +54,7 @@ def one_architecture(name: str, data: Path, seed: int) -> Recipe:
 
 
 def perceiver_score(recipe: Recipe, run: Path) -> float:
-    """Test accuracy of the weights of the best epoch, trained unless that is done."""
+    """Return the best epoch's test accuracy; train the model unless `run` has its metrics."""
     metrics = run / "metrics.json"
     if not metrics.exists():
         engine.train(recipe, run)
@@ -57,14 +62,14 @@ def perceiver_score(recipe: Recipe, run: Path) -> float:
 
 
 def rival_score(recipe: Recipe, path: Path) -> float:
-    """Test accuracy of the rival after as many epochs, trained unless that is done."""
+    """Return the test accuracy of the recipe's rival; train it unless the file `path` exists."""
     if not path.exists():
         path.write_text(json.dumps({"top1": train_rival(recipe)}) + "\n")
     return json.loads(path.read_text())["top1"]
 
 
-def said(scores: list[float]) -> str:
-    """Such as "98.67 ± 0.33 (99.00, 98.67, 98.33)", in per cent."""
+def format_scores(scores: list[float]) -> str:
+    """Return scores in per cent, such as "98.67 ± 0.33 (99.00, 98.67, 98.33)"."""
     percent = [100 * score for score in scores]
     each = ", ".join(f"{score:.2f}" for score in percent)
     if len(percent) < 2:
@@ -73,12 +78,16 @@ def said(scores: list[float]) -> str:
 
 
 def main() -> None:
-    """Train what is not trained yet; print and write the table."""
+    """Train the models that are not trained yet; print the table and write it to a file."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", required=True, type=Path)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--only", nargs="+", choices=PLACES, default=list(PLACES))
-    parser.add_argument("--out", type=Path, default=Path("runs/all-modalities"))
+    parser.add_argument("--data", required=True, type=Path, help="the folder DIR with all data")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="random seeds")
+    parser.add_argument(
+        "--only", nargs="+", choices=PLACES, default=list(PLACES), help="recipes to run"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/all-modalities"), help="folder of runs"
+    )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     table = [
@@ -93,7 +102,7 @@ def main() -> None:
             if type(recipe.model.input) in RIVALS:
                 rival = RIVALS[type(recipe.model.input)][0]
                 theirs.append(rival_score(recipe, options.out / f"{name}-{seed}-rival.json"))
-        table.append(f"| `{name}` | {said(ours)} | {rival} | {said(theirs)} |")
+        table.append(f"| `{name}` | {format_scores(ours)} | {rival} | {format_scores(theirs)} |")
         print(table[-1], flush=True)
     (options.out / "table.md").write_text("\n".join(table) + "\n")
 

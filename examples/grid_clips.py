@@ -1,10 +1,10 @@
-"""Writes GRID's digit clips out as mkv files with sound by class, split by clip.
+"""Write GRID's digit clips as mkv files with sound, in one folder per class, split by clip.
 
     python examples/grid_clips.py SOURCE DEST
 
-SOURCE holds video.npy (clips, frames, height, width) uint8, audio.npy (clips, samples) int16 of
-8 kHz, and labels.npz (ids; labels, whose column 4 is the digit). Pictures are FFV1 and sound is
-FLAC, both lossless.
+SOURCE contains video.npy (clips, frames, height, width) uint8, audio.npy (clips, samples) int16 at
+8 kHz, and labels.npz (ids; labels, whose column 4 is the digit). Video is encoded with FFV1 and
+sound with FLAC; both are lossless.
 """
 
 import sys
@@ -14,13 +14,13 @@ from pathlib import Path
 import av
 import numpy as np
 
-FRAMES, SAMPLES = 25, 8_000  # a second
+FRAMES, SAMPLES = 25, 8_000  # per second
 DIGIT = 4  # column of the labels
-TEST = 0.2  # share of a class's clips
+TEST = 0.2  # share of each class's clips in the test split
 
 
 def test_clips(labels: np.ndarray) -> np.ndarray:
-    """Boolean (clips,): a fifth of every class, drawn with a fixed seed."""
+    """Return a mask (clips,) of the test clips: a fifth of each class, drawn with a fixed seed."""
     rng = np.random.default_rng(0)
     chosen = np.zeros(len(labels), bool)
     for label in np.unique(labels):
@@ -30,7 +30,7 @@ def test_clips(labels: np.ndarray) -> np.ndarray:
 
 
 def write(path: Path, pictures: np.ndarray, samples: np.ndarray) -> None:
-    """One clip: grey pictures (T, H, W) uint8 and mono samples (S,) int16."""
+    """Write a clip of grey pictures (T, H, W) uint8 and mono samples (S,) int16 to a file."""
     with av.open(str(path), "w") as file:
         video = file.add_stream("ffv1", rate=FRAMES)
         video.height, video.width = pictures.shape[1:]
@@ -58,7 +58,7 @@ def main(source: Path, dest: Path) -> None:
         folder = dest / ("test" if chosen[index] else "train") / str(label)
         folder.mkdir(parents=True, exist_ok=True)
         write(folder / f"{name}.mkv", np.array(video[index]), np.array(audio[index]))
-    print(f"{(~chosen).sum()} clips to train on, {chosen.sum()} to test")
+    print(f"{(~chosen).sum()} training clips, {chosen.sum()} test clips")
 
 
 if __name__ == "__main__":

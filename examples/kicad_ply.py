@@ -1,11 +1,11 @@
-"""Writes the KiCad point clouds out as ply files by class, split by part family.
+"""Write the KiCad point clouds as ply files, in one folder per class, split by part family.
 
     python examples/kicad_ply.py SOURCE DEST
 
-SOURCE holds points.npy (parts, points, 3) in the unit sphere and labels.npz (label, name, classes,
-scale: the sphere's radius in units of 0.1 inch). Points are written in millimetres. Parts whose
-names differ in numbers alone are near-variants of one family; a family goes to the test split
-whole, so that no part is tested whose variant was trained on.
+SOURCE contains points.npy (parts, points, 3) in the unit sphere and labels.npz (label, name,
+classes, scale: the sphere's radius in units of 0.1 inch). Points are written in millimetres. Parts
+whose names differ only in numbers are close variants of one family. All parts of a family go to the
+same split, so that no test part has a variant in the training split.
 """
 
 import re
@@ -15,12 +15,15 @@ from pathlib import Path
 import numpy as np
 import trimesh
 
-UNIT = 2.54  # millimetres, KiCad's convention for its VRML files
-TEST = 0.2  # share of a class's parts, about
+UNIT = 2.54  # millimetres per unit of `scale`, KiCad's convention for its VRML files
+TEST = 0.2  # approximate share of each class's parts in the test split
 
 
 def test_parts(labels: np.ndarray, names: np.ndarray) -> np.ndarray:
-    """Boolean (parts,): whole families, drawn with a fixed seed until a fifth is reached."""
+    """Return a mask (parts,) of the test parts.
+
+    Whole families are drawn with a fixed seed until they make up a fifth of each class.
+    """
     families = np.array([re.sub(r"[0-9.]+", "#", Path(name).stem) for name in names])
     rng = np.random.default_rng(0)
     chosen = np.zeros(len(names), bool)
@@ -48,7 +51,7 @@ def main(source: Path, dest: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         cloud = trimesh.PointCloud(np.asarray(points[index] * radii[index], np.float32))
         cloud.export(folder / f"{index:04d}-{Path(str(name)).stem}.ply")
-    print(f"{(~chosen).sum()} parts to train on, {chosen.sum()} to test")
+    print(f"{(~chosen).sum()} training parts, {chosen.sum()} test parts")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""The paper's permuted-image experiment on the packaged digits: what does a shuffle cost?
+"""Run the paper's permuted-image experiment on the packaged digits.
 
     python examples/permuted_digits.py [--seeds 0 1 2] [--models …] [--out DIR]
 
-Three orders of the pixels: as they are, one fixed permutation for all images, and a new one for
-every image. Each pixel keeps its position features (arXiv 2103.03206, Table 2). A Perceiver (the
-recipe `digits`) and two convolutional nets read the same pixels with the same features, in the
-same order, with the same augmentation, for as many epochs. Writes results.json and figure.png.
+The pixels have one of three orders: the original order, one fixed permutation for all images, or a
+new permutation for each image. Each pixel keeps its position features (arXiv 2103.03206, Table 2).
+A Perceiver (the recipe `digits`) and two convolutional networks train on the same pixels and
+features, in the same order, with the same augmentation, for the same number of epochs. Writes
+results.json and figure.png.
 """
 
 import argparse
@@ -37,20 +38,21 @@ ORDERS = ("none", "fixed", "random")
 
 
 def small_conv_net(channels: int, num_classes: int) -> nn.Module:
-    """Two 3×3 convolutions, average, linear: 15,000 weights that see 5×5 pixels at a time."""
+    """Return two 3×3 convolutions with a receptive field of 5×5 pixels: 15,000 weights."""
     return nn.Sequential(*_layer(channels, 32), *_layer(32, 32), *_head(32, num_classes))
 
 
 def large_conv_net(channels: int, num_classes: int) -> nn.Module:
-    """Three convolutions and a pooling between: 86,000 weights that see all 8×8 pixels at once."""
+    """Return three convolutions and a pooling layer that see all 8×8 pixels: 86,000 weights."""
     return nn.Sequential(
         *_layer(channels, 64), *_layer(64, 64), nn.MaxPool2d(2), *_layer(64, 64),
         *_head(64, num_classes),
     )  # fmt: skip
 
 
-def _layer(before: int, after: int) -> list[nn.Module]:
-    return [nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
+def _layer(in_channels: int, out_channels: int) -> list[nn.Module]:
+    conv = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+    return [conv, nn.BatchNorm2d(out_channels), nn.ReLU()]
 
 
 def _head(channels: int, num_classes: int) -> list[nn.Module]:
@@ -58,7 +60,14 @@ def _head(channels: int, num_classes: int) -> list[nn.Module]:
 
 
 def pixels(adapter: ImageAdapter, images: Tensor, order: str, seed: int) -> Tensor:
-    """Images with their position features as channels, shuffled: (B, C + P, 8, 8)."""
+    """Return permuted images with their position features as channels: (B, C + P, 8, 8).
+
+    Args:
+        adapter: computes the position features.
+        images: uint8 (B, 8, 8, C).
+        order: one of `ORDERS`.
+        seed: seed of the permutation.
+    """
     inputs = adapter(images)
     if order != "none":
         batch, elements = inputs.content.shape[:2]
@@ -67,7 +76,11 @@ def pixels(adapter: ImageAdapter, images: Tensor, order: str, seed: int) -> Tens
 
 
 def train_conv_net(recipe: Recipe, conv_net: Callable[[int, int], nn.Module]) -> float:
-    """Test accuracy of a convolutional net; its data, epochs and order are the recipe's."""
+    """Train a convolutional network with a recipe's data, epochs and order of pixels.
+
+    Returns:
+        Its test accuracy.
+    """
     splits = read_splits(recipe.data, ImageReader(8, 1))
     torch.manual_seed(recipe.trainer.seed)
     adapter = ImageAdapter(
@@ -89,17 +102,17 @@ def train_conv_net(recipe: Recipe, conv_net: Callable[[int, int], nn.Module]) ->
             loss.backward()
             optimizer.step()
             schedule.step()
-    right = total = 0
+    correct = total = 0
     net.eval()
     with torch.inference_mode():
         for i, (images, labels) in enumerate(batches(splits.examples["test"], recipe.data)):
-            right += int((net(pixels(adapter, images, order, i)).argmax(1) == labels).sum())
+            correct += int((net(pixels(adapter, images, order, i)).argmax(1) == labels).sum())
             total += len(labels)
-    return right / total
+    return correct / total
 
 
 def train_perceiver(recipe: Recipe) -> float:
-    """Test accuracy of the Perceiver."""
+    """Train the Perceiver and return its test accuracy."""
     with tempfile.TemporaryDirectory() as directory:
         return engine.train(recipe, Path(directory))["test"]["top1"]
 
@@ -112,7 +125,7 @@ MODELS: dict[str, Callable[[Recipe], float]] = {
 
 
 def draw(results: dict[str, dict[str, list[float]]], path: Path) -> None:
-    """Bars of mean accuracy, a dot for every seed."""
+    """Draw bars of the mean accuracies, with a dot for each seed."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
@@ -127,7 +140,7 @@ def draw(results: dict[str, dict[str, list[float]]], path: Path) -> None:
             axes.bar(x + side, mean, width, color=colours[number], label=label)
             axes.plot([x + side] * len(scores), scores, "o", color="black", markersize=3)
             axes.annotate(f"{mean:.1f}", (x + side, 3), ha="center", color="white")
-    axes.set_xticks(range(3), ["pixels in place", "one fixed permutation", "one for each image"])
+    axes.set_xticks(range(3), ["original pixel order", "one fixed permutation", "one per image"])
     axes.set(ylabel="test accuracy, %", ylim=(0, 105))
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
@@ -135,19 +148,23 @@ def draw(results: dict[str, dict[str, list[float]]], path: Path) -> None:
 
 
 def main() -> None:
-    """Train all, print a table, write the results."""
+    """Train all models, print a table and write the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, help="default: the recipe's")
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
-    parser.add_argument("--out", type=Path, default=Path("runs/permuted-digits"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="random seeds")
+    parser.add_argument("--epochs", type=int, help="number of epochs; default: the recipe's")
+    parser.add_argument(
+        "--models", nargs="+", choices=MODELS, default=list(MODELS), help="models to train"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/permuted-digits"), help="folder of results"
+    )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     base = get_recipe("digits")
     path = options.out / "results.json"
-    known = json.loads(path.read_text()) if path.exists() else {}
+    previous = json.loads(path.read_text()) if path.exists() else {}
     results: dict[str, dict[str, list[float]]] = {
-        model: known.get(model, {order: [] for order in ORDERS}) for model in MODELS
+        model: previous.get(model, {order: [] for order in ORDERS}) for model in MODELS
     }
     for model in options.models:
         for order in ORDERS:

@@ -1,9 +1,9 @@
-"""The small conventional nets that are a modality's natural rivals; see `all_modalities.py`.
+"""Small conventional networks for each modality, to compare with; see `all_modalities.py`.
 
-They read the same examples as a recipe's Perceiver, split and augmented alike but for mixup, for
-as many epochs. Of sound it is a convolutional net on the same log-mel spectrogram, of points
-PointNet without its transforms (arXiv 1612.00593, §4.2), of text a linear model over hashed n-grams
-of bytes.
+They train on the same examples as a recipe's Perceiver for the same number of epochs, with the same
+splits and the same augmentation except mixup. The network for sound is a convolutional network on
+the same log-mel spectrogram, for points PointNet without its transforms (arXiv 1612.00593, §4.2),
+for text a linear model over hashed n-grams of bytes.
 """
 
 import itertools
@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from perceivers.data.examples import ExampleSet
 from perceivers.data.splits import read_splits
 from perceivers.modalities import (
     InputConfig,
@@ -32,48 +33,63 @@ from perceivers.training.recipe import Recipe
 
 
 class MelConvNet(nn.Module):
-    """Four 3×3 convolutions on the log-mel spectrogram: 94,000 weights."""
+    """Four 3×3 convolutions on the log-mel spectrogram: 94,000 weights.
+
+    Args:
+        adapter: computes the normalised log-mel spectrogram.
+        num_classes: number of logits.
+    """
 
     def __init__(self, adapter: MelAdapter, num_classes: int) -> None:
         super().__init__()
         self.adapter = adapter
         widths = (adapter.channels, 32, 64, 64, 64)
         layers: list[nn.Module] = []
-        for before, after in itertools.pairwise(widths):
-            layers += [nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
+        for width_in, width in itertools.pairwise(widths):
+            layers += [nn.Conv2d(width_in, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
             layers.append(nn.MaxPool2d(2))
         self.body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.head = nn.Linear(widths[-1], num_classes)
 
     def forward(self, waves: Tensor) -> Tensor:
-        """Waveforms (B, S, C) → logits."""
+        """Return logits (B, num_classes) of waveforms (B, S, C)."""
         x = self.adapter.normalise(self.adapter.log_mel(waves))
         return self.head(self.body(x.permute(0, 3, 1, 2)))
 
 
 class PointNet(nn.Module):
-    """A perceptron of each point, the largest of each feature, a perceptron: 816,000 weights."""
+    """A perceptron for each point, max pooling over points, a perceptron: 816,000 weights.
+
+    Args:
+        adapter: gives the number of channels of a point.
+        num_classes: number of logits.
+    """
 
     def __init__(self, adapter: PointAdapter, num_classes: int) -> None:
         super().__init__()
         widths = (adapter.channels, 64, 64, 64, 128, 1024)
         layers: list[nn.Module] = []
-        for before, after in itertools.pairwise(widths):
-            layers += [nn.Conv1d(before, after, 1), nn.BatchNorm1d(after), nn.ReLU()]
-        self.each = nn.Sequential(*layers)
-        self.all = nn.Sequential(
+        for width_in, width in itertools.pairwise(widths):
+            layers += [nn.Conv1d(width_in, width, 1), nn.BatchNorm1d(width), nn.ReLU()]
+        self.per_point = nn.Sequential(*layers)
+        self.classifier = nn.Sequential(
             nn.Linear(1024, 512), nn.BatchNorm1d(512), nn.ReLU(),
             nn.Linear(512, 256), nn.BatchNorm1d(256), nn.ReLU(), nn.Dropout(0.3),
             nn.Linear(256, num_classes),
         )  # fmt: skip
 
     def forward(self, points: Tensor) -> Tensor:
-        """Points (B, M, C) → logits."""
-        return self.all(self.each(points.mT).amax(dim=-1))
+        """Return logits (B, num_classes) of points (B, M, C)."""
+        return self.classifier(self.per_point(points.mT).amax(dim=-1))
 
 
 class BagOfNgrams(nn.Module):
-    """Logistic regression over hashed n-grams of 1 to 6 bytes."""
+    """Logistic regression over hashed n-grams of 1 to 6 bytes.
+
+    Args:
+        adapter: not used; accepted so that all networks have the same arguments.
+        num_classes: number of logits.
+    """
 
     BUCKETS = 2**18
 
@@ -83,14 +99,17 @@ class BagOfNgrams(nn.Module):
         nn.init.zeros_(self.weights.weight)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Ids (B, L) → logits; a text's n-grams count as one over the root of their number."""
-        found, code, inside = [], torch.zeros_like(ids), ids != PAD
+        """Return logits (B, num_classes) of ids (B, L).
+
+        The sum over a text's n-grams is divided by the square root of their number.
+        """
+        buckets, code, inside = [], torch.zeros_like(ids), ids != PAD
         for n in range(6):
             later = F.pad(ids[:, n:], (0, n), value=PAD)
             inside = inside & (later != PAD)
             code = (code * 1_000_003 + later + 1) % (2**31)
-            found.append(torch.where(inside, 1 + (code * 7 + n) % (self.BUCKETS - 1), 0))
-        grams = torch.cat(found, dim=1)
+            buckets.append(torch.where(inside, 1 + (code * 7 + n) % (self.BUCKETS - 1), 0))
+        grams = torch.cat(buckets, dim=1)
         return self.weights(grams) / (grams > 0).sum(1, keepdim=True).clamp(min=1).sqrt()
 
 
@@ -99,14 +118,14 @@ RIVALS: dict[type[InputConfig], tuple[str, type[nn.Module], float]] = {
     PointsConfig: ("PointNet", PointNet, 2e-3),
     TextConfig: ("bag of n-grams", BagOfNgrams, 5e-2),
 }
-"""What is printed, the net, and its highest learning rate."""
+"""Printed name, class and highest learning rate of the network for each input configuration."""
 
 
 def train_rival(recipe: Recipe) -> float:
-    """Test accuracy of a recipe's rival after the recipe's epochs."""
+    """Train the rival of a recipe's Perceiver for the recipe's epochs; return its test accuracy."""
     inputs = recipe.model.input
     if isinstance(inputs, MelConfig):
-        inputs = replace(inputs, own_length=False)  # a convolutional net has no mask
+        inputs = replace(inputs, own_length=False)  # a convolutional network has no mask
     splits = read_splits(recipe.data, build_reader(inputs))
     torch.manual_seed(recipe.trainer.seed)
     adapter = build_adapter(inputs)
@@ -132,7 +151,7 @@ def train_rival(recipe: Recipe) -> float:
 
 
 @torch.inference_mode()
-def score(net: nn.Module, table, recipe: Recipe) -> float:
-    """Share of right answers."""
-    right = sum(int((net(x).argmax(1) == y).sum()) for x, y in batches(table, recipe.data))
-    return right / len(table)
+def score(net: nn.Module, examples: ExampleSet, recipe: Recipe) -> float:
+    """Return the accuracy on a split."""
+    correct = sum(int((net(x).argmax(1) == y).sum()) for x, y in batches(examples, recipe.data))
+    return correct / len(examples)

@@ -1,4 +1,4 @@
-"""Benchmarks at tiny sizes: what is compared is equal, what is not is said, ratios are right."""
+"""Benchmarks at tiny sizes: results are equal, differences are reported, ratios are right."""
 
 import json
 from dataclasses import replace
@@ -14,11 +14,11 @@ from perceivers.models.config import KerasExampleConfig, ModelConfig
 
 TINY = {"image_size": 8, "num_latents": 4, "dim": 16, "depth": 3, "batch": 2}
 HARDWARE = {"cpu": "AMD EPYC", "cpus": 2, "python": "3"}
-FACTS = {"date": "", "commit": "", "load": 0.0, "command": "", "hardware": HARDWARE}
+PROVENANCE = {"date": "", "commit": "", "load": 0.0, "command": "", "hardware": HARDWARE}
 
 
 def build_wrong(case):
-    """Our model with one weight changed."""
+    """Return a step of our model with one weight changed."""
     model = ours.seeded(case)
     with torch.no_grad():
         model.perceiver.blocks[0][0].attention.to_v.weight[0, 0] += 0.1
@@ -27,11 +27,11 @@ def build_wrong(case):
 
 
 def run(case, repeats=2):
-    outcome = measure.run_case(case, repeats=repeats, threads=1, say=lambda text: None)
-    return FACTS | outcome
+    outcome = measure.run_case(case, repeats=repeats, threads=1, progress=lambda text: None)
+    return PROVENANCE | outcome
 
 
-def test_a_case_end_to_end(tmp_path):
+def test_case_end_to_end(tmp_path):
     pytest.importorskip("perceiver_pytorch")
     outcome = run(cases.large_input_train(**TINY))
     assert outcome["why_failed"] == ""
@@ -47,7 +47,7 @@ def test_a_case_end_to_end(tmp_path):
     page = report.write({"large-input-train": outcome}, tmp_path, "here")
     assert page.name == "bench-here.md"
     assert "| perceiver-pytorch |" in page.read_text()
-    # Another case joins the first, which stays.
+    # A second case is added to the report; the first stays.
     report.write({"other": outcome}, tmp_path, "here")
     assert list(json.loads((tmp_path / "bench-here.json").read_text())) == [
         "large-input-train",
@@ -55,14 +55,14 @@ def test_a_case_end_to_end(tmp_path):
     ]
 
 
-def test_who_differs_or_is_missing_is_reported(tmp_path):
+def test_wrong_missing_and_broken_contenders_are_reported(tmp_path):
     case = cases.large_input_train(**TINY)
     missing = cases.Contender("absent", packages=("no-such-package",), install="how to get it")
     wrong = cases.Contender("wrong", f"{__name__}:build_wrong")
     broken = cases.Contender("broken", "benchmarks.peers.no_such_file:build")
     contenders = (cases.OURS, wrong, missing, broken)
     outcome = run(replace(case, contenders=contenders))
-    assert "wrong differs by" in outcome["why_failed"]
+    assert "wrong differs from ours by" in outcome["why_failed"]
     assert all(entry["seconds"] == [] for entry in outcome["contenders"].values())
     assert outcome["contenders"]["absent"]["status"] == "not installed"
     assert outcome["contenders"]["broken"]["status"] == "failed"
@@ -76,7 +76,7 @@ def test_who_differs_or_is_missing_is_reported(tmp_path):
 @pytest.mark.parametrize(
     ("name", "build"), [("scaling", ours.build_image), ("scaling-sequence", ours.build_sequence)]
 )
-def test_scaling_reads_streams_and_is_plotted(tmp_path, name, build):
+def test_scaling_cases_read_streams_and_are_plotted(tmp_path, name, build):
     case = cases.SCALING[name]((100, 225), num_latents=4, dim=16, layers=1)
     assert case.name == name
     contenders = {}
@@ -90,7 +90,7 @@ def test_scaling_reads_streams_and_is_plotted(tmp_path, name, build):
     small, large = contenders.values()
     assert large["flops"] > small["flops"]
     outcome = {"title": "", "remark": "", "why_failed": "", "threads": 1, "peak_seconds": [1.0]}
-    outcome |= FACTS | {"contenders": contenders}
+    outcome |= PROVENANCE | {"contenders": contenders}
     page = report.write({name: outcome}, tmp_path, "here")
     assert page.with_suffix(".png").stat().st_size > 1000
     assert "Time grows as M^1.00" in page.read_text()
@@ -109,7 +109,7 @@ def tiny_deepmind():
     return ModelConfig(
         num_latents=4,
         latent_dim=32,
-        qk_dim=261,  # in transformers always the inputs' width
+        qk_dim=261,  # transformers always uses the width of the inputs
         cross_order=(0, None),
         block_order=(0, 0),
         num_layers_per_block=2,
@@ -128,7 +128,7 @@ def tiny_deepmind():
     ],
     ids=lambda case: case.name,
 )
-def test_every_peer_gives_our_numbers(case):
+def test_every_peer_gives_our_results(case):
     outcome = run(case, repeats=1)
     assert outcome["why_failed"] == ""
     for name, entry in outcome["contenders"].items():
@@ -142,39 +142,39 @@ def test_relative_difference():
     assert measure.relative_difference(x, x * float("nan")) == float("inf")
 
 
-def test_ratios_and_exponents_of_made_up_times():
-    # Each round's own ratio counts: a machine that slows down for a while slows both.
+def test_ratios_and_exponents_of_given_times():
+    # Ratios are taken within a round, because a machine that slows down for a while slows both.
     assert report.ratios([1.0, 10.0, 2.0], [2.0, 30.0, 8.0]) == (3.0, 2.5, 3.5)
     entries = [
         {"options": {"elements": m}, "seconds": [t]} for m, t in ((10, 1), (100, 10), (1000, 1000))
     ]
-    fit_to_data, last = report.exponents(entries)
-    assert fit_to_data == pytest.approx(1.5)
+    fitted, last = report.exponents(entries)
+    assert fitted == pytest.approx(1.5)
     assert last == pytest.approx(2.0)
 
 
-def test_names_of_machines():
+def test_slug_of_machines():
     assert report.slug({"cpu": "AMD EPYC", "cpus": 2}) == "2-cpu-amd-epyc"
     model = "Intel(R) Xeon(R) Platinum 8488C CPU @ 2.40GHz"
     assert report.slug({"cpu": model, "cpus": 8}) == "8-cpu-intel-xeon-platinum-8488c"
 
 
 def test_command_line(monkeypatch, tmp_path, capsys):
-    asked = []
+    calls = []
 
     def run_case(case, **options):
-        asked.append((case, options))
+        calls.append((case, options))
         return {**run_case.outcome, "why_failed": case.name if case.name == "latent" else ""}
 
     run_case.outcome = {"title": "", "remark": "", "threads": 1, "contenders": {}}
     monkeypatch.setattr(measure, "run_case", run_case)
     out = ["--out", str(tmp_path), "--name", "here"]
     assert command.main(["scaling", "--quick", "--elements", "1e8", *out]) == 0
-    case, options = asked[0]
+    case, options = calls[0]
     assert [c.options["elements"] for c in case.contenders] == [10**4, 10**5, 10**6, 10**8]
     assert options["repeats"] == 3
     assert command.main(["latent", *out]) == 1
-    assert asked[1][1]["repeats"] == 10
+    assert calls[1][1]["repeats"] == 10
     with pytest.raises(SystemExit):
         command.main(["no-such-case", *out])
-    assert "expected some of" in capsys.readouterr().err
+    assert "expected one or more of" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Saving and loading, and every way a saved model can be damaged."""
+"""Saving and loading models, and loading damaged ones."""
 
 import json
 import os
@@ -56,7 +56,7 @@ def edit(saved, **changes):
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def test_another_version(saved):
+def test_other_format_version(saved):
     edit(saved, format=99)
     with pytest.raises(ValueError, match="format 99, but this version of perceivers reads format"):
         perceivers.load(saved)
@@ -90,7 +90,7 @@ def test_truncated_weights(saved, kept):
         perceivers.load(saved)
 
 
-def test_weights_that_do_not_fit_are_all_listed(saved):
+def test_error_lists_all_weights_that_do_not_fit(saved):
     from safetensors.torch import load_file, save_file
 
     state = load_file(saved / "model.safetensors")
@@ -104,7 +104,7 @@ def test_weights_that_do_not_fit_are_all_listed(saved):
         assert part in str(caught.value)
 
 
-def test_nothing_there(tmp_path):
+def test_missing_directory_or_hub_model(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"holds no config.json"):
         perceivers.load(tmp_path)
     with pytest.raises(FileNotFoundError, match="the download from the Hugging Face hub failed"):
@@ -117,8 +117,8 @@ def test_missing_weights(saved):
         perceivers.load(saved)
 
 
-def test_full_disk_keeps_what_was_saved(model, saved, monkeypatch):
-    """A real full file: /dev/full refuses every write with ENOSPC."""
+def test_full_disk_keeps_the_saved_weights(model, saved, monkeypatch):
+    """The disk is simulated by /dev/full, which refuses every write with ENOSPC."""
     before = (saved / "model.safetensors").read_bytes()
     with pytest.raises(OSError, match=r"could not write .*No space left.*is unchanged"):
         files.write_atomically(
@@ -130,7 +130,7 @@ def test_full_disk_keeps_what_was_saved(model, saved, monkeypatch):
 
 
 def test_file_size_limit_while_saving(saved):
-    """A second process may write only 4 KiB a file; the first one's weights survive."""
+    """A process that may write at most 4 KiB per file fails and keeps the saved weights."""
     before = (saved / "model.safetensors").read_bytes()
     code = (
         "import sys, resource, signal, perceivers\n"

@@ -16,7 +16,7 @@ WITH_CODE = [path for path in DOCUMENTS if BLOCK.search(path.read_text())]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
-def test_relative_links_lead_to_files(path):
+def test_relative_links_point_to_files(path):
     for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
         if "://" not in target:
             assert (path.parent / target).exists(), f"{path.name} links to {target}"

@@ -1,4 +1,4 @@
-"""From files to labels."""
+"""Predictions of labels and numbers from files."""
 
 import dataclasses
 import json
@@ -39,7 +39,7 @@ def photo():
     return Image.fromarray(pixels)
 
 
-def test_every_kind_of_image_gives_the_same(predictor, photo, tmp_path):
+def test_all_types_of_images_give_equal_predictions(predictor, photo, tmp_path):
     photo.save(tmp_path / "photo.png")
     path = tmp_path / "photo.png"
     kinds = [path, str(path), path.read_bytes(), photo, np.asarray(photo)]
@@ -62,11 +62,11 @@ def test_top_k(predictor, photo):
         predictor([photo], top_k=0)
 
 
-def test_other_sizes_are_resized(predictor):
+def test_images_of_other_sizes_are_resized(predictor):
     assert predictor([Image.new("L", (300, 7)), Image.new("RGBA", (1, 1))])
 
 
-def test_grey_array(predictor):
+def test_grey_arrays(predictor):
     assert predictor([np.zeros((5, 5), np.uint8), np.zeros((5, 5, 1), np.uint8)])
 
 
@@ -79,12 +79,12 @@ def test_grey_array(predictor):
         (np.zeros((2, 4, 4, 3), np.uint8), "expected uint8 of shape"),
     ],
 )
-def test_what_is_no_image(predictor, image, message):
+def test_invalid_images(predictor, image, message):
     with pytest.raises(ValueError, match=message):
         predictor([image])
 
 
-def test_one_image_instead_of_a_list(predictor):
+def test_single_image_instead_of_a_list(predictor):
     with pytest.raises(ValueError, match="expected a list"):
         predictor("photo.png")
     assert predictor([]) == []
@@ -95,7 +95,7 @@ def as_it_is(predictor):
     return perceivers.Predictor(predictor.model, own_size=True)
 
 
-def test_a_row_is_nothing_to_a_model_of_files():
+def test_model_of_files_refuses_a_row():
     config = ModelConfig(
         num_classes=2,
         input=MelConfig(num_samples=800, sample_rate=8_000, n_fft=80, hop_length=40, n_mels=4),
@@ -107,7 +107,7 @@ def test_a_row_is_nothing_to_a_model_of_files():
         perceivers.Predictor(build(config))([{"audio": "a.wav"}])
 
 
-def test_an_image_at_its_own_size(predictor, as_it_is):
+def test_image_at_its_own_size(predictor, as_it_is):
     pixels = np.random.default_rng(0).integers(0, 256, (20, 31, 3), np.uint8)
     [result] = as_it_is([pixels], top_k=3)
     with torch.no_grad():
@@ -116,11 +116,11 @@ def test_an_image_at_its_own_size(predictor, as_it_is):
         assert probability == pytest.approx(
             expected[predictor.labels.index(label)].item(), abs=1e-6
         )
-    assert result != predictor([pixels], top_k=3)[0]  # which sees it at 8×8
+    assert result != predictor([pixels], top_k=3)[0]  # `predictor` resizes it to 8×8
 
 
 @pytest.mark.parametrize("kind", ["png", "npy", "mapped", "pillow"])
-def test_a_large_image_is_read_in_parts_with_the_same_result(as_it_is, monkeypatch, tmp_path, kind):
+def test_large_image_read_in_parts_gives_the_same_result(as_it_is, monkeypatch, tmp_path, kind):
     pixels = np.random.default_rng(0).integers(0, 256, (20, 31, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "image.png")
     np.save(tmp_path / "image.npy", pixels)
@@ -133,7 +133,7 @@ def test_a_large_image_is_read_in_parts_with_the_same_result(as_it_is, monkeypat
     [expected] = as_it_is([image], top_k=3)
     told = []
     monkeypatch.setattr(perceivers.predict, "MAX_ELEMENTS", 100)
-    monkeypatch.setattr(as_it_is.model, "forward", None)  # nothing goes through in one piece
+    monkeypatch.setattr(as_it_is.model, "forward", None)  # forward reads in one piece
     as_it_is.progress = told.append
     [got] = as_it_is([image], top_k=3)
     assert [label for label, _ in got] == [label for label, _ in expected]
@@ -141,7 +141,7 @@ def test_a_large_image_is_read_in_parts_with_the_same_result(as_it_is, monkeypat
     assert told[-1] == 1
 
 
-def test_patches_are_cut_from_the_middle(predictor):
+def test_images_are_cropped_to_whole_patches_around_their_centre(predictor):
     config = ModelConfig(
         num_classes=2, input=ImageConfig(image_size=8, patch_size=4, num_bands=2), num_latents=2,
         latent_dim=8, cross_order=(0,), block_order=(None,), num_self_heads=2,
@@ -154,7 +154,7 @@ def test_patches_are_cut_from_the_middle(predictor):
         own([pixels[:3]])
 
 
-def test_learned_positions_have_one_size_only():
+def test_learned_positions_need_the_training_size():
     config = ModelConfig(
         num_classes=2, input=ImageConfig(image_size=8, position="learned"), num_latents=2,
         latent_dim=8, cross_order=(0,), block_order=(None,), num_self_heads=2,
@@ -175,7 +175,7 @@ def test_learned_positions_have_one_size_only():
     ],
     ids=str,
 )
-def test_arrays_that_are_no_images(as_it_is, tmp_path, content, message):
+def test_npy_files_that_are_not_images(as_it_is, tmp_path, content, message):
     path = tmp_path / "image.npy"
     if isinstance(content, bytes):
         path.write_bytes(content)
@@ -187,7 +187,7 @@ def test_arrays_that_are_no_images(as_it_is, tmp_path, content, message):
 
 @pytest.fixture
 def of_task(predictor):
-    """The same weights for another task."""
+    """Return a function that makes a predictor with the same weights for another task."""
 
     def make(task, labels):
         model = build(dataclasses.replace(predictor.model.config, task=task), labels)
@@ -197,7 +197,7 @@ def of_task(predictor):
     return make
 
 
-def test_labels_have_probabilities_of_their_own(predictor, of_task, photo):
+def test_each_label_has_its_own_probability(predictor, of_task, photo):
     labelled = of_task("multilabel", ("cat", "dog", "eel"))
     [result] = labelled([photo], top_k=3)
     logits = predictor.model(torch.tensor(np.asarray(photo))[None])[0]
@@ -210,7 +210,7 @@ def test_labels_have_probabilities_of_their_own(predictor, of_task, photo):
     assert labelled.as_text(result[:1]) == f"{result[0][0]} {result[0][1]:.1%}"
 
 
-def test_numbers_come_with_their_units(of_task, photo):
+def test_numbers_have_their_units(of_task, photo):
     of_numbers = of_task("regression", ("age [years]", "weight [kg]", "score"))
     of_numbers.model.target_scale.measure(torch.tensor([[20.0, 50, -3], [60, 70, 3]]))
     [result] = of_numbers([photo], top_k=1)
@@ -233,7 +233,7 @@ def test_numbers_come_with_their_units(of_task, photo):
 
 
 @pytest.mark.parametrize("task", ["classification", "multilabel", "regression"])
-def test_a_large_image_gives_the_same_in_parts_for_each_task(of_task, monkeypatch, task):
+def test_large_image_in_parts_gives_the_same_result_for_each_task(of_task, monkeypatch, task):
     model = of_task(task, ("a", "b", "c")).model
     if task == "regression":
         model.target_scale.measure(torch.tensor([[20.0, 50, -3], [60, 70, 3]]))
@@ -246,7 +246,7 @@ def test_a_large_image_gives_the_same_in_parts_for_each_task(of_task, monkeypatc
     assert dict(got) == pytest.approx(dict(expected), rel=1e-4)
 
 
-def test_a_model_saved_before_there_were_tasks(predictor, photo, tmp_path):
+def test_saved_model_without_a_task_is_a_classifier(predictor, photo, tmp_path):
     perceivers.save(predictor.model, tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     assert config["model"].pop("task") == "classification"
@@ -256,7 +256,7 @@ def test_a_model_saved_before_there_were_tasks(predictor, photo, tmp_path):
     assert perceivers.Predictor(model)([photo]) == predictor([photo])
 
 
-def test_a_saved_model_keeps_its_units(of_task, photo, tmp_path):
+def test_saved_model_keeps_its_units(of_task, photo, tmp_path):
     of_numbers = of_task("regression", ("a [m]", "b", "c"))
     of_numbers.model.target_scale.measure(torch.tensor([[20.0, 50, -3], [60, 70, 3]]))
     perceivers.save(of_numbers.model, tmp_path)
@@ -265,7 +265,7 @@ def test_a_saved_model_keeps_its_units(of_task, photo, tmp_path):
     assert again([photo]) == of_numbers([photo])
 
 
-def test_a_task_that_there_is_not(predictor):
+def test_unknown_task(predictor):
     config = dataclasses.replace(predictor.model.config, task="multilable")
     with pytest.raises(ValueError, match="unknown task 'multilable'; did you mean 'multilabel'"):
         build(config)

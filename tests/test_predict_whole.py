@@ -1,4 +1,4 @@
-"""Sounds and clouds read whole, however long, instead of what the model was trained on."""
+"""Predictions at the examples' own sizes, in one piece or in parts."""
 
 import dataclasses
 import wave
@@ -58,7 +58,7 @@ def probabilities(predictor, file):
 
 
 def same_in_parts(predictor, file, monkeypatch):
-    """The prediction, after it was found to be the same when nothing goes through in one piece."""
+    """Return the prediction, after checking that it is the same when the file is read in parts."""
     whole = probabilities(predictor, file)
     told = []
     monkeypatch.setattr(perceivers.predict, "MAX_ELEMENTS", 10)
@@ -69,7 +69,7 @@ def same_in_parts(predictor, file, monkeypatch):
     return whole
 
 
-def test_a_long_sound(noise, monkeypatch):
+def test_long_sound(noise, monkeypatch):
     predictor = own(MEL)
     with wave.open(str(noise)) as file:
         samples = np.frombuffer(file.readframes(-1), "<i2")
@@ -90,7 +90,7 @@ def test_all_points_of_a_cloud(tmp_path, monkeypatch):
 
 
 def unread(predictor, file, monkeypatch):
-    """The prediction of a file that is not held, after it was found to be that of a held one."""
+    """Return the prediction, after checking that it is the same when the file stays undecoded."""
     held = probabilities(predictor, file)
     told = []
     for module in (point_reader, sound_reader, video_reader):
@@ -112,12 +112,12 @@ PICTURES = VideoConfig(
 
 @pytest.mark.parametrize("config", [MEL, AudioConfig(num_samples=60, sample_rate=RATE * 2,
                                                      patch_size=4, num_bands=2)])  # fmt: skip
-def test_a_sound_too_long_to_hold(noise, monkeypatch, config):
+def test_sound_too_long_for_memory(noise, monkeypatch, config):
     unread(own(config), noise, monkeypatch)
 
 
 @pytest.mark.parametrize("heard", [True, False])
-def test_a_film_too_long_to_hold(tmp_path, monkeypatch, caplog, heard):
+def test_film_too_long_for_memory(tmp_path, monkeypatch, caplog, heard):
     caplog.set_level("INFO")
     samples = np.sin(np.arange(2 * RATE) ** 1.5)
     track = {"sound": ("pcm_s16le", RATE, samples)} if heard else {}
@@ -137,8 +137,8 @@ def test_a_million_points(tmp_path, monkeypatch):
     unread(predictor, tmp_path / "cloud.npy", monkeypatch)
 
 
-def test_damage_midway_is_told_of_its_file_alone(tmp_path, noise, monkeypatch):
-    """What goes through in parts is decoded while the model reads."""
+def test_damage_in_the_middle_is_reported_for_its_file_only(tmp_path, noise, monkeypatch):
+    """A file that is read in parts is decoded while the model reads it."""
     monkeypatch.setattr(sound_reader, "MAX_DECODED_BYTES", 100)
     whole = video(numbered(40))
     (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) // 2])
@@ -151,13 +151,13 @@ def test_damage_midway_is_told_of_its_file_alone(tmp_path, noise, monkeypatch):
         list(own(PICTURES).predict_files(files, top_k=0))
 
 
-def test_text_has_no_other_size(tmp_path):
+def test_text_cannot_be_read_at_its_own_size(tmp_path):
     (tmp_path / "a.txt").write_text("abc")
     with pytest.raises(ValueError, match="a.txt: this model reads up to 9 bytes"):
         own(TextConfig(max_length=9, embedding_dim=8))([tmp_path / "a.txt"])
 
 
-def test_images_of_any_size_and_shape_at_once(tmp_path, monkeypatch):
+def test_images_of_different_sizes_in_one_call(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     files = []
     for i, (height, width) in enumerate([(9, 14), (20, 8), (8, 8), (9, 14), (30, 30)]):
@@ -190,7 +190,7 @@ def test_images_of_any_size_and_shape_at_once(tmp_path, monkeypatch):
     assert sizes == [1, 1, 1]
 
 
-def test_sounds_of_any_length_at_once(tmp_path):
+def test_sounds_of_different_lengths_in_one_call(tmp_path):
     config = AudioConfig(num_samples=400, sample_rate=RATE, patch_size=20, num_bands=4)
     files = []
     for samples in (37, 900, 400):

@@ -1,5 +1,6 @@
-"""One file a library: its model of a case, with our weights in it, and one step of it.
+"""Steps of each library, one file per library: its model of a case with our weights.
 
-Imported only in the child process that runs it. What a file imports at its top counts as the
-library's import, what `build` makes counts as its memory.
+Each file is imported only in the child process that runs it. Memory of the modules that a file
+imports at its top counts as memory of the imports; memory that `build` allocates counts as the
+library's own.
 """

@@ -1,4 +1,4 @@
-"""The Keras example's model on the backend that KERAS_BACKEND names, dropouts off."""
+"""The Keras example's model without dropout, on the backend that KERAS_BACKEND names."""
 
 import tempfile
 from pathlib import Path
@@ -15,7 +15,7 @@ from .ours import Step, batch, seeded, torch_step
 
 
 def build(case: Case) -> Step:
-    """Its model with our weights."""
+    """Return a step of the Keras model with our weights."""
     model = build_keras_example(case.config)
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "example.weights.h5"
@@ -33,7 +33,7 @@ def build(case: Case) -> Step:
 
 
 def _jax_step(case: Case, model: Any) -> Step:
-    """Compiled as a whole; all gradients are computed and waited for."""
+    """Return a step that is compiled as a whole and waits until all gradients are computed."""
     import jax
 
     x, labels = (jax.numpy.asarray(tensor.numpy()) for tensor in batch(case))
@@ -42,9 +42,9 @@ def _jax_step(case: Case, model: Any) -> Step:
     latents = next(i for i, v in enumerate(model.trainable_variables) if v is model.latent_array)
 
     def loss(weights: Any) -> Any:
-        logits, _ = model.stateless_call(weights, fixed, x)  # not training unless told
-        log = jax.nn.log_softmax(logits)
-        return -jax.numpy.take_along_axis(log, labels[:, None], axis=1).mean()
+        logits, _ = model.stateless_call(weights, fixed, x)  # runs in inference mode by default
+        log_probs = jax.nn.log_softmax(logits)
+        return -jax.numpy.take_along_axis(log_probs, labels[:, None], axis=1).mean()
 
     compiled = jax.jit(jax.value_and_grad(loss))
 

@@ -1,4 +1,4 @@
-"""Our own models, and what all that run on torch share."""
+"""Steps of our own models, and helpers for every contender that runs on torch."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 import perceivers.interop.keras
-import perceivers.interop.perceiver_pytorch  # noqa: F401  so that it counts as import everywhere
+import perceivers.interop.perceiver_pytorch  # noqa: F401  counts as an import for every contender
 from perceivers import Inputs, Perceiver
 from perceivers.core import FourierPosition
 from perceivers.models.build import build as build_model
@@ -22,22 +22,22 @@ from ..cases import Case, Contender
 from ..report import SIDE
 
 Step = Callable[[], dict[str, np.ndarray]]
-CHUNK = 65_536  # elements of a sequence made at a time
-SLOW = 10**7  # elements from which on a stream tells how far it is read
+CHUNK = 65_536  # elements of a sequence generated at a time
+SLOW = 10**7  # smallest number of elements for which a stream prints its progress
 
 
 def seeded(case: Case) -> PerceiverClassifier:
-    """The case's model in eval mode, every weight moved by chance, alike in every process."""
+    """Return the case's model in eval mode with random weights, equal in every process."""
     torch.manual_seed(0)
     model = build_model(case.config).eval()
     with torch.no_grad():
-        for parameter in model.parameters():  # heads, biases and norms start at 0 and 1
+        for parameter in model.parameters():  # heads, biases and norms are initialised to 0 or 1
             parameter.add_(0.02 * torch.randn_like(parameter))
     return model
 
 
 def batch(case: Case) -> tuple[Tensor, Tensor]:
-    """Arrays in [0, 1], channels last, and their classes."""
+    """Return arrays in [0, 1] with channels last, and their class indices (B,)."""
     adapter = build_on_meta(case.config).adapter
     shape = (*adapter.shape, adapter.channels)
     generator = torch.Generator().manual_seed(1)
@@ -46,7 +46,7 @@ def batch(case: Case) -> tuple[Tensor, Tensor]:
 
 
 def build(case: Case) -> Step:
-    """Our model."""
+    """Return a step of our model."""
     model = seeded(case)
     x, _ = batch(case)
     forward: Callable[[Tensor], Tensor] = model
@@ -62,7 +62,18 @@ def torch_step(
     latents: Tensor,
     parameters: Iterable[Tensor],
 ) -> Step:
-    """What is timed: inference, or forward, cross-entropy and backward without an optimiser."""
+    """Return the step to time: inference, or forward, cross-entropy and backward.
+
+    Args:
+        case: its mode chooses between training and inference.
+        forward: maps the batch to logits or latents.
+        x: the batch.
+        latents: the parameter whose gradient the step returns.
+        parameters: all parameters; the step resets their gradients.
+
+    Returns:
+        A function that runs one step and returns the arrays to compare.
+    """
     _, labels = batch(case)
     parameters = list(parameters)
 
@@ -82,7 +93,10 @@ def torch_step(
 
 
 def build_image(case: Case, elements: int) -> Step:
-    """Our model reading a square image that is made as it is read, after a check on a small one."""
+    """Return a step that streams a square image, which is generated while the model reads it.
+
+    First checks on a small image that the stream gives the latents of the plain forward pass.
+    """
     whole = seeded(case)
     model, adapter = whole.perceiver, whole.adapter
     small = Picture(30)
@@ -97,7 +111,7 @@ def build_image(case: Case, elements: int) -> Step:
 
 
 class Picture:
-    """A square image of 3 channels, made as it is sliced, alike each time."""
+    """A square image of 3 channels that is generated when it is sliced, equal each time."""
 
     def __init__(self, side: int) -> None:
         self.shape = (side, side, 3)
@@ -113,7 +127,10 @@ class Picture:
 
 
 def build_sequence(case: Case, elements: int) -> Step:
-    """Our model reading a stream that is made as it is read, after a check on a short one."""
+    """Return a step that streams a sequence, which is generated while the model reads it.
+
+    First checks on a short sequence that the stream gives the latents of the plain forward pass.
+    """
     whole = seeded(case)
     model, position = whole.perceiver, whole.adapter.position
     short = Stream(300, position, chunk=128)
@@ -132,12 +149,12 @@ def _encode(model: Perceiver, stream: Iterable[Inputs]) -> dict[str, np.ndarray]
 
 
 class Stream:
-    """A one-dimensional array of 3 channels, made as it is read, alike each time.
+    """A one-dimensional array of 3 channels that is generated when it is read, equal each time.
 
     Args:
-        elements: M.
-        position: makes features of coordinates in [-1, 1].
-        chunk: elements made at a time.
+        elements: number of elements M.
+        position: maps coordinates in [-1, 1] to position features.
+        chunk: number of elements generated at a time.
     """
 
     def __init__(self, elements: int, position: FourierPosition, *, chunk: int) -> None:
@@ -158,7 +175,7 @@ class Stream:
 
 
 def build_peak(case: Case) -> Step:
-    """The machine's float32 matrix product, all that a step could be made of."""
+    """Return a step that multiplies two float32 matrices, to measure the machine's peak speed."""
     a, b = (torch.rand(SIDE, SIDE) for _ in range(2))
     out = torch.empty(SIDE, SIDE)
 
@@ -170,9 +187,9 @@ def build_peak(case: Case) -> Step:
 
 
 def flops(case: Case, contender: Contender) -> int:
-    """Of one step as our model needs them; training counts three times the forward pass.
+    """Return the FLOPs of one step of our model; training counts as three forward passes.
 
-    A multiply and an add count as two, and keys and values of a shared cross-attend once.
+    A multiply and an add count as two. Keys and values of a shared cross-attend count once.
     """
     model = build_on_meta(case.config)
     size = contender.options.get("elements", model.adapter.num_inputs)
@@ -183,6 +200,6 @@ def flops(case: Case, contender: Contender) -> int:
             (model.perceiver if case.mode == "latents" else model.classify)(inputs)
         return counter.get_total_flops()
 
-    each = forward(2) - forward(1)  # the same for every element
-    of_one = forward(1) + each * (size - 1)
-    return of_one * case.batch * (3 if case.mode == "train" else 1)
+    per_element = forward(2) - forward(1)  # the same for every element
+    per_example = forward(1) + per_element * (size - 1)
+    return per_example * case.batch * (3 if case.mode == "train" else 1)

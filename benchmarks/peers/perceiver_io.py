@@ -1,4 +1,4 @@
-"""perceiver-io (krasserm): its image encoder, with the average and linear head of our model."""
+"""perceiver-io's (krasserm) image encoder with the average and linear head of our model."""
 
 import torch
 from perceiver.model.core import PerceiverEncoder
@@ -8,7 +8,8 @@ from torch import Tensor
 from ..cases import Case
 from .ours import Step, batch, seeded, torch_step
 
-# Ours → theirs, of a layer. Channels come in the same order: colour, coordinates, sines, cosines.
+# Names within a layer, ours → theirs. The order of channels is the same in both: colour,
+# coordinates, sines, cosines.
 ATTENTION = {
     "attention.to_q": "0.module.attention.q_proj",
     "attention.to_k": "0.module.attention.k_proj",
@@ -24,7 +25,10 @@ ATTENTION = {
 
 
 def build(case: Case) -> Step:
-    """Its encoder with our weights: the first cross-attend unshared, all blocks one."""
+    """Return a step of its encoder with our weights.
+
+    The first cross-attend is not shared; all blocks share their weights.
+    """
     config, image = case.config, case.config.input
     adapter = ImageInputAdapter((image.image_size, image.image_size, 3), image.num_bands)
     encoder = PerceiverEncoder(
@@ -43,7 +47,9 @@ def build(case: Case) -> Step:
     for name, tensor in ours.perceiver.state_dict().items():
         if name != "latents":
             state |= {_renamed(name): tensor}
-    buffers = dict(encoder.named_buffers())  # positions; that they are ours shows in the results
+    buffers = dict(
+        encoder.named_buffers()
+    )  # positions; the comparison of results checks that they equal ours
     encoder.load_state_dict({**buffers, **state})
     head = ours.head
 
@@ -57,6 +63,7 @@ def build(case: Case) -> Step:
 
 
 def _renamed(name: str) -> str:
+    """Return the encoder's name for a tensor of our Perceiver."""
     place, index, rest = name.split(".", 2)
     prefix = f"cross_attn_{'1n'[int(index)]}"
     if place == "blocks":

@@ -1,6 +1,6 @@
-"""perceiver-pytorch, filled by our own exporter."""
+"""perceiver-pytorch's model with weights from our exporter."""
 
-import perceiver_pytorch  # noqa: F401  counts as import
+import perceiver_pytorch  # noqa: F401  its memory counts as memory of the imports
 
 from perceivers.interop import to_perceiver_pytorch
 
@@ -9,6 +9,6 @@ from .ours import Step, batch, seeded, torch_step
 
 
 def build(case: Case) -> Step:
-    """Its module with our weights."""
+    """Return a step of perceiver-pytorch's module with our weights."""
     module = to_perceiver_pytorch(seeded(case))
     return torch_step(case, module, batch(case)[0], module.latents, module.parameters())

@@ -9,7 +9,8 @@ from perceivers.models.config import ModelConfig
 from ..cases import Case
 from .ours import Step, batch, seeded, torch_step
 
-# Ours → theirs, of a layer. Channels come in the same order: colour, coordinates, sines, cosines.
+# Names within a layer, ours → theirs. The order of channels is the same in both: colour,
+# coordinates, sines, cosines.
 ATTENTION = {
     "attention.to_q": "attention.self.query",
     "attention.to_k": "attention.self.key",
@@ -28,7 +29,7 @@ CROSS = {
 
 
 def build(case: Case) -> Step:
-    """Its model with our weights: channels first, latents out."""
+    """Return a step of its model with our weights; it takes channels first and returns latents."""
     model = _model(case.config).eval()
     model.load_state_dict(_state(seeded(case).perceiver.state_dict()))
     x, _ = batch(case)
@@ -69,13 +70,13 @@ def _model(config: ModelConfig) -> PerceiverModel:
 
 
 def _state(ours: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Our Perceiver's weights, of one cross-attend and one block, under their names."""
+    """Rename the weights of our Perceiver (one cross-attend, one block) to the library's names."""
     state = {"embeddings.latents": ours["latents"]}
     for name, tensor in ours.items():
         place, _, rest = name.partition(".")
         if place == "latents":
             continue
-        rest = rest.removeprefix("0.")  # there is one of each
+        rest = rest.removeprefix("0.")  # there is one cross-attend and one block
         parts, prefix = CROSS, "encoder.cross_attention"
         if place == "blocks":
             layer, _, rest = rest.partition(".")

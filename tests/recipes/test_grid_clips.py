@@ -32,7 +32,7 @@ def test_clips_come_back_exactly(script, tmp_path, capsys):
     np.savez(tmp_path / "labels.npz", labels=labels, ids=ids)
     dest = tmp_path / "clips"
     script.main(tmp_path, dest)
-    assert "16 clips to train on, 4 to test" in capsys.readouterr().out
+    assert "16 training clips, 4 test clips" in capsys.readouterr().out
     counts = {str(f.relative_to(dest)): len(list(f.iterdir())) for f in dest.glob("*/*")}
     assert counts == {"train/3": 8, "train/4": 8, "test/3": 2, "test/4": 2}
     reader = build_reader(get_recipe("grid-av").model.input)
