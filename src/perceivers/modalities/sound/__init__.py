@@ -70,7 +70,7 @@ class Sound(FileModality):
     def augmentation_words(self, config: Any, augmentation: AugmentationConfig) -> list[str]:
         words = {
             "shifts in time": augmentation.time_shift,
-            "masked frames and mel bands": isinstance(config, MelConfig) and config.num_time_masks,
+            "masking of frames and mel bands": isinstance(config, MelConfig) and config.num_time_masks,
         }
         return [word for word, on in words.items() if on]
 

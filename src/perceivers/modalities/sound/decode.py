@@ -103,6 +103,7 @@ def decode(
         ValueError: no such file, no sound, unknown codec, damaged, no samples, NaN or infinite
             samples, `start` after the end, or longer than `max_seconds`; the message does not name
             the file.
+        ImportError: PyAV is not installed.
     """
     if seconds is not None and not 0 < seconds < math.inf:
         raise ValueError(
