@@ -118,7 +118,7 @@ def _read_text(raw: bytes, kind: str) -> Cloud:
         return Cloud(values)
     if len(names) != values.shape[1]:
         raise ValueError(
-            f"{len(names)} names {names} for {values.shape[1]} columns; expected one name per column"
+            f"{len(names)} names {names} for {values.shape[1]} columns; expected a name per column"
         )
     return Cloud(_arrange_columns([name.lower() for name in names], values))
 

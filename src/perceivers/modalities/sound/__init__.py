@@ -68,9 +68,10 @@ class Sound(FileModality):
 
     @override
     def augmentation_words(self, config: Any, augmentation: AugmentationConfig) -> list[str]:
+        masks = isinstance(config, MelConfig) and config.num_time_masks
         words = {
             "shifts in time": augmentation.time_shift,
-            "masking of frames and mel bands": isinstance(config, MelConfig) and config.num_time_masks,
+            "masking of frames and mel bands": masks,
         }
         return [word for word, on in words.items() if on]
 
