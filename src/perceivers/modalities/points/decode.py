@@ -122,7 +122,7 @@ def channels_added(size_channel: bool, neighbours: Sequence[int]) -> int:
         ValueError: numbers of neighbours below 1.
     """
     if any(count < 1 for count in neighbours):
-        raise ValueError(f"neighbours={tuple(neighbours)}; expected numbers of at least 1")
+        raise ValueError(f"neighbours={tuple(neighbours)}; expected numbers of 1 or more")
     return size_channel + SHAPE_CHANNELS * len(neighbours)
 
 
