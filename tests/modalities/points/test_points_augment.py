@@ -104,7 +104,7 @@ def test_equal_points_become_zeros():
         got = ap.centre_and_scale(x)
         assert not got[..., :3].any()
         assert torch.equal(got[..., 3], x[..., 3])
-    small = clouds() * 1e-30  # a small extent is not zero
+    small = clouds() * 1e-30  # a small cloud is scaled, too
     torch.testing.assert_close(
         ap.centre_and_scale(small)[..., :3].abs().amax((1, 2)), torch.ones(3)
     )

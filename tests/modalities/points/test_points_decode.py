@@ -115,9 +115,7 @@ def test_columns_with_and_without_names():
     for header in ("x,y,z,red,green,blue", ""):
         raw = text(np.column_stack([CLOUD, colours / 255]), header=header)
         np.testing.assert_allclose(decode(raw, kind="csv", channels=6)[:, 3:], colours / 255, 1e-5)
-    raw = text(
-        np.column_stack([CLOUD, colours])
-    )  # without names, nothing says that these are colours
+    raw = text(np.column_stack([CLOUD, colours]))  # unnamed columns are not known to be colours
     np.testing.assert_allclose(decode(raw, kind="csv", channels=6)[:, 3:], colours, 1e-5)
 
 

@@ -189,7 +189,7 @@ def test_spec_augment_draws_all_widths_and_places():
     times = masked_cells(adapter, waves(1, 160).expand(4000, -1)).all(dim=2)
     shares = times.sum(1).bincount(minlength=4) / 4000
     torch.testing.assert_close(shares, torch.full((4,), 0.25), atol=0.03, rtol=0)
-    singles = times[times.sum(1) == 1].float().mean(0)  # each of the ten frames is as likely
+    singles = times[times.sum(1) == 1].float().mean(0)  # all ten frames are equally likely
     torch.testing.assert_close(singles, torch.full((10,), 0.1), atol=0.04, rtol=0)
 
 

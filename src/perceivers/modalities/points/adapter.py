@@ -25,15 +25,17 @@ class PointAdapter(ChannelsLastAdapter):
     The first three channels are the coordinates, in [-1, 1]. Further channels are measurements at
     the point, such as its colour. The content of an element is all its channels. Its position is
     the Fourier features of the coordinates as they are in the batch: `mean` and `std` normalise
-    only the content. With `content_bands`, the content also has Fourier features of the further
-    channels. The values of a cross-attend are linear in the content, so without them attention
-    keeps only the weighted mean of each channel.
+    only the content.
+
+    With `content_bands`, the content also has Fourier features of the further channels. Because the
+    values of a cross-attend are linear in the content, without these features attention would keep
+    only the weighted mean of each channel.
 
     Clouds may have any number of points; clouds of different sizes come as a list. Coordinates
     outside [-1, 1] are not checked, and a NaN gives NaN logits.
 
     Args:
-        num_points: M for which costs are computed.
+        num_points: M that costs are computed for; it does not limit the size of a cloud.
         channels: C, at least 3.
         content_bands: number of Fourier frequencies for each normalised channel beyond the third.
             The lowest has a period of six standard deviations. 0: only the channel itself.

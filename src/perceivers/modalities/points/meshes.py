@@ -11,7 +11,7 @@ from ...errors import missing_extra
 
 @dataclass(frozen=True)
 class Cloud:
-    """The points of a file, in its order."""
+    """The points of a file, in the order of the file."""
 
     values: np.ndarray
     """(M, C): coordinates, then normals and colours in [0, 1], if the file has them. float64, or

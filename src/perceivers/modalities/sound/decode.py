@@ -1,6 +1,6 @@
 """Decoding of sound files, and of the sound of videos, to float waveforms at a chosen sample rate.
 
-Every format that FFmpeg reads is supported.
+PyAV decodes and resamples them with FFmpeg.
 """
 
 import math
@@ -61,7 +61,7 @@ def length(source: PathOrBytes) -> float:
         source: a path, or the file's bytes.
 
     Raises:
-        ValueError: as `probe`, except for no samples.
+        ValueError: as `probe`, but an empty sound is not an error.
     """
     with media.opened(source, "audio") as (container, _):
         start = media.zero(container)
@@ -81,8 +81,8 @@ def decode(
 
     FFmpeg resamples the sound to `rate`. With one output channel, all channels are averaged. With
     two, mono is copied to both; of a file with more than two channels, each side averages its own
-    channels and those that belong to no side. Louder samples are clipped to [-1, 1]. Pauses in the
-    sound, and the time before it where a video begins earlier, are filled with zeros.
+    channels and those that belong to no side. Louder samples are clipped to [-1, 1]. Pauses are
+    filled with zeros, and so is the start of a video whose sound begins later than its pictures.
 
     A part equals the same part of the whole file: exactly in containers that count samples (wav,
     flac, mp4, ogg), and up to a shift of a millisecond in mkv and webm. A truncated wav, ogg or mp3
@@ -206,14 +206,14 @@ class LazySound(LazyArray):
 def _blocks(
     source: PathOrBytes, rate: int, channels: int, start: float, max_seconds: float
 ) -> Generator[np.ndarray, None, None]:
-    """Decode blocks (n, channels) at `rate` from second `start` on, of any length."""
+    """Decode a sound from second `start` on, in blocks (n, channels) at `rate`."""
     if rate < 1 or channels not in (1, 2) or not 0 <= start < math.inf:
         raise ValueError(
             f"rate={rate}, channels={channels}, start={start}; "
             "expected a rate of at least 1, 1 or 2 channels, and a start of at least 0"
         )
-    # From a whole second on, because it holds a whole number of samples at every rate. So a part is
-    # resampled at the same instants as the whole sound.
+    # Decoding begins at a whole second, which is a whole number of samples at every rate. So a part
+    # is resampled at the same instants as the whole sound.
     origin = max(0, math.floor(start) - LEAD_IN)
     position = -round((start - origin) * rate)  # of the next sample, counted from `start`
     with media.opened(source, "audio") as (container, track):

@@ -19,7 +19,7 @@ def decode_track(container: Any, track: Any, origin: int, channels: int) -> Iter
         container: an open PyAV container.
         track: its sound track.
         origin: second at which to begin, counted from the start of the container.
-        channels: 1 or 2; the track is mixed to so many.
+        channels: channels of the result, 1 or 2.
 
     Yields:
         Blocks of samples, float32 (n, channels).
