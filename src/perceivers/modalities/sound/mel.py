@@ -30,10 +30,11 @@ class MelAdapter(ArrayAdapter):
 
     The elements lie on a grid of time and mel, with mel running fastest: M = (T / `patch_frames`) ·
     (F / `patch_mels`). The spectrogram is the natural logarithm of `mel_spectrogram` without its
-    last frame, so that T = S // `hop_length`. Powers below 1e-10 are set to 1e-10, so silence
-    is log(1e-10) = -23.03. Samples are floats, usually in [-1, 1]; a NaN sample gives NaN logits. The
-    normalising constants are the means and standard deviations of `log_mel`, one pair for each of
-    the C channels.
+    last frame, so that T = S // `hop_length`. Powers below 1e-10 are set to 1e-10, so silence is
+    log(1e-10) = -23.03.
+
+    Samples are floats, usually in [-1, 1]; a NaN sample gives NaN logits. The normalising constants
+    are the means and standard deviations of `log_mel`, one pair for each of the C channels.
 
     In training, SpecAugment (arXiv 1904.08779, §2, without time warping) sets spans of frames and
     of mel bands to the mean. Each example gets its own spans, drawn from torch's global generator.
