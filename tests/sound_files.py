@@ -1,4 +1,4 @@
-"""Smooth noise in files of many kinds, to compare parts of them with the whole."""
+"""Sound files of smooth noise in several formats."""
 
 import numpy as np
 from media_files import sound
@@ -7,7 +7,7 @@ RATE = 16_000
 
 
 def noise(seconds: float, rate: int = RATE, channels: int = 1) -> np.ndarray:
-    """Smooth noise, (S, channels), which no part of itself resembles."""
+    """Return smooth noise (S, channels) in which no part resembles another."""
     raw = np.random.default_rng(0).normal(size=(round(seconds * rate) + 50, channels))
     return 0.03 * np.stack([np.convolve(c, np.hanning(51), "valid") for c in raw.T], 1)
 

@@ -148,13 +148,13 @@ def test_each_is_predicted_or_told(trained, capsys):
 def test_ten_hours_are_not_decoded_for_a_second(tmp_path, monkeypatch):
     """Its middle is looked for: of 36,000 seconds one is decoded, and what leads up to it."""
     ten_hours(tmp_path / "long.wav")
-    decoded, heard = [], sound.heard
+    decoded, heard = [], sound.decode_track
 
     def counted(*arguments):
         for block in heard(*arguments):
             decoded.append(len(block))
             yield block
 
-    monkeypatch.setattr(sound, "heard", counted)
+    monkeypatch.setattr(sound, "decode_track", counted)
     assert SoundReader(RATE, RATE, 1).decode(tmp_path / "long.wav").shape == (RATE, 1)
     assert RATE <= sum(decoded) < 4 * RATE

@@ -149,9 +149,9 @@ def test_length_of_sound(seconds, frames, patch):
 
 
 def test_long_sound_is_said_to_be_cut():
-    assert "as long as 19 of 20 files" in choose(sound(0.64)).lines[1]
-    assert "the middle of longer ones" in choose(sound(100)).lines[1]
-    assert "channels averaged" in choose(sound(channels=2)).lines[1]
+    assert "enough for 19 of 20 files" in choose(sound(0.64)).lines[1]
+    assert "longer files are cut to their middle" in choose(sound(100)).lines[1]
+    assert "channels are averaged" in choose(sound(channels=2)).lines[1]
 
 
 def test_points():

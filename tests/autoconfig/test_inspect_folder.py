@@ -114,7 +114,7 @@ def test_meshes(tmp_path):
     root = fill(tmp_path / "m", lambda path, _: path.with_suffix(".obj").write_text(corners))
     found = inspect_folder(root)
     assert found.sample.measures["faces"].high == 1
-    assert "3 corners of meshes" in found.sentence()
+    assert "3 vertices of meshes" in found.sentence()
 
 
 def test_lines_of_text(tmp_path):

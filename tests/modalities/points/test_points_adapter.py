@@ -1,4 +1,4 @@
-"""Point clouds to elements."""
+"""The adapter of point clouds."""
 
 import math
 
@@ -39,7 +39,7 @@ def classifier(channels=3):
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 3), st.integers(1, 9), st.integers(3, 6), st.integers(0, 3))
 def test_each_point_has_its_own_position(batch, points, channels, bands):
-    """transformers takes sample 0's positions for the whole batch (facts.md, E2)."""
+    """The library transformers uses the positions of sample 0 for the whole batch."""
     adapter = PointAdapter(channels=channels, num_bands=bands, max_resolution=8.0)
     x = cloud(batch, points, channels)
     got = adapter(x)
@@ -72,7 +72,7 @@ def test_normalisation_leaves_positions_alone():
 
 
 def test_positions_in_half_precision():
-    """Coordinates are not rounded on the way: at 1120 bfloat16 would have no digit left."""
+    """Positions are made from unrounded coordinates: at 1120, bfloat16 has no correct digit."""
     x = cloud(1, 5, 3)
     half = PointAdapter().bfloat16()(x)
     assert half.content.dtype == torch.bfloat16
@@ -81,7 +81,7 @@ def test_positions_in_half_precision():
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, 8), st.integers(1, 5), st.integers(3, 5), st.integers(0, 99))
-def test_padding_that_is_masked_changes_nothing(points, padding, channels, seed):
+def test_masked_padding_changes_nothing(points, padding, channels, seed):
     model = classifier(channels)
     x = cloud(2, points, channels, seed=seed)
     padded = torch.cat([x, cloud(2, padding, channels, seed=seed + 100)], dim=1)
@@ -93,12 +93,12 @@ def test_padding_that_is_masked_changes_nothing(points, padding, channels, seed)
 
 
 @pytest.mark.parametrize("shape", [(2, 5), (2, 5, 2), (2, 5, 4), (2, 0, 3), (2, 5, 3, 1)])
-def test_points_that_do_not_fit(shape):
+def test_rejects_points_of_the_wrong_shape(shape):
     with pytest.raises(ValueError, match=r"expected \(batch, points, 3\).*at least one point"):
         PointAdapter()(torch.zeros(shape))
 
 
-def test_points_that_are_not_floats():
+def test_rejects_points_that_are_not_floats():
     with pytest.raises(ValueError, match="points are torch.uint8; expected floats"):
         PointAdapter()(torch.zeros(1, 2, 3, dtype=torch.uint8))
     with pytest.raises(ValueError, match="channels=2; expected at least 3"):
@@ -106,7 +106,7 @@ def test_points_that_are_not_floats():
 
 
 def test_the_content_as_fourier_features():
-    """Of each further channel, after it was normalised; what is three deviations off is at 1."""
+    """Normalised channels beyond the third have features; three standard deviations map to 1."""
     adapter = PointAdapter(channels=5, content_bands=2, num_bands=2)
     mean, std = torch.tensor([0.0, 0, 0, 4, 5]), torch.tensor([1.0, 1, 1, 2, 3])
     adapter.set_normalisation(mean, std)
@@ -121,5 +121,5 @@ def test_the_content_as_fourier_features():
     torch.testing.assert_close(got.content[..., 5:], torch.cat([angles.sin(), angles.cos()], -1))
     assert got.dim == adapter.dim == 5 + 8 + 15
     assert adapter.bfloat16()(x).content.dtype == torch.bfloat16
-    with pytest.raises(ValueError, match="content_bands=2 of no channels"):
+    with pytest.raises(ValueError, match="content_bands=2 with channels=3; expected 0"):
         PointAdapter(content_bands=2)

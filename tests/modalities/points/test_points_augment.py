@@ -1,4 +1,4 @@
-"""Augmentation of point clouds, against what it promises."""
+"""Augmentation of point clouds."""
 
 import itertools
 
@@ -21,7 +21,7 @@ def operations(points):
         "paper": ap.paper_augmentation(points),
         "scale": ap.scale_each_point(points),
         "rotate": ap.rotate(points),
-        "leave out": ap.leave_out(points, 0.5),
+        "drop": ap.drop_points(points, 0.5),
     }
 
 
@@ -29,36 +29,36 @@ def operations(points):
 @given(st.integers(1, 3), st.integers(1, 9), st.integers(3, 7), st.integers(0, 99))
 def test_shapes(batch, points, channels, seed):
     x = clouds(batch, points, channels, seed)
-    kept = x.clone()
+    original = x.clone()
     for got in (ap.paper_augmentation(x), ap.rotate(x)):
         assert got.shape == x.shape
         assert got.isfinite().all()
         assert torch.equal(got[..., 3:], x[..., 3:])
-    assert torch.equal(x, kept)  # the batch given is left alone
+    assert torch.equal(x, original)  # not changed in place
     centred = ap.centre_and_scale(x)[..., :3]
     assert centred.abs().max() <= 1 + 1e-6
     torch.testing.assert_close(centred.sum(1), torch.zeros(batch, 3), atol=1e-4, rtol=0)
 
 
-def test_all_follow_the_seed_and_each_example_its_own_draw():
+def test_augmentation_follows_the_seed_and_differs_between_examples():
     x = clouds(1).expand(2, -1, -1)
     torch.manual_seed(0)
     first = operations(x)
-    same = operations(x)
+    second = operations(x)
     torch.manual_seed(0)
-    again = operations(x)
+    repeated = operations(x)
     for name, got in first.items():
-        assert torch.equal(got, again[name]), name
-        assert not torch.equal(got, same[name]), name
+        assert torch.equal(got, repeated[name]), name
+        assert not torch.equal(got, second[name]), name
         assert not torch.allclose(got[0], got[1]), name
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 4), st.integers(1, 9), st.floats(0, 1))
-def test_points_left_out(batch, points, share):
-    """Each of what is left is one of the points, none twice."""
+def test_dropped_points(batch, points, share):
+    """The rest are points of the cloud, without repetition."""
     x = torch.arange(batch * points * 4).view(batch, points, 4)
-    got = ap.leave_out(x, share)
+    got = ap.drop_points(x, share)
     assert got.shape == (batch, max(1, round((1 - share) * points)), 4)
     for before, after in zip(x.tolist(), got.tolist(), strict=True):
         rows = {tuple(row) for row in after}
@@ -67,7 +67,7 @@ def test_points_left_out(batch, points, share):
 
 
 def test_mirrored_clouds():
-    """Along x and y, each for itself and half of the time; never along z."""
+    """Mirroring along x and along y is independent, with probability 1/2; never along z."""
     x = clouds(400, 5, 7)
     torch.manual_seed(0)
     ratio = ap.mirror(x) / x
@@ -97,30 +97,30 @@ def test_the_paper_scales_then_centres():
     assert not torch.allclose(ap.paper_augmentation(x, 0.5), expected, atol=0.05)
 
 
-def test_no_extent():
-    """Equal points are zeros, not rounding errors blown up."""
+def test_equal_points_become_zeros():
+    """Rounding errors are not scaled up to a shape."""
     for place in (0.0, 0.1, 12345.678, 1e38):
         x = torch.full((1, 1000, 4), place)
         got = ap.centre_and_scale(x)
         assert not got[..., :3].any()
         assert torch.equal(got[..., 3], x[..., 3])
-    small = clouds() * 1e-30  # small is not none
+    small = clouds() * 1e-30  # a small cloud is scaled, too
     torch.testing.assert_close(
         ap.centre_and_scale(small)[..., :3].abs().amax((1, 2)), torch.ones(3)
     )
 
 
-@pytest.mark.parametrize(("axis", "stays"), [("x", 0), ("y", 1), ("z", 2)])
-def test_rotation_about_an_axis(axis, stays):
+@pytest.mark.parametrize(("axis", "unchanged"), [("x", 0), ("y", 1), ("z", 2)])
+def test_rotation_about_an_axis(axis, unchanged):
     x = clouds().double()
     x[..., 3:] = x[..., :3]
     torch.manual_seed(0)
     got = ap.rotate(x, axis, vectors=2)
-    assert torch.equal(got[..., stays], x[..., stays])
+    assert torch.equal(got[..., unchanged], x[..., unchanged])
     products = (cloud[..., :3] @ cloud[..., :3].mT for cloud in (got, x))  # lengths and angles
     torch.testing.assert_close(*products)
-    assert torch.equal(got[..., 3:], got[..., :3])  # normals turn along
-    volume = torch.linalg.det(got[:, :3, :3])  # turned, not mirrored
+    assert torch.equal(got[..., 3:], got[..., :3])  # normals are rotated too
+    volume = torch.linalg.det(got[:, :3, :3])  # a rotation, not a reflection
     torch.testing.assert_close(volume, torch.linalg.det(x[:, :3, :3]))
     torch.manual_seed(0)
     assert torch.equal(ap.rotate(x, axis)[..., 3:], x[..., 3:])
@@ -138,10 +138,10 @@ def test_rotation_takes_any_angle():
     ("options", "message"),
     [
         ({"axis": "w"}, "unknown axis 'w'"),
-        ({"vectors": 3}, "vectors=3 .* expected 1 to 2 in points of 6 channels"),
+        ({"vectors": 3}, "vectors=3 .* expected 1 to 2 for points of 6 channels"),
         ({"vectors": 0}, "vectors=0"),
     ],
 )
-def test_impossible_rotations(options, message):
+def test_rejects_impossible_rotations(options, message):
     with pytest.raises(ValueError, match=message):
         ap.rotate(clouds(), **options)

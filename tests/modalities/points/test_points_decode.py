@@ -1,4 +1,4 @@
-"""Files of points and meshes, written here and read back; and damaged ones."""
+"""Decoding of files of points and meshes, intact and damaged."""
 
 import io
 import struct
@@ -25,7 +25,7 @@ TRIANGLE = b"v 0 0 0 1 0 0\nv 1 0 0 0 1 0\nv 0 1 0 0 0 1\nf 1 2 3\n"
 
 
 def ply_cloud(encoding="ascii", *, columns=(CLOUD, NORMALS, COLOURS)):
-    """A ply of points, their normals and colours; the bytes are written out here."""
+    """Return a ply file of points with normals and colours, assembled byte by byte."""
     floats, colours = np.concatenate(columns[:2], axis=1), columns[2]
     names = ("x", "y", "z", "nx", "ny", "nz")
     lines = ["ply", f"format {encoding} 1.0", f"element vertex {len(floats)}"]
@@ -71,8 +71,8 @@ CLOUDS = {
     "points.obj": b"".join(b"v " + line for line in text(CLOUD, " ").splitlines(keepends=True)),
     "array.npy": array(CLOUD),
     "only.npz": arrays(anything=CLOUD),
-    "called.npz": arrays(points=CLOUD, label=np.int64(3)),
-    "bare.csv": text(CLOUD),
+    "named.npz": arrays(points=CLOUD, label=np.int64(3)),
+    "unnamed.csv": text(CLOUD),
     "named.csv": text(CLOUD, header="X,Y,Z"),
     "semicolons.csv": text(CLOUD, ";", header='"x";"y";"z"'),
     "blanks.xyz": b"# a comment\n\n" + text(CLOUD, "  "),
@@ -105,8 +105,8 @@ def test_colours_of_points_in_an_obj():
     np.testing.assert_array_equal(points[:, 3:], np.eye(3))
 
 
-def test_columns_by_name_and_without():
-    """x, y and z first wherever they stand; colours of 0…255 scaled, those of [0, 1] not."""
+def test_columns_with_and_without_names():
+    """x, y and z move to the front; colours of 0 to 255 are scaled, those of [0, 1] are not."""
     colours = COLOURS.astype(float)
     raw = text(np.column_stack([np.arange(20), colours, CLOUD]), header="id,R,G,B,x,y,z")
     points = decode(raw, kind="csv", channels=7)
@@ -115,7 +115,7 @@ def test_columns_by_name_and_without():
     for header in ("x,y,z,red,green,blue", ""):
         raw = text(np.column_stack([CLOUD, colours / 255]), header=header)
         np.testing.assert_allclose(decode(raw, kind="csv", channels=6)[:, 3:], colours / 255, 1e-5)
-    raw = text(np.column_stack([CLOUD, colours]))  # nothing says what these are
+    raw = text(np.column_stack([CLOUD, colours]))  # unnamed columns are not known to be colours
     np.testing.assert_allclose(decode(raw, kind="csv", channels=6)[:, 3:], colours, 1e-5)
 
 
@@ -128,11 +128,11 @@ def test_meshes_are_sampled_over_their_surface(kind, tmp_path):
     sizes = np.array([1, 2, 3]) / 2
     distance = np.abs(np.abs(points[:, :3]) - sizes)
     assert (distance.min(axis=1) < 1e-6).all()  # on the surface
-    # Sides have areas of 6, 3 and 2 of 22, twice each: so many points, give or take.
+    # Opposite sides together have 12, 6 and 4 of the total area of 22, and that share of points.
     shares = (distance < 1e-6).mean(axis=0)
     np.testing.assert_allclose(shares, np.array([12, 6, 4]) / 22, atol=0.03)
     outward = (points[:, :3] / sizes)[np.arange(4000), np.abs(points[:, 3:]).argmax(axis=1)]
-    np.testing.assert_allclose(np.abs(outward), 1, atol=1e-5)  # the normal is that of the side
+    np.testing.assert_allclose(np.abs(outward), 1, atol=1e-5)  # the normal of the side
     assert decode(path).shape == (MESH_POINTS, 3)
     assert probe(path).num_faces == 12
 
@@ -146,7 +146,7 @@ def test_the_same_seed_takes_the_same_points():
 
 
 def test_colours_of_meshes():
-    """Between those of the corners, or those of the face."""
+    """Vertex colours are interpolated; face colours are not."""
     points = decode(TRIANGLE, kind="obj", channels=9, num_points=50)
     x, y = points[:, 0], points[:, 1]
     np.testing.assert_allclose(points[:, 6:], np.stack([1 - x - y, x, y], axis=1), atol=1e-5)
@@ -164,7 +164,7 @@ def test_a_mesh_of_several_materials_and_quads():
     raw += b"usemtl a\nf 1 2 3 4\nusemtl b\nf 1 2 5\n"
     points = decode(raw, kind="obj", num_points=500)
     assert probe(raw, kind="obj").num_faces == 3
-    assert 0.7 < (points[:, 2] > 0).mean() < 0.93  # 4.5 of 5.5
+    assert 0.7 < (points[:, 2] > 0).mean() < 0.93  # 4.5 of the area of 5.5
 
 
 def test_a_subset_is_random_and_never_a_prefix():
@@ -176,17 +176,17 @@ def test_a_subset_is_random_and_never_a_prefix():
     assert not np.array_equal(rows, np.sort(rows))
 
 
-def test_fewer_points_than_asked_for_are_not_repeated():
+def test_a_cloud_with_fewer_points_is_not_repeated():
     np.testing.assert_array_equal(decode(array(CLOUD), kind="npy", num_points=50), CLOUD)
 
 
-def test_centred_within_the_cube():
+def test_clouds_are_centred_and_scaled_to_the_cube():
     points = centre_and_scale(np.concatenate([CLOUD * 5 + 7, CLOUD], axis=1))
     assert np.abs(points[:, :3]).max() == pytest.approx(1)
     np.testing.assert_allclose(points[:, :3].mean(axis=0), 0, atol=1e-6)
     shape = CLOUD - CLOUD.mean(axis=0)
     np.testing.assert_allclose(points[:, :3], shape / np.abs(shape).max(), atol=1e-5)
-    np.testing.assert_array_equal(points[:, 3:], CLOUD)  # what is no coordinate stays
+    np.testing.assert_array_equal(points[:, 3:], CLOUD)  # other channels are unchanged
 
 
 def test_points_that_are_all_equal_are_zeros():
@@ -195,8 +195,8 @@ def test_points_that_are_all_equal_are_zeros():
         np.testing.assert_array_equal(points, 0)
 
 
-def test_far_from_the_origin():
-    """Metres within a survey's 5,000 km: float32 has steps of 0.5 there."""
+def test_clouds_far_from_the_origin_keep_their_precision():
+    """5,000 km from the origin, float32 has steps of 0.5 m."""
     far = CLOUD.astype(np.float64) + 5e6
     expected = centre_and_scale(CLOUD)
     got = decode(array(far), kind="npy", normalise=True)
@@ -205,7 +205,7 @@ def test_far_from_the_origin():
     assert np.abs(rounded - expected).max() > 0.01
 
 
-def spoilt(value, *rows):
+def cloud_with(value, *rows):
     points = CLOUD.copy()
     points[list(rows), 1] = value
     return points
@@ -229,7 +229,7 @@ TEXT_STL = b"solid a\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\nvertex 1 0 0
         (array(np.empty((0, 3))), "npy", "this npy file has no points and no faces"),
         (PLY[:60], "ply", "damaged ply file"),
         (PLY[:-100], "ply", "damaged ply file"),
-        (b"\n".join(PLY.split(b"\n")[:-4]), "ply", "damaged ply file: 17 rows of vertex, 20 ann"),
+        (b"\n".join(PLY.split(b"\n")[:-4]), "ply", "17 rows of vertex; its header states 20"),
         (ply_cloud("binary_little_endian")[:-9], "ply", "damaged ply file"),
         (PLY.replace(b"vertex 20", b"vertex 99999999999"), "ply", "damaged ply file"),
         (PLY.replace(b"property float x\n", b""), "ply", "damaged ply file"),
@@ -237,29 +237,29 @@ TEXT_STL = b"solid a\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\nvertex 1 0 0
         (mesh_file("off").replace(b"\n3 ", b"\n3 77"), "off", "damaged off file"),
         (b"OFF\n-3 0 0\n0 0 0\n", "off", "damaged off file: no counts"),
         (b"PLY\n", "off", "damaged off file: no counts of points and faces after 'OFF'"),
-        (STL[:-9], "stl", "damaged stl file: 675 bytes; 684 expected of 12 faces"),
+        (STL[:-9], "stl", "damaged stl file: 675 bytes; expected 684 for 12 faces"),
         (TEXT_STL, "stl", "damaged stl file: it does not end with 'endsolid'"),
         (TRIANGLE.replace(b"f 1 2 3", b"f 1 2 9"), "obj", "damaged obj file"),
         (TRIANGLE.replace(b"1 0 0 0", b"1 x 0 0"), "obj", "damaged obj file"),
         (array(CLOUD)[:-5], "npy", "damaged npy file"),
         (array(CLOUD).replace(b"(20, 3)", b"(99, 3)"), "npy", "damaged npy file"),
         (b"garbage", "npy", "damaged npy file"),
-        (array(np.array([{}, {}]), allow_pickle=True), "npy", "or one of Python objects"),
-        (arrays(points=np.array([{}])), "npz", "or one of Python objects"),
-        (array(CLOUD[0]), "npy", "float32 of shape .3,.; expected numbers .points, channels"),
+        (array(np.array([{}, {}]), allow_pickle=True), "npy", "or an array of Python objects"),
+        (arrays(points=np.array([{}])), "npz", "or arrays of Python objects"),
+        (array(CLOUD[0]), "npy", "float32 of shape .3,.; expected numbers of shape .points"),
         (array(CLOUD > 0), "npy", "the array is bool of shape"),
-        (arrays(a=CLOUD, b=CLOUD), "npz", "arrays .'a', 'b'.; expected one alone, or 'points'"),
+        (arrays(a=CLOUD, b=CLOUD), "npz", "arrays .'a', 'b'.; expected a single one, or"),
         (arrays(points=CLOUD)[:-30], "npz", "damaged npz file"),
         (b"x,y,z\n1,2,3\n4,5\n7,8,9\n1,1,1", "csv", "line 3 has 2 columns; expected 3"),
         (b"1 2 3\n\n4 5 6 7\n", "xyz", "line 3 has 4 columns; expected 3"),
         (b"1,2,3\n1,,3\n", "csv", "line 2: '' is not a number"),
         (b"1,two,3\n1,2,3\n", "csv", "line 1: 'two' is not a number"),
-        (b"1,2\n3,4\n5,6\n", "csv", "points have 2 channels; expected x, y and z at least"),
+        (b"1,2\n3,4\n5,6\n", "csv", "points have 2 channels; expected at least x, y and z"),
         (b"1,2,3\n\xff,2,3\n", "csv", "not UTF-8: byte 6, in line 2"),
         (array(CLOUD[:2]), "npy", "2 points; expected at least 3"),
-        (array(spoilt(np.nan, 4, 2)), "npy", "2 of 20 points are NaN.* the first is point 3: "),
-        (array(spoilt(-np.inf, 19)), "npy", "1 of 20 points are NaN, infinite .* point 20"),
-        (array(np.full((20, 3), 1e39)), "npy", "20 of 20 points .* beyond float32"),
+        (array(cloud_with(np.nan, 4, 2)), "npy", "2 of 20 points are NaN.* the first is point 3: "),
+        (array(cloud_with(-np.inf, 19)), "npy", "1 of 20 points are NaN, infinite .* point 20"),
+        (array(np.full((20, 3), 1e39)), "npy", "20 of 20 points .* too large for float32"),
         (b"1,2,3\n1,nan,3\n1,2,inf\n", "csv", "2 of 3 points are NaN.* point 2: .1.0, nan, 3.0"),
         (TRIANGLE.replace(b"v 1 0 0", b"v nan 0 0"), "obj", "1 of 3 points are NaN"),
         (TRIANGLE.replace(b"f 1 2 3", b"f 1 1 2"), "obj", "1 faces have no area"),
@@ -267,27 +267,27 @@ TEXT_STL = b"solid a\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\nvertex 1 0 0
         (array(CLOUD), None, "bytes have no suffix"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read(raw, kind, message):
+def test_unreadable_files(raw, kind, message):
     with pytest.raises(ValueError, match=message):
         decode(raw, kind=kind)
 
 
-def test_names_that_do_not_fit_their_columns():
-    with pytest.raises(ValueError, match="2 names .* above 3 columns"):
+def test_names_must_match_the_columns():
+    with pytest.raises(ValueError, match="2 names .* for 3 columns"):
         decode(b"x,y\n1,2,3\n1,2,4\n3,2,1\n", kind="csv")
 
 
-def test_what_is_not_taken_is_looked_at_too():
-    """Or the seed would decide. Channels that are not asked for do not count."""
-    raw = array(np.concatenate([spoilt(np.nan, 11), CLOUD], axis=1))
+def test_points_that_are_not_chosen_are_checked_too():
+    """Otherwise the seed would decide whether a file is valid. Unused channels are not checked."""
+    raw = array(np.concatenate([cloud_with(np.nan, 11), CLOUD], axis=1))
     for seed in range(9):
         with pytest.raises(ValueError, match="1 of 20 points .* the first is point 12"):
             decode(raw, kind="npy", num_points=3, seed=seed)
-    raw = array(np.concatenate([CLOUD, spoilt(np.nan, 11)], axis=1))
+    raw = array(np.concatenate([CLOUD, cloud_with(np.nan, 11)], axis=1))
     assert np.isfinite(decode(raw, kind="npy")).all()
 
 
-def test_lines_are_passed_over():
+def test_line_elements_are_ignored():
     raw = PLY.replace(b"end_header", b"element edge 1\nproperty int vertex1\nproperty int vertex2\n"
                       b"end_header") + b"0 1\n"  # fmt: skip
     np.testing.assert_array_equal(decode(raw, kind="ply"), decode(PLY, kind="ply"))
@@ -295,7 +295,7 @@ def test_lines_are_passed_over():
     assert decode(corners + b"l 1 2\n", kind="obj").tolist() == [[0, 0, 0], [1, 0, 0], [0, 1, 0]]
 
 
-def test_fewer_points_where_they_are_allowed():
+def test_min_points_allows_fewer_points():
     points = decode(array(CLOUD[:1]), kind="npy", min_points=1, normalise=True)
     np.testing.assert_array_equal(points, np.zeros((1, 3)))
 
@@ -309,7 +309,7 @@ def test_fewer_points_where_they_are_allowed():
         (STL, "stl", {"num_points": 0}, "num_points=0"),
     ],
 )
-def test_impossible_arguments(raw, kind, options, message):
+def test_rejects_impossible_arguments(raw, kind, options, message):
     with pytest.raises(ValueError, match=message):
         decode(raw, kind=kind, **options)
 

@@ -1,4 +1,4 @@
-"""What the neighbours of a point tell of the surface there."""
+"""The shape of the surface around each point of a cloud."""
 
 import numpy as np
 import pytest
@@ -13,15 +13,14 @@ def cloud(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape)
 
 
-def directly(points, neighbours):
-    """Every distance, NumPy's covariance and singular values instead of eigenvalues."""
+def brute_force(points, neighbours):
+    """Compute the shape from all distances, with singular values instead of eigenvalues."""
     rows = []
     for point in points:
         distances = np.linalg.norm(points - point, axis=1)
         nearest = np.argsort(distances, kind="stable")[: neighbours + 1]
-        near = points[nearest] - points[nearest].mean(0)
-        _, spreads, axes = np.linalg.svd(near)
-        large, middle, small = spreads
+        centred = points[nearest] - points[nearest].mean(0)
+        _, (large, middle, small), axes = np.linalg.svd(centred)
         shares = [(large - middle) / large, (middle - small) / large, small / large]
         rows.append([*shares, *np.abs(axes[2]), np.log(distances[nearest[-1]])])
     return np.array(rows)
@@ -29,11 +28,11 @@ def directly(points, neighbours):
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(5, 60), st.integers(3, 20), st.integers(0, 9))
-def test_it_is_that_of_all_distances(count, neighbours, seed):
+def test_equals_brute_force(count, neighbours, seed):
     points = cloud(count, 3, seed=seed)
     got = surface_shape(points, [neighbours])
     assert got.shape == (count, SHAPE_CHANNELS)
-    np.testing.assert_allclose(got, directly(points, min(neighbours, count - 1)), atol=1e-7)
+    np.testing.assert_allclose(got, brute_force(points, min(neighbours, count - 1)), atol=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -48,27 +47,27 @@ def test_lines_and_planes(spread, share):
         np.testing.assert_allclose(shape[3:6], [0, 0, 1], atol=1e-6)
 
 
-def test_a_larger_cloud_differs_in_length_alone():
+def test_scaling_a_cloud_changes_only_the_distance():
     points = cloud(40, 3)
     small, large = (surface_shape(x, [8]) for x in (points, 10 * points + 3))
     np.testing.assert_allclose(large[:, :6], small[:, :6], atol=1e-6)
     np.testing.assert_allclose(large[:, 6], small[:, 6] + np.log(10), atol=1e-6)
 
 
-def test_points_at_one_place_have_no_shape():
+def test_equal_points_have_no_shape():
     got = surface_shape(np.ones((9, 3)), [4])
     assert np.isfinite(got).all()
     assert not got[:, :6].any()
 
 
-def test_in_runs_it_is_the_same(monkeypatch):
+def test_blocks_give_the_same_values(monkeypatch):
     points = cloud(50, 3)
     whole = surface_shape(points, [6])
-    monkeypatch.setattr(surface, "RUN", 16)
+    monkeypatch.setattr(surface, "POINTS_PER_BLOCK", 16)
     np.testing.assert_array_equal(surface_shape(points, [6]), whole)
 
 
-def test_several_scales_come_one_after_another():
+def test_scales_are_concatenated():
     points = cloud(50, 3)
     each = [surface_shape(points, [count]) for count in (3, 60, 8)]
     np.testing.assert_allclose(surface_shape(points, [3, 60, 8]), np.column_stack(each), atol=1e-12)

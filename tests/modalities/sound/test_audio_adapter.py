@@ -1,4 +1,4 @@
-"""Waveforms to elements."""
+"""The adapter of raw waveforms."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from perceivers.modalities.sound.adapter import AudioAdapter
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 3), st.integers(1, 5), st.integers(1, 4), st.integers(1, 2))
-def test_patches_are_runs_of_samples(batch, patches, size, channels):
+def test_patches_are_consecutive_samples(batch, patches, size, channels):
     adapter = AudioAdapter(
         num_samples=patches * size, channels=channels, patch_size=size, num_bands=2
     )
@@ -23,14 +23,14 @@ def test_patches_are_runs_of_samples(batch, patches, size, channels):
     assert (adapter.num_inputs, adapter.dim) == (patches, size * channels + 5)
 
 
-def test_the_papers_raw_audio():
-    """arXiv 2103.03206v2, §4.2."""
+def test_defaults_are_the_papers_raw_audio():
+    """arXiv 2103.03206v2, §4.2: 480 patches of 128 samples."""
     adapter = AudioAdapter()
     assert adapter(torch.zeros(1, 61_440)).content.shape == (1, 480, 128)
     assert adapter.position.max_resolution == (480.0,)
 
 
-def test_mono_with_and_without_an_axis_of_channels():
+def test_mono_with_and_without_a_channel_axis():
     adapter = AudioAdapter(num_samples=12, patch_size=4, num_bands=2)
     waves = torch.randn(2, 12)
     assert torch.equal(adapter(waves).content, adapter(waves[..., None]).content)
@@ -42,7 +42,7 @@ def test_patches_overlap_by_the_stride():
     assert got.tolist() == [[0, 1, 2, 3], [2, 3, 4, 5], [4, 5, 6, 7], [6, 7, 8, 0]]
 
 
-def test_max_resolution_bounds_the_bands():
+def test_max_resolution_sets_the_highest_band():
     adapter = AudioAdapter(num_samples=8, patch_size=1, num_bands=2, max_resolution=4.0)
     expected = fourier_features(grid(8), num_bands=2, max_resolution=(4.0,))
     torch.testing.assert_close(adapter(torch.zeros(1, 8)).dense_position[0], expected)
@@ -59,7 +59,7 @@ def test_max_resolution_bounds_the_bands():
     ],
 )
 @pytest.mark.parametrize("position", ["fourier", "learned", "none"])
-def test_waves_that_do_not_fit(channels, shape, message, position):
+def test_rejects_waves_of_the_wrong_shape(channels, shape, message, position):
     adapter = AudioAdapter(num_samples=12, channels=channels, patch_size=4, position=position)
     with pytest.raises(ValueError, match=message):
         adapter(torch.zeros(shape))

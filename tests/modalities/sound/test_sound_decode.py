@@ -1,4 +1,4 @@
-"""Sound files of many kinds, against the samples and formulas they were written from."""
+"""Decoding of sound files, compared with the samples and formulas that they were made from."""
 
 import io
 import struct
@@ -21,7 +21,7 @@ def sine(hertz: float, seconds: float, rate: int = RATE, phase: float = 0.3) -> 
 
 
 def floats(samples: np.ndarray, rate: int = 8_000) -> bytes:
-    """A wav file of 32-bit floats, written by hand."""
+    """Return a wav file of 32-bit floats, assembled byte by byte."""
     data = samples.astype("<f4").tobytes()
     form = struct.pack("<HHIIHH", 3, 1, rate, 4 * rate, 4, 32)
     body = b"WAVEfmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", len(data))
@@ -30,7 +30,7 @@ def floats(samples: np.ndarray, rate: int = 8_000) -> bytes:
 
 @pytest.mark.parametrize(("width", "low", "high"), [(1, 0, 255), (2, -(2**15), 2**15 - 1),
                                                      (3, -(2**23), 2**23 - 1)])  # fmt: skip
-def test_wav_of_whole_numbers_is_exact(width, low, high):
+def test_wav_files_of_integers_are_exact(width, low, high):
     stored = np.random.default_rng(0).integers(low, high + 1, (500, 2))
     expected = (stored - (128 if width == 1 else 0)) / 2 ** (8 * width - 1)
     got = decode(wav(stored, 8_000, width), rate=8_000, channels=2)
@@ -38,9 +38,9 @@ def test_wav_of_whole_numbers_is_exact(width, low, high):
     np.testing.assert_array_equal(got, expected.astype(np.float32))
 
 
-def test_a_path_and_its_bytes_are_the_same(tmp_path, monkeypatch):
+def test_a_path_and_its_bytes_give_the_same_samples(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    odd = Path("http:a b%20#?.wav")  # no address
+    odd = Path("http:a b%20#?.wav")  # a file name, not an address
     odd.write_bytes(FLAC)
     np.testing.assert_array_equal(decode(odd, rate=RATE), decode(FLAC, rate=RATE))
     np.testing.assert_array_equal(decode(str(odd), rate=RATE), decode(FLAC, rate=RATE))
@@ -68,10 +68,11 @@ def test_containers_and_codecs(container, codec, rate, name, tolerance):
     assert (info.rate, info.channels, info.codec) == (rate, 2, name)
     assert info.seconds == pytest.approx(2.4, abs=0.1)
     got = decode(raw, rate=rate, channels=2)
-    # Codecs that work in blocks fill the last one.
+    # Codecs that work in blocks pad the last one.
     assert len(samples) <= len(got) <= len(samples) + (2048 if tolerance else 0)
-    wrong = got[: len(samples)] - samples
-    assert np.sqrt((wrong**2).mean() / (samples**2).mean()) < (tolerance or 1e-4)  # of 16 bits
+    error = got[: len(samples)] - samples
+    relative_error = np.sqrt((error**2).mean() / (samples**2).mean())
+    assert relative_error < (tolerance or 1e-4)  # lossless codecs round to 16 bits
 
 
 def test_probe_of_a_wav():
@@ -80,14 +81,14 @@ def test_probe_of_a_wav():
 
 @pytest.mark.parametrize(("old", "new"), [(8_000, 16_000), (44_100, 16_000), (16_000, 44_100),
                                           (48_000, 8_000), (11_025, 48_000)])  # fmt: skip
-def test_resampling_against_the_sine_itself(old, new):
+def test_resampling_a_sine_gives_the_same_sine(old, new):
     got = decode(floats(sine(440, 1.003, old), old), rate=new)[:, 0]
     assert len(got) == round(round(1.003 * old) * new / old)
-    inner = slice(new // 50, -new // 50)  # the ends lean on samples that are not there
+    inner = slice(new // 50, -new // 50)  # the ends depend on samples outside the file
     np.testing.assert_allclose(got[inner], sine(440, len(got) / new, new)[inner], atol=1e-4)
 
 
-def test_what_the_new_rate_cannot_hold_is_filtered_out():
+def test_frequencies_above_nyquist_are_filtered_out():
     got = decode(floats(sine(7_000, 1, 44_100), 44_100), rate=8_000)[:, 0]
     assert np.abs(got[200:-200]).max() < 1e-3
 
@@ -100,8 +101,8 @@ def test_stereo_is_averaged_and_mono_copied():
     np.testing.assert_array_equal(copied, stored[:, [0, 0]].astype(np.float32) / 2**15)
 
 
-def test_surround_keeps_its_sides():
-    """5.1: front left, front right, centre, low, side left, side right."""
+def test_surround_sound_is_mixed_by_side():
+    """The order of 5.1 is front left, front right, centre, low, side left, side right."""
     levels = np.array([0.8, 0.1, 0.4, 0.2, 0.6, 0.3])
     raw = sound(np.tile(levels, (4096, 1)), RATE, "flac", "flac", "5.1")
     sides = decode(raw, rate=RATE, channels=2)
@@ -112,14 +113,14 @@ def test_surround_keeps_its_sides():
 
 @pytest.mark.parametrize("count", [3, 8, 20])
 def test_any_number_of_unnamed_channels(count):
-    """From eight on, PyAV 18 ends the process where planes are read one by one."""
+    """Reading eight or more planes one by one would make PyAV 18 end the process."""
     stored = np.random.default_rng(0).integers(-9_999, 9_999, (3_000, count))
     both = decode(wav(stored, 8_000), rate=8_000, channels=2)
     np.testing.assert_allclose(both, stored.mean(1, keepdims=True).repeat(2, 1) / 2**15, atol=1e-6)
 
 
 @given(start=st.floats(0, 4.9), seconds=st.floats(0.001, 3), rate=st.sampled_from([8_000, 22_050]))
-def test_a_part_is_the_part_of_the_whole(start, seconds, rate):
+def test_a_part_equals_the_same_part_of_the_whole(start, seconds, rate):
     whole = decode(FLAC, rate=rate)
     first = round(start * rate)
     part = decode(FLAC, rate=rate, start=start, seconds=seconds)
@@ -140,11 +141,11 @@ def test_a_late_part_of_a_lossy_file(container, codec, rate):
     raw = sound(noise(12, rate), rate, container, codec)
     whole = decode(raw, rate=8_000)
     part = decode(raw, rate=8_000, start=9.3, seconds=0.5)
-    # AAC fills bands with random noise of its own at each decoding.
+    # AAC fills bands with new random noise each time it is decoded.
     np.testing.assert_allclose(part, whole[74_400:78_400], atol=5e-3)
 
 
-def test_max_seconds_holds_where_no_length_is_written_down():
+def test_max_seconds_holds_for_files_without_a_stated_length():
     raw = sound(noise(3), RATE, "adts", "aac")
     with pytest.raises(ValueError, match="longer than 2 s"):
         decode(raw, rate=RATE, max_seconds=2)
@@ -152,7 +153,7 @@ def test_max_seconds_holds_where_no_length_is_written_down():
     assert len(decode(raw, rate=RATE, max_seconds=2, seconds=2.5)) == 2.5 * RATE
 
 
-def test_the_end_may_come_before_what_was_asked():
+def test_a_sound_may_end_before_the_requested_part():
     assert decode(FLAC, rate=RATE, start=4.5, seconds=2).shape == (RATE // 2, 1)
     with pytest.raises(ValueError, match="no sound at 5 s"):
         decode(FLAC, rate=RATE, start=5)
@@ -164,13 +165,13 @@ def test_silence_is_zeros():
     assert not decode(wav(np.zeros(4_000), 8_000), rate=RATE).any()
 
 
-def test_one_sample_is_a_sound():
+def test_a_sound_of_one_sample():
     assert decode(wav(np.array([16_384]), 8_000), rate=8_000).tolist() == [[0.5]]
     assert decode(wav(np.array([16_384]), 8_000), rate=48_000).shape == (6, 1)
     assert decode(wav(np.array([16_384]), 48_000), rate=8_000).shape == (1, 1)
 
 
-def test_louder_than_full_is_clipped():
+def test_samples_beyond_full_scale_are_clipped():
     got = decode(floats(np.array([0.5, 3.0, -2.0])), rate=8_000)
     assert got.tolist() == [[0.5], [1.0], [-1.0]]
 
@@ -178,7 +179,7 @@ def test_louder_than_full_is_clipped():
 def test_a_pause_in_the_recording_is_silence():
     raw = sound(0.5 + 0 * sine(1, 2), RATE, "matroska", "flac", gap_at=RATE, gap=0.7)
     got = decode(raw, rate=RATE)[:, 0]
-    # Matroska's times are whole milliseconds, and a pause begins at a block of the codec.
+    # Matroska's time stamps are whole milliseconds, and a pause starts at a block of the codec.
     assert len(got) == pytest.approx(2.7 * RATE, abs=16)
     silent = np.flatnonzero(got == 0)
     assert len(silent) == pytest.approx(0.7 * RATE, abs=16)
@@ -199,8 +200,8 @@ def png() -> bytes:
     return buffer.getvalue()
 
 
-def patched(raw: bytes, place: int, new: bytes) -> bytes:
-    return raw[:place] + new + raw[place + len(new) :]
+def patched(raw: bytes, offset: int, new: bytes) -> bytes:
+    return raw[:offset] + new + raw[offset + len(new) :]
 
 
 @pytest.mark.parametrize(
@@ -213,7 +214,7 @@ def patched(raw: bytes, place: int, new: bytes) -> bytes:
         (FLAC[:100], "neither sound nor video"),
         (M4A[:2_000], "neither sound nor video"),
         (FLAC[: len(FLAC) // 2], "damaged sound"),
-        (MKV[: len(MKV) // 2], "damaged sound: it ends at 0.94 s and should at 2.00 s"),
+        (MKV[: len(MKV) // 2], "damaged sound: it ends at 0.94 s, .* states an end at 2.00 s"),
         (patched(MP3, len(MP3) // 2, bytes(500)), "damaged sound"),
         (patched(wav(np.zeros(99), 8_000), 20, b"\x99\x99"), "unknown codec of the sound"),
         (wav(np.zeros(0), 8_000), "no samples"),
@@ -223,21 +224,21 @@ def patched(raw: bytes, place: int, new: bytes) -> bytes:
         (sound(noise(1), RATE, "adts", "aac")
          + sound(noise(1, channels=2), RATE, "adts", "aac", "stereo"), "change midway"),
     ],
-    ids=["empty", "text", "play list", "picture", "cut header", "cut m4a", "cut flac", "cut mkv",
+    ids=["empty", "text", "playlist", "picture", "cut header", "cut m4a", "cut flac", "cut mkv",
          "hole in mp3", "unknown codec", "no samples", "video without sound", "nan", "infinite",
          "mono then stereo"],
 )  # fmt: skip
-def test_what_cannot_be_read(raw, message):
+def test_unreadable_sound(raw, message):
     with pytest.raises(ValueError, match=message):
         decode(raw, rate=8_000)
-    recording = LazySound(raw, num_samples=2**20, rate=8_000, channels=1)
-    for _ in range(2):  # what failed once is not silence the next time
+    lazy = LazySound(raw, num_samples=2**20, rate=8_000, channels=1)
+    for _ in range(2):  # a second attempt fails too, instead of giving silence
         with pytest.raises(ValueError, match=message):
-            recording[:]
+            lazy[:]
 
 
 @given(seed=st.integers(0, 10**6), raw=st.sampled_from([FLAC, MP3, MKV, TS, M4A]))
-def test_damage_gives_sound_or_says_so(seed, raw):
+def test_a_damaged_file_gives_sound_or_a_value_error(seed, raw):
     for read in (probe, lambda raw: decode(raw, rate=8_000, max_seconds=60)):
         try:
             got = read(damaged(raw, seed))
@@ -248,12 +249,12 @@ def test_damage_gives_sound_or_says_so(seed, raw):
             assert np.abs(got).max() <= 1
 
 
-def test_a_cut_file_that_states_no_length_gives_what_is_left():
+def test_a_truncated_file_without_a_stated_length_gives_the_rest():
     for raw in (MP3, wav(np.ones(16_000), RATE)):
         assert 0.3 * RATE < len(decode(raw[: len(raw) // 2], rate=RATE)) < 1.1 * RATE
 
 
-def test_what_cannot_be_probed():
+def test_probe_rejects_files_without_sound():
     with pytest.raises(ValueError, match="no samples"):
         probe(wav(np.zeros(0), 8_000))
     with pytest.raises(ValueError, match="no sound track"):
@@ -269,7 +270,7 @@ def test_paths_that_cannot_be_read(tmp_path):
 
 @pytest.mark.parametrize("wrong", [{"rate": 0}, {"channels": 3}, {"start": -1}, {"seconds": 0},
                                    {"start": float("nan")}, {"seconds": float("nan")}])  # fmt: skip
-def test_wrong_arguments(wrong):
+def test_rejects_wrong_arguments(wrong):
     with pytest.raises(ValueError, match="expected"):
         decode(FLAC, **{"rate": RATE, **wrong})
 

@@ -1,8 +1,10 @@
-"""Point clouds: raw batches (B, M, C) of floats, the first three channels the coordinates."""
+"""Point clouds: raw batches are floats (B, M, C) whose first three channels are x, y and z."""
 
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
 
 from ..augmentation import AugmentationConfig
 from ..measures import Measures, median_of, number
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from .adapter import PointAdapter
     from .reader import PointReader
 
-MAX_POINTS = 1024  # that `choose` takes from each file
+MAX_POINTS = 1024  # points that `choose` reads from each file at most
 
 
 class Points(FileModality):
@@ -27,16 +29,19 @@ class Points(FileModality):
     augments = frozenset({"point_scaling", "point_dropout", "rotate", "flip"})
     measured_whole = True
 
+    @override
     def adapter(self, config: Any) -> "PointAdapter":
         from .adapter import PointAdapter
 
         return PointAdapter(**config.adapter_options())
 
+    @override
     def reader_class(self) -> "type[PointReader]":
         from .reader import PointReader
 
         return PointReader
 
+    @override
     def reader(self, config: Any) -> "PointReader":
         return self.reader_class()(
             config.num_points,
@@ -46,33 +51,37 @@ class Points(FileModality):
             config.neighbours,
         )
 
+    @override
     def augment_batch(self, batch: "Tensor", augmentation: AugmentationConfig) -> "Tensor":
         from .augment import augment_points
 
         return augment_points(batch, augmentation)
 
+    @override
     def augmentation_words(self, config: Any, augmentation: AugmentationConfig) -> list[str]:
         words = {
             "mirroring": augmentation.flip,
-            "leaving out points": augmentation.point_dropout,
-            "scaling each point a little": augmentation.point_scaling,
+            "dropping points": augmentation.point_dropout,
+            "scaling each point at random": augmentation.point_scaling,
             f"rotation about {augmentation.rotate}": augmentation.rotate != "none",
         }
         return [word for word, on in words.items() if on]
 
+    @override
     def probe(self, path: Path) -> dict[str, float]:
         from .decode import probe
 
         info = probe(path)
         return {"points": info.num_points, "channels": info.channels, "faces": info.num_faces}
 
+    @override
     def describe(self, measures: Measures) -> str:
-        what = "points" if measures["faces"].high == 0 else "corners of meshes"
+        what = "points" if measures["faces"].high == 0 else "vertices of meshes"
         channels = number(measures["channels"].low)
         return f"{median_of(measures['points'], what)} of {channels} channels"
 
+    @override
     def choose(self, measures: Measures, base: Any) -> InputChoice:
-        """Choose up to 1,024 points of each file, with the shape of their neighbourhoods."""
         from .surface import SHAPE_CHANNELS
 
         # Any number of points can be sampled from a mesh.
@@ -87,7 +96,8 @@ class Points(FileModality):
         )
         more = f", {channels - 3} more channels" if channels > 3 else ""
         line = (
-            f"{count:,} points of each file by their coordinates{more} and what the surface is like"
+            f"{count:,} points of each file: coordinates{more} and the shape of the surface around "
+            "each point"
         )
-        # Channels beyond the third may be normals, which `flip` would leave as they are.
+        # Channels beyond the third may be normals, which `flip` does not mirror.
         return InputChoice(config, (line,), {"flip": channels == 3})

@@ -1,4 +1,4 @@
-"""Point clouds to elements: one a point, at the point's own coordinates."""
+"""The adapter of point clouds: each point becomes an element at its own coordinates."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from ...core import FourierPosition, Inputs
 from ..adapter import STREAMED, ChannelsLastAdapter
@@ -14,30 +15,38 @@ from ..files import as_tensor
 # B batch · M points · C channels · P position channels
 
 AXES = 3
-DEVIATIONS = 3.0  # of a normalised channel, from 0 to the end of its Fourier features' range
+# Standard deviations of a channel that its Fourier features map to 1, the end of their range.
+MAX_DEVIATIONS = 3.0
 
 
 class PointAdapter(ChannelsLastAdapter):
-    """Points (B, M, C) → `Inputs` of one element a point.
+    """Turn point clouds (B, M, C) into `Inputs` with one element per point.
 
-    The first three channels are the coordinates, in [-1, 1]; more channels are what was sensed
-    there, such as colour. The content of an element is all its channels, its position the Fourier
-    features of its coordinates as given: `mean` and `std` act on the content alone. What is sensed
-    may be given as Fourier features too: a cross-attend's values are linear in the content, and so
-    is what it averages of it, of which a mean alone would remain.
+    The first three channels are the coordinates, in [-1, 1]. Further channels are measurements at
+    the point, such as its colour. The content of an element is all its channels. Its position is
+    the Fourier features of the coordinates as they are in the batch: `mean` and `std` normalise
+    only the content.
 
-    Any number of points is taken, of clouds of different sizes a list. Values are not looked at:
-    coordinates beyond [-1, 1] are taken as they are, and a NaN gives NaN logits.
+    With `content_bands`, the content also has Fourier features of the further channels. Because the
+    values of a cross-attend are linear in the content, without these features attention would keep
+    only the weighted mean of each channel.
+
+    Clouds may have any number of points; clouds of different sizes come as a list. Coordinates
+    outside [-1, 1] are not checked, and a NaN gives NaN logits.
 
     Args:
-        num_points: M that costs are counted for.
-        channels: C, 3 or more.
-        content_bands: Fourier frequencies of each normalised channel beyond the third, the lowest
-            of a period of six standard deviations, beside the channel itself; 0: none.
-        num_bands: Fourier bands per axis (paper: 64).
-        max_resolution: of each axis. The paper (arXiv 2103.03206v2, §4.3) gives a maximum frequency
-            of 1120, ten times ImageNet's. Read as ten times ImageNet's highest band, 224 / 2 = 112,
-            it is half of this resolution, hence 2240; the wording also allows 1120 here.
+        num_points: M that costs are computed for; it does not limit the size of a cloud.
+        channels: C, at least 3.
+        content_bands: number of Fourier frequencies for each normalised channel beyond the third.
+            The lowest has a period of six standard deviations. 0: only the channel itself.
+        num_bands: Fourier frequencies per axis of the positions (paper: 64).
+        max_resolution: resolution of each axis whose Nyquist frequency is the highest Fourier
+            frequency. The paper (arXiv 2103.03206v2, §4.3) gives a maximum frequency of 1120, ten
+            times ImageNet's. If that means ten times ImageNet's highest band, 224 / 2 = 112, it is
+            half of the resolution, hence the default of 2240. The wording also allows 1120 here.
+
+    Raises:
+        ValueError: fewer than 3 channels, or `content_bands` without channels beyond the third.
     """
 
     def __init__(
@@ -51,58 +60,69 @@ class PointAdapter(ChannelsLastAdapter):
     ) -> None:
         super().__init__(channels)
         if channels < AXES:
-            raise ValueError(f"channels={channels}; expected at least 3, the coordinates")
+            raise ValueError(f"channels={channels}; expected at least 3: x, y and z")
         if content_bands and channels == AXES:
             raise ValueError(
-                f"content_bands={content_bands} of no channels; expected 0, or channels beside the "
-                "coordinates"
+                f"content_bands={content_bands} with channels={channels}; expected 0, or channels "
+                "beyond x, y and z"
             )
         self.num_points = num_points
-        # Bands 1, 2, …, of a coordinate that reaches from -1 to 1 within three deviations.
-        self.sensed = FourierPosition(
+        # Bands 1, 2, …, content_bands of a channel divided by MAX_DEVIATIONS.
+        self.content_features = FourierPosition(
             (2.0 * content_bands,) * (channels - AXES), num_bands=content_bands
         )
         self.position = FourierPosition((max_resolution,) * AXES, num_bands=num_bands)
 
     @property
+    @override
     def dim(self) -> int:
-        """C + P, and with `content_bands` the features of the channels."""
-        sensed = 2 * self.sensed.num_bands * (self.channels - AXES)
-        return self.channels + sensed + self.position.dim
+        num_features = 2 * self.content_features.num_bands * (self.channels - AXES)
+        return self.channels + num_features + self.position.dim
 
     @property
+    @override
     def num_inputs(self) -> int:
-        """`num_points`."""
         return self.num_points
 
+    @override
     def elements(self, points: Tensor) -> Inputs:
-        """Points (B, M, C), floats → M elements; their positions are (B, M, P)."""
         if points.ndim != 3 or points.shape[1] == 0 or points.shape[2] != self.channels:
             raise ValueError(
                 f"points batch has shape {tuple(points.shape)}; expected (batch, points, "
-                f"{self.channels}), channels last, of at least one point"
+                f"{self.channels}), channels last, with at least one point"
             )
         if not torch.is_floating_point(points):
-            raise ValueError(f"points are {points.dtype}; expected floats, coordinates in [-1, 1]")
-        # Positions are made of the coordinates as given, before a half-precision model rounds them.
+            raise ValueError(
+                f"points are {points.dtype}; expected floats with coordinates in [-1, 1]"
+            )
+        # Positions are made before a half-precision model rounds the coordinates.
         return Inputs(self.content(points), self.position(points[..., :AXES]))
 
     def content(self, points: Tensor) -> Tensor:
-        """What is sensed, points (B, M, C) → (B, M, `dim` - P)."""
-        content = self.normalise(points)
-        if not self.sensed.num_bands:
-            return content
-        sensed = self.sensed(content[..., AXES:] / DEVIATIONS)[..., self.channels - AXES :]
-        return torch.cat([content, sensed.to(content.dtype)], dim=-1)
+        """Return the content of the elements: normalised channels and their Fourier features.
 
+        Args:
+            points: (B, M, C).
+
+        Returns:
+            (B, M, `dim` - P).
+        """
+        content = self.normalise(points)
+        if not self.content_features.num_bands:
+            return content
+        measurements = content[..., AXES:]
+        features = self.content_features(measurements / MAX_DEVIATIONS)
+        features = features[..., measurements.shape[-1] :]  # without the channels themselves
+        return torch.cat([content, features.to(content.dtype)], dim=-1)
+
+    @override
     def stream(self, example: Any, *, elements: int = STREAMED) -> Iterable[Inputs]:
-        """See `Adapter`: runs of the points (M, C)."""
-        return _Runs(self, example, elements)
+        return _PointStream(self, example, elements)
 
 
 @dataclass(frozen=True)
-class _Runs:
-    """Points read run by run; each pass reads them anew."""
+class _PointStream:
+    """The elements of a large cloud in parts. Each pass reads the cloud again."""
 
     adapter: PointAdapter
     points: Any
@@ -110,5 +130,5 @@ class _Runs:
 
     def __iter__(self) -> Iterator[Inputs]:
         for start in range(0, len(self.points), self.elements):
-            run = as_tensor(self.points[start : start + self.elements])
-            yield self.adapter(run[None].to(self.adapter.mean.device))
+            part = as_tensor(self.points[start : start + self.elements])
+            yield self.adapter(part[None].to(self.adapter.mean.device))

@@ -16,18 +16,24 @@ class PointsConfig(InputConfig):
     )
 
     num_points: int = 2048
-    """Points of an example."""
+    """Points of an example: a random subset of a larger cloud, or samples of a mesh's surface."""
     own_length: bool = False
-    """Files of fewer points are read as they are; False: their points are given again."""
+    """Read clouds with fewer than num_points points as they are; false: repeat their points until
+    there are num_points."""
     channels: int = 3
-    """Channels of a point, the first three its coordinates."""
+    """Channels of a point. The first three are x, y and z. Channels added by size_channel and
+    neighbours are included."""
     size_channel: bool = False
-    """After the file's channels comes the logarithm of its own size, lost in scaling it."""
+    """Add a channel with the cloud's size, which is otherwise lost because clouds are scaled to
+    [-1, 1]: the natural logarithm of the largest centred coordinate, in the file's own unit."""
     neighbours: tuple[int, ...] = ()
-    """The last channels tell the shape of so many neighbours of a point, seven for each number."""
+    """Add seven channels for each of these numbers: the shape of the surface around a point,
+    measured over so many nearest neighbours."""
     content_bands: int = 0
-    """Fourier frequencies of each channel beyond the coordinates; 0: the numbers alone."""
+    """Fourier frequencies added to the content for each channel beyond x, y and z; 0: only the
+    channel's value."""
     num_bands: int = 64
-    """Fourier frequencies per axis."""
+    """Fourier frequencies of the positions, per axis."""
     max_resolution: float = 2240.0
-    """Resolution of each axis whose Nyquist frequency the bands reach."""
+    """Resolution of the Fourier positions along each axis: their highest frequency is half of it
+    (Nyquist)."""

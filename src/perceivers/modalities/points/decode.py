@@ -1,4 +1,4 @@
-"""One cloud of points in: any file of points or of a mesh → float32 (M, C)."""
+"""Decoding of files of point clouds and meshes to points, float32 (M, C)."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -6,29 +6,31 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from typing_extensions import override
 
 from ..files import LazyArray, PathOrBytes, read_bytes, suffix_of
-from . import augment as augment_points
-from .formats import READERS, mapped, read
+from . import augment
+from .formats import READERS, memory_map, parse
 from .meshes import Cloud, Mesh
 from .surface import SHAPE_CHANNELS, surface_shape
 
-AXES = augment_points.AXES
+AXES = augment.AXES
 POINT_SUFFIXES = frozenset(f".{kind}" for kind in READERS)
-RUN = 2**18  # points of a large cloud that are looked at together
-MESH_POINTS = 2048  # taken from a mesh unless told; arXiv 2103.03206v2, §4.3: "around 2,000"
+POINTS_PER_BLOCK = 2**18  # points of a large cloud that are in memory together as float64
+MESH_POINTS = 2048  # default for meshes; arXiv 2103.03206v2, §4.3: "around 2,000"
+MIN_EXTENT = 1e-12  # lower limit of the size of a cloud before its logarithm is taken
 
 
 @dataclass(frozen=True)
 class PointsInfo:
-    """What a file of points holds."""
+    """Number of points, channels and faces of a file."""
 
     num_points: int
-    """Points of a cloud; corners of a mesh, of which any number of points can be taken."""
+    """Points of a cloud, or vertices of a mesh; any number of points can be sampled from a mesh."""
     channels: int
-    """Channels that a point has, the coordinates included."""
+    """Channels of a point, including its coordinates."""
     num_faces: int
-    """Triangles of a mesh; 0: a cloud."""
+    """Triangles of a mesh; 0 for a cloud."""
 
 
 def decode(
@@ -43,118 +45,150 @@ def decode(
     size_channel: bool = False,
     neighbours: Sequence[int] = (),
 ) -> np.ndarray:
-    """A file of points → float32 (M, channels), the first three channels the coordinates.
+    """Decode a file of points or of a mesh to points whose first three channels are x, y and z.
 
-    ply, off, obj and stl are read by trimesh; npy, npz and text (csv, txt, xyz) by NumPy. Of a
-    mesh, points are taken at random, equally likely everywhere on its surface. Of a cloud, a random
-    subset is taken where it has more than `num_points` (files are often sorted), and all points in
-    their order where it has fewer: a point given twice would weigh twice.
+    trimesh reads ply, off, obj and stl; NumPy reads npy, npz and text (csv, txt, xyz). From a mesh,
+    points are sampled uniformly over its surface. A cloud with more than `num_points` points is
+    subsampled at random, because files are often sorted. A cloud with fewer gives all its points in
+    order, because a repeated point would count twice.
 
-    Channels beyond the third are what the file has, in this order: ply: normals, then colours
-    scaled to [0, 1]; obj clouds: colours; meshes: normals of the faces, then colours, no textures;
-    arrays and text: further columns as they are. In text whose columns have names, x, y and z come
-    first wherever they stand, and red, green and blue (or r, g, b) that are whole numbers above 1
-    are taken for 0…255 and scaled to [0, 1].
+    Channels beyond the third are those of the file, in this order: for ply, normals and then
+    colours in [0, 1]; for obj clouds, colours; for meshes, normals of the faces and then colours,
+    but no textures; for arrays and text, the other columns unchanged. In text whose columns are
+    named, x, y and z are moved to the front, and the columns red, green and blue (or r, g and b)
+    are divided by 255 if they hold whole numbers of which some are above 1.
 
-    A text file that was cut at the end of a line looks like a shorter one; binary files, and those
-    that announce their number of points, are found damaged.
+    A text file that was truncated at the end of a line looks like a shorter one. Truncated binary
+    files, and files that state their number of points, are reported as damaged.
 
     Args:
         source: a path, or the file's bytes.
-        num_points: points to take; None: all of a cloud, `MESH_POINTS` of a mesh.
-        channels: C.
-        kind: the file's suffix; None: that of the path. Bytes need it.
-        seed: of what is random; the same gives the same points.
-        min_points: fewer in a cloud are an error. Two are one segment whatever they were, once
-            centred and scaled; three have a shape.
-        normalise: give them as by `centre_and_scale`, made before the coordinates are rounded to
-            float32: those of a survey lie millions of metres from their origin.
-        size_channel: after the file's channels comes what normalising takes away, the natural
-            logarithm of the largest coordinate, in size, of the centred points.
-        neighbours: how many points of each one's neighbourhood the last channels tell the shape of,
-            seven a number; see `surface.surface_shape`. Lengths are in the unit of the coordinates,
-            with `size_channel` in the file's.
+        num_points: number of points; None: all of a cloud, `MESH_POINTS` of a mesh.
+        channels: C, including the channels that `size_channel` and `neighbours` add.
+        kind: suffix of the file; None: that of the path. Required for bytes.
+        seed: seed of the random choice of points.
+        min_points: a cloud with fewer points is an error. Once centred and scaled, two points are
+            always the same segment; three have a shape.
+        normalise: apply `centre_and_scale`, before the coordinates are rounded to float32. Those of
+            a survey may lie millions of metres from the origin.
+        size_channel: after the file's channels, add one with what normalising removes: the natural
+            logarithm of the largest absolute coordinate of the centred points.
+        neighbours: at the end, add seven channels for each of these numbers: the shape of the
+            neighbourhood of so many points, see `surface.surface_shape`. Lengths are in the unit of
+            the returned coordinates, or with `size_channel` in that of the file.
+
+    Returns:
+        float32 (M, C).
 
     Raises:
         ValueError: no such file, unknown kind, damaged, too few points or channels, NaN or infinite
             values; the message does not name the file.
+        ImportError: trimesh or, for `neighbours`, scipy is needed and not installed.
     """
-    added = channels_added(size_channel, neighbours)
-    least = AXES + added
-    if channels < least or (num_points is not None and num_points < 1):
+    num_added = channels_added(size_channel, neighbours)
+    min_channels = AXES + num_added
+    if channels < min_channels or (num_points is not None and num_points < 1):
         raise ValueError(
-            f"channels={channels}, num_points={num_points}; expected at least {least} and at "
-            "least 1"
+            f"channels={channels}, num_points={num_points}; expected at least {min_channels} "
+            "channels and at least 1 point"
         )
-    found = _read(source, kind)
-    _check_channels(found, channels, added)
-    channels -= added
-    if isinstance(found, Mesh):
-        _check_finite(found.surface.vertices)
-        values = found.sample(MESH_POINTS if num_points is None else num_points, seed)
+    geometry = _read(source, kind)
+    _check_channels(geometry, channels, num_added)
+    if isinstance(geometry, Mesh):
+        _check_finite(geometry.surface.vertices)
+        points = geometry.sample(MESH_POINTS if num_points is None else num_points, seed)
     else:
-        _check_finite(found.values[:, :channels])
-        values = _chosen(found.values, num_points, seed, min_points)
-    values = values[:, :channels].astype(np.float64)
-    made = centre_and_scale(values) if normalise else values
-    reach = _reach(values) if size_channel and made[:, :AXES].any() else 0.0
-    columns = [made]
+        _check_finite(geometry.values[:, : channels - num_added])
+        points = _subsample(geometry.values, num_points, seed, min_points)
+    points = points[:, : channels - num_added].astype(np.float64)
+    result = centre_and_scale(points) if normalise else points
+    columns = [result]
     if size_channel:
-        columns.append(_size(len(made), reach))
+        extent = _centred_extent(points) if result[:, :AXES].any() else 0.0
+        columns.append(_log_size_column(len(points), extent))
     if neighbours:
-        columns.append(surface_shape((values if size_channel else made)[:, :AXES], neighbours))
+        columns.append(surface_shape((points if size_channel else result)[:, :AXES], neighbours))
     return np.concatenate(columns, axis=1).astype(np.float32)
 
 
 def channels_added(size_channel: bool, neighbours: Sequence[int]) -> int:
-    """How many of a point's channels are not of its file, see `decode`; ValueError: unknown."""
+    """Return the number of channels that `decode` adds to those of the file.
+
+    Args:
+        size_channel: see `decode`.
+        neighbours: see `decode`.
+
+    Raises:
+        ValueError: numbers of neighbours below 1.
+    """
     if any(count < 1 for count in neighbours):
         raise ValueError(f"neighbours={tuple(neighbours)}; expected numbers of 1 or more")
     return size_channel + SHAPE_CHANNELS * len(neighbours)
 
 
 def probe(source: PathOrBytes, *, kind: str | None = None) -> PointsInfo:
-    """What a file holds, without taking points from it; arguments and errors as of `decode`."""
-    found = _read(source, kind)
-    if isinstance(found, Mesh):
-        surface = found.surface
-        return PointsInfo(len(surface.vertices), found.channels, len(surface.faces))
-    return PointsInfo(len(found.values), found.channels, 0)
+    """Count the points, channels and faces of a file, without sampling from it.
+
+    Args:
+        source: a path, or the file's bytes.
+        kind: suffix of the file; None: that of the path. Required for bytes.
+
+    Raises:
+        ValueError: no such file, unknown kind, damaged, or empty; the message does not name the
+            file.
+    """
+    geometry = _read(source, kind)
+    if isinstance(geometry, Mesh):
+        surface = geometry.surface
+        return PointsInfo(len(surface.vertices), geometry.channels, len(surface.faces))
+    return PointsInfo(len(geometry.values), geometry.channels, 0)
 
 
 def centre_and_scale(points: np.ndarray) -> np.ndarray:
-    """One cloud (M, C) with its coordinates at mean 0 within [-1, 1]; see `augment_points`."""
+    """Move one cloud to mean 0 and scale it to [-1, 1], as `augment.centre_and_scale` does.
+
+    Args:
+        points: (M, C).
+    """
     values = torch.from_numpy(points.astype(np.float64))
-    return augment_points.centre_and_scale(values[None])[0].numpy().astype(points.dtype)
+    return augment.centre_and_scale(values[None])[0].numpy().astype(points.dtype)
 
 
 def open_large(
-    source: PathOrBytes, size: int, *, channels: int = 3, size_channel: bool = False
+    source: PathOrBytes, max_bytes: int, *, channels: int = 3, size_channel: bool = False
 ) -> "LazyPoints | None":
-    """A cloud to read in parts: of a path of a `.npy` file of more than `size` bytes as float32.
+    """Open a large `.npy` file to be read from disk in parts.
 
-    None: anything else, or nothing that can be read, which `decode` tells.
+    Args:
+        source: a path, or the file's bytes.
+        max_bytes: size as float32 up to which a cloud is not large.
+        channels: C, see `decode`.
+        size_channel: see `decode`.
+
+    Returns:
+        The points, or None if the source is not the path of a `.npy` file, is not large, or cannot
+        be read (`decode` then raises the error).
 
     Raises:
-        ValueError: as `decode`.
+        ValueError: an array of another kind, too few channels, NaN or infinite values.
     """
     if isinstance(source, bytes) or suffix_of(source, None) != "npy":
         return None
-    found = mapped(source)
-    if found is None or 4 * len(found.values) * channels <= size:
+    cloud = memory_map(source)
+    if cloud is None or 4 * len(cloud.values) * channels <= max_bytes:
         return None
-    _check_channels(found, channels, int(size_channel))
-    return LazyPoints(found.values, channels=channels, size_channel=size_channel)
+    _check_channels(cloud, channels, int(size_channel))
+    return LazyPoints(cloud.values, channels=channels, size_channel=size_channel)
 
 
 class LazyPoints(LazyArray):
-    """Points (M, C) on disk, read as float32 with their coordinates as by `centre_and_scale`.
+    """Points (M, C) on disk, read as float32 and normalised as by `centre_and_scale`.
 
-    Where the middle lies and how far the points reach is found by passes over all of them.
+    The constructor reads all points to find their mean and extent.
 
     Args:
-        values: (M, C or more).
-        channels: C.
+        values: memory-mapped points, (M, at least the channels of the file that are read).
+        channels: C, see `decode`.
         size_channel: see `decode`.
 
     Raises:
@@ -167,76 +201,76 @@ class LazyPoints(LazyArray):
         self.values, self.shape, self.size_channel = values, (len(values), channels), size_channel
         _check_finite(values[:, : channels - size_channel])
         low, high, total = np.full(AXES, math.inf), np.full(AXES, -math.inf), np.zeros(AXES)
-        for _, run in _runs(values[:, :AXES]):
-            low, high = np.minimum(low, run.min(0)), np.maximum(high, run.max(0))
-            total += run.sum(0)
-        size = max(np.abs([low, high]).max(), np.finfo(np.float64).tiny)
+        for _, block in _blocks(values[:, :AXES]):
+            low, high = np.minimum(low, block.min(0)), np.maximum(high, block.max(0))
+            total += block.sum(0)
+        largest = max(np.abs([low, high]).max(), np.finfo(np.float64).tiny)
         mean = total / len(values)
         extent = max((high - mean).max(), (mean - low).max())
         self.mean = mean
-        # What subtracting a mean leaves of equal points is rounding error, not a shape.
-        self.extent = extent if extent > 16 * np.finfo(np.float64).eps * size else math.inf
+        # If the points are equal, what is left after subtracting the mean is rounding error.
+        self.extent = extent if extent > 16 * np.finfo(np.float64).eps * largest else math.inf
 
+    @override
     def __getitem__(self, run: slice) -> np.ndarray:
-        """See `LazyArray`."""
         points = self.values[run, : self.shape[1] - self.size_channel].astype(np.float64)
         points[:, :AXES] = (points[:, :AXES] - self.mean) / self.extent
         if self.size_channel:
-            size = _size(len(points), 0.0 if math.isinf(self.extent) else self.extent)
-            points = np.concatenate([points, size], axis=1)
+            extent = 0.0 if math.isinf(self.extent) else self.extent
+            points = np.concatenate([points, _log_size_column(len(points), extent)], axis=1)
         return points.astype(np.float32)
 
 
-def _reach(points: np.ndarray) -> float:
-    """The largest coordinate, in size, of the points once they are centred."""
+def _centred_extent(points: np.ndarray) -> float:
+    """Return the largest absolute coordinate of the points once they are centred."""
     xyz = points[:, :AXES]
     return float(np.abs(xyz - xyz.mean(0)).max())
 
 
-def _size(count: int, reach: float) -> np.ndarray:
-    """The logarithm of how far points reach, (count, 1); of none at all, that of 1e-12."""
-    return np.full((count, 1), np.log(max(reach, 1e-12)))
+def _log_size_column(count: int, extent: float) -> np.ndarray:
+    """Return the channel (count, 1) of `size_channel`, the same for every point of a cloud."""
+    return np.full((count, 1), np.log(max(extent, MIN_EXTENT)))
 
 
-def _check_channels(found: Cloud | Mesh, channels: int, added: int) -> None:
-    """ValueError unless the file has all channels but those that are added to them."""
-    if found.channels < AXES:
-        raise ValueError(f"points have {found.channels} channels; expected x, y and z at least")
-    if found.channels < channels - added:
+def _check_channels(geometry: Cloud | Mesh, channels: int, num_added: int) -> None:
+    """Check that the file has all channels except those that are added."""
+    if geometry.channels < AXES:
+        raise ValueError(f"points have {geometry.channels} channels; expected at least x, y and z")
+    if geometry.channels < channels - num_added:
         raise ValueError(
-            f"points have {found.channels} channels; expected at least {channels - added}: set the "
-            f"model's input channels to {found.channels + added} at most"
+            f"points have {geometry.channels} channels; expected at least {channels - num_added}: "
+            f"set the model's input channels to {geometry.channels + num_added} at most"
         )
 
 
 def _check_finite(values: np.ndarray) -> None:
-    """ValueError unless every number of (M, C) is one that float32 holds."""
-    wrong = [
-        start + np.flatnonzero(~(np.abs(run) <= np.finfo(np.float32).max).all(axis=1))
-        for start, run in _runs(values)
+    """Check that all values (M, C) are finite in float32."""
+    bad_rows = [
+        start + np.flatnonzero(~(np.abs(block) <= np.finfo(np.float32).max).all(axis=1))
+        for start, block in _blocks(values)
     ]
-    if count := sum(map(len, wrong)):
-        first = int(next(rows[0] for rows in wrong if len(rows)))
+    if count := sum(map(len, bad_rows)):
+        first = int(next(rows[0] for rows in bad_rows if len(rows)))
         raise ValueError(
-            f"{count} of {len(values)} points are NaN, infinite or beyond float32, the first is "
-            f"point {first + 1}: {values[first].tolist()}; remove or repair them"
+            f"{count} of {len(values)} points are NaN, infinite or too large for float32; the "
+            f"first is point {first + 1}: {values[first].tolist()}; remove or repair them"
         )
 
 
-def _runs(values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Runs of points as float64, each with the number of its first."""
-    for start in range(0, len(values), RUN):
-        yield start, values[start : start + RUN].astype(np.float64)
+def _blocks(values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Iterate over blocks of points as float64, each with the index of its first point."""
+    for start in range(0, len(values), POINTS_PER_BLOCK):
+        yield start, values[start : start + POINTS_PER_BLOCK].astype(np.float64)
 
 
 def _read(source: PathOrBytes, kind: str | None) -> Cloud | Mesh:
     kind = suffix_of(source, kind)
-    found = None if isinstance(source, bytes) or kind != "npy" else mapped(source)
-    return read(read_bytes(source), kind) if found is None else found
+    cloud = None if isinstance(source, bytes) or kind != "npy" else memory_map(source)
+    return parse(read_bytes(source), kind) if cloud is None else cloud
 
 
-def _chosen(values: np.ndarray, count: int | None, seed: int, min_points: int) -> np.ndarray:
-    """At most `count` of a cloud's points."""
+def _subsample(values: np.ndarray, count: int | None, seed: int, min_points: int) -> np.ndarray:
+    """Choose at most `count` points of a cloud at random."""
     total = len(values)
     if total < min_points:
         raise ValueError(f"{total} points; expected at least {min_points}")

@@ -1,4 +1,4 @@
-"""What files of points and meshes hold, before anything is chosen of it."""
+"""Parsers of files of point clouds and meshes."""
 
 import io
 from collections.abc import Callable
@@ -12,28 +12,43 @@ from .meshes import Cloud, Mesh, read_geometry
 
 COORDINATES = ("x", "y", "z")
 COLOURS = (("red", "green", "blue"), ("r", "g", "b"))
-COMMENTS = ("#", "//")  # CloudCompare writes the latter
+COMMENTS = ("#", "//")  # CloudCompare writes "//"
 
 
-def read(raw: bytes, kind: str) -> Cloud | Mesh:
-    """A file's bytes → what it holds; `kind` is its suffix in small letters, without the dot.
+def parse(raw: bytes, kind: str) -> Cloud | Mesh:
+    """Parse a file's bytes.
+
+    Args:
+        raw: contents of the file.
+        kind: its suffix in lower case, without the dot.
 
     Raises:
-        ValueError: unknown kind, damaged, or nothing in it.
+        ValueError: unknown kind, damaged, or without points and faces.
     """
     if kind not in READERS:
         raise unknown("kind of point file", kind, READERS)
-    found = READERS[kind](raw, kind)
-    if isinstance(found, Cloud) and len(found.values) == 0:
+    geometry = READERS[kind](raw, kind)
+    if isinstance(geometry, Cloud) and len(geometry.values) == 0:
         raise ValueError(f"this {kind} file has no points and no faces")
-    return found
+    return geometry
 
 
-def mapped(path: str | Path) -> Cloud | None:
-    """The array of a `.npy` file, of which nothing is read yet; None: `read` says what is wrong."""
+def memory_map(path: str | Path) -> Cloud | None:
+    """Memory-map the array of a `.npy` file.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The points, not yet read from disk. None if the file cannot be mapped; reading and parsing
+        it then raises the error.
+
+    Raises:
+        ValueError: the array is not two-dimensional or does not hold numbers.
+    """
     try:
         array = np.lib.format.open_memmap(path, mode="r")
-    except (OSError, ValueError):  # also of an array without points
+    except (OSError, ValueError):  # ValueError also for an empty array
         return None
     _check_array(array, "the array")
     return Cloud(array)
@@ -43,21 +58,23 @@ def _read_npy(raw: bytes, kind: str) -> Cloud:
     try:
         array = np.lib.format.read_array(io.BytesIO(raw), allow_pickle=False)
     except Exception as error:
-        raise ValueError(f"damaged npy file, or one of Python objects ({error})") from None
+        raise ValueError(f"damaged npy file, or an array of Python objects ({error})") from None
     return _from_array(array, "the array")
 
 
 def _read_npz(raw: bytes, kind: str) -> Cloud:
-    """The array called "points", or the only one."""
+    """Parse the only array of the file, or the one called "points"."""
     try:
         with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
             names = list(getattr(arrays, "files", ()))
             name = names[0] if len(names) == 1 else "points"
             array = arrays[name] if name in names else None
     except Exception as error:
-        raise ValueError(f"damaged npz file, or one of Python objects ({error})") from None
+        raise ValueError(f"damaged npz file, or arrays of Python objects ({error})") from None
     if array is None:
-        raise ValueError(f"this npz file has arrays {names}; expected one alone, or 'points'")
+        raise ValueError(
+            f"this npz file has the arrays {names}; expected a single one, or one named 'points'"
+        )
     return _from_array(array, f"array {name!r}")
 
 
@@ -69,12 +86,13 @@ def _from_array(array: np.ndarray, what: str) -> Cloud:
 def _check_array(array: np.ndarray, what: str) -> None:
     if array.ndim != 2 or array.dtype.kind not in "fiu":
         raise ValueError(
-            f"{what} is {array.dtype} of shape {array.shape}; expected numbers (points, channels)"
+            f"{what} is {array.dtype} of shape {array.shape}; expected numbers of shape "
+            "(points, channels)"
         )
 
 
 def _read_text(raw: bytes, kind: str) -> Cloud:
-    """Rows of numbers parted by commas, semicolons or blanks, under names or not."""
+    """Parse rows of numbers separated by commas, semicolons or blanks, with or without names."""
     lines = [
         (number, line)
         for number, line in enumerate(decode_text(raw).split("\n"), 1)
@@ -93,25 +111,28 @@ def _read_text(raw: bytes, kind: str) -> Cloud:
             [line for _, line in body], delimiter=delimiter, comments=None, quotechar='"', ndmin=2
         )
     except ValueError as error:
-        raise _misfit(body, delimiter, names or first) or ValueError(
+        raise _text_error(body, delimiter, names or first) or ValueError(
             f"damaged {kind} file ({error})"
         ) from None
     if names is None:
         return Cloud(values)
     if len(names) != values.shape[1]:
-        raise ValueError(f"{len(names)} names {names} above {values.shape[1]} columns")
-    return Cloud(_arranged([name.lower() for name in names], values))
+        raise ValueError(
+            f"{len(names)} names {names} for {values.shape[1]} columns; expected a name per column"
+        )
+    return Cloud(_arrange_columns([name.lower() for name in names], values))
 
 
-def _misfit(
+def _text_error(
     lines: list[tuple[int, str]], delimiter: str | None, first: list[str]
 ) -> ValueError | None:
-    """What keeps lines of text from being rows of numbers, all as long as the first."""
+    """Find the first line that is not a row of numbers with as many columns as the first line."""
     for number, line in lines:
         cells = _cells(line, delimiter)
         if len(cells) != len(first):
             return ValueError(
-                f"line {number} has {len(cells)} columns; expected {len(first)}, as on the first"
+                f"line {number} has {len(cells)} columns; expected {len(first)}, as on the first "
+                "line"
             )
         for cell in cells:
             if not _is_number(cell):
@@ -119,8 +140,8 @@ def _misfit(
     return None
 
 
-def _arranged(names: list[str], values: np.ndarray) -> np.ndarray:
-    """Named columns with x, y, z first, and colours of 0…255 brought to [0, 1]."""
+def _arrange_columns(names: list[str], values: np.ndarray) -> np.ndarray:
+    """Move the columns x, y and z to the front, and scale colours of 0 to 255 to [0, 1]."""
     for colours in COLOURS:
         if set(colours) <= set(names):
             columns = [names.index(name) for name in colours]

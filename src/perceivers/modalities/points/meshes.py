@@ -1,4 +1,4 @@
-"""Meshes and clouds that trimesh reads: ply, off, obj, stl."""
+"""Clouds and meshes, and their parser for the formats that trimesh reads: ply, off, obj, stl."""
 
 import io
 from dataclasses import dataclass
@@ -11,105 +11,129 @@ from ...errors import missing_extra
 
 @dataclass(frozen=True)
 class Cloud:
-    """Points, in the order of the file."""
+    """The points of a file, in the order of the file."""
 
     values: np.ndarray
-    """(M, C): coordinates, then normals, then colours in [0, 1], where there are any. float64, but
-    of a `.npy` file that lies on disk as it is there."""
+    """(M, C): coordinates, then normals and colours in [0, 1], if the file has them. float64, or
+    the file's own type if it is a memory-mapped `.npy` file."""
 
     @property
     def channels(self) -> int:
-        """C."""
+        """Number of channels of a point."""
         return int(self.values.shape[1])
 
 
 @dataclass(frozen=True)
 class Mesh:
-    """A surface of triangles, to take points from."""
+    """A surface of triangles from which points can be sampled."""
 
     surface: Any
     """A `trimesh.Trimesh`."""
     coloured: bool
-    """Its corners or faces have colours; a texture is not read."""
+    """Whether its vertices or faces have colours. Textures are not read."""
 
     @property
     def channels(self) -> int:
-        """Of a sampled point: coordinates and normal, and colour if there is one."""
+        """Number of channels of a sampled point: coordinates, normal and, if coloured, colour."""
         return 9 if self.coloured else 6
 
     def sample(self, count: int, seed: int) -> np.ndarray:
-        """Random points of the surface, equally likely everywhere on it: (count, C) float64.
+        """Sample points uniformly over the surface.
 
-        The normal is that of the face, the colour that of the face or between its corners'.
+        A point has the normal of its face, and the colour of its face or the colours of its
+        vertices, interpolated.
+
+        Args:
+            count: number of points.
+            seed: seed of the random choice.
+
+        Returns:
+            float64 (count, C).
+
+        Raises:
+            ValueError: the surface has no area.
         """
         import trimesh
 
         surface = self.surface
         if not surface.area > 0:
             raise ValueError(
-                f"the {len(surface.faces)} faces have no area, so no point can be taken from them; "
-                "repair the mesh or save its points alone"
+                f"the {len(surface.faces)} faces have no area, so no points can be sampled; repair "
+                "the mesh or save only its points"
             )
-        points, faces, corners = trimesh.sample.sample_surface(
+        points, faces, barycentric = trimesh.sample.sample_surface(
             surface, count, seed=seed, return_barycentric=True
         )
         parts = [points, surface.face_normals[faces]]
         if self.coloured and surface.visual.kind == "face":
-            parts.append(_scaled(surface.visual.face_colors)[faces])
+            parts.append(_rgb(surface.visual.face_colors)[faces])
         elif self.coloured:
-            of_corners = _scaled(surface.visual.vertex_colors)[surface.faces[faces]]
-            parts.append((of_corners * corners[..., None]).sum(axis=1))
+            vertex_colours = _rgb(surface.visual.vertex_colors)[surface.faces[faces]]
+            parts.append((vertex_colours * barycentric[..., None]).sum(axis=1))
         return np.concatenate(parts, axis=1)
 
 
 def read_geometry(raw: bytes, kind: str) -> Cloud | Mesh:
-    """ply, off, obj or stl, through trimesh. Lines, materials and textures are left alone."""
+    """Parse a ply, off, obj or stl file with trimesh. Lines, materials and textures are ignored.
+
+    Args:
+        raw: contents of the file.
+        kind: its suffix in lower case, without the dot.
+
+    Raises:
+        ImportError: trimesh is not installed.
+        ValueError: damaged.
+    """
     try:
         import trimesh
     except ImportError:
         raise missing_extra("trimesh", "media") from None
     if kind != "ply" and not _is_binary_stl(raw, kind):
         _check_text(raw, kind)
-        # Only comments and names are more than ASCII, in whichever encoding.
+        # Only comments and names can hold other characters than ASCII, in any encoding.
         raw = raw.decode("utf-8", "replace").encode()
     try:
         scene = trimesh.load_scene(
             io.BytesIO(raw), file_type=kind, process=False, skip_materials=True
         )
         parts = list(scene.geometry.values())
-        # One part as it is: trimesh's joining of parts drops clouds.
-        found = parts[0] if len(parts) == 1 else scene.to_mesh()
-        result = _from_trimesh(found)
-    except Exception as error:  # its parsers raise whatever they trip over
+        # A single part is taken as it is, because joining parts drops clouds.
+        geometry = parts[0] if len(parts) == 1 else scene.to_mesh()
+        result = _from_trimesh(geometry)
+    except Exception as error:  # trimesh's parsers raise all kinds of exceptions
         hint = "; if other programs open it, save it as triangles" if kind == "ply" else ""
         raise ValueError(f"damaged {kind} file ({error}){hint}") from None
     if kind == "ply":
-        _check_ply(found)
+        _check_ply(geometry)
     return result
 
 
-def _from_trimesh(found: Any) -> Cloud | Mesh:
-    vertices = np.asarray(found.vertices, np.float64)
-    if len(getattr(found, "faces", ())):
-        found.area_faces  # noqa: B018 - raises if a face has a corner that is not there
-        return Mesh(found, coloured=found.visual.kind in ("vertex", "face"))
+def _from_trimesh(geometry: Any) -> Cloud | Mesh:
+    vertices = np.asarray(geometry.vertices, np.float64)
+    if len(getattr(geometry, "faces", ())):
+        geometry.area_faces  # noqa: B018 - raises if a face refers to a vertex that does not exist
+        return Mesh(geometry, coloured=geometry.visual.kind in ("vertex", "face"))
     columns = [vertices.reshape(-1, 3)]
-    raw = found.metadata.get("_ply_raw", {}).get("vertex", {})  # trimesh drops a cloud's normals
+    # Normals come from the raw data, because trimesh drops those of a cloud.
+    raw = geometry.metadata.get("_ply_raw", {}).get("vertex", {})
     if {"nx", "ny", "nz"} <= set(raw.get("properties", ())):
         columns.append(np.column_stack([raw["data"][name] for name in ("nx", "ny", "nz")]))
-    colours = getattr(found, "colors", None)
+    colours = getattr(geometry, "colors", None)
     if colours is not None and len(colours) == len(vertices) > 0:
-        columns.append(_scaled(colours))
+        columns.append(_rgb(colours))
     return Cloud(np.concatenate(columns, axis=1))
 
 
-def _scaled(colours: np.ndarray) -> np.ndarray:
-    """uint8 RGBA → RGB in [0, 1]."""
+def _rgb(colours: np.ndarray) -> np.ndarray:
+    """Convert uint8 RGBA to RGB in [0, 1]."""
     return np.asarray(colours)[:, :3] / 255.0
 
 
 def _is_binary_stl(raw: bytes, kind: str) -> bool:
-    """ValueError for one that is cut short: trimesh would take it for text."""
+    """Return whether this is a binary stl file; raise ValueError if it is truncated.
+
+    trimesh would take a truncated binary file for text.
+    """
     if kind != "stl" or len(raw) < 84:
         return False
     faces = int.from_bytes(raw[80:84], "little")
@@ -117,39 +141,39 @@ def _is_binary_stl(raw: bytes, kind: str) -> bool:
         return True
     if not raw.lstrip().startswith(b"solid"):
         raise ValueError(
-            f"damaged stl file: {len(raw)} bytes; {84 + 50 * faces} expected of {faces} faces"
+            f"damaged stl file: {len(raw)} bytes; expected {84 + 50 * faces} for {faces} faces"
         )
     return False
 
 
 def _check_text(raw: bytes, kind: str) -> None:
-    """ValueError where fewer lines follow than were announced, which trimesh passes over."""
+    """Check that a text file is not truncated, which trimesh does not notice."""
     if kind == "stl" and b"endsolid" not in raw:
         raise ValueError("damaged stl file: it does not end with 'endsolid'")
     if kind == "off":
         lines = [line.split(b"#")[0].strip() for line in raw.splitlines()]
-        # The counts may follow on the line that says OFF.
+        # The counts may be on the same line as OFF.
         _, _, body = b"\n".join(lines).partition(b"OFF")
         counts, *rest = [line for line in body.split(b"\n") if line] or [b""]
-        announced = counts.split()[:2]
-        if len(announced) < 2 or not all(count.isdigit() for count in announced):
+        stated = counts.split()[:2]
+        if len(stated) < 2 or not all(count.isdigit() for count in stated):
             raise ValueError("damaged off file: no counts of points and faces after 'OFF'")
-        points, faces = map(int, announced)
+        points, faces = map(int, stated)
         if len(rest) < points + faces:
             raise ValueError(
-                f"damaged off file: {len(rest)} lines after its counts of {points} points and "
-                f"{faces} faces"
+                f"damaged off file: {len(rest)} lines after the counts; expected {points} points "
+                f"and {faces} faces"
             )
 
 
-def _check_ply(found: Any) -> None:
-    """ValueError where a text ply has fewer rows than its header says."""
-    for name, element in found.metadata.get("_ply_raw", {}).items():
+def _check_ply(geometry: Any) -> None:
+    """Check that a text ply file has as many rows as its header states."""
+    for name, element in geometry.metadata.get("_ply_raw", {}).items():
         data = element.get("data")
         if data is None or not element["length"]:
             continue
         rows = len(next(iter(data.values())) if isinstance(data, dict) else data)
         if rows < element["length"]:
             raise ValueError(
-                f"damaged ply file: {rows} rows of {name}, {element['length']} announced"
+                f"damaged ply file: {rows} rows of {name}; its header states {element['length']}"
             )

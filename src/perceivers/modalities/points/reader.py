@@ -1,9 +1,10 @@
-"""The reader of point clouds: a file → an example of the shape that a model takes."""
+"""The reader of point clouds: it decodes files to examples of the shape that a model takes."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from ..files import MAX_DECODED_BYTES, LazyArray, PathOrBytes
 from ..reader import ArrayReader
@@ -14,13 +15,22 @@ from . import decode as points
 
 @dataclass(frozen=True)
 class PointReader(ArrayReader):
-    """Point clouds, float32 (M, C), centred and scaled; see `points.decode`.
+    """Decode point clouds and meshes to centred and scaled points, float32 (M, C).
 
-    Of more points a random part is taken, always the same of a file; of fewer, all are given again
-    and again until there are enough, or with `own_length` once.
+    A cloud with more than `num_points` points is subsampled at random, always to the same points of
+    the same file. The points of a smaller one are repeated in order until there are enough, except
+    with `own_length`. A `.npy` file that is too large to decode whole is read from disk in parts.
+    See `perceivers.modalities.points.decode`.
+
+    Args:
+        num_points: M; with `own_length`, the most that an example has.
+        channels: C, including the channels that `size_channel` and `neighbours` add.
+        own_length: give each file as many points as it has, up to `num_points`.
+        size_channel: add a channel with the logarithm of the cloud's size.
+        neighbours: add channels with the shape of the surface over so many neighbours.
 
     Raises:
-        ValueError: fewer channels than coordinates and what is added to them.
+        ValueError: `channels` is less than three coordinates and the channels that are added.
     """
 
     num_points: int
@@ -34,42 +44,42 @@ class PointReader(ArrayReader):
     dtype: ClassVar[type] = np.float32
 
     def __post_init__(self) -> None:
-        least = points.AXES + points.channels_added(self.size_channel, self.neighbours)
-        if self.channels < least:
+        min_channels = points.AXES + points.channels_added(self.size_channel, self.neighbours)
+        if self.channels < min_channels:
             raise ValueError(
                 f"channels={self.channels}, size_channel={self.size_channel}, "
-                f"neighbours={self.neighbours}; expected at least {least} channels"
+                f"neighbours={self.neighbours}; expected at least {min_channels} channels"
             )
 
     @property
+    @override
     def shape(self) -> tuple[int, ...]:
-        """(M, C)."""
         return self.num_points, self.channels
 
     @property
+    @override
     def least(self) -> tuple[int, ...]:
-        """(M, C)."""
         return 1 if self.own_length else self.num_points, self.channels
 
+    @override
     def decode(self, source: PathOrBytes) -> np.ndarray:
-        """See `Reader`."""
-        cloud = self._points(source, self.num_points)
-        return cloud if self.own_length else np.resize(cloud, self.shape)
+        cloud = self._decode(source, self.num_points)
+        return cloud if self.own_length else np.resize(cloud, self.shape)  # repeats the points
 
+    @override
     def decode_whole(self, source: PathOrBytes) -> np.ndarray | LazyArray:
-        """See `Reader`: of a `.npy` file that is too large, the points are read from disk."""
         channels = self.channels - points.channels_added(False, self.neighbours)
         large = points.open_large(
             source, MAX_DECODED_BYTES, channels=channels, size_channel=self.size_channel
         )
         if large is not None and self.neighbours:
             raise ValueError(
-                f"{len(large):,} points are too many to look for the neighbours of each, which "
-                "this model reads; leave own_size out"
+                f"{len(large):,} points are too many to look for the neighbours of each one, which "
+                "this model needs; leave own_size out"
             )
-        return self._points(source, None) if large is None else large
+        return self._decode(source, None) if large is None else large
 
-    def _points(self, source: PathOrBytes, count: int | None) -> np.ndarray:
+    def _decode(self, source: PathOrBytes, count: int | None) -> np.ndarray:
         return points.decode(
             source,
             num_points=count,

@@ -1,9 +1,14 @@
-"""Sound: raw batches (B, S) or (B, S, C) of float waveforms, read as they are or as log-mel."""
+"""Sound: raw batches are float waveforms (B, S) or (B, S, C).
+
+The model reads patches of the waveform or of its log-mel spectrogram.
+"""
 
 import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
 
 from ..augmentation import AugmentationConfig
 from ..measures import Distribution, Measures, median_of
@@ -17,9 +22,10 @@ if TYPE_CHECKING:
     from .mel import MelAdapter
     from .reader import SoundReader
 
-MAX_ELEMENTS = 256  # of a sound, as long as patches stay short
-MAX_RATE = 16_000  # samples per second; speech needs no more
-MAX_SECONDS = 30.0
+# Limits of the spectrograms that `mel_for` chooses.
+MAX_ELEMENTS = 256  # elements of an example, unless that takes patches of more than 16 frames
+MAX_RATE = 16_000  # Hz; speech needs no more
+MAX_SECONDS = 30.0  # longer files are cut to their middle
 
 
 class Sound(FileModality):
@@ -30,6 +36,7 @@ class Sound(FileModality):
     configs = (AudioConfig, MelConfig)
     augments = frozenset({"time_shift"})
 
+    @override
     def adapter(self, config: Any) -> "AudioAdapter | MelAdapter":
         from .adapter import AudioAdapter
         from .mel import MelAdapter
@@ -37,11 +44,13 @@ class Sound(FileModality):
         make = MelAdapter if isinstance(config, MelConfig) else AudioAdapter
         return make(**config.adapter_options())
 
+    @override
     def reader_class(self) -> "type[SoundReader]":
         from .reader import SoundReader
 
         return SoundReader
 
+    @override
     def reader(self, config: Any) -> "SoundReader":
         if isinstance(config, MelConfig):
             step = config.hop_length * config.patch_frames
@@ -51,25 +60,29 @@ class Sound(FileModality):
             config.num_samples, config.sample_rate, config.channels, step, config.own_length
         )
 
+    @override
     def augment_batch(self, batch: "Tensor", augmentation: AugmentationConfig) -> "Tensor":
         from .augment import augment_waves
 
         return augment_waves(batch, augmentation)
 
+    @override
     def augmentation_words(self, config: Any, augmentation: AugmentationConfig) -> list[str]:
-        masked = isinstance(config, MelConfig) and config.num_time_masks
+        masks = isinstance(config, MelConfig) and config.num_time_masks
         words = {
             "shifts in time": augmentation.time_shift,
-            "hidden frames and bands": masked,
+            "masking of frames and mel bands": masks,
         }
         return [word for word, on in words.items() if on]
 
+    @override
     def probe(self, path: Path) -> dict[str, float]:
         from .decode import probe
 
         info = probe(path)
         return {"sample_rate": info.rate, "channels": info.channels, "seconds": info.seconds}
 
+    @override
     def describe(self, measures: Measures) -> str:
         names = {1: "mono", 2: "stereo"}
         channels = measures["channels"]
@@ -78,28 +91,28 @@ class Sound(FileModality):
         rate = _kilohertz(measures["sample_rate"])
         return f"{rate} {layout}, {median_of(measures['seconds'], 's')}"
 
+    @override
     def choose(self, measures: Measures, base: Any) -> InputChoice:
-        """Choose a log-mel spectrogram of each file at its own length."""
         seconds = measures["seconds"]
         config = replace(mel_for(measures["sample_rate"].median, seconds.most), own_length=True)
         length = config.num_samples / config.sample_rate
-        longer = (
-            "as long as 19 of 20 files" if length >= seconds.most else "the middle of longer ones"
-        )
-        line = (
-            f"each file at its own length, up to {length:.2f} s ({longer}), {describe_mel(config)}"
-        )
+        covers_most = length >= seconds.most  # the 95th percentile
+        cut = "enough for 19 of 20 files" if covers_most else "longer files are cut to their middle"
+        line = f"each file at its own length, up to {length:.2f} s ({cut}), {describe_mel(config)}"
         if measures["channels"].high > 1:
-            line += "; all channels averaged"
+            line += "; all channels are averaged to mono"
         return InputChoice(config, (line,))
 
 
 def mel_for(rate: float, seconds: float) -> MelConfig:
-    """Choose a log-mel spectrogram with windows of 40 ms every 10 ms, as the recipe `fsdd` has.
+    """Choose a log-mel spectrogram with windows of 40 ms every 10 ms, like the recipe `fsdd`.
 
     Args:
-        rate: sample rate of the files, Hz.
-        seconds: length of the files.
+        rate: sample rate of the files, in Hz.
+        seconds: length of the files, in seconds.
+
+    Returns:
+        A configuration for at most `MAX_SECONDS` at 8,000 to `MAX_RATE` Hz, with SpecAugment.
     """
     sample_rate = int(min(MAX_RATE, max(8_000, rate)))
     hop, n_mels = sample_rate // 100, 40 if sample_rate <= 8_000 else 64
@@ -124,11 +137,11 @@ def mel_for(rate: float, seconds: float) -> MelConfig:
 
 
 def describe_mel(config: MelConfig) -> str:
-    """Describe a log-mel spectrogram, such as "as a log-mel spectrogram at 8 kHz of 40 bands"."""
-    each = 1000 * config.patch_frames * config.hop_length / config.sample_rate
+    """Describe a spectrogram, such as "as a log-mel spectrogram of 40 bands at 8 kHz, …"."""
+    milliseconds = 1000 * config.patch_frames * config.hop_length / config.sample_rate
     return (
-        f"as a log-mel spectrogram at {config.sample_rate / 1000:g} kHz of {config.n_mels} bands, "
-        f"an element every {each:.0f} ms"
+        f"as a log-mel spectrogram of {config.n_mels} bands at {config.sample_rate / 1000:g} kHz, "
+        f"one element per {milliseconds:.0f} ms"
     )
 
 

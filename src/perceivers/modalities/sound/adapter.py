@@ -1,9 +1,10 @@
-"""Sound to elements: patches of the raw waveform."""
+"""The adapter of raw waveforms: patches of samples become elements."""
 
 from collections.abc import Iterable
 from typing import Any, Unpack
 
 from torch import Tensor
+from typing_extensions import override
 
 from ...core import Inputs
 from ..adapter import STREAMED
@@ -11,19 +12,23 @@ from ..array.adapter import ArrayAdapter, ArrayOptions
 
 
 class AudioAdapter(ArrayAdapter):
-    """Waveforms (B, S) or (B, S, C) → `Inputs` of one element a patch of samples.
+    """Turn waveforms (B, S) or (B, S, C) into `Inputs` with one element per patch of samples.
 
-    Samples are floats, usually in [-1, 1], taken as they are: 16-bit integers are to be divided by
-    32,768 before. The defaults are the paper's raw audio (arXiv 2103.03206v2, §4.2): 1.28 s at
-    48 kHz in 480 patches of 128 samples.
+    There are M = S / `patch_stride` elements. Samples are floats, usually in [-1, 1], and are not
+    rescaled: divide 16-bit integers by 32,768 first.
+
+    The defaults are the paper's raw audio (arXiv 2103.03206v2, §4.2): 1.28 s at 48 kHz in 480
+    patches of 128 samples.
 
     Args:
-        num_samples: S that the model is made for.
-        channels: C; 1 also takes (B, S).
+        num_samples: S, the number of samples that the model is built for.
+        channels: C. With one channel, batches may also be (B, S).
         patch_size: samples of a patch.
-        patch_stride: step from patch to patch; None: `patch_size`, no overlap.
-        max_resolution: None: that of the patches (Nyquist).
-        options: projection_dim, position, num_bands, spacing, position_dim, fusion; see
+        patch_stride: step from one patch to the next, in samples; None: `patch_size`, so that
+            patches do not overlap.
+        max_resolution: resolution whose Nyquist frequency is the highest Fourier frequency of the
+            positions; None: the number of patches.
+        options: projection_dim, position, num_bands, spacing, position_dim and fusion, as of
             `ArrayAdapter`.
     """
 
@@ -48,19 +53,19 @@ class AudioAdapter(ArrayAdapter):
             **options,
         )
 
+    @override
     def elements(self, waves: Tensor) -> Inputs:
-        """Waveforms (B, S), if there is one channel, or (B, S, C) → M = S / patch_stride."""
         return super().elements(self._with_channels(waves))
 
+    @override
     def values(self, batch: Tensor) -> Tensor:
-        """See `ChannelsLastAdapter`: the samples."""
         return super().values(self._with_channels(batch))
 
+    @override
     def stream(self, example: Any, *, elements: int = STREAMED) -> Iterable[Inputs]:
-        """See `Adapter`: parts of a waveform (S,), if there is one channel, or (S, C)."""
         mono = example.ndim == 1 and self.channels == 1
         return super().stream(example[..., None] if mono else example, elements=elements)
 
     def _with_channels(self, waves: Tensor) -> Tensor:
-        """A batch (B, S) of one channel as (B, S, 1)."""
+        """Add an axis of channels to a batch (B, S) if the model takes one channel."""
         return waves[..., None] if waves.ndim == 2 and self.channels == 1 else waves

@@ -12,11 +12,19 @@ def augment_waves(waves: Tensor, config: AugmentationConfig) -> Tensor:
 
 
 def shift_in_time(waves: Tensor, share: float) -> Tensor:
-    """Move each waveform (B, S, C) by up to `share` of its length either way, silence following."""
+    """Shift each waveform by a random number of samples and fill the gap with silence.
+
+    Args:
+        waves: (B, S, C).
+        share: largest shift in either direction, as a fraction of S.
+
+    Returns:
+        (B, S, C).
+    """
     batch, samples, channels = waves.shape
-    farthest = round(share * samples)
-    by = torch.randint(-farthest, farthest + 1, (batch, 1), device=waves.device)
-    index = torch.arange(samples, device=waves.device) - by
+    max_shift = round(share * samples)
+    shift = torch.randint(-max_shift, max_shift + 1, (batch, 1), device=waves.device)
+    index = torch.arange(samples, device=waves.device) - shift
     inside = (index >= 0) & (index < samples)
     index = index.clamp(0, samples - 1)[..., None].expand(-1, -1, channels)
     return torch.where(inside[..., None], waves.gather(1, index), 0.0)

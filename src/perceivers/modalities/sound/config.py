@@ -14,59 +14,67 @@ class AudioConfig(GridConfig):
     reader_fields: ClassVar[frozenset[str]] = frozenset({"sample_rate", "own_length"})
 
     num_samples: int = 61_440
-    """Samples of an example."""
+    """Length of an example in samples, at sample_rate; longer files are cut to their middle."""
     own_length: bool = False
-    """Files are read at their own length, up to num_samples; False: silence fills shorter ones."""
+    """Read each file at its own length, up to num_samples; false: pad shorter files with silence to
+    num_samples."""
     sample_rate: int = 48_000
-    """Samples a second."""
+    """Samples per second to which files are resampled, in Hz."""
     channels: int = 1
-    """1 for mono, 2 for stereo."""
+    """Channels to which files are mixed: 1 for mono, 2 for stereo."""
     patch_size: int = 128
-    """Samples of a patch."""
+    """Length of a patch in samples; each patch is one element."""
     patch_stride: int | None = None
-    """Step from patch to patch; None: patch_size, no overlap."""
+    """Step from one patch to the next, in samples; none: patch_size, so that patches do not
+    overlap."""
     max_resolution: float | None = None
-    """Resolution whose Nyquist frequency the bands reach; None: that of the patches."""
+    """Resolution of the Fourier positions: their highest frequency is half of it (Nyquist); none:
+    the number of patches."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MelConfig(GridConfig):
-    """Sound as patches of its log-mel spectrogram; see `MelAdapter`."""
+    """How log-mel spectrograms of sound become elements.
+
+    See `perceivers.modalities.sound.mel.MelAdapter`.
+    """
 
     kind: ClassVar[str] = "mel"
     reader_fields: ClassVar[frozenset[str]] = frozenset({"own_length"})
 
     num_samples: int = 16_000
-    """Samples of an example."""
+    """Length of an example in samples, at sample_rate; longer files are cut to their middle."""
     own_length: bool = False
-    """Files are read at their own length, up to num_samples; False: silence fills shorter ones."""
+    """Read each file at its own length, up to num_samples; false: pad shorter files with silence to
+    num_samples."""
     channels: int = 1
-    """1 for mono, 2 for stereo."""
+    """Channels to which files are mixed: 1 for mono, 2 for stereo."""
     sample_rate: int = 16_000
-    """Samples a second."""
+    """Samples per second to which files are resampled, in Hz."""
     n_fft: int = 400
-    """Samples of a window of the spectrogram."""
+    """Window length of the spectrogram in samples."""
     hop_length: int = 160
-    """Samples from frame to frame."""
+    """Step from one frame of the spectrogram to the next, in samples."""
     n_mels: int = 80
-    """Mel bands of a frame."""
+    """Number of mel bands."""
     f_min: float = 0.0
-    """Lowest frequency of the bands, Hz."""
+    """Lowest frequency of the mel bands, in Hz."""
     f_max: float | None = None
-    """Highest frequency of the bands, Hz; None: half the sample rate."""
+    """Highest frequency of the mel bands, in Hz; none: half the sample rate."""
     scale: Literal["slaney", "htk"] = "slaney"
-    """What mel is: Slaney's scale (librosa's default) or HTK's."""
+    """Formula of the mel scale: Slaney's (librosa's default) or HTK's."""
     patch_frames: int = 1
-    """Frames of a patch."""
+    """Length of a patch in frames."""
     patch_mels: int | None = None
-    """Mel bands of a patch; None: all, so that one frame can be one element."""
+    """Height of a patch in mel bands; none: all bands."""
     max_resolution: tuple[float, ...] | None = None
-    """Resolutions of time and mel whose Nyquist frequency the bands reach; None: the patches'."""
+    """Resolutions of the Fourier positions along time and mel: the highest frequency of an axis is
+    half of its resolution (Nyquist); none: the numbers of patches."""
     num_time_masks: int = 0
-    """SpecAugment: runs of frames hidden in training."""
+    """SpecAugment: number of random spans of frames masked in each training example; 0: none."""
     time_mask_width: int = 0
-    """Frames of such a run, at most."""
+    """SpecAugment: maximum length of a masked span, in frames."""
     num_frequency_masks: int = 0
-    """SpecAugment: runs of mel bands hidden in training."""
+    """SpecAugment: number of random spans of mel bands masked in each training example; 0: none."""
     frequency_mask_width: int = 0
-    """Bands of such a run, at most."""
+    """SpecAugment: maximum width of a masked span, in mel bands."""

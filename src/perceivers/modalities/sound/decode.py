@@ -1,4 +1,7 @@
-"""Sound in: any file FFmpeg reads, the sound of a video too → float waveforms at the rate asked."""
+"""Decoding of sound files, and of the sound of videos, to float waveforms at a chosen sample rate.
+
+PyAV decodes and resamples them with FFmpeg.
+"""
 
 import math
 from collections.abc import Generator, Iterator
@@ -6,36 +9,41 @@ from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
+from typing_extensions import override
 
 from .. import media
 from ..files import LazyArray, PathOrBytes
-from .track import heard, resampled
+from .track import decode_track, resample
 
-LEAD = 1  # seconds decoded ahead of a clip: decoders and the resampler lean on what came before
+LEAD_IN = 1  # seconds decoded before a part: decoders and the resampler depend on earlier samples
 
 
 @dataclass(frozen=True)
 class SoundInfo:
-    """What a sound file says about itself."""
+    """Sample rate, channels, length and codec of a sound file."""
 
     rate: int
     """Samples per second."""
     channels: int
-    """1: mono, 2: stereo."""
+    """Number of channels: 1 for mono, 2 for stereo."""
     seconds: float
-    """Length; within 0.1 s where sound is coded with losses."""
+    """Length in seconds, accurate to 0.1 s for lossy codecs."""
     codec: str
-    """As FFmpeg names it: pcm_s16le, flac, mp3, aac, opus, …"""
+    """FFmpeg's name of the codec: pcm_s16le, flac, mp3, aac, opus, …"""
 
 
 def probe(source: PathOrBytes) -> SoundInfo:
-    """Rate, channels, length and codec, without decoding.
+    """Read the sample rate, channels, length and codec of a file without decoding it.
 
-    Where the container does not write its length down (mp3, a recording from a browser), the
-    packets are counted.
+    If the container does not state its length (mp3, a recording from a browser), the packets are
+    counted.
+
+    Args:
+        source: a path, or the file's bytes.
 
     Raises:
-        ValueError: as `decode`.
+        ValueError: no such file, no sound, unknown codec, damaged, or no samples; the message does
+            not name the file.
     """
     with media.opened(source, "audio") as (_, track):
         codec = track.codec_context
@@ -47,7 +55,14 @@ def probe(source: PathOrBytes) -> SoundInfo:
 
 
 def length(source: PathOrBytes) -> float:
-    """Seconds of `probe`; 0 or less where the file says that it is empty."""
+    """Return the length of a sound in seconds; 0 or less if the file states that it is empty.
+
+    Args:
+        source: a path, or the file's bytes.
+
+    Raises:
+        ValueError: as `probe`, but an empty sound is not an error.
+    """
     with media.opened(source, "audio") as (container, _):
         start = media.zero(container)
     return media.end(source, "audio") - start
@@ -62,82 +77,96 @@ def decode(
     seconds: float | None = None,
     max_seconds: float = 3600.0,
 ) -> np.ndarray:
-    """A sound file, or the sound of a video → float32 (S, channels) in [-1, 1].
+    """Decode a sound file, or the sound of a video, to a float waveform.
 
-    Resampled to `rate` by FFmpeg. All channels are averaged to mono; mono is copied to stereo; of
-    more than two channels, stereo averages those of its side and those of no side. Louder samples
-    are clipped. Where the sound of a file pauses, or begins after its pictures, there are zeros.
+    FFmpeg resamples the sound to `rate`. With one output channel, all channels are averaged. With
+    two, mono is copied to both; of a file with more than two channels, each side averages its own
+    channels and those that belong to no side. Louder samples are clipped to [-1, 1]. Pauses are
+    filled with zeros, and so is the start of a video whose sound begins later than its pictures.
 
-    A part equals the same part of the whole: exactly where the container counts samples (wav, flac,
-    mp4, ogg), to a millisecond of shift in mkv and webm. Of a file cut short, wav, ogg and mp3 give
-    what is left; in others that is an error.
+    A part equals the same part of the whole file: exactly in containers that count samples (wav,
+    flac, mp4, ogg), and up to a shift of a millisecond in mkv and webm. A truncated wav, ogg or mp3
+    file gives the samples that are left; a truncated file of another kind is an error.
 
     Args:
         source: a path, or the file's bytes.
         rate: samples per second of the result.
-        channels: 1 or 2.
-        start: where to begin, in seconds.
-        seconds: how much to read; less is returned where the sound ends before; None: to the end.
-        max_seconds: with `seconds` None, longer sound is refused instead of held in memory.
+        channels: channels of the result, 1 or 2.
+        start: second at which to begin.
+        seconds: length to read; the result is shorter if the sound ends earlier. None: to the end.
+        max_seconds: if `seconds` is None, longer sounds are refused rather than held in memory.
+
+    Returns:
+        float32 (S, channels) in [-1, 1].
 
     Raises:
         ValueError: no such file, no sound, unknown codec, damaged, no samples, NaN or infinite
             samples, `start` after the end, or longer than `max_seconds`; the message does not name
             the file.
+        ImportError: PyAV is not installed.
     """
     if seconds is not None and not 0 < seconds < math.inf:
-        raise ValueError(f"got seconds={seconds}; expected more than 0, or None for all")
-    wanted = None if seconds is None else max(1, round(seconds * rate))
+        raise ValueError(
+            f"seconds={seconds}; expected a finite number above 0, or None to read to the end"
+        )
+    num_samples = None if seconds is None else max(1, round(seconds * rate))
     limit = max_seconds if seconds is None else math.inf
-    held: list[np.ndarray] = []
-    samples = 0
+    decoded: list[np.ndarray] = []
+    num_decoded = 0
     with closing(_blocks(source, rate, channels, start, limit)) as blocks:
         for block in blocks:
-            held.append(block)
-            samples += len(block)
-            if wanted is not None and samples >= wanted:
+            decoded.append(block)
+            num_decoded += len(block)
+            if num_samples is not None and num_decoded >= num_samples:
                 break
-    return np.concatenate(held)[:wanted]
+    return np.concatenate(decoded)[:num_samples]
 
 
 def clips(
     source: PathOrBytes, *, count: int, num_samples: int, rate: int, channels: int = 1
 ) -> np.ndarray:
-    """Parts evenly spread over a sound, float32 (count, num_samples, channels).
+    """Decode clips that are evenly spread over a sound.
 
-    The first begins with the sound, the last ends with it, and a single one lies in the middle.
-    Each is looked for in the file; what lies between is decoded only of mp3 and others without
-    times, up to the part. Silence fills what is missing at the end.
+    The first clip starts where the sound starts, the last one ends where it ends, and a single clip
+    lies in the middle. Each clip is found by seeking. Only in formats without time stamps, such as
+    mp3, is the sound decoded from its start to the end of the clip. A sound that ends early is
+    padded with silence.
 
     Args:
         source: a path, or the file's bytes.
-        count: how many.
-        num_samples: S of each.
+        count: number of clips.
+        num_samples: S, samples of each clip.
         rate: samples per second of the result.
-        channels: 1 or 2.
+        channels: channels of the result, 1 or 2.
+
+    Returns:
+        float32 (count, S, channels).
 
     Raises:
         ValueError: as `decode`.
     """
     spare = max(0, round(length(source) * rate) - num_samples)
     starts = np.linspace(0, spare, count).astype(int) if count > 1 else [spare // 2]
-    parts = np.zeros((len(starts), num_samples, channels), np.float32)
-    for part, start in zip(parts, starts, strict=True):
-        wave = decode(
+    waves = np.zeros((len(starts), num_samples, channels), np.float32)
+    for wave, start in zip(waves, starts, strict=True):
+        decoded = decode(
             source, rate=rate, channels=channels, start=start / rate, seconds=num_samples / rate
         )
-        part[: len(wave)] = wave
-    return parts
+        wave[: len(decoded)] = decoded
+    return waves
 
 
 class LazySound(LazyArray):
-    """The samples of `decode`, float32 (S, channels), for sound too long to hold.
+    """A sound that is decoded as it is read, float32 (S, channels), with the samples of `decode`.
+
+    Slices that follow each other continue decoding. A slice that starts before the last one started
+    restarts the decoder there.
 
     Args:
         source: a path, or the file's bytes.
-        num_samples: S, by `length`; silence fills what is missing at the end.
-        rate: samples per second.
-        channels: 1 or 2.
+        num_samples: S, from `length`; a sound that ends early is padded with silence.
+        rate: samples per second of the result.
+        channels: channels of the result, 1 or 2.
     """
 
     dtype = np.float32
@@ -145,64 +174,66 @@ class LazySound(LazyArray):
     def __init__(self, source: PathOrBytes, *, num_samples: int, rate: int, channels: int) -> None:
         self.source, self.rate = source, rate
         self.shape = num_samples, channels
-        self._at = 0  # number of the first sample held
-        self._held = np.empty((0, channels), np.float32)
-        self._blocks = self._from(0)
+        self._offset = 0  # index of the first buffered sample
+        self._buffer = np.empty((0, channels), np.float32)
+        self._blocks = self._decode_from(0)
 
+    @override
     def __getitem__(self, run: slice) -> np.ndarray:
-        """See `LazyArray`: in order, what was decoded last is gone on from."""
         start, stop, _ = run.indices(len(self))
-        if start < self._at:
-            self._at, self._held = start, self._held[:0]
-            self._blocks = self._from(start)
-        parts, end = [self._held], self._at + len(self._held)
-        at, self._at = self._at, len(self)  # until all is well: what fails is begun anew
+        if start < self._offset:
+            self._offset, self._buffer = start, self._buffer[:0]
+            self._blocks = self._decode_from(start)
+        parts, end = [self._buffer], self._offset + len(self._buffer)
+        # If decoding fails, the offset stays at the end, so that the next slice decodes anew.
+        offset, self._offset = self._offset, len(self)
         while end < stop:
             block = next(self._blocks, None)
             if block is None:
                 block = np.zeros((stop - end, self.shape[1]), np.float32)
             if end < start:
-                parts, at = [], end
+                parts, offset = [], end
             parts.append(block)
             end += len(block)
-        self._held = np.concatenate(parts)[start - at :]
-        self._at = start
-        return self._held[: stop - start]
+        self._buffer = np.concatenate(parts)[start - offset :]
+        self._offset = start
+        return self._buffer[: stop - start]
 
-    def _from(self, start: int) -> Iterator[np.ndarray]:
+    def _decode_from(self, start: int) -> Iterator[np.ndarray]:
         return _blocks(self.source, self.rate, self.shape[1], start / self.rate, math.inf)
 
 
 def _blocks(
     source: PathOrBytes, rate: int, channels: int, start: float, max_seconds: float
 ) -> Generator[np.ndarray, None, None]:
-    """Samples (n, channels) at `rate` from `start` on, as they come from the decoder."""
+    """Decode a sound from second `start` on, in blocks (n, channels) at `rate`."""
     if rate < 1 or channels not in (1, 2) or not 0 <= start < math.inf:
         raise ValueError(
-            f"got rate={rate}, channels={channels}, start={start}; "
-            "expected a rate of 1 or more, 1 or 2 channels, and a start of 0 or more"
+            f"rate={rate}, channels={channels}, start={start}; "
+            "expected a rate of at least 1, 1 or 2 channels, and a start of at least 0"
         )
-    # A whole second holds whole samples of every rate, so a part is resampled as in the whole.
-    origin = max(0, math.floor(start) - LEAD)
-    ahead = round((start - origin) * rate)
-    given = -ahead
+    # Decoding begins at a whole second, which is a whole number of samples at every rate. So a part
+    # is resampled at the same instants as the whole sound.
+    origin = max(0, math.floor(start) - LEAD_IN)
+    position = -round((start - origin) * rate)  # of the next sample, counted from `start`
     with media.opened(source, "audio") as (container, track):
         stated = media.stated_end(container, track)
         if stated is not None and stated - media.zero(container) - start > max_seconds:
             raise _too_long(max_seconds)
-        samples = heard(container, track, origin, channels)
-        for block in resampled(samples, track, rate):
-            kept = block[max(0, -given) :]
-            given += len(block)
-            if given > max_seconds * rate:
+        samples = decode_track(container, track, origin, channels)
+        for block in resample(samples, track, rate):
+            kept = block[max(0, -position) :]
+            position += len(block)
+            if position > max_seconds * rate:
                 raise _too_long(max_seconds)
             if len(kept):
                 yield np.clip(kept, -1, 1)
-    if given <= 0:
-        raise ValueError(f"no sound at {start:g} s; the file ends before")
+    if position <= 0:
+        raise ValueError(f"no sound at {start:g} s; the sound ends before that")
 
 
 def _too_long(max_seconds: float) -> ValueError:
     return ValueError(
-        f"longer than {max_seconds:g} s; read a part of it (start, seconds) or raise max_seconds"
+        f"the sound is longer than {max_seconds:g} s; read a part of it (start, seconds) or raise "
+        "max_seconds"
     )

@@ -1,9 +1,10 @@
-"""The reader of sound: a file → an example of the shape that a model takes."""
+"""The reader of sound: it decodes files to examples of the shape that a model takes."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from ..files import MAX_DECODED_BYTES, LazyArray, PathOrBytes
 from ..media import VIDEO_SUFFIXES
@@ -15,16 +16,27 @@ from . import decode as sound
 SOUND_SUFFIXES = frozenset(
     {".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".aiff", ".wma"}
 )
-SEEK = 60.0  # seconds of sound from which clips are looked for in the file: it need not be decoded
+# Seconds. A sound that is longer than this and an example together is not decoded whole; its clips
+# are found by seeking.
+MIN_SEEK_LENGTH = 60.0
 
 
 @dataclass(frozen=True)
 class SoundReader(ArrayReader):
-    """Waveforms, float32 (S, C), resampled, also those of videos; see `sound.decode`.
+    """Decode sound files, and the sound of videos, to resampled waveforms float32 (S, C).
 
-    The middle of a longer one is kept; a shorter one lies in the middle of silence, or is read at
-    its own length: of its middle as many whole steps as there are, of silence about it the rest of
-    a single one.
+    A longer sound is cut to its middle. A shorter one is padded with silence on both sides or, with
+    `own_length`, cut to as many whole steps as it has; if it has less than one step, it is padded
+    to one. Clips are evenly spread over a file: the first one starts where the sound starts, the
+    last one ends where it ends. A file that is decoded whole is cut or padded at its end to whole
+    steps. See `perceivers.modalities.sound.decode`.
+
+    Args:
+        num_samples: S; with `own_length`, the most that an example has.
+        rate: samples per second.
+        channels: C, 1 or 2.
+        step: samples per step of the model, the hop from one patch to the next.
+        own_length: give each file as many samples as it has, up to `num_samples`.
     """
 
     num_samples: int
@@ -38,27 +50,27 @@ class SoundReader(ArrayReader):
     dtype: ClassVar[type] = np.float32
 
     @property
+    @override
     def shape(self) -> tuple[int, ...]:
-        """(S, C)."""
         return self.num_samples, self.channels
 
     @property
+    @override
     def least(self) -> tuple[int, ...]:
-        """(S, C)."""
         return self.step if self.own_length else self.num_samples, self.channels
 
     @property
+    @override
     def has_clips(self) -> bool:
-        """See `Reader`: yes."""
         return True
 
+    @override
     def decode(self, source: PathOrBytes) -> np.ndarray:
-        """See `Reader`."""
         return self.clips(source, 1)[0]
 
+    @override
     def clips(self, source: PathOrBytes, count: int) -> np.ndarray:
-        """See `Reader`: the first begins with the sound, the last ends with it."""
-        if sound.length(source) > SEEK + self.num_samples / self.rate:
+        if sound.length(source) > MIN_SEEK_LENGTH + self.num_samples / self.rate:
             return sound.clips(
                 source,
                 count=count,
@@ -69,7 +81,7 @@ class SoundReader(ArrayReader):
         wave = self._wave(source)
         length = self.num_samples
         if self.own_length:
-            length = min(length, max(1, len(wave) // self.step) * self.step)
+            length = min(length, self._whole_steps(len(wave)))
         spare = len(wave) - length
         if spare < 0:
             before = -spare // 2
@@ -77,17 +89,25 @@ class SoundReader(ArrayReader):
         starts = np.linspace(0, spare, count).astype(int) if count > 1 else [spare // 2]
         return np.stack([wave[start : start + length] for start in starts])
 
+    @override
     def decode_whole(self, source: PathOrBytes) -> np.ndarray | LazyArray:
-        """See `Reader`: cut, or filled with silence, to a multiple of `step` samples."""
-        stated = round(sound.length(source) * self.rate)
-        if stated * self.nbytes > MAX_DECODED_BYTES * self.num_samples:
-            stated = max(1, stated // self.step) * self.step
+        num_samples = round(sound.length(source) * self.rate)
+        # `nbytes` is the size of an example of `self.num_samples`.
+        if num_samples * self.nbytes > MAX_DECODED_BYTES * self.num_samples:
             return sound.LazySound(
-                source, num_samples=stated, rate=self.rate, channels=self.channels
+                source,
+                num_samples=self._whole_steps(num_samples),
+                rate=self.rate,
+                channels=self.channels,
             )
         wave = self._wave(source)
-        length = max(1, len(wave) // self.step) * self.step
-        return np.pad(wave[:length], ((0, length - len(wave[:length])), (0, 0)))
+        length = self._whole_steps(len(wave))
+        wave = wave[:length]
+        return np.pad(wave, ((0, length - len(wave)), (0, 0)))
+
+    def _whole_steps(self, num_samples: int) -> int:
+        """Round a number of samples down to whole steps, but to one step at least."""
+        return max(1, num_samples // self.step) * self.step
 
     def _wave(self, source: PathOrBytes) -> np.ndarray:
         return sound.decode(source, rate=self.rate, channels=self.channels)

@@ -1,4 +1,4 @@
-"""Mel spectrograms, equal to librosa's."""
+"""Mel spectrograms with the same values as librosa's."""
 
 import math
 from typing import Literal
@@ -20,13 +20,25 @@ def mel_filter_bank(
     f_max: float | None = None,
     scale: MelScale = "slaney",
 ) -> Tensor:
-    """Triangles of unit area, evenly spaced in mel: float32 (n_fft // 2 + 1, n_mels), on the CPU.
+    """Return triangular mel filters of unit area, evenly spaced in mel, on the CPU.
 
-    As `librosa.filters.mel` (0.11). Arguments are those of `mel_spectrogram`.
+    The values are those of `librosa.filters.mel` (0.11).
+
+    Args:
+        sample_rate: samples per second.
+        n_fft: window length in samples.
+        n_mels: F, the number of bands.
+        f_min: lowest frequency, in Hz.
+        f_max: highest frequency, in Hz; None: half the sample rate.
+        scale: mel scale: "slaney", librosa's default, or "htk".
+
+    Returns:
+        float32 (n_fft // 2 + 1, F).
 
     Raises:
-        ValueError: frequencies out of order or above half the sample rate, or so many bands that
-            one falls between two frequencies of the transform and would always be silent.
+        ValueError: an unknown scale, frequencies out of order or above half the sample rate, or so
+            many bands that one falls between two frequencies of the transform and would always be
+            silent.
     """
     f_max = sample_rate / 2 if f_max is None else f_max
     if not 0 <= f_min < f_max <= sample_rate / 2:
@@ -34,7 +46,7 @@ def mel_filter_bank(
             f"f_min={f_min:g}, f_max={f_max:g}; expected 0 <= f_min < f_max <= "
             f"{sample_rate / 2:g}, half of sample_rate={sample_rate}"
         )
-    # In float64: the flanks are small differences of frequencies.
+    # In float64, because the slopes come from small differences of frequencies.
     low, high = (_to_mel(frequency, scale) for frequency in (f_min, f_max))
     steps = torch.linspace(low, high, n_mels + 2, dtype=torch.float64, device="cpu")
     corners = _to_hertz(steps, scale)
@@ -46,8 +58,9 @@ def mel_filter_bank(
     silent = bank.sum(0).eq(0).nonzero()
     if len(silent):
         raise ValueError(
-            f"n_mels={n_mels} are too many for n_fft={n_fft} at {sample_rate} Hz: band "
-            f"{int(silent[0])} holds no frequency; use fewer bands or a larger n_fft"
+            f"n_mels={n_mels} is too many for n_fft={n_fft} at {sample_rate} Hz: band "
+            f"{int(silent[0])} contains no frequency of the transform; use fewer bands or a larger "
+            "n_fft"
         )
     return bank.float()
 
@@ -63,32 +76,47 @@ def mel_spectrogram(
     f_max: float | None = None,
     scale: MelScale = "slaney",
 ) -> Tensor:
-    """Power of each mel band over time: (B, S) → float32 (B, 1 + S // hop_length, n_mels).
+    """Return the power of each mel band over time.
 
-    As `librosa.feature.melspectrogram` (0.11), whose last two axes are the other way round: Hann
-    windows, frame i around sample i·hop_length, zeros before the first and after the last sample.
+    The values are those of `librosa.feature.melspectrogram` (0.11), whose last two axes are
+    swapped: Hann windows, frame i centred on sample i·hop_length, and zeros before the first and
+    after the last sample.
 
     Args:
-        waves: floats; the computation is in float32 whatever their type, also under autocast.
-        sample_rate: samples a second.
-        n_fft: samples of a window.
-        hop_length: samples from frame to frame.
-        n_mels: F, bands.
-        f_min: lowest frequency, Hz.
-        f_max: highest; None: half the sample rate.
-        scale: what mel is: "slaney", librosa's default, or "htk".
+        waves: floats (B, S). The computation is in float32 whatever their type, also under
+            autocast.
+        sample_rate: samples per second.
+        n_fft: window length in samples.
+        hop_length: samples from one frame to the next.
+        n_mels: F, the number of bands.
+        f_min: lowest frequency, in Hz.
+        f_max: highest frequency, in Hz; None: half the sample rate.
+        scale: mel scale: "slaney", librosa's default, or "htk".
+
+    Returns:
+        float32 (B, 1 + S // hop_length, F).
 
     Raises:
-        ValueError: see `mel_filter_bank`.
+        ValueError: as `mel_filter_bank`.
     """
     bank = mel_filter_bank(
         sample_rate=sample_rate, n_fft=n_fft, n_mels=n_mels, f_min=f_min, f_max=f_max, scale=scale
     )
-    return filtered(waves, bank.to(waves.device), n_fft, hop_length)
+    return mel_power(waves, bank.to(waves.device), n_fft, hop_length)
 
 
-def filtered(waves: Tensor, bank: Tensor, n_fft: int, hop_length: int) -> Tensor:
-    """`mel_spectrogram` by the filters of a bank (n_fft // 2 + 1, F) on the waves' device."""
+def mel_power(waves: Tensor, bank: Tensor, n_fft: int, hop_length: int) -> Tensor:
+    """Return the mel spectrogram of waveforms for a given filter bank.
+
+    Args:
+        waves: floats (B, S).
+        bank: filters (n_fft // 2 + 1, F) on the device of `waves`.
+        n_fft: window length in samples.
+        hop_length: samples from one frame to the next.
+
+    Returns:
+        float32 (B, 1 + S // hop_length, F).
+    """
     with torch.autocast(waves.device.type, enabled=False):
         spectrum = torch.stft(
             waves.float(),
@@ -101,8 +129,11 @@ def filtered(waves: Tensor, bank: Tensor, n_fft: int, hop_length: int) -> Tensor
         return torch.view_as_real(spectrum).square().sum(-1).mT @ bank
 
 
-# Slaney's scale is linear up to 1 kHz, 3 mel for 200 Hz, then logarithmic, 27 mel for a factor 6.4.
-LINEAR, KNEE, LOG = 200 / 3, 1000.0, math.log(6.4) / 27
+# Slaney's scale is linear up to 1 kHz, with 3 mel per 200 Hz. Above it is logarithmic, with 27 mel
+# per factor of 6.4.
+HERTZ_PER_MEL = 200 / 3
+LINEAR_UP_TO = 1000.0  # Hz
+LOG_STEP = math.log(6.4) / 27  # increase of the log frequency per mel
 
 
 def _to_mel(frequency: float, scale: MelScale) -> float:
@@ -110,13 +141,13 @@ def _to_mel(frequency: float, scale: MelScale) -> float:
         return 2595 * math.log10(1 + frequency / 700)
     if scale != "slaney":
         raise ValueError(f"unknown scale {scale!r}; expected 'slaney' or 'htk'")
-    if frequency < KNEE:
-        return frequency / LINEAR
-    return KNEE / LINEAR + math.log(frequency / KNEE) / LOG
+    if frequency < LINEAR_UP_TO:
+        return frequency / HERTZ_PER_MEL
+    return LINEAR_UP_TO / HERTZ_PER_MEL + math.log(frequency / LINEAR_UP_TO) / LOG_STEP
 
 
 def _to_hertz(mel: Tensor, scale: MelScale) -> Tensor:
     if scale == "htk":
         return 700 * (10 ** (mel / 2595) - 1)
-    above = KNEE * (LOG * (mel - KNEE / LINEAR)).exp()
-    return torch.where(mel < KNEE / LINEAR, mel * LINEAR, above)
+    above = LINEAR_UP_TO * (LOG_STEP * (mel - LINEAR_UP_TO / HERTZ_PER_MEL)).exp()
+    return torch.where(mel < LINEAR_UP_TO / HERTZ_PER_MEL, mel * HERTZ_PER_MEL, above)

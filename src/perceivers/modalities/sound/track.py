@@ -1,4 +1,4 @@
-"""The samples of an open sound track: placed in time, mixed to mono or stereo, resampled."""
+"""Decoding and resampling of an open sound track: timing, pauses, and mixing to mono or stereo."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -8,12 +8,26 @@ import numpy as np
 
 from .. import media
 
-MAX_RATE = 768_000  # samples per second; the highest that sound cards offer
-GAP = 0.1  # seconds without samples that are taken for silence and not for rounding of the clock
+MAX_RATE = 768_000  # Hz; the highest rate that sound cards offer
+MIN_PAUSE = 0.1  # seconds; a shorter gap between time stamps is a rounding error, not a pause
 
 
-def heard(container: Any, track: Any, origin: int, channels: int) -> Iterator[np.ndarray]:
-    """Samples (n, channels) at the track's own rate from second `origin` on, pauses as zeros."""
+def decode_track(container: Any, track: Any, origin: int, channels: int) -> Iterator[np.ndarray]:
+    """Decode a sound track at its own sample rate, with pauses filled with zeros.
+
+    Args:
+        container: an open PyAV container.
+        track: its sound track.
+        origin: second at which to begin, counted from the start of the container.
+        channels: channels of the result, 1 or 2.
+
+    Yields:
+        Blocks of samples, float32 (n, channels).
+
+    Raises:
+        ValueError: no samples, damaged, a sample rate or channels that change midway, or NaN or
+            infinite samples.
+    """
     import av
 
     frames = media.frames(container, track)
@@ -22,72 +36,91 @@ def heard(container: Any, track: Any, origin: int, channels: int) -> Iterator[np
         raise ValueError("no samples: the sound is empty")
     rate, zero = first.sample_rate, min(media.zero(container), first.time or 0.0)
     if rate > MAX_RATE:
-        raise ValueError(f"damaged sound: {rate} samples per second")
+        raise ValueError(f"damaged sound: sample rate {rate} Hz; expected at most {MAX_RATE} Hz")
     if origin:
         frames = media.frames_from(container, track, zero + origin)
     else:
         frames = chain([first], frames)
-    # Packed, because PyAV 18 crashes on reading eight planes and more.
+    # Packed samples, because PyAV 18 crashes on reading eight or more planes.
     packed = av.AudioResampler(format="flt")
-    weights = _weights(first.layout, channels)
-    given = here = origin * rate
-    placed = False
+    mixing = _mixing_matrix(first.layout, channels)
+    # Indices, at `rate`, of the next sample to yield and of the next sample to be decoded.
+    yielded = decoded = origin * rate
+    synchronised = False
     for frame in frames:
         if (frame.sample_rate, frame.layout.name) != (rate, first.layout.name):
-            raise ValueError("its rate or channels change midway; convert it to one of each")
+            raise ValueError(
+                "the sample rate or the channels change midway; convert the file to one of each"
+            )
         if frame.time is not None:
-            due = round((frame.time - zero) * rate)
-            if not placed or due - here > GAP * rate:
-                here, placed = due, True
-        while given < here:
-            pause = min(here - given, rate)
+            stamp = round((frame.time - zero) * rate)
+            if not synchronised or stamp - decoded > MIN_PAUSE * rate:
+                decoded, synchronised = stamp, True
+        while yielded < decoded:
+            pause = min(decoded - yielded, rate)
             yield np.zeros((pause, channels), np.float32)
-            given += pause
+            yielded += pause
         for part in packed.resample(frame):
-            samples = part.to_ndarray().reshape(-1, len(weights)) @ weights
+            samples = part.to_ndarray().reshape(-1, len(mixing)) @ mixing
             if not np.isfinite(samples).all():
-                raise ValueError("NaN or infinite samples; write the file anew")
-            kept = samples[max(0, given - here) :]
-            here += len(samples)
-            if len(kept):
-                yield kept
-                given = here
+                raise ValueError("the sound has NaN or infinite samples; export the file again")
+            new = samples[max(0, yielded - decoded) :]
+            decoded += len(samples)
+            if len(new):
+                yield new
+                yielded = decoded
+    _check_complete(container, track, zero, yielded / rate)
+
+
+def _check_complete(container: Any, track: Any, zero: float, seconds: float) -> None:
+    """Raise ValueError if the track ended clearly before the end that its file states."""
     stated = media.stated_end(container, track)
-    if stated is not None and given / rate < 0.9 * (stated - zero) - GAP:
+    if stated is not None and seconds < 0.9 * (stated - zero) - MIN_PAUSE:
         raise ValueError(
-            f"damaged sound: it ends at {given / rate:.2f} s and should at {stated - zero:.2f} s"
+            f"damaged sound: it ends at {seconds:.2f} s, but its file states an end at "
+            f"{stated - zero:.2f} s"
         )
 
 
-def resampled(blocks: Iterator[np.ndarray], track: Any, new: int) -> Iterator[np.ndarray]:
-    """Blocks (n, channels) at the track's own rate → blocks at rate `new`, as if they were one."""
+def resample(blocks: Iterator[np.ndarray], track: Any, new_rate: int) -> Iterator[np.ndarray]:
+    """Resample the blocks of a track as one continuous signal.
+
+    Args:
+        blocks: samples (n, channels) at the track's own rate.
+        track: the PyAV track that they were decoded from.
+        new_rate: samples per second of the result.
+
+    Yields:
+        Blocks of samples, float32 (n, channels).
+    """
     import av
 
     first = next(blocks, None)
-    old = track.codec_context.sample_rate  # known for certain once something is decoded
+    old_rate = track.codec_context.sample_rate  # only certain once something has been decoded
     blocks = blocks if first is None else chain([first], blocks)
-    if old == new:
+    if old_rate == new_rate:
         yield from blocks
         return
-    resampler = av.AudioResampler(format="flt", rate=new)
-    taken = given = 0
+    resampler = av.AudioResampler(format="flt", rate=new_rate)
+    num_read = num_yielded = 0
     for block in blocks:
         layout = "mono" if block.shape[1] == 1 else "stereo"
         frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="flt", layout=layout)
-        frame.sample_rate = old
-        taken += len(block)
+        frame.sample_rate = old_rate
+        num_read += len(block)
         for part in resampler.resample(frame):
-            yield (out := part.to_ndarray().reshape(-1, block.shape[1]))
-            given += len(out)
-    if taken:
-        # The filter ends a sample early or late; the length follows from the rates.
+            resampled = part.to_ndarray().reshape(-1, block.shape[1])
+            yield resampled
+            num_yielded += len(resampled)
+    if num_read:
+        # The filter ends a sample early or late. The length is determined by the two rates.
         tail = [part.to_ndarray().reshape(-1, block.shape[1]) for part in resampler.resample(None)]
-        missing = max(1, round(taken * new / old)) - given
+        missing = max(1, round(num_read * new_rate / old_rate)) - num_yielded
         yield np.concatenate([*tail, np.zeros((missing, block.shape[1]), np.float32)])[:missing]
 
 
-def _weights(layout: Any, channels: int) -> np.ndarray:
-    """(channels of the file, channels): how much of each goes where."""
+def _mixing_matrix(layout: Any, channels: int) -> np.ndarray:
+    """Return the weight of each channel of a file in each output channel: (file's, channels)."""
     count = layout.nb_channels
     if count == channels:
         return np.eye(count, dtype=np.float32)
