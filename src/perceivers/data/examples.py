@@ -153,6 +153,9 @@ class FileExamples(ExampleSet):
         return None
 
 
+Tables = dict[str, FileExamples]  # by split
+
+
 def _taken(examples: Examples, chosen: Tensor) -> Examples:
     """Some of the examples."""
     if isinstance(examples, dict):

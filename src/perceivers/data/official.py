@@ -9,9 +9,7 @@ from ..modalities.reader import Reader
 from ..modalities.sound.reader import SoundReader
 from ..modalities.text.decode import decode_lines
 from ..modalities.text.reader import TextReader
-from .examples import FileExamples, NamedSource
-
-Tables = dict[str, FileExamples]
+from .examples import FileExamples, NamedSource, Tables
 
 RECORDING = re.compile(r"(\d)_([a-z]+)_(\d+)\.wav")
 TEST_RECORDINGS = 5  # of each speaker and digit the first: upstream's test split

@@ -15,15 +15,17 @@ from ..modalities.fusion.rows import RowReader
 from ..modalities.image.decode import fit
 from ..modalities.image.reader import ImageReader
 from ..modalities.reader import Reader
+from ..modalities.table.config import TABLE_SUFFIXES
 from .cifar import is_cifar, read_cifar
 from .config import DataConfig, Task
-from .examples import ExampleSet, FileExamples, InMemoryExamples
-from .folder import read_source
+from .examples import ExampleSet, FileExamples, InMemoryExamples, Tables
+from .folder import read_folder
+from .hub import read_hub, read_parquet_folder
 from .labels import describe, task_of
 from .layout import find_manifest
 from .manifest import read_table
 from .official import has_official_files, read_official
-from .sets import named_set
+from .sets import NamedSet, named_set
 
 log = logging.getLogger(__name__)
 
@@ -183,6 +185,41 @@ def _find(config: DataConfig, reader: Reader) -> tuple[Mapping[str, ExampleSet],
     if has_official_files(config.name, path):
         return read_official(config.name, path, reader, strict=config.strict)
     return read_source(config.path, reader, strict=config.strict)
+
+
+def read_source(
+    source: str, reader: Reader, *, strict: bool, named: NamedSet | None = None
+) -> tuple[Tables, tuple[str, ...]]:
+    """Tables by split ("train", "validation", "test") and the class names.
+
+    Args:
+        source: a folder of files by class (with or without split folders above the classes), of
+            texts also one file of lines a class; a folder of parquet files, or a name on the
+            Hugging Face hub, of images.
+        reader: of the files.
+        strict: stop at an unreadable file instead of skipping it.
+        named: the named set that is being looked for, for the message if the hub cannot be reached.
+
+    Raises:
+        FileNotFoundError: nothing there, or nothing to be had from the hub.
+        ValueError: what is there is no labelled set of such files.
+    """
+    path = Path(source).expanduser()
+    if path.is_dir():
+        parquet = sorted(path.rglob("*.parquet"))
+        if not parquet:
+            return read_folder(path, reader, strict=strict)
+        return read_parquet_folder(path, parquet, reader, strict=strict)
+    if path.exists():
+        raise ValueError(
+            f"{path} is a file; expected a folder with one sub-folder of files a class, a table "
+            "(csv, tsv, jsonl or parquet), or a hub name"
+        )
+    if path.suffix.lower() in TABLE_SUFFIXES:
+        raise FileNotFoundError(f"no table {source}; check the path given to --data")
+    if source.startswith((".", "/", "~")) or source.count("/") > 1:
+        raise FileNotFoundError(f"no folder {source}; check the path given to --data")
+    return read_hub(source, reader, strict=strict, named=named)
 
 
 def _held(arrays: tuple[np.ndarray, np.ndarray], reader: Reader) -> InMemoryExamples:
