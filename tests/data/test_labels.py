@@ -8,7 +8,7 @@ import torch
 
 from perceivers.data.config import DataConfig
 from perceivers.data.examples import InMemoryExamples
-from perceivers.data.labels import describe, read_labels, split_unit, task_of
+from perceivers.data.labels import describe_labels, infer_task, read_labels, split_unit
 from perceivers.data.splits import read_splits, stratified_split
 from perceivers.modalities.image.reader import ImageReader
 from perceivers.modalities.table.columns import read_columns
@@ -39,7 +39,7 @@ def test_labels_of_a_real_file(tmp_path):
         torch.int64, torch.float32, torch.float32,
     )  # fmt: skip
     for labels in (kind, tags, age):  # the tensors alone tell the same
-        assert task_of(labels.values, labels.names) == labels.task
+        assert infer_task(labels.values, labels.names) == labels.task
 
 
 def test_several_columns():
@@ -60,7 +60,7 @@ def test_a_task_that_is_set():
     assert single.values.tolist() == [[0, 1], [1, 0], [0, 1]]
     zeros_and_ones = read_labels({"a": ["0", "1"], "b": ["1", "1"]}, task="regression")
     assert zeros_and_ones.task == "regression"
-    assert task_of(zeros_and_ones.values, "ab", "regression") == "regression"
+    assert infer_task(zeros_and_ones.values, "ab", "regression") == "regression"
     piped = read_labels(column("a|b", "a"), task="classification")
     assert piped.names == ("a", "a|b")
 
@@ -128,13 +128,13 @@ def test_numbers_that_may_be_classes_are_said(caplog, cells, said):
     ],
 )
 def test_the_task_by_type_and_shape(values, names, task):
-    assert task_of(values, names) == task
-    assert task_of(values, names, task) == task
+    assert infer_task(values, names) == task
+    assert infer_task(values, names, task) == task
     for other in {"classification", "multilabel", "regression"} - {task}:
         if (task, other) == ("multilabel", "regression"):
             continue
         with pytest.raises(ValueError, match=rf"the task is {other} .* labels are for {task}"):
-            task_of(values, names, other)
+            infer_task(values, names, other)
 
 
 @pytest.mark.parametrize(
@@ -149,16 +149,17 @@ def test_the_task_by_type_and_shape(values, names, task):
 )
 def test_labels_of_no_type(values, names, message):
     with pytest.raises(ValueError, match=message):
-        task_of(values, list(names))
+        infer_task(values, list(names))
 
 
 def test_words():
-    assert describe("classification", "0123456789") == "10 classes: classification"
+    assert describe_labels("classification", "0123456789") == "10 classes: classification"
     assert (
-        describe("regression", ["age [years]"]) == "1 number an example (age [years]): regression"
+        describe_labels("regression", ["age [years]"])
+        == "1 number an example (age [years]): regression"
     )
-    assert describe("regression", "abc") == "3 numbers an example (a, b, c): regression"
-    many = describe("multilabel", "abcdefg")
+    assert describe_labels("regression", "abc") == "3 numbers an example (a, b, c): regression"
+    many = describe_labels("multilabel", "abcdefg")
     assert many == "any of 7 labels an example (a, b, c, d, e, …): multilabel"
     assert split_unit("age [years]") == ("age", "years")
     assert split_unit("age (years)") == ("age", "years")

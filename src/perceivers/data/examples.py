@@ -124,7 +124,7 @@ class FileExamples(ExampleSet):
         Args:
             progress: called now and then with (done, total).
         """
-        held = _Held(len(self))
+        held = _Storage(len(self))
         kept: list[int] = []
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for index, example in enumerate(pool.map(self._decode, range(len(self)))):
@@ -169,7 +169,7 @@ def _some(examples: Tensor | list[Tensor], chosen: Tensor) -> Tensor | list[Tens
     return together([examples[index] for index in chosen.tolist()])
 
 
-class _Held:
+class _Storage:
     """Room for up to `count` examples, filled one after another."""
 
     def __init__(self, count: int) -> None:

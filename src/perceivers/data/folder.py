@@ -9,7 +9,7 @@ from ..modalities.reader import Reader
 from ..modalities.text.decode import decode_lines
 from ..modalities.text.reader import TextReader
 from .examples import FileExamples, NamedSource, Tables
-from .layout import class_places, members
+from .layout import class_files, class_locations
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ def read_folder(path: Path, reader: Reader, *, strict: bool) -> tuple[Tables, tu
     lines = reader.suffixes if isinstance(reader, TextReader) else frozenset()
     found = {
         split: {name: _members(place, reader) for name, place in places.items()}
-        for split, places in class_places(path, lines).items()
+        for split, places in class_locations(path, lines).items()
     }
     for split, classes in found.items():
         if not classes:
@@ -46,5 +46,5 @@ def _members(place: Path, reader: Reader) -> list[NamedSource]:
         except ValueError as error:
             raise ValueError(f"{place}: {error}") from None
         return [(f"{place} line {i}", line.encode()) for i, line in enumerate(lines, 1)]
-    files = members(place, reader.suffixes, reader.noun)
+    files = class_files(place, reader.suffixes, reader.noun)
     return [(str(file), str(file)) for file in files]

@@ -71,17 +71,17 @@ def read_hub(
         except (OSError, ValueError, RuntimeError) as error:
             # Not found, not reachable, offline mode: 🤗 raises a different class for each.
             reason = str(error).splitlines()[0]
-            raise FileNotFoundError(_how_to_bring(name, named, reason)) from None
+            raise FileNotFoundError(_hub_message(name, named, reason)) from None
     return _tables(loaded, name, reader, strict=strict)
 
 
-def _how_to_bring(name: str, named: NamedSet | None, reason: str) -> str:
+def _hub_message(name: str, named: NamedSet | None, reason: str) -> str:
     if named is None:
         return (
             f"no folder {name} here, and the Hugging Face hub did not give a data set of that name "
             f"({reason}); check the path or the name given to --data"
         )
-    return f"the Hugging Face hub did not give {name} ({reason}); {named.bring}"
+    return f"the Hugging Face hub did not give {name} ({reason}); {named.how_to_get}"
 
 
 def _tables(

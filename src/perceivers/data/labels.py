@@ -22,10 +22,10 @@ from .config import Task
 log = logging.getLogger(__name__)
 
 SEPARATOR = "|"
-FEW = 20  # different whole numbers that may well be classes
-ON_OFF = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "false": 0.0, "true": 1.0}
+MAX_LIKELY_CLASSES = 20  # different whole numbers that may well be classes
+BINARY_CELLS = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "false": 0.0, "true": 1.0}
 
-AskedTask = Task | Literal["auto"]
+TaskOption = Task | Literal["auto"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Labels:
     """Of the classes, labels or numbers, in the order of the model's outputs."""
 
 
-def read_labels(columns: Mapping[str, Cells], *, task: AskedTask = "auto") -> Labels:
+def read_labels(columns: Mapping[str, Cells], *, task: TaskOption = "auto") -> Labels:
     """One or several columns of a table as labels.
 
     Of one column, numbers are for regression, cells such as "dog|cat" for multi-label ("|" alone:
@@ -75,7 +75,7 @@ def read_labels(columns: Mapping[str, Cells], *, task: AskedTask = "auto") -> La
     return (_classes if chosen == "classification" else _multi_hot)(name, cells)
 
 
-def task_of(values: Tensor, names: Sequence[str], asked: AskedTask = "auto") -> Task:
+def infer_task(values: Tensor, names: Sequence[str], asked: TaskOption = "auto") -> Task:
     """The task that labels are for, by their type and shape; floats of 0 and 1 are multi-label.
 
     Args:
@@ -100,7 +100,7 @@ def task_of(values: Tensor, names: Sequence[str], asked: AskedTask = "auto") -> 
     if asked not in ("auto", found) and not zeros_and_ones:
         raise ValueError(
             f"the task is {asked} (data.task), but the labels are for {found} ({values.dtype} of "
-            f"shape {tuple(values.shape)}); give {EXPECTED[asked]}, or set data.task to {found} or "
+            f"shape {tuple(values.shape)}); give {EXPECTED_LABELS[asked]}, or set data.task to {found} or "
             "auto"
         )
     if found != "classification":
@@ -108,14 +108,14 @@ def task_of(values: Tensor, names: Sequence[str], asked: AskedTask = "auto") -> 
     return "regression" if zeros_and_ones else found
 
 
-EXPECTED: dict[str, str] = {
+EXPECTED_LABELS: dict[str, str] = {
     "classification": "int64 numbers of classes",
     "multilabel": "floats of 0 and 1, one for each of two labels or more",
     "regression": "floats",
 }
 
 
-def describe(task: Task, names: Sequence[str]) -> str:
+def describe_labels(task: Task, names: Sequence[str]) -> str:
     """A word on the labels for the log, such as "10 classes: classification"."""
     few = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
     return {
@@ -133,7 +133,7 @@ def split_unit(name: str) -> tuple[str, str]:
 
 def _infer(columns: Mapping[str, Cells]) -> Task:
     filled = [[cell for cell in cells if cell is not None] for cells in columns.values()]
-    if len(columns) > 1 and all(cell.lower() in ON_OFF for cells in filled for cell in cells):
+    if len(columns) > 1 and all(cell.lower() in BINARY_CELLS for cells in filled for cell in cells):
         return "multilabel"
     if all(_are_numbers(cells) for cells in filled):
         return "regression"
@@ -163,7 +163,7 @@ def _classes(name: str, cells: Cells) -> Labels:
             f"label column {name!r} holds one class only, {names[0]!r}; a classifier needs at "
             "least two"
         )
-    if len(names) > max(FEW, len(given) / 2):
+    if len(names) > max(MAX_LIKELY_CLASSES, len(given) / 2):
         raise ValueError(
             f"label column {name!r} holds {len(names)} classes in {len(given)} rows, such as "
             f"{names[0]!r}; expected some examples of each. If they are numbers with a unit, put "
@@ -195,12 +195,12 @@ def _sorted(names: set[str]) -> tuple[str, ...]:
 
 def _on_off(name: str, cells: Cells) -> np.ndarray:
     for row, cell in enumerate(cells, 1):
-        if str(cell).lower() not in ON_OFF:
+        if str(cell).lower() not in BINARY_CELLS:
             raise ValueError(
                 f"label column {name!r}, row {row}: {cell!r}; of several label columns all hold "
                 "0 or 1 (multi-label), or all hold numbers (regression)"
             )
-    return np.array([ON_OFF[str(cell).lower()] for cell in cells], np.float32)
+    return np.array([BINARY_CELLS[str(cell).lower()] for cell in cells], np.float32)
 
 
 def _numbers(columns: Mapping[str, Cells], *, asked: bool) -> Labels:
@@ -211,7 +211,11 @@ def _numbers(columns: Mapping[str, Cells], *, asked: bool) -> Labels:
         except ValueError as error:
             raise ValueError(f"label column {name!r}, {error}") from None
         different = np.unique(given[-1])
-        if not asked and len(different) <= FEW and (different == different.round()).all():
+        if (
+            not asked
+            and len(different) <= MAX_LIKELY_CLASSES
+            and (different == different.round()).all()
+        ):
             log.info(
                 "label column %r holds %d different whole numbers, taken as numbers to predict; "
                 "if they are classes: --data.task classification",

@@ -33,7 +33,7 @@ def find_manifest(source: str) -> Path | None:
     return path if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES else None
 
 
-def class_places(path: Path, lines: frozenset[str]) -> dict[str, dict[str, Path]]:
+def class_locations(path: Path, lines: frozenset[str]) -> dict[str, dict[str, Path]]:
     """The classes of each split ("train", "validation", "test") by name, with where they lie.
 
     Classes are sub-folders, with or without split folders above them. A folder without split
@@ -61,7 +61,7 @@ def class_places(path: Path, lines: frozenset[str]) -> dict[str, dict[str, Path]
     }
 
 
-def members(place: Path, suffixes: frozenset[str], noun: str) -> list[Path]:
+def class_files(place: Path, suffixes: frozenset[str], noun: str) -> list[Path]:
     """The files of a class that is a folder, by name.
 
     Raises:

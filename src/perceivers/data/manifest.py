@@ -21,8 +21,8 @@ from .layout import SPLIT_NAMES
 
 log = logging.getLogger(__name__)
 
-LABELS = ("label", "labels", "target")
-SPLIT = "split"
+LABEL_COLUMNS = ("label", "labels", "target")
+SPLIT_COLUMN = "split"
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Manifest:
 
     def read_labels(self, config: DataConfig) -> Labels:
         """The labels of all rows; errors as of `labels.read_labels`, naming the file."""
-        with naming(self.path):
+        with prefix_errors(self.path):
             return read_labels(self.labels, task=config.task)
 
 
@@ -56,13 +56,13 @@ def read_manifest(path: Path, config: DataConfig) -> Manifest:
         ValueError: a damaged table, no or several columns that could be the label, an unknown one,
             a split that is none; the message names the file.
     """
-    with naming(path):
+    with prefix_errors(path):
         columns = read_columns(path)
         names, rows = tuple(columns), len(next(iter(columns.values())))
         columns = {name: x for name, x in columns.items() if name not in config.ignore}
         labels = {name: columns.pop(name) for name in _label_names(columns, config)}
         splits = {"train": list(range(rows))}
-        for name in [name for name in columns if name.lower() == SPLIT]:
+        for name in [name for name in columns if name.lower() == SPLIT_COLUMN]:
             if any((cell or "").lower() in SPLIT_NAMES for cell in columns[name]):
                 splits = _splits(name, columns.pop(name))
         if not columns:
@@ -121,7 +121,7 @@ class RowFiles(Sequence[NamedSource]):
     @classmethod
     def read(cls, path: Path, wanted: Sequence[str]) -> "RowFiles":
         """All rows of a table, whatever their labels."""
-        with naming(path):
+        with prefix_errors(path):
             columns = read_columns(path)
         return cls(path, columns, wanted)
 
@@ -135,7 +135,7 @@ class RowFiles(Sequence[NamedSource]):
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
+def prefix_errors(path: Path) -> Iterator[None]:
     """Put the file's name before the message of a ValueError."""
     try:
         yield
@@ -149,7 +149,7 @@ def _label_names(columns: Columns, config: DataConfig) -> tuple[str, ...]:
             raise unknown("column (--data.label)", name, columns)
     if config.label:
         return config.label
-    found = tuple(name for name in columns if split_unit(name)[0].lower() in LABELS)
+    found = tuple(name for name in columns if split_unit(name)[0].lower() in LABEL_COLUMNS)
     if len(found) != 1:
         why = f"any of {', '.join(found)} could be it" if found else "none is label or target"
         raise ValueError(

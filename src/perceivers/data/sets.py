@@ -13,7 +13,7 @@ class NamedSet:
     """One line for `perceivers list`."""
     hub_id: str | None = None
     """Its repository on the Hugging Face hub; None: it has none, or is inside the package."""
-    bring: str = ""
+    how_to_get: str = ""
     """How to have its official files and point at them; empty: there is nothing to bring."""
 
 
@@ -35,20 +35,20 @@ SETS = {
     ),
     "fsdd": NamedSet(
         "3,000 spoken digits, wav of 8 kHz, 6 speakers, 10 classes; its repository's folder",
-        bring="git clone https://github.com/Jakobovski/free-spoken-digit-dataset and point at it: "
+        how_to_get="git clone https://github.com/Jakobovski/free-spoken-digit-dataset and point at it: "
         "--data free-spoken-digit-dataset",
     ),
     "grid": NamedSet(
         "1,000 clips of one GRID talker's digits with sound, 10 classes; a folder of mkv files",
-        bring="python examples/grid_clips.py SOURCE DEST writes it; point at it: --data DEST",
+        how_to_get="python examples/grid_clips.py SOURCE DEST writes it; point at it: --data DEST",
     ),
     "kicad": NamedSet(
         "2,837 of KiCad's electronic parts as point clouds, 24 classes; a folder of ply files",
-        bring="python examples/kicad_ply.py SOURCE DEST writes it; point at it: --data DEST",
+        how_to_get="python examples/kicad_ply.py SOURCE DEST writes it; point at it: --data DEST",
     ),
     "rt-polarity": NamedSet(
         "10,662 sentences of film reviews, positive or negative; the folder of its two files",
-        bring="download rt-polaritydata.tar.gz from "
+        how_to_get="download rt-polaritydata.tar.gz from "
         "https://www.cs.cornell.edu/people/pabo/movie-review-data/, unpack it and point at the "
         "folder of its two files: --data rt-polaritydata",
     ),

@@ -21,7 +21,7 @@ from .config import DataConfig, Task
 from .examples import ExampleSet, FileExamples, InMemoryExamples, Tables
 from .folder import read_folder
 from .hub import read_hub, read_parquet_folder
-from .labels import describe, task_of
+from .labels import describe_labels, infer_task
 from .layout import find_manifest
 from .manifest import read_table
 from .official import has_official_files, read_official
@@ -77,7 +77,7 @@ def read_splits(
     found, labels = _find(config, reader)
     tables, skipped = dict(found), list[str]()
     given = [table.labels for table in tables.values() if len(table)]
-    task = task_of(torch.cat(given), labels, config.task) if given else "classification"
+    task = infer_task(torch.cat(given), labels, config.task) if given else "classification"
     if task == "classification" and len(labels) < 2:
         raise ValueError(
             f"found {len(labels)} class {list(labels)}; a classifier needs at least two: "
@@ -101,7 +101,7 @@ def read_splits(
         counts = ", ".join(f"{len(table):,} {name}" for name, table in tables.items())
         log.info("data: %s examples, %d skipped", counts, len(skipped))
         told = "as set" if config.task != "auto" else "by the labels' type; --data.task sets it"
-        log.info("labels: %s (%s)", describe(task, labels), told)
+        log.info("labels: %s (%s)", describe_labels(task, labels), told)
     return Splits(tables, labels, tuple(skipped), task)
 
 
@@ -176,7 +176,7 @@ def _find(config: DataConfig, reader: Reader) -> tuple[Mapping[str, ExampleSet],
         if config.name == "digits":
             return {"train": InMemoryExamples(*read_digits())}, tuple("0123456789")
         if named.hub_id is None:
-            raise FileNotFoundError(f"{config.name} is not here; {named.bring}")
+            raise FileNotFoundError(f"{config.name} is not here; {named.how_to_get}")
         return read_source(named.hub_id, reader, strict=config.strict, named=named)
     path = Path(config.path).expanduser()
     if is_cifar(config.name, path):
