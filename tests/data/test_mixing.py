@@ -42,7 +42,7 @@ def test_mixup_of_several_modalities():
     with pytest.raises(ValueError, match="bytes of texts cannot be mixed; set mixup=0"):
         mix({**batch, "text": torch.ones(2, 3).long()}, torch.eye(2), mixup=1.0, cutmix=0.0)
     for given in (batch, batch["video"], batch["audio"]):
-        with pytest.raises(ValueError, match="CutMix is of images alone"):
+        with pytest.raises(ValueError, match="CutMix needs images"):
             mix(given, torch.eye(2), mixup=0.0, cutmix=1.0)
 
 

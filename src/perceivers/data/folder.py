@@ -1,4 +1,4 @@
-"""Folders of files by class."""
+"""Folders of files by class: each class is a sub-folder, or a text file of one example per line."""
 
 import logging
 from pathlib import Path
@@ -8,43 +8,59 @@ import torch
 from ..modalities.reader import Reader
 from ..modalities.text.decode import decode_lines
 from ..modalities.text.reader import TextReader
-from .examples import FileExamples, NamedSource, Tables
+from .examples import FileExamples, FileSplits, NamedSource
 from .layout import class_files, class_locations
 
 log = logging.getLogger(__name__)
 
 
-def read_folder(path: Path, reader: Reader, *, strict: bool) -> tuple[Tables, tuple[str, ...]]:
-    """A folder with one sub-folder a class, or split folders above such; of texts also files."""
-    lines = reader.suffixes if isinstance(reader, TextReader) else frozenset()
-    found = {
-        split: {name: _members(place, reader) for name, place in places.items()}
-        for split, places in class_locations(path, lines).items()
+def read_folder(path: Path, reader: Reader, *, strict: bool) -> tuple[FileSplits, tuple[str, ...]]:
+    """Return the splits and the class names of a folder of files by class.
+
+    The layouts are those of `layout.class_locations`. Classes that are files of one example per
+    line are read only as texts. No example is decoded yet.
+
+    Args:
+        path: the folder.
+        reader: reader of the files.
+        strict: stop at an unreadable file instead of skipping it.
+
+    Returns:
+        The examples of each split ("train", "validation", "test"), and the class names, sorted.
+
+    Raises:
+        ValueError: there are no classes, a class has no files or has some in sub-folders, or a
+            file of lines cannot be read.
+    """
+    line_suffixes = reader.suffixes if isinstance(reader, TextReader) else frozenset()
+    sources = {
+        split: {name: _class_sources(location, reader) for name, location in locations.items()}
+        for split, locations in class_locations(path, line_suffixes).items()
     }
-    for split, classes in found.items():
+    for split, classes in sources.items():
         if not classes:
             raise ValueError(
                 f"{path} has no sub-folders; expected one folder of {reader.noun} for each class"
             )
         log.debug("%s: %d classes", split, len(classes))
-    labels = tuple(sorted({name for classes in found.values() for name in classes}))
-    tables = {}
-    for split, classes in found.items():
-        files = [file for members in classes.values() for file in members]
-        numbers = [labels.index(name) for name, members in classes.items() for _ in members]
-        tables[split] = FileExamples(
+    labels = tuple(sorted({name for classes in sources.values() for name in classes}))
+    splits = {}
+    for split, classes in sources.items():
+        files = [file for class_ in classes.values() for file in class_]
+        numbers = [labels.index(name) for name, class_ in classes.items() for _ in class_]
+        splits[split] = FileExamples(
             files, torch.tensor(numbers), torch.arange(len(files)), reader, strict
         )
-    return tables, labels
+    return splits, labels
 
 
-def _members(place: Path, reader: Reader) -> list[NamedSource]:
-    """The files of a class by name, or the lines of one."""
-    if not place.is_dir():
-        try:
-            lines = decode_lines(place)
-        except ValueError as error:
-            raise ValueError(f"{place}: {error}") from None
-        return [(f"{place} line {i}", line.encode()) for i, line in enumerate(lines, 1)]
-    files = class_files(place, reader.suffixes, reader.noun)
-    return [(str(file), str(file)) for file in files]
+def _class_sources(location: Path, reader: Reader) -> list[NamedSource]:
+    """Return the examples of a class: the files of a folder, or the lines of a file."""
+    if location.is_dir():
+        files = class_files(location, reader.suffixes, reader.noun)
+        return [(str(file), str(file)) for file in files]
+    try:
+        lines = decode_lines(location)
+    except ValueError as error:
+        raise ValueError(f"{location}: {error}") from None
+    return [(f"{location} line {i}", line.encode()) for i, line in enumerate(lines, 1)]

@@ -1,4 +1,4 @@
-"""Image data sets in parquet files and on the Hugging Face hub, through 🤗 datasets."""
+"""Image data sets in parquet files and on the Hugging Face hub, read by the `datasets` package."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ import torch
 from ..errors import missing_extra
 from ..modalities.image.reader import ImageReader
 from ..modalities.reader import Reader
-from .examples import FileExamples, NamedSource, Tables
+from .examples import FileExamples, FileSplits, NamedSource
 from .layout import SPLIT_NAMES
 from .sets import NamedSet
 
@@ -21,104 +21,127 @@ log = logging.getLogger(__name__)
 
 def read_parquet_folder(
     path: Path, files: list[Path], reader: Reader, *, strict: bool
-) -> tuple[Tables, tuple[str, ...]]:
-    """Tables by split and the class names of parquet files of images.
+) -> tuple[FileSplits, tuple[str, ...]]:
+    """Return the splits and the class names of the parquet files of a folder.
+
+    A file belongs to the split that its name begins with ("train-00000-of-00001") or that its
+    folder is named after (`layout.SPLIT_NAMES`), else to "train".
 
     Args:
-        path: the folder they lie in.
-        files: put to splits by their own or their folder's name ("train-00000-of-1").
-        reader: of images.
+        path: the folder, for messages.
+        files: its parquet files, with an image column and a class column.
+        reader: image reader.
         strict: stop at an unreadable image instead of skipping it.
 
+    Returns:
+        The examples of each split ("train", "validation", "test"), and the class names.
+
     Raises:
-        ValueError: a damaged file, another reader, or no columns of images and class labels.
+        ValueError: a file is damaged, the columns are missing, or the reader is not of images.
+        ImportError: `datasets` is not installed.
     """
-    splits: dict[str, list[str]] = {}
+    files_of: dict[str, list[str]] = {}
     for file in files:
-        words = [file.stem.split("-")[0].lower(), *(p.lower() for p in file.parent.parts[-1:])]
+        words = [file.stem.split("-")[0].lower(), file.parent.name.lower()]
         split = next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), "train")
-        splits.setdefault(split, []).append(str(file))
+        files_of.setdefault(split, []).append(str(file))
     with _quiet_datasets() as datasets:
         try:
-            loaded = datasets.load_dataset("parquet", data_files=splits)
+            data = datasets.load_dataset("parquet", data_files=files_of)
         except datasets.exceptions.DatasetGenerationError as error:
             raise ValueError(
-                f"{path}: a parquet file could not be read ({error.__cause__ or error}); "
-                "download it again"
+                f"{path}: a parquet file cannot be read ({error.__cause__ or error}); download it "
+                "again"
             ) from None
-    return _tables(loaded, str(path), reader, strict=strict)
+    return _read_splits(data, str(path), reader, strict=strict)
 
 
 def read_hub(
     name: str, reader: Reader, *, strict: bool, named: NamedSet | None = None
-) -> tuple[Tables, tuple[str, ...]]:
-    """Tables by split and the class names of an image data set on the Hugging Face hub.
+) -> tuple[FileSplits, tuple[str, ...]]:
+    """Return the splits and the class names of a data set on the Hugging Face hub.
 
     Args:
-        name: of the data set, such as "uoft-cs/cifar10".
-        reader: of images.
+        name: name of the data set, such as "uoft-cs/cifar10". It has an image column and a class
+            column.
+        reader: image reader.
         strict: stop at an unreadable image instead of skipping it.
-        named: the named set that is being looked for, for the message if the hub cannot be reached.
+        named: the named set that the data set is; its `how_to_get` completes the message if the
+            hub cannot be reached.
+
+    Returns:
+        The examples of each split ("train", "validation", "test"), and the class names.
 
     Raises:
-        FileNotFoundError: nothing to be had from the hub.
-        ValueError: another reader, or no columns of images and class labels.
+        FileNotFoundError: the hub cannot be reached or has no such data set.
+        ValueError: the columns are missing, or the reader is not of images.
+        ImportError: `datasets` is not installed.
     """
-    log.info("asking the Hugging Face hub for %s (up to half a minute if it is out of reach)", name)
+    log.info("loading %s from the Hugging Face hub (a failed connection takes up to 30 s)", name)
     with _quiet_datasets() as datasets:
         try:
-            loaded = datasets.load_dataset(name)
+            data = datasets.load_dataset(name)
         except (OSError, ValueError, RuntimeError) as error:
-            # Not found, not reachable, offline mode: 🤗 raises a different class for each.
+            # The class depends on the reason: no such name, no connection, offline mode.
             reason = str(error).splitlines()[0]
-            raise FileNotFoundError(_hub_message(name, named, reason)) from None
-    return _tables(loaded, name, reader, strict=strict)
+            raise FileNotFoundError(_not_on_hub(name, named, reason)) from None
+    return _read_splits(data, name, reader, strict=strict)
 
 
-def _hub_message(name: str, named: NamedSet | None, reason: str) -> str:
+def _not_on_hub(name: str, named: NamedSet | None, reason: str) -> str:
     if named is None:
         return (
-            f"no folder {name} here, and the Hugging Face hub did not give a data set of that name "
-            f"({reason}); check the path or the name given to --data"
+            f"there is no folder {name}, and no data set of that name could be loaded from the "
+            f"Hugging Face hub ({reason}); check the path or name given to --data"
         )
-    return f"the Hugging Face hub did not give {name} ({reason}); {named.how_to_get}"
+    return f"{name} could not be loaded from the Hugging Face hub ({reason}); {named.how_to_get}"
 
 
-def _tables(
-    splits: Any, source: str, reader: Reader, *, strict: bool
-) -> tuple[Tables, tuple[str, ...]]:
+def _read_splits(
+    data: Any, source: str, reader: Reader, *, strict: bool
+) -> tuple[FileSplits, tuple[str, ...]]:
+    """Return the splits and the class names of a `datasets.DatasetDict`; see `read_hub`."""
     if not isinstance(reader, ImageReader):
         raise ValueError(
-            f"{source}: of parquet and the hub only images are read; give a folder of {reader.noun}"
+            f"{source} holds parquet files or is on the hub, which are read only as images; give a "
+            f"folder of {reader.noun}"
         )
-    tables: Tables = {}
+    splits: FileSplits = {}
     labels: tuple[str, ...] = ()
-    for key, split in splits.items():
+    for key, split in data.items():
         if key not in SPLIT_NAMES:
             continue
-        image, label = _columns(split, source)
-        names = split.features[label].names
+        image_column, class_column = _find_columns(split, source)
+        names = split.features[class_column].names
         labels = tuple(names) if names else labels
-        tables[SPLIT_NAMES[key]] = FileExamples(
-            EncodedImages(split, image, f"{source} {key}"),
-            torch.tensor(split[label][:], dtype=torch.int64),
+        splits[SPLIT_NAMES[key]] = FileExamples(
+            EncodedImages(split, image_column, f"{source} {key}"),
+            torch.tensor(split[class_column][:], dtype=torch.int64),
             torch.arange(len(split)),
             reader,
             strict,
         )
-    if not tables:
-        raise ValueError(f"{source} has splits {sorted(splits)}; expected at least 'train'")
-    return tables, labels
+    if not splits:
+        raise ValueError(f"{source} has splits {sorted(data)}; expected at least 'train'")
+    return splits, labels
 
 
 class EncodedImages(Sequence[NamedSource]):
-    """The image column of a 🤗 split, each image as its path or its bytes, read one at a time."""
+    """The encoded images of a split, read from it one at a time.
+
+    An item is the name of the image for messages, and its bytes or its path.
+
+    Args:
+        split: a `datasets.Dataset`.
+        column: name of its image column.
+        where: name of the split for messages.
+    """
 
     def __init__(self, split: Any, column: str, where: str) -> None:
         import datasets
 
-        only = split.select_columns([column])
-        self.split = only.cast_column(column, datasets.Image(decode=False))
+        images = split.select_columns([column])
+        self.split = images.cast_column(column, datasets.Image(decode=False))
         self.column, self.where = column, where
 
     def __len__(self) -> int:
@@ -130,8 +153,11 @@ class EncodedImages(Sequence[NamedSource]):
         return name, image["path"] if image["bytes"] is None else image["bytes"]
 
 
-def _columns(split: Any, source: str) -> tuple[str, str]:
-    """The image column and the class column: CIFAR-100's fine labels before its coarse ones."""
+def _find_columns(split: Any, source: str) -> tuple[str, str]:
+    """Return the names of the image column and the class column of a split.
+
+    Of several class columns, a "fine" one is preferred: CIFAR-100 has fine and coarse labels.
+    """
     import datasets
 
     features = split.features
@@ -147,17 +173,17 @@ def _columns(split: Any, source: str) -> tuple[str, str]:
 
 @contextmanager
 def _quiet_datasets() -> Iterator[Any]:
-    """🤗 datasets without its own progress bars: reading a small folder needs none."""
+    """Import `datasets` and hide its progress bars, which a small folder does not need."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
         import datasets
     except ImportError:
         raise missing_extra("datasets", "data") from None
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it repeats each failed attempt
-    shown = datasets.are_progress_bars_disabled()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it logs each failed attempt
+    were_disabled = datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:
         yield datasets
     finally:
-        if not shown:
+        if not were_disabled:
             datasets.enable_progress_bars()
