@@ -93,7 +93,7 @@ def write_sound(path: Path, samples: np.ndarray) -> None:
 
 
 class Cifar:
-    """Writer of random images in the official layouts; it registers their checksums in `LAYOUTS`."""
+    """Writer of random images in the official layouts. It sets the checksums in `LAYOUTS`."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root, self.monkeypatch = root, monkeypatch

@@ -40,7 +40,8 @@ class DataConfig(AugmentationConfig):
     """Keep the decoded examples of a split in memory if they take at most this many GB; the files
     of a larger split are decoded batch by batch."""
     workers: int = 2
-    """Number of processes that decode the files of a split that is not kept in memory."""
+    """Number of processes that decode the files of a split that is not kept in memory; 0: the main
+    process decodes them."""
     permute: Literal["none", "fixed", "random"] = "none"
     """Shuffle the input elements of the model, each together with its position; fixed: one order
     for all examples, random: a different order for each example."""

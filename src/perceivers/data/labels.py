@@ -22,7 +22,7 @@ from .config import Task
 log = logging.getLogger(__name__)
 
 SEPARATOR = "|"
-MAX_LIKELY_CLASSES = 20  # no more distinct values than this are likely to be classes
+MAX_LIKELY_CLASSES = 20  # up to this many distinct values are likely to be classes
 BINARY_CELLS = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "false": 0.0, "true": 1.0}
 
 TaskOption = Task | Literal["auto"]
@@ -110,8 +110,8 @@ def infer_task(values: Tensor, names: Sequence[str], task: TaskOption = "auto") 
             f"labels of {values.dtype} and shape {tuple(values.shape)}; expected classes as int64 "
             "(examples,), or floats (examples, labels): 0 and 1, or numbers to predict"
         )
-    regress_binary = (task, inferred) == ("regression", "multilabel")
-    if task not in ("auto", inferred) and not regress_binary:
+    binary_regression = (task, inferred) == ("regression", "multilabel")
+    if task not in ("auto", inferred) and not binary_regression:
         raise ValueError(
             f"the task is {task} (data.task), but the labels are for {inferred} ({values.dtype} of "
             f"shape {tuple(values.shape)}); give {EXPECTED_LABELS[task]}, or set data.task to "
@@ -119,7 +119,7 @@ def infer_task(values: Tensor, names: Sequence[str], task: TaskOption = "auto") 
         )
     if inferred != "classification":
         _check_floats(values.view(len(values), width), names)
-    return "regression" if regress_binary else inferred
+    return "regression" if binary_regression else inferred
 
 
 def describe_labels(task: Task, names: Sequence[str]) -> str:

@@ -29,7 +29,7 @@ from .sets import NamedSet, named_set
 
 log = logging.getLogger(__name__)
 
-EVALUATED = ("test", "validation", "train")  # a model is scored on the first split that exists
+EVALUATED = ("test", "validation", "train")  # the first split that exists is scored
 SPLIT_SEED = 0  # seed of held-out splits: the same in every run, whatever the seed of the run
 
 Progress = Callable[[int, int], None]  # called with (files done, all files)
@@ -61,7 +61,7 @@ def read_splits(
     """Read a data set, and hold out the splits that it does not have.
 
     Args:
-        config: the data set, and the fractions to hold out.
+        config: the data set, its task and the fractions to hold out.
         reader: reader of the files that the model takes.
         hold_out: hold out a test and a validation split if the data has none of its own. Which
             examples are held out does not depend on which files can be read.
