@@ -1,6 +1,7 @@
-"""Real files for the tests: small image folders, and CIFAR in its four official forms."""
+"""Files for the tests: folders of images, tables, and CIFAR in its four official forms."""
 
 import csv
+import hashlib
 import io
 import pickle
 import socket
@@ -15,14 +16,14 @@ from PIL import Image
 
 from perceivers.data import cifar
 
-# The same examples every time: a test that fails, fails for everybody.
-settings.register_profile("same", derandomize=True, deadline=None)
-settings.load_profile("same")
+# Hypothesis draws the same examples in every run, so that failures can be reproduced.
+settings.register_profile("reproducible", derandomize=True, deadline=None)
+settings.load_profile("reproducible")
 
 
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch, tmp_path):
-    """Tests reach no hub, and 🤗 datasets keeps its cache to itself."""
+    """Keep tests off the Hugging Face hub, and the cache of `datasets` in the test's own folder."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     import datasets
 
@@ -32,11 +33,12 @@ def _no_network(monkeypatch, tmp_path):
 
 @pytest.fixture
 def image_folder(tmp_path):
-    """A folder of two classes, bright and dark, 12 images of various sizes each."""
+    """Return a folder of two classes, bright and dark, with 12 images of various sizes each."""
     return write_image_folder(tmp_path / "photos")
 
 
 def write_image_folder(root: Path, count: int = 12) -> Path:
+    """Write two classes, bright and dark, of `count` images each."""
     rng = np.random.default_rng(0)
     for label, low in (("bright", 160), ("dark", 0)):
         (root / label).mkdir(parents=True)
@@ -49,14 +51,14 @@ def write_image_folder(root: Path, count: int = 12) -> Path:
 
 @pytest.fixture(scope="session")
 def mixed_table(tmp_path_factory):
-    """A folder with manifest.csv; see `write_mixed_table`."""
+    """Return a folder with a manifest.csv written by `write_mixed_table`."""
     return write_mixed_table(tmp_path_factory.mktemp("mixed"))
 
 
 def write_mixed_table(root: Path, rows: int = 160) -> Path:
-    """Pictures (bright or dark), sounds (loud or soft), text, numbers and categories.
+    """Write a table of images (bright or dark), sounds (loud or soft), text, numbers, categories.
 
-    The label says how many of bright and loud a row is, so that neither column tells it alone.
+    The label is how many of "bright" and "loud" are true, so that it takes both columns to predict.
     """
     rng = np.random.default_rng(0)
     table = []
@@ -64,7 +66,7 @@ def write_mixed_table(root: Path, rows: int = 160) -> Path:
         bright, loud = rng.integers(0, 2, 2)
         pixels = rng.integers(160 * bright, 160 * bright + 90, (8, 8), dtype=np.uint8)
         Image.fromarray(pixels).save(root / f"{row}.png")
-        wave_of(root / f"{row}.wav", rng.normal(size=640) * (200 + 9000 * loud))
+        write_sound(root / f"{row}.wav", rng.normal(size=640) * (200 + 9000 * loud))
         cells = {
             "photo": f"{row}.png",
             "sound": "" if row % 40 == 7 else f"{row}.wav",
@@ -83,15 +85,15 @@ def write_mixed_table(root: Path, rows: int = 160) -> Path:
     return root
 
 
-def wave_of(path: Path, samples: np.ndarray) -> None:
-    """A wav file of 8 kHz."""
+def write_sound(path: Path, samples: np.ndarray) -> None:
+    """Write 16-bit samples as a mono wav file of 8 kHz."""
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, 8000, 0, "NONE", ""))
         file.writeframes(samples.astype("<i2").tobytes())
 
 
 class Cifar:
-    """A made-up set in the official layouts, its checksums registered in place of the real ones."""
+    """Writer of random images in the official layouts. It sets the checksums in `LAYOUTS`."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root, self.monkeypatch = root, monkeypatch
@@ -100,26 +102,25 @@ class Cifar:
         self.labels = np.arange(60) % 10
 
     def write(self, name: str, form: str, *, archive: bool) -> Path:
-        """The set's files, unpacked or as one tar.gz; gives the path to point at."""
+        """Write the files unpacked or as one tar.gz; return the path of the folder or archive."""
         layout = cifar.LAYOUTS[name][form == "binary"]
-        members, sums = {}, []
+        members, checksums = {}, []
         for files, start, stop in ((layout.train, 0, 50), (layout.test, 50, 60)):
             parts = np.array_split(np.arange(start, stop), len(files))
-            entries = {}
             for file, part in zip(files, parts, strict=True):
                 members[file] = self._encode(name, form, part)
-                entries[file] = cifar.hashlib.md5(members[file]).hexdigest()
-            sums.append(entries)
+            checksums.append({file: hashlib.md5(members[file]).hexdigest() for file in files})
         names = [f"class{index}" for index in range(10)]
         if form == "binary":
             members[layout.names] = "\n".join(names).encode() + b"\n"
         else:
             key = b"label_names" if name == "cifar10" else b"fine_label_names"
             members[layout.names] = pickle.dumps({key: [n.encode() for n in names]}, protocol=3)
-        mine = cifar.Layout(layout.archive, layout.folder, sums[0], sums[1], layout.names)
-        both = list(cifar.LAYOUTS[name])
-        both[form == "binary"] = mine
-        self.monkeypatch.setitem(cifar.LAYOUTS, name, tuple(both))
+        layouts = list(cifar.LAYOUTS[name])
+        layouts[form == "binary"] = cifar.Layout(
+            layout.archive, layout.folder, *checksums, layout.names
+        )
+        self.monkeypatch.setitem(cifar.LAYOUTS, name, tuple(layouts))
         if archive:
             return self._pack(layout, members)
         folder = self.root / layout.folder
@@ -142,7 +143,7 @@ class Cifar:
         if form == "binary":
             columns = [labels[:, None].astype(np.uint8), rows]
             if name == "cifar100":
-                columns.insert(0, labels[:, None].astype(np.uint8) // 5)  # coarse first
+                columns.insert(0, labels[:, None].astype(np.uint8) // 5)  # the coarse label
             return np.concatenate(columns, 1).tobytes()
         key = b"labels" if name == "cifar10" else b"fine_labels"
         return pickle.dumps({b"data": rows, key: labels.tolist()}, protocol=3)
@@ -150,13 +151,13 @@ class Cifar:
 
 @pytest.fixture
 def cifar_files(tmp_path, monkeypatch):
-    """Writes CIFAR-10 or -100 in any of the official forms."""
+    """Return a writer of CIFAR-10 or CIFAR-100 files in any of the official forms."""
     return Cifar(tmp_path, monkeypatch)
 
 
 @pytest.fixture
 def free_port():
-    """A TCP port of this machine that nobody listens on."""
+    """Return a TCP port of this machine that is not in use."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -1,8 +1,8 @@
-"""What users bring, at the commands they type: it means something, or is skipped with its reason.
+"""Unusual and unreadable files through the commands: each is read, or skipped with a reason.
 
-Each modality has a folder of good files and of bad ones, on which a run is trained, scored and then
-asked about each. A film without sound where sound was trained on is in test_fusion_training.py,
-labels and tables are in test_labels.py and test_columns.py.
+For each modality, a run is trained and scored on a folder of good and bad files, and then predicts
+each bad file. Videos without sound are tested in test_fusion_training.py, labels in test_labels.py
+and tables in test_columns.py.
 """
 
 import json
@@ -23,8 +23,8 @@ TINY = [
 ]  # fmt: skip
 
 
-def ten_hours(path):
-    """A wav file of silence that takes no room on the disk."""
+def write_ten_hours(path):
+    """Write ten hours of silence as a sparse wav file, which takes no space on the disk."""
     header = bytearray(wav(np.zeros(0), RATE))
     size = 36_000 * RATE * 2
     header[4:8], header[40:44] = struct.pack("<I", 36 + size), struct.pack("<I", size)
@@ -34,41 +34,45 @@ def ten_hours(path):
 
 
 def tone(index):
+    """Return samples of a sine whose frequency rises with the index."""
     return (9000 * np.sin(np.arange(2000) * (0.1 + 0.02 * index))).astype(int)
 
 
 def unknown_codec(raw):
+    """Return a wav file with another codec number in its header."""
     return raw[:20] + b"\x99\x99" + raw[22:]
 
 
 def xyz(points):
+    """Return an xyz file of points."""
     return "\n".join(" ".join(map(str, point)) for point in points).encode()
 
 
 def cloud(index):
+    """Return 9 random points."""
     return np.random.default_rng(index).normal(size=(9, 3))
 
 
-FILM = video(numbered(3))
+CLIP = video(numbered(3))
 
-# By modality: a good file by its number; then of each bad one its content and what is said of it,
-# None: it is read.
-SETS = {
+# For each modality: the suffix; a function that returns a good file by its number; and the unusual
+# files by name, as their content and the error message (None: the file can be read).
+FILES = {
     "sound": ("wav", lambda i: wav(tone(i), RATE), {
         "silence.wav": (wav(np.zeros(900), RATE), None),
         "one-sample.wav": (wav(np.ones(1), RATE), None),
-        "ten-hours.wav": (ten_hours, None),
+        "ten-hours.wav": (write_ten_hours, None),
         "zero-length.wav": (wav(np.zeros(0), RATE), "no samples: the sound is empty"),
         "codec.wav": (unknown_codec(wav(tone(1), RATE)), "unknown codec of the sound; convert it"),
-        "nothing.wav": (b"", "neither sound nor video"),
+        "empty-file.wav": (b"", "neither sound nor video"),
     }),
     "video": ("mkv", lambda i: video(numbered(4 + i)), {
         "one-frame.mkv": (video(numbered(1)), None),
         "zero-length.avi": (
             video(numbered(0), "avi", "mjpeg", "yuvj420p"), "no frames: the video is empty"
         ),
-        "codec.mkv": (FILM.replace(b"V_FFV1", b"V_FFV9"), "unknown codec of the video; convert it"),
-        "nothing.mkv": (b"", "neither sound nor video"),
+        "codec.mkv": (CLIP.replace(b"V_FFV1", b"V_FFV9"), "unknown codec of the video; convert it"),
+        "empty-file.mkv": (b"", "neither sound nor video"),
     }),
     "points": ("xyz", lambda i: xyz(cloud(i)), {
         "one-place.xyz": (xyz(np.ones((5, 3))), None),
@@ -76,7 +80,7 @@ SETS = {
         "infinite.xyz": (xyz([(-np.inf, 0, 0), *cloud(1)]), "the first is point 1: [-inf, 0.0, 0"),
         "two.xyz": (xyz(cloud(1)[:2]), "2 points; expected at least 3"),
         "ragged.xyz": (b"1 2 3\n1 2\n3 4 5\n", "line 2 has 2 columns; expected 3"),
-        "nothing.xyz": (b"", "no points and no faces"),
+        "empty-file.xyz": (b"", "no points and no faces"),
     }),
     "text": ("txt", lambda i: b"words " * (i + 1), {
         "empty.txt": (b"", None),
@@ -87,10 +91,10 @@ SETS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=SETS)
+@pytest.fixture(scope="module", params=FILES)
 def trained(request, tmp_path_factory):
-    """A run on a folder of good and bad files, the bad ones by name, and what is said of them."""
-    suffix, good, bad = SETS[request.param]
+    """Train on a folder of good and bad files; return the run and {bad file: its error message}."""
+    suffix, good, bad = FILES[request.param]
     root = tmp_path_factory.mktemp(request.param)
     for label in ("a", "b"):
         (root / "files" / label).mkdir(parents=True)
@@ -103,51 +107,50 @@ def trained(request, tmp_path_factory):
     run = root / "run"
     status = cli.main(["train", "folder", f"--data={root / 'files'}", f"--out={run}", *TINY])
     assert status == 0
-    return run, {root / "files" / "b" / name: said for name, (_, said) in bad.items()}
+    return run, {root / "files" / "b" / name: error for name, (_, error) in bad.items()}
 
 
-def test_what_cannot_be_read_is_left_out_of_training(trained):
+def test_unreadable_files_are_left_out_of_training(trained):
     run, bad = trained
-    unreadable = {str(path) for path, said in bad.items() if said}
+    unreadable = {str(path) for path, error in bad.items() if error}
     metrics = json.loads((run / "metrics.json").read_text())
     assert set(metrics["skipped_files"]) == unreadable
     assert np.isfinite(metrics["test"]["loss"])
 
 
-def test_it_is_said_why(trained, capsys):
-    """On the way to the scores; who wants to know at once says --strict."""
+def test_evaluation_logs_the_reason_and_strict_training_stops(trained, capsys):
     run, bad = trained
     data = next(iter(bad)).parents[1]
     assert cli.main(["eval", str(run), f"--data={data}"]) == 0
     err = capsys.readouterr().err
-    for path, said in bad.items():
+    for path, error in bad.items():
         lines = [line for line in err.splitlines() if line.startswith(f"skipped {path}: ")]
-        assert len(lines) == bool(said)
-        assert not said or said in lines[0]
+        assert len(lines) == bool(error)
+        assert not error or error in lines[0]
     status = cli.main(["train", "folder", f"--data={data}", "--strict", f"--out={run}-2", *TINY])
     assert status == 1
     assert "or run without --strict" in capsys.readouterr().err
 
 
-def test_each_is_predicted_or_told(trained, capsys):
+def test_each_file_is_predicted_or_gives_an_error(trained, capsys):
     run, bad = trained
     status = cli.main(["predict", str(run), *map(str, bad)])
     out, err = capsys.readouterr()
     assert status == 1
     assert "nan" not in out.split(": ", 1)[1]
-    for path, said in bad.items():
-        if said:
+    for path, error in bad.items():
+        if error:
             [line] = [line for line in err.splitlines() if line.startswith(f"perceivers: {path}: ")]
-            assert said in line
+            assert error in line
             assert str(path) not in out
         else:
             assert f"{path}: " in out
             assert str(path) not in err
 
 
-def test_ten_hours_are_not_decoded_for_a_second(tmp_path, monkeypatch):
-    """Its middle is looked for: of 36,000 seconds one is decoded, and what leads up to it."""
-    ten_hours(tmp_path / "long.wav")
+def test_only_one_second_of_ten_hours_is_decoded(tmp_path, monkeypatch):
+    """The reader seeks to the middle, and decodes one second and a little before it."""
+    write_ten_hours(tmp_path / "long.wav")
     decoded, heard = [], sound.decode_track
 
     def counted(*arguments):

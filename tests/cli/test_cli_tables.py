@@ -19,7 +19,9 @@ def test_dry_run(capsys, mixed_table):
     assert "price [CHF] (to predict)" in out
     assert "changed: --data.label price [CHF] --data.ignore tags,label" in out
     assert "reads: age [years], town: each an element" in out
-    assert re.search(r"data: 130 train, .*; 1 number an example \(price \[CHF\]\): regression", out)
+    assert re.search(
+        r"data: 130 train, .*; 1 number per example \(price \[CHF\]\): regression", out
+    )
 
 
 def test_train_eval_predict(capsys, mixed_table, tmp_path):
@@ -63,7 +65,7 @@ def test_train_eval_predict(capsys, mixed_table, tmp_path):
     ("options", "message"),
     [
         (["--data.label", "prise"], "unknown column (--data.label) 'prise'; did you mean 'price"),
-        (["--data.ignore", "label"], "is to be learnt? none is label"),
+        (["--data.ignore", "label"], "is called label, labels or target; name the columns"),
         (["--data.mixup", "0.2"], "the cells of tables cannot be mixed; set data.mixup=0"),
         (["--data.categorical", "twn"], "(--data.categorical) 'twn'; did you mean 'town'"),
         (["--data.task", "regression", "--data.label", "town"], "is not a finite number"),

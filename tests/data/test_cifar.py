@@ -1,4 +1,4 @@
-"""The official CIFAR files, in every form they are published in, whole and damaged."""
+"""The official CIFAR files in every published form, intact and damaged."""
 
 import os
 import pickle
@@ -12,10 +12,10 @@ from perceivers.data.cifar import LAYOUTS, is_cifar, read_cifar, restricted_load
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
 @pytest.mark.parametrize("form", ["python", "binary"])
 @pytest.mark.parametrize("archive", [True, False], ids=["archive", "unpacked"])
-@pytest.mark.parametrize("parent", [True, False], ids=["from above", "itself"])
-def test_every_official_form(cifar_files, name, form, archive, parent):
+@pytest.mark.parametrize("from_parent", [True, False], ids=["parent folder", "itself"])
+def test_every_official_form(cifar_files, name, form, archive, from_parent):
     path = cifar_files.write(name, form, archive=archive)
-    path = path.parent if parent else path
+    path = path.parent if from_parent else path
     assert is_cifar(name, path)
     train, test, labels = read_cifar(name, path)
     np.testing.assert_array_equal(train[0], cifar_files.images[:50])
@@ -30,29 +30,29 @@ def test_wrong_checksum_names_the_file(cifar_files):
     raw = bytearray(file.read_bytes())
     raw[100] ^= 1
     file.write_bytes(raw)
-    with pytest.raises(ValueError, match=r"data_batch_3.bin has md5 \w+, the published file has"):
+    with pytest.raises(ValueError, match=r"data_batch_3.bin has MD5 checksum \w+; expected \w+"):
         read_cifar("cifar10", folder)
 
 
-@pytest.mark.parametrize("kept", [0.0, 0.3, 0.9])
-def test_interrupted_download(cifar_files, kept):
+@pytest.mark.parametrize("fraction", [0.0, 0.3, 0.9])
+def test_interrupted_download(cifar_files, fraction):
     archive = cifar_files.write("cifar100", "python", archive=True)
     raw = archive.read_bytes()
-    archive.write_bytes(raw[: int(kept * len(raw))])
+    archive.write_bytes(raw[: int(fraction * len(raw))])
     with pytest.raises(ValueError, match="damaged or its download was cut short"):
         read_cifar("cifar100", archive)
 
 
-def test_missing_member(cifar_files):
+def test_missing_file(cifar_files):
     folder = cifar_files.write("cifar10", "python", archive=False)
     (folder / "data_batch_4").unlink()
     with pytest.raises(FileNotFoundError, match="data_batch_4 is missing"):
         read_cifar("cifar10", folder)
 
 
-def test_nothing_there(tmp_path):
+def test_folder_without_cifar(tmp_path):
     assert not is_cifar("cifar10", tmp_path)
-    with pytest.raises(FileNotFoundError, match="expected one of cifar-10-python.tar.gz or"):
+    with pytest.raises(FileNotFoundError, match="holds no official files of cifar10; expected one"):
         read_cifar("cifar10", tmp_path)
 
 
@@ -66,13 +66,13 @@ class Malicious:
 
 def test_a_pickle_that_runs_code_is_refused(tmp_path):
     target = tmp_path / "owned"
-    with pytest.raises(ValueError, match=r"asks for \w+.mkdir.* is refused"):
+    with pytest.raises(ValueError, match=r"refers to \w+.mkdir.* is refused"):
         restricted_loads(pickle.dumps(Malicious(target)))
     assert not target.exists()
 
 
-def test_a_pickle_that_reaches_through_numpy_is_refused():
-    # NumPy re-exports the os module in places: only three names of it may be asked for.
+def test_a_pickle_that_reaches_a_module_through_numpy_is_refused():
+    # Some NumPy modules import os; a pickle may refer to three names of NumPy only.
     with pytest.raises(ValueError, match="is refused"):
         restricted_loads(b"cnumpy.lib.npyio\nos\n.")
 
@@ -83,7 +83,7 @@ def test_damaged_pickle(raw):
         restricted_loads(raw)
 
 
-def test_every_published_member_has_an_md5():
+def test_every_published_file_has_an_md5_checksum():
     for layouts in LAYOUTS.values():
         for layout in layouts:
             for md5 in (*layout.train.values(), *layout.test.values()):

@@ -1,4 +1,4 @@
-"""Columns of a table as labels, and what labels are for."""
+"""Labels read from the columns of a table, and the task inferred from labels."""
 
 import logging
 
@@ -8,7 +8,7 @@ import torch
 
 from perceivers.data.config import DataConfig
 from perceivers.data.examples import InMemoryExamples
-from perceivers.data.labels import describe, read_labels, split_unit, task_of
+from perceivers.data.labels import describe_labels, infer_task, read_labels, split_unit
 from perceivers.data.splits import read_splits, stratified_split
 from perceivers.modalities.image.reader import ImageReader
 from perceivers.modalities.table.columns import read_columns
@@ -19,7 +19,7 @@ def column(*cells, name="label"):
 
 
 def test_labels_of_a_real_file(tmp_path):
-    """As they come out of a csv file, its quoting and white space included."""
+    """Labels of a csv file whose cells have white space around them."""
     path = tmp_path / "manifest.csv"
     path.write_text(
         "image,kind,tags,age [years]\na.png, cat,dog | cat,3\nb.png,dog,dog,4.5\nc.png,cat,|,1e1\n"
@@ -38,20 +38,20 @@ def test_labels_of_a_real_file(tmp_path):
     assert (kind.values.dtype, tags.values.dtype, age.values.dtype) == (
         torch.int64, torch.float32, torch.float32,
     )  # fmt: skip
-    for labels in (kind, tags, age):  # the tensors alone tell the same
-        assert task_of(labels.values, labels.names) == labels.task
+    for labels in (kind, tags, age):  # the tensors alone imply the same task
+        assert infer_task(labels.values, labels.names) == labels.task
 
 
 def test_several_columns():
-    yes_no = read_labels({"loop": ["1", "0", "1"], "even": ["true", "False", "true"]})
-    assert (yes_no.task, yes_no.names) == ("multilabel", ("loop", "even"))
-    assert yes_no.values.tolist() == [[1, 1], [0, 0], [1, 1]]
+    binary = read_labels({"loop": ["1", "0", "1"], "even": ["true", "False", "true"]})
+    assert (binary.task, binary.names) == ("multilabel", ("loop", "even"))
+    assert binary.values.tolist() == [[1, 1], [0, 0], [1, 1]]
     numbers = read_labels({"width [mm]": ["1", "0"], "height": ["2", "0"]})
     assert (numbers.task, numbers.names) == ("regression", ("width [mm]", "height"))
     assert numbers.values.tolist() == [[1, 2], [0, 0]]
 
 
-def test_a_task_that_is_set():
+def test_given_task():
     cells = column("10", "2", "10", "0")
     assert read_labels(cells).task == "regression"
     classes = read_labels(cells, task="classification")
@@ -60,12 +60,12 @@ def test_a_task_that_is_set():
     assert single.values.tolist() == [[0, 1], [1, 0], [0, 1]]
     zeros_and_ones = read_labels({"a": ["0", "1"], "b": ["1", "1"]}, task="regression")
     assert zeros_and_ones.task == "regression"
-    assert task_of(zeros_and_ones.values, "ab", "regression") == "regression"
+    assert infer_task(zeros_and_ones.values, "ab", "regression") == "regression"
     piped = read_labels(column("a|b", "a"), task="classification")
     assert piped.names == ("a", "a|b")
 
 
-def test_names_that_are_no_numbers():
+def test_cells_that_only_look_like_numbers_are_classes():
     assert read_labels(column("1_0", "2_0")).task == "classification"
     assert read_labels(column("NA", "DE", "none")).names == ("DE", "NA", "none")
     assert read_labels(column("10", "NA", "9"), task="classification").names == ("10", "9", "NA")
@@ -75,18 +75,18 @@ def test_names_that_are_no_numbers():
     ("columns", "task", "message"),
     [
         ({}, "auto", "no label column; name at least one"),
-        (column("dog", "dog"), "auto", "'label' holds one class only, 'dog'; .* at least two"),
+        (column("dog", "dog"), "auto", "'label' has only one class, 'dog'; .* at least two"),
         (
             column(*(f"{price}.50 EUR" for price in range(10, 40))),
             "auto",
-            r"holds 30 classes in 30 rows, such as '10.50 EUR'.* 'price \[EUR\]'",
+            r"has 30 classes in 30 rows, such as '10.50 EUR'.* 'price \[EUR\]'",
         ),
-        (column("dog|", "dog"), "auto", "'label' holds one label only, 'dog'"),
-        (column("|", "|"), "auto", "'label' holds none; multi-label needs at least two"),
+        (column("dog|", "dog"), "auto", "'label' has only one label, 'dog'"),
+        (column("|", "|"), "auto", "'label' has no labels; multilabel needs at least two"),
         (
             column("dog", None, "cat", None),
             "auto",
-            "'label': 2 of 4 labels are missing, the first in row 2; fill them in, or leave",
+            "'label': 2 of 4 labels are missing, the first in row 2; fill them in or remove",
         ),
         (column(None, None), "auto", "2 of 2 labels are missing, the first in row 1"),
         (column("a|b", "a", None), "auto", "1 of 3 labels are missing, the first in row 3"),
@@ -94,23 +94,31 @@ def test_names_that_are_no_numbers():
         (column("1", "inf"), "auto", "'label', row 2: 'inf' is not a finite number"),
         (column("1", "1e39"), "auto", "'label' of example 2 is inf; expected a finite number"),
         (column("1", "two"), "regression", "'label', row 2: 'two' is not a finite number"),
-        ({"a": ["1", "0"], "b": ["1", "maybe"]}, "auto", "'b', row 2: 'maybe'; of several"),
-        ({"a": ["1", "0"], "b": ["1", "2"]}, "multilabel", "'b', row 2: '2'; of several"),
-        ({"a": ["x", "y"], "b": ["x", "y"]}, "classification", "one class a row: name one"),
+        (
+            {"a": ["1", "0"], "b": ["1", "maybe"]},
+            "auto",
+            "'b', row 2: 'maybe'; expected all label columns",
+        ),
+        (
+            {"a": ["1", "0"], "b": ["1", "2"]},
+            "multilabel",
+            "'b', row 2: '2'; expected all label columns",
+        ),
+        ({"a": ["x", "y"], "b": ["x", "y"]}, "classification", "takes one class per row; name one"),
     ],
 )
-def test_labels_that_cannot_be(columns, task, message):
+def test_unusable_label_columns(columns, task, message):
     with pytest.raises(ValueError, match=message):
         read_labels(columns, task=task)
 
 
 @pytest.mark.parametrize(
-    ("cells", "said"), [(("0", "1", "2.0"), True), (("0", "1", "2.5"), False)], ids=str
+    ("cells", "logged"), [(("0", "1", "2.0"), True), (("0", "1", "2.5"), False)], ids=str
 )
-def test_numbers_that_may_be_classes_are_said(caplog, cells, said):
+def test_numbers_that_may_be_classes_are_logged(caplog, cells, logged):
     caplog.set_level(logging.INFO)
     read_labels(column(*cells))
-    assert ("3 different whole numbers" in caplog.text) is said
+    assert ("3 different whole numbers" in caplog.text) is logged
     caplog.clear()
     read_labels(column(*cells), task="regression")
     assert not caplog.text
@@ -127,39 +135,42 @@ def test_numbers_that_may_be_classes_are_said(caplog, cells, said):
         (torch.tensor([0.5, 1], dtype=torch.float64), "a", "regression"),
     ],
 )
-def test_the_task_by_type_and_shape(values, names, task):
-    assert task_of(values, names) == task
-    assert task_of(values, names, task) == task
+def test_infer_task_from_type_and_shape(values, names, task):
+    assert infer_task(values, names) == task
+    assert infer_task(values, names, task) == task
     for other in {"classification", "multilabel", "regression"} - {task}:
         if (task, other) == ("multilabel", "regression"):
             continue
         with pytest.raises(ValueError, match=rf"the task is {other} .* labels are for {task}"):
-            task_of(values, names, other)
+            infer_task(values, names, other)
 
 
 @pytest.mark.parametrize(
     ("values", "names", "message"),
     [
-        (torch.tensor([[0, 1]]), "ab", r"labels of torch.int64 and shape \(1, 2\); expected int64"),
+        (
+            torch.tensor([[0, 1]]),
+            "ab",
+            r"labels of torch.int64 and shape \(1, 2\); expected classes",
+        ),
         (torch.tensor([True]), "ab", r"labels of torch.bool"),
         (torch.rand(2, 3, 4), "abc", r"shape \(2, 3, 4\); expected"),
-        (torch.rand(2, 3), "ab", r"labels of width 3 for 2 names \['a', 'b'\]"),
+        (torch.rand(2, 3), "ab", r"labels have 3 columns, but 2 names \['a', 'b'\]"),
         (torch.tensor([[1.0, 2], [3, float("nan")]]), "ab", "'b' of example 2 is nan"),
     ],
 )
-def test_labels_of_no_type(values, names, message):
+def test_unusable_label_tensors(values, names, message):
     with pytest.raises(ValueError, match=message):
-        task_of(values, list(names))
+        infer_task(values, list(names))
 
 
-def test_words():
-    assert describe("classification", "0123456789") == "10 classes: classification"
-    assert (
-        describe("regression", ["age [years]"]) == "1 number an example (age [years]): regression"
-    )
-    assert describe("regression", "abc") == "3 numbers an example (a, b, c): regression"
-    many = describe("multilabel", "abcdefg")
-    assert many == "any of 7 labels an example (a, b, c, d, e, …): multilabel"
+def test_describe_labels_and_split_unit():
+    assert describe_labels("classification", "0123456789") == "10 classes: classification"
+    age = describe_labels("regression", ["age [years]"])
+    assert age == "1 number per example (age [years]): regression"
+    assert describe_labels("regression", "abc") == "3 numbers per example (a, b, c): regression"
+    many = describe_labels("multilabel", "abcdefg")
+    assert many == "any of 7 labels per example (a, b, c, d, e, …): multilabel"
     assert split_unit("age [years]") == ("age", "years")
     assert split_unit("age (years)") == ("age", "years")
     assert split_unit("age") == ("age", "")
@@ -167,33 +178,33 @@ def test_words():
     assert split_unit("[years]") == ("[years]", "")
 
 
-def splits_of(monkeypatch, labels, names, **config):
-    """What `read_splits` makes of so many black images with these labels."""
-    tables = {
+def read_splits_with(monkeypatch, labels, names, **config):
+    """Return the splits that `read_splits` makes of black images with these labels."""
+    loaded = {
         "train": InMemoryExamples(torch.zeros(len(labels), 2, 2, 1, dtype=torch.uint8), labels)
     }
-    monkeypatch.setattr("perceivers.data.splits._find", lambda *_: (tables, tuple(names)))
+    monkeypatch.setattr("perceivers.data.splits._find", lambda *_: (loaded, tuple(names)))
     return read_splits(DataConfig(**config), ImageReader(2, 1))
 
 
-def test_splits_know_their_task_and_say_so(monkeypatch, caplog):
+def test_splits_have_a_task_and_log_it(monkeypatch, caplog):
     caplog.set_level(logging.INFO)
-    splits = splits_of(monkeypatch, torch.rand(40, 3), "abc")
+    splits = read_splits_with(monkeypatch, torch.rand(40, 3), "abc")
     assert splits.task == "regression"
     assert {name: len(table) for name, table in splits.examples.items()} == {
         "train": 32, "test": 4, "validation": 4,
     }  # fmt: skip
     assert splits.examples["test"].labels.shape == (4, 3)
-    assert "3 numbers an example (a, b, c): regression (by the labels' type" in caplog.text
+    assert "3 numbers per example (a, b, c): regression (from the labels" in caplog.text
     hot = torch.eye(3).repeat(10, 1)
-    assert splits_of(monkeypatch, hot, "abc").task == "multilabel"
-    assert splits_of(monkeypatch, hot, "abc", task="regression").task == "regression"
+    assert read_splits_with(monkeypatch, hot, "abc").task == "multilabel"
+    assert read_splits_with(monkeypatch, hot, "abc", task="regression").task == "regression"
     assert "regression (as set)" in caplog.text
-    assert splits_of(monkeypatch, torch.arange(30) % 3, "abc").task == "classification"
+    assert read_splits_with(monkeypatch, torch.arange(30) % 3, "abc").task == "classification"
 
 
 @pytest.mark.parametrize(
-    ("labels", "names", "asked", "message"),
+    ("labels", "names", "task", "message"),
     [
         (
             torch.rand(40),
@@ -202,16 +213,16 @@ def test_splits_know_their_task_and_say_so(monkeypatch, caplog):
             "the task is classification .* the labels are for regression",
         ),
         (torch.arange(40) % 2, "ab", "regression", "but the labels are for classification"),
-        (torch.rand(10), "a", "auto", "the test split has 1 example; R² needs 2"),
+        (torch.rand(10), "a", "auto", "the test split has 1 example, but the score R² needs 2"),
         (torch.eye(40)[:, :2], "ab", "auto", "no example of the .* split has any of the labels"),
     ],
 )
-def test_splits_that_cannot_be(monkeypatch, labels, names, asked, message):
+def test_splits_with_unusable_labels(monkeypatch, labels, names, task, message):
     with pytest.raises(ValueError, match=message):
-        splits_of(monkeypatch, labels, names, task=asked)
+        read_splits_with(monkeypatch, labels, names, task=task)
 
 
-def test_numbers_are_parted_at_random():
+def test_numbers_are_split_at_random():
     kept, held_out = stratified_split(torch.rand(100), 0.2)
     assert (len(kept), len(held_out)) == (80, 20)
     assert sorted(np.concatenate([kept, held_out])) == list(range(100))

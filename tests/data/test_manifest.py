@@ -1,4 +1,4 @@
-"""Tables of examples as a set to train on, and all that can be wrong with them."""
+"""Tables of examples as data sets, and the errors of tables that cannot be used."""
 
 import io
 import json
@@ -29,7 +29,7 @@ HEAD = "photo,note,age,label\n"
 
 @pytest.fixture
 def table(tmp_path):
-    """Writes a table beside pictures 0.png to 9.png; gives its path."""
+    """Return a function that writes a table next to images 0.png to 9.png and returns its path."""
 
     def write(text, name="manifest.csv"):
         (tmp_path / name).write_text(text)
@@ -49,12 +49,12 @@ def read(path, **changes):
     return read_splits(DataConfig(path=str(path), **changes), READER, hold_out=hold_out)
 
 
-def test_a_table_or_the_folder_that_holds_it(table):
+def test_path_of_a_table_or_of_its_folder(table):
     path = table(HEAD + rows())
     for source in (path, path.parent):
         splits = read(source, hold_out=True, validation=0.2, test=0.2)
         assert (splits.labels, splits.task) == (("a", "b"), "classification")
-        counts = {name: len(held) for name, held in splits.examples.items()}
+        counts = {name: len(examples) for name, examples in splits.examples.items()}
         assert counts == {"train": 6, "validation": 2, "test": 2}
     batch, labels = read(path).examples["train"].__getitems__([3, 0])
     assert batch["photo"].flatten(1)[:, 0].tolist() == [3, 0]
@@ -73,15 +73,15 @@ def test_every_kind_of_table(table, tmp_path):
     buffer = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.table(columns), buffer)
     (tmp_path / "x.parquet").write_bytes(buffer.getvalue())
-    tabs = (HEAD + rows()).replace(",", "\t")
-    for path in (table("\n".join(lines), "x.jsonl"), table(tabs, "x.tsv"), tmp_path / "x.parquet"):
+    tsv = (HEAD + rows()).replace(",", "\t")
+    for path in (table("\n".join(lines), "x.jsonl"), table(tsv, "x.tsv"), tmp_path / "x.parquet"):
         got = read(path).examples["train"].examples
         assert set(got) == set(expected)
         for name, x in expected.items():
             assert torch.equal(got[name], x), (path, name)
 
 
-def test_which_table(table, tmp_path):
+def test_find_manifest(table, tmp_path):
     assert find_manifest(str(tmp_path)) is None
     path = table("a,label\n1,2\n", "Other.CSV")
     assert find_manifest(str(path)) == path
@@ -95,7 +95,7 @@ def test_which_table(table, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("head", "asked", "labels"),
+    ("head", "label", "expected"),
     [
         ("a,label", (), ["label"]),
         ("a,Labels", (), ["Labels"]),
@@ -104,12 +104,13 @@ def test_which_table(table, tmp_path):
         ("label,price,age", ("age", "price"), ["age", "price"]),
     ],
 )
-def test_what_is_learnt(table, head, asked, labels):
+def test_label_columns(table, head, label, expected):
     width = head.count(",") + 1
     path = table(f"{head}\n{','.join('1' * width)}\n{','.join('2' * width)}\n")
-    found = read_manifest(path, DataConfig(label=asked))
-    assert list(found.labels) == labels
-    assert list(found.columns) == [name for name in head.split(",") if name not in labels]
+    manifest = read_manifest(path, DataConfig(label=label))
+    assert list(manifest.labels) == expected
+    inputs = [name for name in head.split(",") if name not in expected]
+    assert list(manifest.columns) == inputs
 
 
 def test_ignored_columns(table):
@@ -117,20 +118,21 @@ def test_ignored_columns(table):
     assert list(read_manifest(path, DataConfig(ignore=("b", "gone"))).columns) == ["a"]
 
 
-def test_splits_of_the_table(table):
+def test_split_column(table):
     names = ["train", "Training", "val", "dev", "TEST"]
     lines = "".join(f"{i}.png,{i % 5},{'ab'[i % 2]},{names[i % 5]}\n" for i in range(10))
     path = table("photo,age,label,Split\n" + lines)
     splits = read(path, hold_out=True)
     ages = {
-        name: held.examples["table"].flatten().tolist() for name, held in splits.examples.items()
+        name: examples.examples["table"].flatten().tolist()
+        for name, examples in splits.examples.items()
     }
     assert ages == {"train": [0, 1, 0, 1], "validation": [2, 3, 2, 3], "test": [4, 4]}
     plain = read_manifest(table("split,label\nleg,a\nhair,b\n"), DataConfig())
     assert (list(plain.columns), list(plain.splits)) == (["split"], ["train"])
-    with pytest.raises(ValueError, match=r"'Split', row 2: 'nowhere' is no split; .*ignore Split"):
+    with pytest.raises(ValueError, match=r"'Split', row 2 holds 'nowhere'; .*ignore Split"):
         read(table("photo,label,Split\n0.png,a,test\n1.png,b,nowhere\n"))
-    with pytest.raises(ValueError, match="row 1: 'nothing' is no split"):
+    with pytest.raises(ValueError, match="row 1 is empty; expected the name of a split"):
         read(table("photo,label,Split\n0.png,a,\n1.png,b,test\n"))
 
 
@@ -147,7 +149,7 @@ def test_the_task_follows_from_the_labels(table, label, task, names):
     assert (splits.task, splits.labels) == (task, names)
 
 
-def test_files_that_are_not_there_are_skipped_and_counted(table, caplog):
+def test_missing_files_are_skipped_and_counted(table, caplog):
     path = table(HEAD + rows() + "no.png,hello,3,a\nbad.png,,,b\n")
     (path.parent / "bad.png").write_bytes(b"nonsense")
     splits = read(path)
@@ -158,7 +160,7 @@ def test_files_that_are_not_there_are_skipped_and_counted(table, caplog):
         read(path, strict=True)
 
 
-def test_columns_that_are_gone_are_told_and_masked(table, caplog):
+def test_missing_columns_are_logged_and_masked(table, caplog):
     caplog.set_level(logging.INFO)
     path = table("photo,label\n0.png,a\n1.png,b\n")
     examples = read(path).examples["train"].examples
@@ -169,52 +171,52 @@ def test_columns_that_are_gone_are_told_and_masked(table, caplog):
         RowFiles.read(table("x,label\n1,2\n"), READER.columns)
 
 
-OTHERS = HEAD + "0.png,x,1,a\n"
+ONE_ROW = HEAD + "0.png,x,1,a\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "asked", "message"),
+    ("text", "options", "message"),
     [
         (
             "photo,age\n0.png,1\n",
             {},
-            "columns photo, age is to be learnt. none is label or .*--data.label NAME",
+            "none of the columns photo, age is called label, labels or target; .*--data.label NAME",
         ),
-        ("label,target,a\n1,2,3\n", {}, "any of label, target could be it; say so: --data.label"),
-        (OTHERS, {"label": ("aged",)}, r"\(--data.label\) 'aged'; did you mean 'age'"),
-        (OTHERS, {"ignore": ("agee",)}, r"\(--data.ignore\) 'agee'; did you mean 'age'"),
+        ("label,target,a\n1,2,3\n", {}, "several columns could be the label: label, target; name"),
+        (ONE_ROW, {"label": ("aged",)}, r"\(--data.label\) 'aged'; did you mean 'age'"),
+        (ONE_ROW, {"ignore": ("agee",)}, r"\(--data.ignore\) 'agee'; did you mean 'age'"),
         (
-            OTHERS + "0.png,x,1,b\n",
+            ONE_ROW + "0.png,x,1,b\n",
             {"categorical": ("ag",)},
             r"categorical\) 'ag'; did you mean 'age'",
         ),
-        (OTHERS + "0.png,x,1,b\n", {"task": "regression"}, "'a' is not a finite number"),
-        (OTHERS, {}, "holds one class only, 'a'"),
-        (OTHERS + "1.png,y,2,\n", {}, "1 of 2 labels are missing, the first in row 2"),
-        (OTHERS + "1.png,y,b\n", {}, "line 3 has 3 cells; expected 4"),
+        (ONE_ROW + "0.png,x,1,b\n", {"task": "regression"}, "'a' is not a finite number"),
+        (ONE_ROW, {}, "has only one class, 'a'"),
+        (ONE_ROW + "1.png,y,2,\n", {}, "1 of 2 labels are missing, the first in row 2"),
+        (ONE_ROW + "1.png,y,b\n", {}, "line 3 has 3 cells; expected 4"),
         ("", {}, "the file is empty"),
         (HEAD, {}, "no rows below the columns photo, note, age, label"),
         ("a,a,label\n1,2,3\n", {}, r"columns \['a'\] are there twice"),
-        ("label\nx\ny\n", {}, "no columns beside label"),
+        ("label\nx\ny\n", {}, "no columns besides label; expected at least one"),
         ("a,label\n,x\n,y\n", {}, "all columns beside label are empty"),
         ("a,label\n1,x\ninf,y\n", {}, "column 'a', row 2: 'inf' is not a finite number"),
         ("a,label\n0.png,x\n1.wav,y\n", {}, "column 'a': row 2 holds '1.wav', others name image"),
         ("a,label\nn.png,x\nm.png,y\n", {}, "'a': none of 2 images can be read; .*no such file"),
     ],
 )
-def test_what_cannot_be_learnt_from(table, text, asked, message):
+def test_unusable_tables(table, text, options, message):
     path = table(text)
     with pytest.raises(ValueError, match=f"(?s){path}: .*{message}"):
-        inspect_table(path, DataConfig(**asked))
+        inspect_table(path, DataConfig(**options))
 
 
-def test_a_reader_of_something_else(table, tmp_path, image_folder):
+def test_reader_that_does_not_fit_the_data(table, tmp_path, image_folder):
     path = table(HEAD + rows())
     with pytest.raises(ValueError, match="is a table, and the model reads images"):
         read_splits(DataConfig(path=str(path)), ImageReader(8, 3))
-    with pytest.raises(ValueError, match="is no table .*csv.* nor a folder"):
+    with pytest.raises(ValueError, match="is not a table .*csv.* nor a folder"):
         read(image_folder)
-    with pytest.raises(ValueError, match="or leave out label"):
+    with pytest.raises(ValueError, match="or leave out the options label"):
         read_splits(DataConfig(path=str(image_folder), label=("x",)), ImageReader(8, 3))
     (image_folder / "manifest.csv").write_text("of another program\n")
     assert read_splits(DataConfig(path=str(image_folder)), ImageReader(8, 3)).labels == (

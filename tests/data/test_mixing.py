@@ -14,7 +14,7 @@ from perceivers.modalities import (
 )
 
 
-def test_mixing_keeps_proportions():
+def test_examples_and_targets_are_mixed_in_the_same_proportion():
     torch.manual_seed(0)
     images = torch.stack([torch.zeros(8, 8, 1), torch.full((8, 8, 1), 255.0)]).to(torch.uint8)
     targets = torch.eye(2)
@@ -41,12 +41,12 @@ def test_mixup_of_several_modalities():
     assert mixed["audio.present"].tolist() == [True, True]
     with pytest.raises(ValueError, match="bytes of texts cannot be mixed; set mixup=0"):
         mix({**batch, "text": torch.ones(2, 3).long()}, torch.eye(2), mixup=1.0, cutmix=0.0)
-    for given in (batch, batch["video"], batch["audio"]):
-        with pytest.raises(ValueError, match="CutMix is of images alone"):
-            mix(given, torch.eye(2), mixup=0.0, cutmix=1.0)
+    for examples in (batch, batch["video"], batch["audio"]):
+        with pytest.raises(ValueError, match="CutMix needs images"):
+            mix(examples, torch.eye(2), mixup=0.0, cutmix=1.0)
 
 
-def test_texts_and_tables_are_not_mixed():
+def test_texts_and_tables_cannot_be_mixed():
     cells = TabularConfig(numeric=("a",))
     parts = FusionConfig(parts={"photo": ImageConfig(), "table": cells})
     check_mixing(DataConfig(), parts)
@@ -59,6 +59,6 @@ def test_texts_and_tables_are_not_mixed():
         check_mixing(DataConfig(cutmix=0.2), TextConfig())
 
 
-def test_no_mixing_changes_nothing():
+def test_mixing_switched_off_changes_nothing():
     images = torch.zeros(3, 8, 8, 3, dtype=torch.uint8)
     assert mix(images, torch.eye(3), mixup=0, cutmix=0)[0] is images

@@ -1,4 +1,4 @@
-"""FSDD and rt-polarity as published, and folders of sound, points and text."""
+"""FSDD and rt-polarity in their official layout, and folders of sound, points and text."""
 
 import numpy as np
 import pytest
@@ -23,11 +23,11 @@ def digits(tmp_path):
     return tmp_path / "fsdd"
 
 
-def test_fsdd_tests_on_the_first_five_of_each(digits):
+def test_fsdd_test_split_is_the_first_five_of_each_digit(digits):
     config = DataConfig(name="fsdd", path=str(digits), validation=0.25)
     splits = read_splits(config, SoundReader(100, 8000, 1))
     assert splits.labels == tuple("0123456789")
-    assert {name: len(table) for name, table in splits.examples.items()} == {
+    assert {name: len(examples) for name, examples in splits.examples.items()} == {
         "train": 6, "validation": 2, "test": 10,
     }  # fmt: skip
     test = splits.examples["test"]
@@ -37,15 +37,17 @@ def test_fsdd_tests_on_the_first_five_of_each(digits):
 
 
 @pytest.mark.parametrize(
-    ("name", "how"),
+    ("name", "how_to_get"),
     [("fsdd", "git clone .*Jakobovski"), ("grid", "grid_clips.py"), ("kicad", "kicad_ply.py")],
 )
-def test_a_set_that_is_not_here_tells_how_to_bring_it(name, how):
-    with pytest.raises(FileNotFoundError, match=f"{name} is not here; .*{how}.*: --data"):
+def test_missing_data_set_says_how_to_get_it(name, how_to_get):
+    with pytest.raises(
+        FileNotFoundError, match=f"{name} does not come .*; .*{how_to_get}.*: --data"
+    ):
         read_splits(DataConfig(name=name), SoundReader(100, 8000, 1))
 
 
-def test_a_set_of_another_modality(digits):
+def test_data_set_of_another_modality(digits):
     config = DataConfig(name="fsdd", path=str(digits))
     with pytest.raises(ValueError, match="fsdd holds sound files, and the model reads images"):
         read_splits(config, ImageReader(8, 3))
@@ -63,7 +65,7 @@ def test_rt_polarity(tmp_path):
     ]
 
 
-def test_lines_of_text_by_class_and_folders_of_texts(tmp_path):
+def test_texts_as_lines_of_a_file_or_files_of_a_folder(tmp_path):
     lines, folders = tmp_path / "lines", tmp_path / "folders"
     lines.mkdir()
     for name in ("ham", "spam"):
@@ -71,15 +73,15 @@ def test_lines_of_text_by_class_and_folders_of_texts(tmp_path):
         (folders / name).mkdir(parents=True)
         for i in range(10):
             (folders / name / f"{i}.txt").write_text(f"{name} {i}\n")
-    counted = []
+    counts = []
     for path in (lines, folders):
         splits = read_splits(DataConfig(path=str(path)), TextReader(12))
         assert splits.labels == ("ham", "spam")
-        counted.append({name: len(table) for name, table in splits.examples.items()})
-    assert counted[0] == counted[1] == {"train": 16, "validation": 2, "test": 2}
+        counts.append({name: len(examples) for name, examples in splits.examples.items()})
+    assert counts[0] == counts[1] == {"train": 16, "validation": 2, "test": 2}
 
 
-def test_a_damaged_cloud_is_named_and_skipped(tmp_path, caplog):
+def test_damaged_point_cloud_is_named_and_skipped(tmp_path, caplog):
     rng = np.random.default_rng(0)
     for name in ("bolt", "nut"):
         (tmp_path / name).mkdir()
@@ -100,7 +102,7 @@ def test_a_damaged_cloud_is_named_and_skipped(tmp_path, caplog):
         (["a/1.wav"], "found 1 class .*one folder of sound files each"),
     ],
 )
-def test_folders_that_are_no_set_of_sounds(tmp_path, files, message):
+def test_unusable_folders_of_sounds(tmp_path, files, message):
     for name in files:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         write_wav(tmp_path / name, [0.5] * 9)

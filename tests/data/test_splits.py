@@ -1,4 +1,4 @@
-"""Folders, parquet, the packaged digits, and all that can be wrong with them."""
+"""Splits of folders, parquet files, hub data sets and the packaged digits, and their errors."""
 
 import io
 import shutil
@@ -14,10 +14,10 @@ from perceivers.modalities.image.decode import decode
 from perceivers.modalities.image.reader import ImageReader
 
 
-def read(path=None, size=8, channels=3, how=None, **changes):
-    how = how or {}
+def read(path=None, size=8, channels=3, arguments=None, **changes):
+    """Read splits of images with `read_splits(config, reader, **arguments)`."""
     config = DataConfig(**{"path": None if path is None else str(path), **changes})
-    return read_splits(config, ImageReader(size, channels), **how)
+    return read_splits(config, ImageReader(size, channels), **(arguments or {}))
 
 
 def test_digits_come_with_the_package():
@@ -28,7 +28,7 @@ def test_digits_come_with_the_package():
     assert labels.bincount().tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
 
 
-def test_splits_are_stratified_disjoint_and_always_the_same():
+def test_splits_are_stratified_disjoint_and_reproducible():
     labels = torch.tensor([0] * 50 + [1] * 10 + [2] * 2)
     kept, held_out = stratified_split(labels, 0.2)
     assert sorted([*kept.tolist(), *held_out.tolist()]) == list(range(62))
@@ -39,30 +39,31 @@ def test_splits_are_stratified_disjoint_and_always_the_same():
 def test_image_folder(image_folder):
     splits = read(image_folder, validation=0.25, test=0.25)
     assert splits.labels == ("bright", "dark")
-    assert {name: len(table) for name, table in splits.examples.items()} == {
+    assert {name: len(examples) for name, examples in splits.examples.items()} == {
         "train": 14, "validation": 4, "test": 6,
     }  # fmt: skip
-    for table in splits.examples.values():
-        assert isinstance(table, InMemoryExamples)
-        assert table.examples.shape[1:] == (8, 8, 3)
-        bright = table.examples.float().mean((1, 2, 3)) > 125
-        assert torch.equal(bright, table.labels == 0)
+    for examples in splits.examples.values():
+        assert isinstance(examples, InMemoryExamples)
+        assert examples.examples.shape[1:] == (8, 8, 3)
+        bright = examples.examples.float().mean((1, 2, 3)) > 125
+        assert torch.equal(bright, examples.labels == 0)
 
 
-def test_only_the_split_to_score_on_is_opened(image_folder):
-    """Which it is, no unreadable file changes: the splits are made before one is opened."""
-    whole = read(image_folder).examples["test"]
-    listed = read(image_folder, how={"decode": False}).examples["test"]
+def test_only_the_split_to_score_on_is_decoded(image_folder):
+    """Unreadable files do not change the split, which is drawn before any file is opened."""
+    expected = read(image_folder).examples["test"]
+    listed = read(image_folder, arguments={"decode": False}).examples["test"]
     kept = {listed.files[row][0] for row in listed.rows.tolist()}
-    assert len(kept) == len(whole) == 2
+    assert len(kept) == len(expected) == 2
     for path in image_folder.rglob("*.png"):
         if str(path) not in kept:
             path.write_bytes(b"broken")
-    scored = read(image_folder, how={"scored": True})
+    scored = read(image_folder, arguments={"scored": True})
     assert (list(scored.examples), scored.skipped) == (["test"], ())
-    assert torch.equal(scored.examples["test"].examples, whole.examples)
+    assert torch.equal(scored.examples["test"].examples, expected.examples)
     for hold_out, name in ((True, "test"), (False, "train")):
-        splits = read(image_folder, hold_gb=0, how={"scored": True, "hold_out": hold_out})
+        arguments = {"scored": True, "hold_out": hold_out}
+        splits = read(image_folder, hold_gb=0, arguments=arguments)
         assert list(splits.examples) == [name]
 
 
@@ -70,8 +71,8 @@ def test_image_folder_with_its_own_splits(image_folder, tmp_path):
     root = tmp_path / "split"
     for name in ("train", "val", "test"):
         shutil.copytree(image_folder, root / name)
-    tables = read(root).examples
-    assert {name: len(table) for name, table in tables.items()} == {
+    splits = read(root).examples
+    assert {name: len(examples) for name, examples in splits.items()} == {
         "train": 24, "validation": 24, "test": 24,
     }  # fmt: skip
 
@@ -90,7 +91,7 @@ def test_parquet_folder(image_folder, tmp_path):
 
 
 def test_hub_data_set_with_fine_and_coarse_labels(image_folder, monkeypatch):
-    """What the hub gives, without the hub: CIFAR-100's columns, encoded images."""
+    """A data set with the columns of CIFAR-100 takes the place of the one on the hub."""
     import datasets
 
     features = datasets.Features(
@@ -100,25 +101,26 @@ def test_hub_data_set_with_fine_and_coarse_labels(image_folder, monkeypatch):
     )
     paths = sorted(str(path) for path in image_folder.rglob("*.png"))
     rows = {"coarse_label": [2] * 24, "img": paths, "fine_label": [0] * 12 + [1] * 12}
-    given = {name: datasets.Dataset.from_dict(rows, features) for name in ("train", "test")}
-    asked = []
-    monkeypatch.setattr(datasets, "load_dataset", lambda name: asked.append(name) or given)
+    data = {name: datasets.Dataset.from_dict(rows, features) for name in ("train", "test")}
+    requested = []
+    monkeypatch.setattr(datasets, "load_dataset", lambda name: requested.append(name) or data)
     splits = read(None, name="cifar100")
-    assert asked == ["uoft-cs/cifar100"]
+    assert requested == ["uoft-cs/cifar100"]
     assert splits.labels == ("f0", "f1")
     assert splits.examples["test"].labels.tolist() == [0] * 12 + [1] * 12
 
 
 def test_large_sets_are_decoded_batch_by_batch(image_folder):
-    held = read(image_folder).examples["train"]
-    filed = read(image_folder, hold_gb=0.0).examples["train"]
-    assert isinstance(filed, FileExamples)
+    in_memory = read(image_folder).examples["train"]
+    on_access = read(image_folder, hold_gb=0.0).examples["train"]
+    assert isinstance(on_access, FileExamples)
     indices = [5, 0, 3]
-    for a, b in zip(held.__getitems__(indices), filed.__getitems__(indices), strict=True):
+    batches = (in_memory.__getitems__(indices), on_access.__getitems__(indices))
+    for a, b in zip(*batches, strict=True):
         assert torch.equal(a, b)
 
 
-def test_cifar_files_through_the_same_door(cifar_files):
+def test_cifar_files(cifar_files):
     path = cifar_files.write("cifar10", "python", archive=True)
     splits = read(path, size=32, name="cifar10")
     assert len(splits.examples["train"]) + len(splits.examples["validation"]) == 50
@@ -128,7 +130,7 @@ def test_cifar_files_through_the_same_door(cifar_files):
 
 @pytest.mark.parametrize(("size", "channels"), [(64, 3), (32, 1)])
 def test_cifar_files_at_another_size(cifar_files, size, channels):
-    """As any other image file of the same pixels, so that training and prediction agree."""
+    """They are resized like an image file of the same pixels, as prediction decodes it."""
     path = cifar_files.write("cifar10", "binary", archive=True)
     images = read(path, size=size, channels=channels, name="cifar10").examples["test"].examples
     for got, pixels in zip(images, cifar_files.images[50:], strict=True):
@@ -138,7 +140,7 @@ def test_cifar_files_at_another_size(cifar_files, size, channels):
         assert torch.equal(got, torch.tensor(expected))
 
 
-@pytest.mark.parametrize("hold_gb", [4.0, 0.0], ids=["held", "batch by batch"])
+@pytest.mark.parametrize("hold_gb", [4.0, 0.0], ids=["in memory", "batch by batch"])
 def test_bad_files_are_named_and_skipped(image_folder, caplog, hold_gb):
     (image_folder / "dark" / "broken.png").write_bytes(b"no image")
     Image.new("RGB", (50, 50)).save(image_folder / "dark" / "cut.jpg")
@@ -148,8 +150,8 @@ def test_bad_files_are_named_and_skipped(image_folder, caplog, hold_gb):
     if hold_gb:
         assert len(splits.skipped) == 2
         assert "2 skipped" in caplog.text or len(splits.examples["train"]) > 0
-    for table in splits.examples.values():
-        table.__getitems__(range(len(table)))
+    for examples in splits.examples.values():
+        examples.__getitems__(range(len(examples)))
     skipped = [r.message for r in caplog.records if r.message.startswith("skipped")]
     assert any("broken.png: not an image" in message for message in skipped)
     assert any("cut.jpg" in message for message in skipped)
@@ -161,7 +163,7 @@ def test_strict_stops_at_a_bad_file(image_folder):
         read(image_folder, strict=True)
 
 
-def test_nothing_readable(tmp_path):
+def test_no_readable_file(tmp_path):
     for name in "ab":
         (tmp_path / "photos" / name).mkdir(parents=True)
         (tmp_path / "photos" / name / "1.png").write_bytes(b"no image")
@@ -175,7 +177,7 @@ def test_empty_class(image_folder):
         read(image_folder)
 
 
-def test_images_below_a_class(image_folder):
+def test_images_in_sub_folders_of_a_class(image_folder):
     (image_folder / "dark" / "more").mkdir()
     (image_folder / "dark" / "0.png").rename(image_folder / "dark" / "more" / "0.png")
     with pytest.raises(ValueError, match="0.png lies deeper than its class 'dark'"):
@@ -188,17 +190,17 @@ def test_a_class_called_train_in_a_folder_with_brackets(image_folder, tmp_path):
     odd = image_folder.rename(tmp_path / "photos [2020] *new*")
     splits = read(odd)
     assert splits.labels == ("bright", "train")
-    assert sum(len(table) for table in splits.examples.values()) == 24
+    assert sum(len(examples) for examples in splits.examples.values()) == 24
 
 
-def test_stray_files_are_no_examples(image_folder):
+def test_other_files_are_no_examples(image_folder):
     Image.new("RGB", (9, 9)).save(image_folder / "logo.png")
     Image.new("RGB", (9, 9)).save(image_folder / "dark" / "UPPER.PNG")
     (image_folder / "dark" / "notes.txt").write_text("x")
     (image_folder / "dark" / ".DS_Store").write_bytes(b"x")
     splits = read(image_folder, strict=True)
     assert splits.labels == ("bright", "dark")
-    assert sum(len(table) for table in splits.examples.values()) == 25
+    assert sum(len(examples) for examples in splits.examples.values()) == 25
 
 
 def test_one_class_only(image_folder):
@@ -216,7 +218,7 @@ def test_one_class_only(image_folder):
         (lambda p: p / "bare", ValueError, "has no sub-folders"),
     ],
 )
-def test_paths_that_hold_no_data(tmp_path, make, error, message):
+def test_paths_without_data(tmp_path, make, error, message):
     (tmp_path / "file.txt").write_text("x")
     (tmp_path / "bare").mkdir()
     with pytest.raises(error, match=message):
@@ -233,7 +235,7 @@ def test_unknown_set():
         read(None, name="cifar11")
 
 
-def test_named_set_without_the_hub_says_what_to_bring():
+def test_named_set_without_the_hub_says_how_to_get_it():
     with pytest.raises(FileNotFoundError) as caught:
         read(None, name="cifar10")
     message = str(caught.value)
@@ -241,8 +243,8 @@ def test_named_set_without_the_hub_says_what_to_bring():
         assert part in message
 
 
-def test_hub_name_that_is_not_there():
-    with pytest.raises(FileNotFoundError, match=r"hub did not give a data set of that name"):
+def test_unknown_hub_name():
+    with pytest.raises(FileNotFoundError, match="no data set of that name could be loaded"):
         read("nobody/nothing")
 
 

@@ -189,5 +189,5 @@ def test_silence_follows_the_shorter_of_two_that_are_mixed():
         ]
         for got, values in zip(mixed, expected, strict=True):
             torch.testing.assert_close(got[:, 0], torch.tensor(values))
-        with pytest.raises(ValueError, match="CutMix is of images alone"):
+        with pytest.raises(ValueError, match="CutMix needs images"):
             mix(batch, torch.eye(3), mixup=0.0, cutmix=1.0)

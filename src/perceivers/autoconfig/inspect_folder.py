@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..data.layout import class_places, members
+from ..data.layout import class_files, class_locations
 from ..modalities import FILE_MODALITIES, FileModality
 from ..modalities.measures import Distribution
 from .findings import LINES, FolderContents, Sample, count_files
@@ -38,7 +38,7 @@ def inspect_folder(path: str | Path, *, seed: int = 0) -> FolderContents:
         raise FileNotFoundError(f"no folder {path}; check the path given to --data")
     if not path.is_dir():
         raise ValueError(f"{path} is a file; expected a folder with one sub-folder a class")
-    splits = class_places(path, line_modality().suffixes)
+    splits = class_locations(path, line_modality().suffixes)
     classes = tuple(sorted({name for places in splits.values() for name in places}))
     if not classes:
         held = count_files(_suffixes([path]))
@@ -93,7 +93,7 @@ def _inspect_files(
     modality, kept = _main_modality(path, places, suffixes, generator)
     wanted = frozenset(f".{suffix}" for suffix in kept)
     by_split = {
-        split: [f for place in places.values() for f in members(place, wanted, modality.noun)]
+        split: [f for place in places.values() for f in class_files(place, wanted, modality.noun)]
         for split, places in splits.items()
     }
     files = [file for members in by_split.values() for file in members]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 
 from ..data.config import DataConfig
-from ..data.manifest import Manifest, naming, read_manifest
+from ..data.manifest import Manifest, prefix_errors, read_manifest
 from ..errors import unknown
 from ..modalities import FILE_MODALITIES
 from ..modalities.measures import Distribution
@@ -31,10 +31,10 @@ def inspect_table(path: Path, config: DataConfig, *, seed: int = 0) -> TableCont
         ValueError: the table cannot be learned from; the message names the table and the reason.
     """
     manifest = read_manifest(path, config)
-    with naming(path):
+    with prefix_errors(path):
         _check_column_options(manifest, config)
     labels = manifest.read_labels(config)
-    with naming(path):
+    with prefix_errors(path):
         kinds = infer_kinds(manifest.columns, {m.name: m.suffixes for m in FILE_MODALITIES})
         kinds |= {name: Kind("categorical") for name in config.categorical}
         columns: dict[str, ColumnContents] = {}

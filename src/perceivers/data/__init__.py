@@ -1,1 +1,1 @@
-"""Raw samples in: readers, and the transforms that training and prediction share."""
+"""Data sets: from folders, tables and published files to labelled examples and their splits."""

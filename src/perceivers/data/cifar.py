@@ -1,4 +1,7 @@
-"""CIFAR-10 and CIFAR-100 from their official files: python or binary, archive or unpacked."""
+"""Read CIFAR-10 and CIFAR-100 from their official files, in any published form.
+
+The forms are the python and the binary version, each as an archive or unpacked.
+"""
 
 import hashlib
 import io
@@ -17,17 +20,22 @@ Arrays = tuple[np.ndarray, np.ndarray]  # images (N, 32, 32, 3) uint8, labels (N
 
 @dataclass(frozen=True)
 class Layout:
-    """One of the forms a set is published in; file names with their md5."""
+    """The files of a published version of a data set."""
 
     archive: str
+    """File name of the archive."""
     folder: str
+    """Name of the folder inside the archive."""
     train: dict[str, str]
+    """MD5 checksum of each file of training images, by file name."""
     test: dict[str, str]
+    """MD5 checksum of each file of test images, by file name."""
     names: str
-    """File of the class names."""
+    """Name of the file of class names."""
 
 
-# md5 of the members as published with the archives at https://www.cs.toronto.edu/~kriz/cifar.html
+# The python and the binary version of each data set. The checksums are those of the files in the
+# archives that are published at https://www.cs.toronto.edu/~kriz/cifar.html.
 LAYOUTS: dict[str, tuple[Layout, Layout]] = {
     "cifar10": (
         Layout(
@@ -77,33 +85,42 @@ LAYOUTS: dict[str, tuple[Layout, Layout]] = {
 
 
 def is_cifar(name: str, path: Path) -> bool:
-    """Whether the official files of the set are at `path`, in any form."""
+    """Return whether `path` holds the official files of a data set, in any form.
+
+    Args:
+        name: name of the data set; only "cifar10" and "cifar100" have such files.
+        path: path of the archive, of its unpacked folder, or of the folder that holds either.
+    """
     return name in LAYOUTS and _locate(name, path) is not None
 
 
 def read_cifar(name: str, path: Path) -> tuple[Arrays, Arrays, tuple[str, ...]]:
-    """Training arrays, test arrays and class names of "cifar10" or "cifar100".
+    """Read the images, labels and class names of CIFAR-10 or CIFAR-100.
 
     Args:
-        name: the set.
-        path: the archive, its unpacked folder, or the folder that holds either.
+        name: "cifar10" or "cifar100" (its 100 fine labels).
+        path: path of the archive, of its unpacked folder, or of the folder that holds either.
+
+    Returns:
+        Training arrays, test arrays and class names. The arrays are images (N, 32, 32, 3) uint8
+        and labels (N,) int64.
 
     Raises:
-        FileNotFoundError: a file of the set is not there.
-        ValueError: a file differs from the published one, or is cut short.
+        FileNotFoundError: a file of the data set is missing.
+        ValueError: a file differs from the published one or is cut short.
     """
     located = _locate(name, path)
     if located is None:
         raise FileNotFoundError(
-            f"{path} holds no files of {name}; expected one of "
+            f"{path} holds no official files of {name}; expected one of "
             + ", ".join(f"{layout.archive} or {layout.folder}/" for layout in LAYOUTS[name])
         )
     layout, read = located
     binary = layout.names.endswith(".txt")
     decode = _decode_binary if binary else _decode_python
 
-    def arrays(members: dict[str, str]) -> Arrays:
-        parts = [decode(name, _verified(read, member, md5)) for member, md5 in members.items()]
+    def arrays(files: dict[str, str]) -> Arrays:
+        parts = [decode(name, _read_verified(read, file, md5)) for file, md5 in files.items()]
         return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])
 
     train, test = arrays(layout.train), arrays(layout.test)
@@ -118,12 +135,12 @@ def read_cifar(name: str, path: Path) -> tuple[Arrays, Arrays, tuple[str, ...]]:
 
 
 def _locate(name: str, path: Path) -> tuple[Layout, Callable[[str], bytes]] | None:
-    """The layout found at `path`, and how to read its members."""
+    """Return the layout of the files at `path`, and a function that reads a file by name."""
     for layout in LAYOUTS[name]:
         first = next(iter(layout.train))
         for folder in (path, path / layout.folder):
             if (folder / first).is_file() and (folder / layout.names).is_file():
-                return layout, lambda member, folder=folder: _read_file(folder / member)
+                return layout, lambda file, folder=folder: _read_file(folder / file)
         for archive in (path, path / layout.archive):
             if archive.is_file() and archive.name == layout.archive:
                 return layout, _ArchiveReader(archive, layout.folder)
@@ -137,7 +154,10 @@ def _read_file(path: Path) -> bytes:
 
 
 class _ArchiveReader:
-    """Members of a tar archive, read in one pass into memory: going back in a gzip is slow."""
+    """Read files of a tar archive by name.
+
+    All are read into memory in one pass, because seeking backwards in a gzip file is slow.
+    """
 
     def __init__(self, archive: Path, folder: str) -> None:
         self.archive, self.folder = archive, folder
@@ -148,7 +168,7 @@ class _ArchiveReader:
             self.members = self._read_all()
         if member not in self.members:
             raise FileNotFoundError(
-                f"{self.archive} holds no {self.folder}/{member}; download it again"
+                f"{self.archive} has no file {self.folder}/{member}; download it again"
             )
         return self.members[member]
 
@@ -168,19 +188,19 @@ class _ArchiveReader:
         return members
 
 
-def _verified(read: Callable[[str], bytes], member: str, md5: str) -> bytes:
-    raw = read(member)
+def _read_verified(read: Callable[[str], bytes], file: str, md5: str) -> bytes:
+    raw = read(file)
     got = hashlib.md5(raw, usedforsecurity=False).hexdigest()
     if got != md5:
         raise ValueError(
-            f"{member} has md5 {got}, the published file has {md5}; "
-            "it is damaged or altered: download it again"
+            f"{file} has MD5 checksum {got}; expected {md5}, that of the published file: it is "
+            "damaged or altered, download it again"
         )
     return raw
 
 
 def _decode_binary(name: str, raw: bytes) -> Arrays:
-    label_bytes = 1 if name == "cifar10" else 2  # CIFAR-100: coarse, then fine
+    label_bytes = 1 if name == "cifar10" else 2  # CIFAR-100: coarse label, then fine label
     rows = np.frombuffer(raw, np.uint8).reshape(-1, label_bytes + 3072)
     return _channels_last(rows[:, label_bytes:]), rows[:, label_bytes - 1].astype(np.int64)
 
@@ -196,23 +216,32 @@ def _channels_last(rows: np.ndarray) -> np.ndarray:
 
 
 class _NumpyUnpickler(pickle.Unpickler):
-    """Reads plain containers and NumPy arrays; a pickle that names anything else is refused."""
+    """Unpickle plain containers and NumPy arrays; refuse a pickle that refers to anything else."""
 
     allowed = {"_reconstruct", "ndarray", "dtype"}  # noqa: RUF012
 
     def find_class(self, module: str, name: str) -> Any:
         if module.split(".")[0] == "numpy" and name in self.allowed:
-            # NumPy has moved its internals since 2009: take today's.
+            # The files name NumPy modules of 2009, which have moved since.
             return np.empty(0).__reduce__()[0] if name == "_reconstruct" else getattr(np, name)
         raise ValueError(
-            f"this pickle asks for {module}.{name}, which a CIFAR file never does; it could run "
-            "code and is refused: download the file from its official page"
+            f"the pickle refers to {module}.{name}, which no CIFAR file does; it is refused "
+            "because it could run code: download the file from its official page"
         )
 
 
 def restricted_loads(raw: bytes) -> Any:
-    """Unpickle containers, strings, numbers and NumPy arrays only; strings as bytes."""
+    """Unpickle containers, strings (as bytes), numbers and NumPy arrays, and nothing else.
+
+    Args:
+        raw: the pickle.
+
+    Raises:
+        ValueError: the pickle is damaged, or refers to any other class or function.
+    """
     try:
         return _NumpyUnpickler(io.BytesIO(raw), encoding="bytes").load()
     except (pickle.UnpicklingError, EOFError, IndexError, AttributeError, TypeError) as error:
-        raise ValueError(f"not a readable CIFAR pickle ({error}); download it again") from None
+        raise ValueError(
+            f"the file is not a readable CIFAR pickle ({error}); download it again"
+        ) from None

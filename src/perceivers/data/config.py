@@ -1,4 +1,4 @@
-"""What to train on and how it is varied, as plain data. Imports no torch."""
+"""Configuration of the data of a training run, as plain data. Imports no torch."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,35 +10,43 @@ Task = Literal["classification", "multilabel", "regression"]
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig(AugmentationConfig):
-    """The examples, their split, and the augmentation of training batches."""
+    """A data set, how it is split and batched, and the augmentation of training batches."""
 
     name: str = "folder"
-    """A named set (`perceivers list`), or "folder" for your own data."""
+    """Name of a data set that `perceivers list` shows, or "folder" for your own data."""
     path: str | None = None
-    """Where it lies: files, a folder, a table, or a hub name; none: the named set's own place."""
+    """Path of the data (official files, a folder or a table), or the name of a data set on the
+    Hugging Face hub; none: the named set comes from the package or from the hub."""
     task: Literal["auto", "classification", "multilabel", "regression"] = "auto"
-    """What the labels are: one class, any of several labels, or numbers; auto: by their type."""
+    """What the labels of an example are: one class (classification), any number of labels
+    (multilabel), or numbers (regression); auto: decided by the type of the labels."""
     label: tuple[str, ...] = ()
-    """Of a table: the columns to learn; empty: the one called label, labels or target."""
+    """Tables: names of the columns to predict; empty: the column called label, labels or target."""
     ignore: tuple[str, ...] = ()
-    """Of a table: columns to leave out."""
+    """Tables: names of columns to leave out."""
     categorical: tuple[str, ...] = ()
-    """Of a table: columns whose cells, numbers too, are names of categories."""
+    """Tables: names of columns whose cells are categories, even if they are written as numbers."""
     batch_size: int = 128
-    """Examples in a batch."""
+    """Number of examples in a batch."""
     validation: float = 0.1
-    """Share of the training examples held out for validation, unless the data has its own."""
+    """Fraction of the training examples to hold out for validation, if the data has no validation
+    split of its own."""
     test: float = 0.1
-    """Share of the examples held out for the test, unless the data has its own."""
+    """Fraction of the training examples to hold out for testing, if the data has no test split of
+    its own."""
     strict: bool = False
-    """Stop at the first unreadable file instead of skipping it with a count."""
+    """Stop at the first file that cannot be read, instead of skipping and counting such files."""
     hold_gb: float = 4.0
-    """Sets up to this size, decoded, are held in memory; larger ones are decoded batch by batch."""
+    """Keep the decoded examples of a split in memory if they take at most this many GB; the files
+    of a larger split are decoded batch by batch."""
     workers: int = 2
-    """Processes that decode, where the set is too large to hold."""
+    """Number of processes that decode the files of a split that is not kept in memory; 0: the main
+    process decodes them."""
     permute: Literal["none", "fixed", "random"] = "none"
-    """Shuffle what the model reads, positions along: one order for all, or one for each."""
+    """Shuffle the input elements of the model, each together with its position; fixed: one order
+    for all examples, random: a different order for each example."""
     mixup: float = 0.0
-    """Mixup's Beta parameter; 0: off. With cutmix too, each batch draws one of them."""
+    """Parameter of mixup's Beta distribution; 0: no mixup. If cutmix is set too, each batch uses
+    one of the two, drawn at random."""
     cutmix: float = 0.0
-    """CutMix's Beta parameter; 0: off."""
+    """Parameter of CutMix's Beta distribution, for images only; 0: no CutMix."""

@@ -12,7 +12,7 @@ from ..modalities.files import as_tensor
 from ..modalities.reader import together
 from .config import DataConfig
 from .examples import Batch, ExampleSet
-from .labels import task_of
+from .labels import infer_task
 from .splits import Splits, hold_out_missing
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ def read_datasets(
             examples[name] = DatasetExamples(dataset, values, range(len(values)))
     every = torch.cat([part.labels for part in examples.values()])
     names = _names(every, labels or getattr(train, "classes", None))
-    task = task_of(every, names, config.task)
+    task = infer_task(every, names, config.task)
     hold_out_missing(examples, config)
     return Splits(examples, names, task=task)
 

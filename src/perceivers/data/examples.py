@@ -1,4 +1,4 @@
-"""Labelled examples by index, a batch at a time: held in memory, or decoded when asked for."""
+"""Labelled examples by index, in batches: decoded in memory, or files decoded on access."""
 
 import abc
 import logging
@@ -12,27 +12,32 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
+from typing_extensions import override
 
 from ..modalities.fusion.presence import missing
 from ..modalities.reader import Example, Examples, Reader, collate, together
 
 log = logging.getLogger(__name__)
 
-NamedSource = tuple[str, Any]  # the name for messages, and what is decoded: a path, bytes or a row
-Batch = tuple[Any, Tensor]  # a model's raw batch, such as images (B, H, W, C), and labels (B, …)
+NamedSource = tuple[str, Any]  # name for messages; what is decoded: a path, bytes or a table row
+Batch = tuple[Any, Tensor]  # raw batch of a model, such as images (B, H, W, C); labels (B, …)
 
 
 class ExampleSet(abc.ABC, Dataset[Batch]):
-    """Examples and their labels. `table.__getitems__(indices)` gives a batch in one call."""
+    """Labelled examples of one split.
+
+    `examples.__getitems__(indices)` returns a whole batch, which PyTorch's `DataLoader` uses.
+    """
 
     labels: Tensor
-    """One row an example; see `labels`."""
+    """Labels, one row per example; see the module `labels`."""
 
     @property
     def lengths(self) -> Tensor | None:
-        """How long each example is, (examples,), as a share of the most; None: alike, or unknown.
+        """Length of each example as a fraction of the maximum, (examples,).
 
-        Those of files that are decoded when they are asked for are unknown.
+        None if all have the same length, or if lengths are unknown because files are decoded on
+        access.
         """
         return None
 
@@ -41,105 +46,112 @@ class ExampleSet(abc.ABC, Dataset[Batch]):
 
     @abc.abstractmethod
     def __getitems__(self, indices: Sequence[int]) -> Batch:
-        """The batch of these examples."""
+        """Return the batch of the examples at `indices`."""
 
     @abc.abstractmethod
     def subset(self, indices: Sequence[int]) -> "ExampleSet":
-        """The table of these examples, in this order."""
+        """Return the examples at `indices`, in this order."""
 
 
 class InMemoryExamples(ExampleSet):
-    """Decoded examples held in memory.
+    """Decoded examples in memory.
 
     Args:
-        examples: (examples, …), such as images (examples, H, W, C) uint8; a list of such as differ
-            in length; of several modalities a dictionary of either.
-        labels: one row an example; see `labels`.
-        reader: what makes batches of them; None: they are batches as they are.
+        examples: array (examples, …), such as images (examples, H, W, C) uint8; a list of arrays if
+            their lengths differ; a dictionary of either by modality if there are several.
+        labels: one row per example; see the module `labels`.
+        reader: reader whose `batch` makes raw batches of examples; None: examples are used as they
+            are.
     """
 
     def __init__(self, examples: Examples, labels: Tensor, reader: Reader | None = None) -> None:
         self.examples, self.labels, self.reader = examples, labels, reader
 
     @property
+    @override
     def lengths(self) -> Tensor | None:
-        """See `ExampleSet`."""
         return self.reader.lengths(self.examples) if self.reader else None
 
+    @override
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         chosen = torch.as_tensor(indices, dtype=torch.int64)
-        examples = _taken(self.examples, chosen)
+        examples = _select(self.examples, chosen)
         return self.reader.batch(examples) if self.reader else examples, self.labels[chosen]
 
+    @override
     def subset(self, indices: Sequence[int]) -> "InMemoryExamples":
         chosen = torch.as_tensor(indices, dtype=torch.int64)
-        return InMemoryExamples(_taken(self.examples, chosen), self.labels[chosen], self.reader)
+        return InMemoryExamples(_select(self.examples, chosen), self.labels[chosen], self.reader)
 
 
 @dataclass
 class FileExamples(ExampleSet):
-    """Files decoded when they are asked for. An unreadable one is named and left out.
-
-    `decode_all` turns the table into a held one.
-    """
+    """Files that are decoded on access; an unreadable one is logged and left out of its batch."""
 
     files: Sequence[NamedSource]
-    """All files of the source; nothing is read before it is asked for."""
+    """All files of the data set. An item is not read before it is accessed."""
     labels: Tensor
-    """One row an example; see `labels`."""
+    """Labels, one row per example; see the module `labels`."""
     rows: Tensor
-    """(examples,) int64: which of the files are this table's."""
+    """Index into `files` of each example, (examples,) int64."""
     reader: Reader
-    """What knows the files."""
+    """Reader that decodes the files."""
     strict: bool = False
-    """Stop at an unreadable file."""
+    """Raise ValueError at an unreadable file instead of skipping it."""
     skipped: list[str] = field(default_factory=list)
-    """Names of the unreadable files met so far."""
+    """Names of the unreadable files found so far."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
     def decoded_bytes(self) -> int:
-        """Size of all examples once decoded; where each has its own length, at most."""
+        """Size in bytes of all decoded examples; an upper bound if their lengths differ."""
         return len(self) * self.reader.nbytes
 
+    @override
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         decoded = [self._decode(index) for index in indices]
         kept = [i for i, example in zip(indices, decoded, strict=True) if example is not None]
         examples = [example for example in decoded if example is not None]
         if not examples:
-            raise ValueError(f"none of {len(decoded)} files could be read; see the lines above")
+            raise ValueError(
+                f"none of {len(decoded)} files can be read; the log lines above say why"
+            )
         batch = self.reader.batch(collate(examples))
         return batch, self.labels[torch.as_tensor(kept)]
 
+    @override
     def subset(self, indices: Sequence[int]) -> "FileExamples":
         chosen = torch.as_tensor(indices, dtype=torch.int64)
-        rows = self.rows[chosen]
-        return replace(self, labels=self.labels[chosen], rows=rows, skipped=[])
+        return replace(self, labels=self.labels[chosen], rows=self.rows[chosen], skipped=[])
 
     def decode_all(self, progress: Callable[[int, int], None] | None = None) -> InMemoryExamples:
-        """Every readable file, decoded by as many threads as there are cores.
+        """Decode all readable files into memory, with one thread per CPU core.
 
         Args:
-            progress: called now and then with (done, total).
+            progress: called with (files done, all files) after every 1,000 files and at the end.
+
+        Raises:
+            ValueError: a file cannot be read and `strict` is set.
         """
-        held = _Held(len(self))
+        storage = _Storage(len(self))
         kept: list[int] = []
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for index, example in enumerate(pool.map(self._decode, range(len(self)))):
                 if example is not None:
-                    held.put(example)
+                    storage.append(example)
                     kept.append(index)
                 if progress and (index % 1000 == 999 or index + 1 == len(self)):
                     progress(index + 1, len(self))
-        examples = held.examples()
-        if lacking := missing(examples):
-            log.info("%s; it is masked there", lacking)
+        examples = storage.examples()
+        if absent := missing(examples):
+            log.info("%s; it is masked there", absent)
         labels = self.labels[torch.as_tensor(kept, dtype=torch.int64)]
         return InMemoryExamples(examples, labels, self.reader)
 
     def _decode(self, index: int) -> Example | None:
+        """Decode an example; None if it cannot be read."""
         name, source = self.files[int(self.rows[index])]
         try:
             example: Example = self.reader.decode(source)
@@ -153,47 +165,49 @@ class FileExamples(ExampleSet):
         return None
 
 
-def _taken(examples: Examples, chosen: Tensor) -> Examples:
-    """Some of the examples."""
+FileSplits = dict[str, FileExamples]  # by split: "train", "validation", "test"
+
+
+def _select(examples: Examples, indices: Tensor) -> Examples:
     if isinstance(examples, dict):
-        return {name: _some(x, chosen) for name, x in examples.items()}
-    return _some(examples, chosen)
+        return {name: _select_from(x, indices) for name, x in examples.items()}
+    return _select_from(examples, indices)
 
 
-def _some(examples: Tensor | list[Tensor], chosen: Tensor) -> Tensor | list[Tensor]:
+def _select_from(examples: Tensor | list[Tensor], indices: Tensor) -> Tensor | list[Tensor]:
     if isinstance(examples, Tensor):
-        return examples[chosen]
-    return together([examples[index] for index in chosen.tolist()])
+        return examples[indices]
+    return together([examples[index] for index in indices.tolist()])
 
 
-class _Held:
-    """Room for up to `count` examples, filled one after another."""
+class _Storage:
+    """Preallocated arrays for up to `capacity` examples; lists once shapes differ."""
 
-    def __init__(self, count: int) -> None:
-        self.count, self.filled = count, 0
-        self.arrays: dict[str | None, np.ndarray | list[np.ndarray]] = {}
+    def __init__(self, capacity: int) -> None:
+        self.capacity, self.count = capacity, 0
+        self.arrays: dict[str | None, np.ndarray | list[np.ndarray]] = {}  # None: one modality
 
-    def put(self, example: Example) -> None:
+    def append(self, example: Example) -> None:
         parts = example.items() if isinstance(example, dict) else [(None, example)]
         for name, x in parts:
             if name not in self.arrays:
-                self.arrays[name] = np.empty((self.count, *x.shape), x.dtype)
-            held = self.arrays[name]
-            if isinstance(held, np.ndarray) and x.shape != held.shape[1:]:
-                held = self.arrays[name] = [row.copy() for row in held[: self.filled]]
-            if isinstance(held, list):
-                held.append(x.copy())  # it may be a part of a longer one
+                self.arrays[name] = np.empty((self.capacity, *x.shape), x.dtype)
+            stored = self.arrays[name]
+            if isinstance(stored, np.ndarray) and x.shape != stored.shape[1:]:
+                stored = self.arrays[name] = [row.copy() for row in stored[: self.count]]
+            if isinstance(stored, list):
+                stored.append(x.copy())  # a view would keep the array it is a part of in memory
             else:
-                held[self.filled] = x
-        self.filled += 1
+                stored[self.count] = x
+        self.count += 1
 
     def examples(self) -> Examples:
-        held = {
-            name: torch.from_numpy(x[: self.filled])
+        stored = {
+            name: torch.from_numpy(x[: self.count])
             if isinstance(x, np.ndarray)
             else [torch.from_numpy(array) for array in x]
             for name, x in self.arrays.items()
         }
-        if None in held:
-            return held[None]
-        return {str(name): x for name, x in held.items()} or torch.empty(0)
+        if None in stored:
+            return stored[None]
+        return {str(name): x for name, x in stored.items()} or torch.empty(0)

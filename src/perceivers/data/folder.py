@@ -1,213 +1,66 @@
-"""Folders of files by class; parquet folders and hub data sets through 🤗 datasets."""
+"""Folders of files by class: each class is a sub-folder, or a text file of one example per line."""
 
 import logging
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from ..errors import missing_extra
-from ..modalities.image.reader import ImageReader
 from ..modalities.reader import Reader
-from ..modalities.table.config import TABLE_SUFFIXES
 from ..modalities.text.decode import decode_lines
 from ..modalities.text.reader import TextReader
-from .examples import FileExamples, NamedSource
-from .layout import SPLIT_NAMES, class_places, members
-from .sets import NamedSet
+from .examples import FileExamples, FileSplits, NamedSource
+from .layout import class_files, class_locations
 
 log = logging.getLogger(__name__)
 
-Tables = dict[str, FileExamples]
 
+def read_folder(path: Path, reader: Reader, *, strict: bool) -> tuple[FileSplits, tuple[str, ...]]:
+    """Return the splits and the class names of a folder of files by class.
 
-def read_source(
-    source: str, reader: Reader, *, strict: bool, named: NamedSet | None = None
-) -> tuple[Tables, tuple[str, ...]]:
-    """Tables by split ("train", "validation", "test") and the class names.
+    The layouts are those of `layout.class_locations`. Classes that are files of one example per
+    line are read only as texts. No example is decoded yet.
 
     Args:
-        source: a folder of files by class (with or without split folders above the classes), of
-            texts also one file of lines a class; a folder of parquet files, or a name on the
-            Hugging Face hub, of images.
-        reader: of the files.
+        path: the folder.
+        reader: reader of the files.
         strict: stop at an unreadable file instead of skipping it.
-        named: the named set that is being looked for, for the message if the hub cannot be reached.
+
+    Returns:
+        The examples of each split ("train", "validation", "test"), and the class names, sorted.
 
     Raises:
-        FileNotFoundError: nothing there, or nothing to be had from the hub.
-        ValueError: what is there is no labelled set of such files.
+        ValueError: there are no classes, a class has no files or has some in sub-folders, or a
+            file of lines cannot be read.
     """
-    path = Path(source).expanduser()
-    if path.is_dir():
-        parquet = sorted(path.rglob("*.parquet"))
-        if not parquet:
-            return _read_files(path, reader, strict)
-        splits = _read_parquet(path, parquet)
-    elif path.exists():
-        raise ValueError(
-            f"{path} is a file; expected a folder with one sub-folder of files a class, a table "
-            "(csv, tsv, jsonl or parquet), or a hub name"
-        )
-    elif path.suffix.lower() in TABLE_SUFFIXES:
-        raise FileNotFoundError(f"no table {source}; check the path given to --data")
-    elif source.startswith((".", "/", "~")) or source.count("/") > 1:
-        raise FileNotFoundError(f"no folder {source}; check the path given to --data")
-    else:
-        splits = _read_hub(source, named)
-    return _tables(splits, source, reader, strict=strict)
-
-
-def _read_files(path: Path, reader: Reader, strict: bool) -> tuple[Tables, tuple[str, ...]]:
-    """A folder with one sub-folder a class, or split folders above such; of texts also files."""
-    lines = reader.suffixes if isinstance(reader, TextReader) else frozenset()
-    found = {
-        split: {name: _members(place, reader) for name, place in places.items()}
-        for split, places in class_places(path, lines).items()
+    line_suffixes = reader.suffixes if isinstance(reader, TextReader) else frozenset()
+    sources = {
+        split: {name: _class_sources(location, reader) for name, location in locations.items()}
+        for split, locations in class_locations(path, line_suffixes).items()
     }
-    for split, classes in found.items():
+    for split, classes in sources.items():
         if not classes:
             raise ValueError(
                 f"{path} has no sub-folders; expected one folder of {reader.noun} for each class"
             )
         log.debug("%s: %d classes", split, len(classes))
-    labels = tuple(sorted({name for classes in found.values() for name in classes}))
-    tables = {}
-    for split, classes in found.items():
-        files = [file for members in classes.values() for file in members]
-        numbers = [labels.index(name) for name, members in classes.items() for _ in members]
-        tables[split] = FileExamples(
+    labels = tuple(sorted({name for classes in sources.values() for name in classes}))
+    splits = {}
+    for split, classes in sources.items():
+        files = [file for class_ in classes.values() for file in class_]
+        numbers = [labels.index(name) for name, class_ in classes.items() for _ in class_]
+        splits[split] = FileExamples(
             files, torch.tensor(numbers), torch.arange(len(files)), reader, strict
         )
-    return tables, labels
+    return splits, labels
 
 
-def _members(place: Path, reader: Reader) -> list[NamedSource]:
-    """The files of a class by name, or the lines of one."""
-    if not place.is_dir():
-        try:
-            lines = decode_lines(place)
-        except ValueError as error:
-            raise ValueError(f"{place}: {error}") from None
-        return [(f"{place} line {i}", line.encode()) for i, line in enumerate(lines, 1)]
-    files = members(place, reader.suffixes, reader.noun)
-    return [(str(file), str(file)) for file in files]
-
-
-def _read_parquet(path: Path, files: list[Path]) -> Any:
-    """Parquet files, put to splits by their own or their folder's name ("train-00000-of-1")."""
-    splits: dict[str, list[str]] = {}
-    for file in files:
-        words = [file.stem.split("-")[0].lower(), *(p.lower() for p in file.parent.parts[-1:])]
-        split = next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), "train")
-        splits.setdefault(split, []).append(str(file))
-    with _quiet_datasets() as datasets:
-        try:
-            return datasets.load_dataset("parquet", data_files=splits)
-        except datasets.exceptions.DatasetGenerationError as error:
-            raise ValueError(
-                f"{path}: a parquet file could not be read ({error.__cause__ or error}); "
-                "download it again"
-            ) from None
-
-
-def _read_hub(name: str, named: NamedSet | None) -> Any:
-    log.info("asking the Hugging Face hub for %s (up to half a minute if it is out of reach)", name)
-    with _quiet_datasets() as datasets:
-        try:
-            return datasets.load_dataset(name)
-        except (OSError, ValueError, RuntimeError) as error:
-            # Not found, not reachable, offline mode: 🤗 raises a different class for each.
-            reason = str(error).splitlines()[0]
-            raise FileNotFoundError(_how_to_bring(name, named, reason)) from None
-
-
-def _how_to_bring(name: str, named: NamedSet | None, reason: str) -> str:
-    if named is None:
-        return (
-            f"no folder {name} here, and the Hugging Face hub did not give a data set of that name "
-            f"({reason}); check the path or the name given to --data"
-        )
-    return f"the Hugging Face hub did not give {name} ({reason}); {named.bring}"
-
-
-def _tables(
-    splits: Any, source: str, reader: Reader, *, strict: bool
-) -> tuple[Tables, tuple[str, ...]]:
-    if not isinstance(reader, ImageReader):
-        raise ValueError(
-            f"{source}: of parquet and the hub only images are read; give a folder of {reader.noun}"
-        )
-    tables: Tables = {}
-    labels: tuple[str, ...] = ()
-    for key, split in splits.items():
-        if key not in SPLIT_NAMES:
-            continue
-        image, label = _columns(split, source)
-        names = split.features[label].names
-        labels = tuple(names) if names else labels
-        tables[SPLIT_NAMES[key]] = FileExamples(
-            EncodedImages(split, image, f"{source} {key}"),
-            torch.tensor(split[label][:], dtype=torch.int64),
-            torch.arange(len(split)),
-            reader,
-            strict,
-        )
-    if not tables:
-        raise ValueError(f"{source} has splits {sorted(splits)}; expected at least 'train'")
-    return tables, labels
-
-
-class EncodedImages(Sequence[NamedSource]):
-    """The image column of a 🤗 split, each image as its path or its bytes, read one at a time."""
-
-    def __init__(self, split: Any, column: str, where: str) -> None:
-        import datasets
-
-        only = split.select_columns([column])
-        self.split = only.cast_column(column, datasets.Image(decode=False))
-        self.column, self.where = column, where
-
-    def __len__(self) -> int:
-        return len(self.split)
-
-    def __getitem__(self, index: Any) -> Any:
-        image = self.split[index][self.column]
-        name = image["path"] or f"{self.where} row {index}"
-        return name, image["path"] if image["bytes"] is None else image["bytes"]
-
-
-def _columns(split: Any, source: str) -> tuple[str, str]:
-    """The image column and the class column: CIFAR-100's fine labels before its coarse ones."""
-    import datasets
-
-    features = split.features
-    images = [name for name, kind in features.items() if isinstance(kind, datasets.Image)]
-    labels = [name for name, kind in features.items() if isinstance(kind, datasets.ClassLabel)]
-    labels.sort(key=lambda name: "fine" not in name)
-    if not images or not labels:
-        raise ValueError(
-            f"{source} has columns {dict(features)}; expected one of images and one of class labels"
-        )
-    return images[0], labels[0]
-
-
-@contextmanager
-def _quiet_datasets() -> Iterator[Any]:
-    """🤗 datasets without its own progress bars: reading a small folder needs none."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+def _class_sources(location: Path, reader: Reader) -> list[NamedSource]:
+    """Return the examples of a class: the files of a folder, or the lines of a file."""
+    if location.is_dir():
+        files = class_files(location, reader.suffixes, reader.noun)
+        return [(str(file), str(file)) for file in files]
     try:
-        import datasets
-    except ImportError:
-        raise missing_extra("datasets", "data") from None
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it repeats each failed attempt
-    shown = datasets.are_progress_bars_disabled()
-    datasets.disable_progress_bars()
-    try:
-        yield datasets
-    finally:
-        if not shown:
-            datasets.enable_progress_bars()
+        lines = decode_lines(location)
+    except ValueError as error:
+        raise ValueError(f"{location}: {error}") from None
+    return [(f"{location} line {i}", line.encode()) for i, line in enumerate(lines, 1)]

@@ -1,4 +1,4 @@
-"""Tables of examples: a row each, columns that name files or hold values, and what to learn."""
+"""Tables of examples: each row is an example, with columns of values, file names and labels."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -15,113 +15,144 @@ from ..modalities.fusion.rows import Row, RowReader
 from ..modalities.reader import Reader
 from ..modalities.table.columns import Columns, read_columns
 from .config import DataConfig
-from .examples import FileExamples, NamedSource
+from .examples import FileExamples, FileSplits, NamedSource
 from .labels import Labels, read_labels, split_unit
 from .layout import SPLIT_NAMES
 
 log = logging.getLogger(__name__)
 
-LABELS = ("label", "labels", "target")
-SPLIT = "split"
+LABEL_COLUMNS = ("label", "labels", "target")
+SPLIT_COLUMN = "split"
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A table of examples."""
+    """The columns of a table of examples, separated into inputs, labels and splits."""
 
     path: Path
+    """Path of the table."""
     names: tuple[str, ...]
-    """Of all columns."""
+    """Names of all columns."""
     columns: Columns
-    """What there is to read: all but the labels, the split, and what is to be ignored."""
+    """The input columns: all but the labels, the split and the ignored ones."""
     labels: Columns
-    """What to learn."""
+    """The label columns."""
     splits: dict[str, list[int]]
-    """The rows of each split, the first being 0; all are "train" if no column says otherwise."""
+    """The row indices of each split, from 0; all rows are in "train" if no column assigns them."""
 
     def read_labels(self, config: DataConfig) -> Labels:
-        """The labels of all rows; errors as of `labels.read_labels`, naming the file."""
-        with naming(self.path):
+        """Return the labels of all rows.
+
+        Args:
+            config: its `task` is used.
+
+        Raises:
+            ValueError: as `labels.read_labels` raises it; the message names the table too.
+        """
+        with prefix_errors(self.path):
             return read_labels(self.labels, task=config.task)
 
 
 def read_manifest(path: Path, config: DataConfig) -> Manifest:
-    """A table, its columns told apart by their names.
+    """Read a table of examples and separate its columns.
 
-    Labels are the columns that `config.label` names, or the one called "label", "labels" or
-    "target" (units aside). A column called "split" puts rows to splits, if any of its cells names
-    one (`layout.SPLIT_NAMES`).
+    The label columns are those that `config.label` names, or else the one called "label",
+    "labels" or "target", in any case and with or without a unit. A column called "split" assigns
+    rows to splits if one of its cells is the name of a split (`layout.SPLIT_NAMES`), in any case.
+
+    Args:
+        path: path of the table.
+        config: its `label` and `ignore` are used.
 
     Raises:
-        ValueError: a damaged table, no or several columns that could be the label, an unknown one,
-            a split that is none; the message names the file.
+        ValueError: the table is damaged, a label column does not exist, no or several columns
+            could be the label, there are no input columns, or a cell is not the name of a split.
+            The message names the table.
     """
-    with naming(path):
+    with prefix_errors(path):
         columns = read_columns(path)
-        names, rows = tuple(columns), len(next(iter(columns.values())))
+        names, num_rows = tuple(columns), len(next(iter(columns.values())))
         columns = {name: x for name, x in columns.items() if name not in config.ignore}
         labels = {name: columns.pop(name) for name in _label_names(columns, config)}
-        splits = {"train": list(range(rows))}
-        for name in [name for name in columns if name.lower() == SPLIT]:
+        splits = {"train": list(range(num_rows))}
+        for name in [name for name in columns if name.lower() == SPLIT_COLUMN]:
             if any((cell or "").lower() in SPLIT_NAMES for cell in columns[name]):
-                splits = _splits(name, columns.pop(name))
+                splits = _rows_by_split(name, columns.pop(name))
         if not columns:
-            raise ValueError(f"no columns beside {', '.join(labels)}; expected some to learn from")
+            raise ValueError(
+                f"no columns besides {', '.join(labels)}; expected at least one to learn from"
+            )
         return Manifest(path, names, columns, labels, splits)
 
 
 def read_table(
     path: Path, reader: Reader, config: DataConfig
-) -> tuple[dict[str, FileExamples], tuple[str, ...]]:
-    """Tables by split, and the names of classes, labels or numbers.
+) -> tuple[FileSplits, tuple[str, ...]]:
+    """Return the splits of a table of examples, and the names of its classes, labels or numbers.
+
+    Args:
+        path: path of the table.
+        reader: reader of rows (`RowReader`), with or without clips.
+        config: its `label`, `ignore`, `task` and `strict` are used.
 
     Raises:
-        ValueError: as of `read_manifest`, bad labels, or another reader than one of rows.
+        ValueError: the reader is not of rows, the labels cannot be used, or an error of
+            `read_manifest` or `RowFiles`.
     """
-    rows = without_clips(reader)
-    if not isinstance(rows, RowReader):
+    row_reader = without_clips(reader)
+    if not isinstance(row_reader, RowReader):
         raise ValueError(
-            f"{path} is a table, and the model reads {reader.noun}; train one on it with "
+            f"{path} is a table, and the model reads {reader.noun}; train a model on the table: "
             "perceivers train folder"
         )
     manifest = read_manifest(path, config)
     labels = manifest.read_labels(config)
-    files = RowFiles(path, manifest.columns, rows.columns)
-    tables = {
-        split: FileExamples(files, labels.values[of], torch.tensor(of), reader, config.strict)
-        for split, of in manifest.splits.items()
+    files = RowFiles(path, manifest.columns, row_reader.columns)
+    splits = {
+        split: FileExamples(files, labels.values[rows], torch.tensor(rows), reader, config.strict)
+        for split, rows in manifest.splits.items()
     }
-    return tables, labels.names
+    return splits, labels.names
 
 
 class RowFiles(Sequence[NamedSource]):
-    """The rows of a table as what is decoded, with their names.
+    """The rows of a table, each as its name for messages and the `Row` that a reader decodes.
+
+    A wanted column that the table does not have is logged; the reader masks it.
 
     Args:
-        path: of the table.
+        path: path of the table.
         columns: its columns.
-        wanted: those that are read. One that is not there is told; it is masked.
+        wanted: names of the columns that the model reads.
 
     Raises:
-        ValueError: none of them is there.
+        ValueError: the table has none of the wanted columns.
     """
 
     def __init__(self, path: Path, columns: Columns, wanted: Sequence[str]) -> None:
         self.path, self.length = path, len(next(iter(columns.values())))
         self.columns = {name: columns[name] for name in wanted if name in columns}
-        lacking = [name for name in wanted if name not in columns]
+        absent = [name for name in wanted if name not in columns]
         if not self.columns:
             raise ValueError(
                 f"{path} has columns {', '.join(columns)}; the model reads {', '.join(wanted)}: "
                 "expected at least one of them"
             )
-        if lacking:
-            log.info("%s has no column %s; it is masked", path, ", ".join(lacking))
+        if absent:
+            log.info("%s has no column %s; it is masked", path, ", ".join(absent))
 
     @classmethod
     def read(cls, path: Path, wanted: Sequence[str]) -> "RowFiles":
-        """All rows of a table, whatever their labels."""
-        with naming(path):
+        """Read all rows of a table; label columns are not needed.
+
+        Args:
+            path: path of the table.
+            wanted: names of the columns that the model reads.
+
+        Raises:
+            ValueError: the table is damaged, or has none of the wanted columns.
+        """
+        with prefix_errors(path):
             columns = read_columns(path)
         return cls(path, columns, wanted)
 
@@ -129,14 +160,14 @@ class RowFiles(Sequence[NamedSource]):
         return self.length
 
     def __getitem__(self, index: Any) -> Any:
-        cells = {name: of[index] for name, of in self.columns.items()}
+        cells = {name: column[index] for name, column in self.columns.items()}
         name = f"{self.path} row {index + 1}"
         return name, Row(cells, self.path.parent, name)
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Put the file's name before the message of a ValueError."""
+def prefix_errors(path: Path) -> Iterator[None]:
+    """Put a path before the message of every ValueError raised inside."""
     try:
         yield
     except ValueError as error:
@@ -149,23 +180,26 @@ def _label_names(columns: Columns, config: DataConfig) -> tuple[str, ...]:
             raise unknown("column (--data.label)", name, columns)
     if config.label:
         return config.label
-    found = tuple(name for name in columns if split_unit(name)[0].lower() in LABELS)
-    if len(found) != 1:
-        why = f"any of {', '.join(found)} could be it" if found else "none is label or target"
-        raise ValueError(
-            f"which of the columns {', '.join(columns)} is to be learnt? {why}; say so: "
-            "--data.label NAME"
-        )
-    return found
+    candidates = tuple(name for name in columns if split_unit(name)[0].lower() in LABEL_COLUMNS)
+    if len(candidates) == 1:
+        return candidates
+    problem = (
+        f"several columns could be the label: {', '.join(candidates)}"
+        if candidates
+        else f"none of the columns {', '.join(columns)} is called label, labels or target"
+    )
+    raise ValueError(f"{problem}; name the columns to predict: --data.label NAME")
 
 
-def _splits(name: str, cells: Sequence[str | None]) -> dict[str, list[int]]:
+def _rows_by_split(name: str, cells: Sequence[str | None]) -> dict[str, list[int]]:
+    """Return the row indices of each split; `name` is the column's, for messages."""
     splits: dict[str, list[int]] = {}
     for row, cell in enumerate(cells):
         if (cell or "").lower() not in SPLIT_NAMES:
+            problem = "is empty" if cell is None else f"holds {cell!r}"
             raise ValueError(
-                f"column {name!r}, row {row + 1}: {cell or 'nothing'!r} is no split; expected "
-                f"train, validation or test (or without splits: --data.ignore {name})"
+                f"column {name!r}, row {row + 1} {problem}; expected the name of a split: train, "
+                f"validation or test (to ignore the column: --data.ignore {name})"
             )
         splits.setdefault(SPLIT_NAMES[str(cell).lower()], []).append(row)
     return splits

@@ -1,4 +1,4 @@
-"""Mixup and CutMix of whole batches."""
+"""Mixup and CutMix of batches."""
 
 import math
 from typing import Any
@@ -12,18 +12,26 @@ from .config import DataConfig
 
 
 def mix(examples: Any, targets: Tensor, *, mixup: float, cutmix: float) -> tuple[Any, Tensor]:
-    """Mixup (arXiv 1710.09412) or CutMix (arXiv 1905.04899) of a batch with its own reversal.
+    """Apply mixup (arXiv 1710.09412) or CutMix (arXiv 1905.04899) to a batch.
+
+    Example i is mixed with example B - 1 - i, in one random proportion for the whole batch.
 
     Args:
-        examples: images, uint8 (B, H, W, C); for mixup alone any numbers (B, …), a list of such as
-            differ in length, or a dictionary of either: what one example of two lacks is mixed in
-            as it lies there, as zeros.
-        targets: (B, classes) probabilities.
-        mixup: parameter of the Beta distribution; 0: off.
-        cutmix: the same for CutMix; if both are on, each batch draws one of them.
+        examples: images (B, H, W, C), uint8. Mixup also takes other numbers (B, …), a list of
+            arrays that differ in length, or a dictionary of either by modality; a modality that an
+            example lacks is mixed in as the zeros that stand in its place.
+        targets: class probabilities (B, classes).
+        mixup: parameter of the Beta distribution of the proportion; 0: no mixup.
+        cutmix: the same for CutMix; 0: no CutMix. If both are on, each call uses one of the two,
+            drawn at random.
 
     Returns:
-        Examples (floats after mixup, of images in [0, 1]) and targets, in the same proportion.
+        The mixed examples, and the targets mixed in the same proportion. Mixup returns floats, and
+        uint8 values scaled to [0, 1].
+
+    Raises:
+        ValueError: mixup of integers other than uint8, such as the bytes of texts, or CutMix of
+            anything but images.
     """
     use_cutmix = bool(cutmix) and (not mixup or torch.rand(()).item() < 0.5)
     alpha = cutmix if use_cutmix else mixup
@@ -32,7 +40,7 @@ def mix(examples: Any, targets: Tensor, *, mixup: float, cutmix: float) -> tuple
     kept = float(torch.distributions.Beta(alpha, alpha).sample())
     if use_cutmix:
         if not isinstance(examples, Tensor) or examples.dtype != torch.uint8 or examples.ndim != 4:
-            raise ValueError("CutMix is of images alone; set cutmix=0")
+            raise ValueError("CutMix needs images (B, H, W, C) uint8; set cutmix=0")
         examples, kept = _paste(examples, kept)
     elif isinstance(examples, dict):
         examples = {name: _blend(x, kept) for name, x in examples.items()}
@@ -42,9 +50,9 @@ def mix(examples: Any, targets: Tensor, *, mixup: float, cutmix: float) -> tuple
 
 
 def _blend(x: Any, kept: float) -> Any:
-    """Any numbers (B, …) and their own reversal; of flags, whether either is set.
+    """Average numbers (B, …) with their reversal along the batch; booleans by logical or.
 
-    Of two examples of different lengths zeros follow the shorter one: silence, or black.
+    The shorter of two examples is padded with zeros: silence, or black.
     """
     if isinstance(x, list):
         mixed = _blend(pad_sequence(x, batch_first=True), kept)
@@ -59,7 +67,12 @@ def _blend(x: Any, kept: float) -> Any:
 
 
 def _paste(images: Tensor, kept: float) -> tuple[Tensor, float]:
-    """Paste a rectangle of about 1 - kept of the area; also the share really kept."""
+    """Paste a rectangle of the reversed batch into each image.
+
+    Returns:
+        The images, and the fraction of their area that is kept: `kept`, but for rounding and where
+        the rectangle is cut off at the border.
+    """
     height, width = images.shape[1:3]
     side = math.sqrt(1 - kept)
     row, column = torch.randint(height, ()).item(), torch.randint(width, ()).item()
@@ -71,11 +84,15 @@ def _paste(images: Tensor, kept: float) -> tuple[Tensor, float]:
 
 
 def check_mixing(config: DataConfig, inputs: InputConfig) -> None:
-    """Check that the examples can be mixed, if mixup or CutMix is switched on.
+    """Check that inputs can be mixed, if mixup or CutMix is switched on.
+
+    Args:
+        config: its mixup and cutmix are used.
+        inputs: the input configuration of the model.
 
     Raises:
-        ValueError: they cannot.
+        ValueError: the inputs hold texts or cells of tables.
     """
-    what = modality_of(inputs).unmixable(inputs)
-    if (config.mixup or config.cutmix) and what:
-        raise ValueError(f"{what} cannot be mixed; set data.mixup=0, data.cutmix=0")
+    unmixable = modality_of(inputs).unmixable(inputs)
+    if (config.mixup or config.cutmix) and unmixable:
+        raise ValueError(f"{unmixable} cannot be mixed; set data.mixup=0, data.cutmix=0")

@@ -1,4 +1,4 @@
-"""The named data sets: what they are, where they come from. Imports no torch."""
+"""The named data sets: a description of each and how to get its files. Imports no torch."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ from ..errors import unknown
 
 @dataclass(frozen=True)
 class NamedSet:
-    """A data set known by name."""
+    """A data set that has a name."""
 
     title: str
-    """One line for `perceivers list`."""
+    """Description in one line, shown by `perceivers list`."""
     hub_id: str | None = None
-    """Its repository on the Hugging Face hub; None: it has none, or is inside the package."""
-    bring: str = ""
-    """How to have its official files and point at them; empty: there is nothing to bring."""
+    """Name of its repository on the Hugging Face hub; None if it has none."""
+    how_to_get: str = ""
+    """How to get its official files and pass them to `--data`; empty if nothing is needed."""
 
 
 _TORONTO = "https://www.cs.toronto.edu/~kriz/cifar.html"
@@ -34,21 +34,23 @@ SETS = {
         "it: --data cifar-100-python.tar.gz",
     ),
     "fsdd": NamedSet(
-        "3,000 spoken digits, wav of 8 kHz, 6 speakers, 10 classes; its repository's folder",
-        bring="git clone https://github.com/Jakobovski/free-spoken-digit-dataset and point at it: "
-        "--data free-spoken-digit-dataset",
+        "3,000 spoken digits, wav of 8 kHz, 6 speakers, 10 classes; a clone of its git repository",
+        how_to_get="git clone https://github.com/Jakobovski/free-spoken-digit-dataset and point at "
+        "it: --data free-spoken-digit-dataset",
     ),
     "grid": NamedSet(
-        "1,000 clips of one GRID talker's digits with sound, 10 classes; a folder of mkv files",
-        bring="python examples/grid_clips.py SOURCE DEST writes it; point at it: --data DEST",
+        "1,000 clips of a GRID talker saying digits, with sound, 10 classes; a folder of mkv files",
+        how_to_get="run python examples/grid_clips.py SOURCE DEST and point at the result: "
+        "--data DEST",
     ),
     "kicad": NamedSet(
         "2,837 of KiCad's electronic parts as point clouds, 24 classes; a folder of ply files",
-        bring="python examples/kicad_ply.py SOURCE DEST writes it; point at it: --data DEST",
+        how_to_get="run python examples/kicad_ply.py SOURCE DEST and point at the result: "
+        "--data DEST",
     ),
     "rt-polarity": NamedSet(
-        "10,662 sentences of film reviews, positive or negative; the folder of its two files",
-        bring="download rt-polaritydata.tar.gz from "
+        "10,662 sentences of film reviews, positive or negative; a folder of two text files",
+        how_to_get="download rt-polaritydata.tar.gz from "
         "https://www.cs.cornell.edu/people/pabo/movie-review-data/, unpack it and point at the "
         "folder of its two files: --data rt-polaritydata",
     ),
@@ -56,7 +58,11 @@ SETS = {
 
 
 def named_set(name: str) -> NamedSet:
-    """The set of that name; ValueError with the nearest name if there is none."""
+    """Return the data set of a name.
+
+    Raises:
+        ValueError: there is none; the message suggests the nearest name.
+    """
     if name not in SETS:
         raise unknown("data set", name, [*SETS, "folder"])
     return SETS[name]

@@ -1,4 +1,4 @@
-"""The one way in: a `DataConfig` → tables for training, validation and test, and their labels."""
+"""Read a data set: a `DataConfig` → examples for training, validation and testing, with labels."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -15,36 +15,38 @@ from ..modalities.fusion.rows import RowReader
 from ..modalities.image.decode import fit
 from ..modalities.image.reader import ImageReader
 from ..modalities.reader import Reader
+from ..modalities.table.config import TABLE_SUFFIXES
 from .cifar import is_cifar, read_cifar
 from .config import DataConfig, Task
-from .examples import ExampleSet, FileExamples, InMemoryExamples
-from .folder import read_source
-from .labels import describe, task_of
+from .examples import ExampleSet, FileExamples, FileSplits, InMemoryExamples
+from .folder import read_folder
+from .hub import read_hub, read_parquet_folder
+from .labels import describe_labels, infer_task
 from .layout import find_manifest
 from .manifest import read_table
 from .official import has_official_files, read_official
-from .sets import named_set
+from .sets import NamedSet, named_set
 
 log = logging.getLogger(__name__)
 
-EVALUATED = ("test", "validation", "train")
-SPLIT_SEED = 0  # of the splits made here: the same for every run, whatever its own seed
+EVALUATED = ("test", "validation", "train")  # the first split that exists is scored
+SPLIT_SEED = 0  # seed of held-out splits: the same in every run, whatever the seed of the run
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int], None]  # called with (files done, all files)
 
 
 @dataclass(frozen=True)
 class Splits:
-    """A data set ready to train on."""
+    """The splits of a data set, and what its labels are."""
 
     examples: dict[str, ExampleSet]
-    """By name: "train", "validation", "test"."""
+    """Examples of each split: "train", "validation", "test"."""
     labels: tuple[str, ...]
     """Names of the classes, labels or numbers, in the order of the model's outputs."""
     skipped: tuple[str, ...] = ()
-    """Files that could not be read."""
+    """Files that cannot be read, of those decoded so far."""
     task: Task = "classification"
-    """What the labels are for."""
+    """The task that the labels are for."""
 
 
 def read_splits(
@@ -56,97 +58,124 @@ def read_splits(
     decode: bool = True,
     progress: Progress | None = None,
 ) -> Splits:
-    """Read a data set and hold out what it does not hold out itself.
+    """Read a data set, and hold out the splits that it does not have.
 
     Args:
-        config: which set, where it lies, how much to hold out.
-        reader: of the modality that the model takes.
-        hold_out: hold out a test and a validation split if the data has none of its own; which
-            examples they are does not depend on which of the files can be read.
-        scored: only the split to score a model on: the first there is of `SCORED`.
-        decode: decode files that are to be held in memory; False: a first look, without a word.
-        progress: called with (done, total) while files are decoded.
+        config: the data set, its task and the fractions to hold out.
+        reader: reader of the files that the model takes.
+        hold_out: hold out a test and a validation split if the data has none of its own. Which
+            examples are held out does not depend on which files can be read.
+        scored: read only the split to score a model on: the first of `EVALUATED` that exists.
+        decode: decode each split that fits into `config.hold_gb`, and log the counts of examples;
+            False: only list the files.
+        progress: called with (files done, all files) while a split is decoded.
+
+    Returns:
+        The splits, the names of the labels, the unreadable files and the task.
 
     Raises:
-        FileNotFoundError: nothing there; the message says what to bring and how to point at it.
-        ValueError: fewer than two classes, labels that are not for the task that is asked for,
-            damaged files, a split without examples.
+        FileNotFoundError: there is no such data; the message says how to get it and pass it.
+        ValueError: the data is damaged, has fewer than two classes, labels that do not fit the
+            task, or a split without enough examples.
     """
-    found, labels = _find(config, reader)
-    tables, skipped = dict(found), list[str]()
-    given = [table.labels for table in tables.values() if len(table)]
-    task = task_of(torch.cat(given), labels, config.task) if given else "classification"
+    loaded, labels = _find(config, reader)
+    splits, skipped = dict(loaded), list[str]()
+    values = [examples.labels for examples in splits.values() if len(examples)]
+    task = infer_task(torch.cat(values), labels, config.task) if values else "classification"
     if task == "classification" and len(labels) < 2:
         raise ValueError(
             f"found {len(labels)} class {list(labels)}; a classifier needs at least two: "
             f"one folder of {reader.noun} each"
         )
     if hold_out:
-        hold_out_missing(tables, config)
+        hold_out_missing(splits, config)
     if scored:
-        tables = dict([next((name, tables[name]) for name in EVALUATED if name in tables)])
-    for name, table in tables.items():
-        if decode and isinstance(table, FileExamples):
-            tables[name] = _hold(table, config.hold_gb, progress)
-            skipped += table.skipped
-            if len(table) and not len(tables[name]):
+        splits = dict([next((name, splits[name]) for name in EVALUATED if name in splits)])
+    for name, examples in splits.items():
+        if decode and isinstance(examples, FileExamples):
+            splits[name] = _decode_if_small(examples, config.hold_gb, progress)
+            skipped += examples.skipped
+            if len(examples) and not len(splits[name]):
                 raise ValueError(
-                    f"none of the {len(table)} files of the {name} split can be read; the lines "
-                    "above say why"
+                    f"none of the {len(examples)} files of the {name} split can be read; the log "
+                    "lines above say why"
                 )
-        _check_split(name, tables[name], task)
+        _check_split(name, splits[name], task)
     if decode:
-        counts = ", ".join(f"{len(table):,} {name}" for name, table in tables.items())
-        log.info("data: %s examples, %d skipped", counts, len(skipped))
-        told = "as set" if config.task != "auto" else "by the labels' type; --data.task sets it"
-        log.info("labels: %s (%s)", describe(task, labels), told)
-    return Splits(tables, labels, tuple(skipped), task)
+        _log_splits(splits, len(skipped))
+        reason = "as set" if config.task != "auto" else "from the labels; --data.task sets it"
+        log.info("labels: %s (%s)", describe_labels(task, labels), reason)
+    return Splits(splits, labels, tuple(skipped), task)
 
 
-def _check_split(name: str, table: ExampleSet, task: Task) -> None:
-    """A split that nothing can be learnt or scored on is told before the work."""
-    if len(table) == 0:
-        raise ValueError(f"the {name} split has no examples; add data or change its share")
-    if task == "regression" and len(table) < 2:
-        raise ValueError(f"the {name} split has 1 example; R² needs 2: change its share")
-    if task == "multilabel" and not table.labels.any():
-        raise ValueError(f"no example of the {name} split has any of the labels; add some")
+def _log_splits(splits: Mapping[str, ExampleSet], skipped: int) -> None:
+    counts = ", ".join(f"{len(examples):,} {name}" for name, examples in splits.items())
+    log.info("data: %s examples, %d skipped", counts, skipped)
 
 
-def hold_out_missing(tables: dict[str, ExampleSet], config: DataConfig) -> None:
-    """Give up examples of the training split for the splits that are not there."""
-    if "train" not in tables:
-        raise ValueError(f"found only {sorted(tables)}; expected a 'train' split or plain classes")
-    for name, share in (("test", config.test), ("validation", config.validation)):
-        if name not in tables and share > 0:
-            rest, held_out = stratified_split(tables["train"].labels, share)
-            tables[name] = tables["train"].subset(held_out.tolist())
-            tables["train"] = tables["train"].subset(rest.tolist())
-    if "validation" not in tables:
+def _check_split(name: str, examples: ExampleSet, task: Task) -> None:
+    """Check that a split has enough examples and labels to train on or to score."""
+    if len(examples) == 0:
         raise ValueError(
-            f"data.validation={config.validation}; expected more than 0: without validation "
-            "examples the best weights cannot be told"
+            f"the {name} split has no examples; add some, or hold out another fraction"
+        )
+    if task == "regression" and len(examples) < 2:
+        raise ValueError(
+            f"the {name} split has 1 example, but the score R² needs 2; hold out another fraction"
+        )
+    if task == "multilabel" and not examples.labels.any():
+        raise ValueError(f"no example of the {name} split has any of the labels; add one that has")
+
+
+def hold_out_missing(splits: dict[str, ExampleSet], config: DataConfig) -> None:
+    """Move training examples to the test and validation splits that do not exist, in place."""
+    if "train" not in splits:
+        raise ValueError(
+            f"found only the splits {sorted(splits)}; expected a 'train' split, or folders of "
+            "classes without splits"
+        )
+    for name, fraction in (("test", config.test), ("validation", config.validation)):
+        if name not in splits and fraction > 0:
+            kept, held_out = stratified_split(splits["train"].labels, fraction)
+            splits[name] = splits["train"].subset(held_out.tolist())
+            splits["train"] = splits["train"].subset(kept.tolist())
+    if "validation" not in splits:
+        raise ValueError(
+            f"data.validation={config.validation}; expected more than 0: the best weights are "
+            "chosen by the validation examples"
         )
 
 
 def stratified_split(labels: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    """Indices kept and held out, `share` of every class held out (at least one, not all).
+    """Split examples at random, with the same fraction of every class held out.
 
-    Labels that are no classes are parted at random, so of a rare one there may be none.
+    The split is the same in every call.
+
+    Args:
+        labels: classes (examples,) int64; or floats, whose examples are split at random regardless
+            of their labels, so that a rare label may be in one part only.
+        share: fraction to hold out. Of a class with at least two examples, at least one is held
+            out and at least one is kept; a single example is kept.
+
+    Returns:
+        Indices of the examples that are kept, and of those held out.
     """
     if labels.is_floating_point():
         labels = torch.zeros(len(labels), dtype=torch.int64)
     generator = torch.Generator().manual_seed(SPLIT_SEED)
     held_out = torch.zeros(len(labels), dtype=torch.bool)
     for label in labels.unique():
-        members = (labels == label).nonzero()[:, 0]
-        count = min(max(1, round(share * len(members))), len(members) - 1)
-        held_out[members[torch.randperm(len(members), generator=generator)[:count]]] = True
+        indices = (labels == label).nonzero()[:, 0]
+        count = min(max(1, round(share * len(indices))), len(indices) - 1)
+        held_out[indices[torch.randperm(len(indices), generator=generator)[:count]]] = True
     return (~held_out).nonzero()[:, 0], held_out.nonzero()[:, 0]
 
 
 def read_digits() -> tuple[Tensor, Tensor]:
-    """The packaged digits: images (1797, 8, 8, 1) uint8 scaled to 0…255, labels (1797,)."""
+    """Return the digits of the package: images (1797, 8, 8, 1) uint8 and labels (1797,) int64.
+
+    Their 17 grey levels are scaled to 0…255.
+    """
     with (resources.files(__package__) / "digits" / "digits.npz").open("rb") as file:
         arrays = np.load(file, allow_pickle=False)
         levels, labels = arrays["images"], arrays["labels"]
@@ -155,20 +184,9 @@ def read_digits() -> tuple[Tensor, Tensor]:
 
 
 def _find(config: DataConfig, reader: Reader) -> tuple[Mapping[str, ExampleSet], tuple[str, ...]]:
-    """The set as it lies there: named, official, a table, a folder, or on the hub."""
+    """Return the splits that a data set has of its own, and the names of its labels."""
     if config.name == "folder":
-        if config.path is None:
-            raise ValueError("no data given; point at your folder: --data DIR")
-        rows = isinstance(without_clips(reader), RowReader)
-        table = find_manifest(config.path)
-        if table and (rows or not Path(config.path).expanduser().is_dir()):
-            return read_table(table, reader, config)
-        if rows or config.label or config.ignore or config.categorical:
-            raise ValueError(
-                f"{config.path} is no table (csv, tsv, jsonl or parquet), nor a folder that holds "
-                "one called manifest.csv; give one, or leave out label, ignore and categorical"
-            )
-        return read_source(config.path, reader, strict=config.strict)
+        return _find_own(config, reader)
     if config.name == "dataset":
         raise ValueError(
             "this run was trained on a torch Dataset given in Python; continue it from there: "
@@ -179,31 +197,93 @@ def _find(config: DataConfig, reader: Reader) -> tuple[Mapping[str, ExampleSet],
         if config.name == "digits":
             return {"train": InMemoryExamples(*read_digits())}, tuple("0123456789")
         if named.hub_id is None:
-            raise FileNotFoundError(f"{config.name} is not here; {named.bring}")
+            raise FileNotFoundError(
+                f"{config.name} does not come with the package; {named.how_to_get}"
+            )
         return read_source(named.hub_id, reader, strict=config.strict, named=named)
     path = Path(config.path).expanduser()
     if is_cifar(config.name, path):
         train, test, labels = read_cifar(config.name, path)
-        return {"train": _held(train, reader), "test": _held(test, reader)}, labels
+        return {"train": _fit_images(train, reader), "test": _fit_images(test, reader)}, labels
     if has_official_files(config.name, path):
         return read_official(config.name, path, reader, strict=config.strict)
     return read_source(config.path, reader, strict=config.strict)
 
 
-def _held(arrays: tuple[np.ndarray, np.ndarray], reader: Reader) -> InMemoryExamples:
+def _find_own(config: DataConfig, reader: Reader) -> tuple[FileSplits, tuple[str, ...]]:
+    """Return the splits and label names of the user's own table, folder or hub data set."""
+    if config.path is None:
+        raise ValueError("no data given; point at your folder: --data DIR")
+    reads_rows = isinstance(without_clips(reader), RowReader)
+    table = find_manifest(config.path)
+    # A manifest.csv in a folder may belong to another program: only models of tables read it.
+    if table and (reads_rows or not Path(config.path).expanduser().is_dir()):
+        return read_table(table, reader, config)
+    if reads_rows or config.label or config.ignore or config.categorical:
+        raise ValueError(
+            f"{config.path} is not a table (csv, tsv, jsonl or parquet), nor a folder with a "
+            "manifest.csv; give a table, or leave out the options label, ignore and categorical"
+        )
+    return read_source(config.path, reader, strict=config.strict)
+
+
+def read_source(
+    source: str, reader: Reader, *, strict: bool, named: NamedSet | None = None
+) -> tuple[FileSplits, tuple[str, ...]]:
+    """Return the splits and the class names of a folder or of a data set on the hub.
+
+    Args:
+        source: path of a folder of files by class (`folder.read_folder`) or of parquet files of
+            images, or the name of a data set of images on the Hugging Face hub.
+        reader: reader of the files.
+        strict: stop at an unreadable file instead of skipping it.
+        named: the named set that the hub data set is; see `hub.read_hub`.
+
+    Returns:
+        The examples of each split ("train", "validation", "test"), and the class names.
+
+    Raises:
+        FileNotFoundError: there is no such path, and no such data set on the hub.
+        ValueError: the path is not a folder, or an error of the functions that read the data.
+    """
+    path = Path(source).expanduser()
+    if path.is_dir():
+        parquet = sorted(path.rglob("*.parquet"))
+        if not parquet:
+            return read_folder(path, reader, strict=strict)
+        return read_parquet_folder(path, parquet, reader, strict=strict)
+    if path.exists():
+        raise ValueError(
+            f"{path} is a file; expected a folder with one sub-folder of files for each class, a "
+            "table (csv, tsv, jsonl or parquet), or the name of a data set on the hub"
+        )
+    if path.suffix.lower() in TABLE_SUFFIXES:
+        raise FileNotFoundError(f"no table {source}; check the path given to --data")
+    if source.startswith((".", "/", "~")) or source.count("/") > 1:
+        raise FileNotFoundError(f"no folder {source}; check the path given to --data")
+    return read_hub(source, reader, strict=strict, named=named)
+
+
+def _fit_images(arrays: tuple[np.ndarray, np.ndarray], reader: Reader) -> InMemoryExamples:
+    """Bring images to the size and channels of the model; `arrays` are images and labels."""
     if not isinstance(reader, ImageReader):
-        raise ValueError(f"this set holds images, and the model reads {reader.noun}")
+        raise ValueError(
+            f"this data set holds images, and the model reads {reader.noun}; choose a model of "
+            "images, or other data"
+        )
     images = fit(arrays[0], channels=reader.channels, size=reader.size)
     return InMemoryExamples(torch.from_numpy(images), torch.from_numpy(arrays[1]))
 
 
-def _hold(table: FileExamples, limit_gb: float, progress: Progress | None) -> ExampleSet:
-    if table.decoded_bytes > limit_gb * 1e9:
+def _decode_if_small(
+    examples: FileExamples, limit_gb: float, progress: Progress | None
+) -> ExampleSet:
+    if examples.decoded_bytes > limit_gb * 1e9:
         log.info(
-            "%d files are %.1f GB decoded, over data.hold_gb=%g: decoding batch by batch",
-            len(table),
-            table.decoded_bytes / 1e9,
+            "%d files take %.1f GB decoded, more than data.hold_gb=%g; decoding batch by batch",
+            len(examples),
+            examples.decoded_bytes / 1e9,
             limit_gb,
         )
-        return table
-    return table.decode_all(progress)
+        return examples
+    return examples.decode_all(progress)

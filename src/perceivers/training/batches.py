@@ -139,7 +139,8 @@ def normalise(adapter: Adapter, table: ExampleSet, limit: int = 10_000) -> None:
 
 class _Moments:
     """Mean and spread of each channel, merged part by part (Chan et al., 1983, eq. 2.1), so that
-    no digits are lost to a mean far from 0. NaN does not count."""
+    no digits are lost to a mean far from 0. NaN does not count.
+    """
 
     def __init__(self) -> None:
         self.count = self.mean = self.squares = torch.zeros((), dtype=torch.float64)

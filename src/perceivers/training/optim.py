@@ -121,7 +121,8 @@ class MuonAdamW(torch.optim.Optimizer):
 
     def _share(self) -> None:
         """Let the parts work on this optimiser's own groups and state: a schedule or a checkpoint
-        sees a single optimiser."""
+        sees a single optimiser.
+        """
         muon, adamw = self.parts
         muon.param_groups, adamw.param_groups = self.param_groups[:1], self.param_groups[1:]
         muon.state = adamw.state = self.state

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ..data.examples import FileExamples
-from ..data.labels import describe
+from ..data.labels import describe_labels
 from ..data.mixing import check_mixing
 from ..data.splits import read_splits
 from ..machine import Placement, describe_machine, placement
@@ -59,7 +59,7 @@ class Plan:
         size = f"{self.num_parameters:,}; M = {self.num_inputs:,} elements"
         times = f"{duration(self.seconds)} an epoch, {duration(total)} in all"
         lines = [
-            f"data: {counts}; {describe(recipe.model.task, self.labels)}",
+            f"data: {counts}; {describe_labels(recipe.model.task, self.labels)}",
             f"parameters: {size}, {self.flops / 1e6:,.0f} MFLOPs an example",
             f"steps: {epochs} × {self.steps:,} of {recipe.data.batch_size} examples",
             f"time: about {times}, by a few steps on {self.machine}",
@@ -125,7 +125,6 @@ def _timed(
     place: Placement,
 ) -> tuple[float, float]:
     """Seconds of a training step and of a look at a batch."""
-
     inputs = recipe.model.input
     modality = modality_of(inputs)
 

@@ -56,7 +56,8 @@ class Learner(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of one batch, its augmentation drawn from (seed, step, rank) alone: a resumed run
-        draws it again the same."""
+        draws it again the same.
+        """
         seed = 1_000_003 * self.recipe.trainer.seed + self.global_step
         torch.manual_seed(64 * seed + self.global_rank)
         examples, labels = batch

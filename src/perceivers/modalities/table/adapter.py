@@ -81,7 +81,7 @@ class TabularAdapter(Adapter):
 
     @property
     def num_inputs(self) -> int:
-        """n + k."""
+        """N + k."""
         return len(self.names)
 
     def values_to_normalise(self, batch: Tensor) -> Tensor | None:

@@ -1,0 +1,189 @@
+"""Image data sets in parquet files and on the Hugging Face hub, read by the `datasets` package."""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import missing_extra
+from ..modalities.image.reader import ImageReader
+from ..modalities.reader import Reader
+from .examples import FileExamples, FileSplits, NamedSource
+from .layout import SPLIT_NAMES
+from .sets import NamedSet
+
+log = logging.getLogger(__name__)
+
+
+def read_parquet_folder(
+    path: Path, files: list[Path], reader: Reader, *, strict: bool
+) -> tuple[FileSplits, tuple[str, ...]]:
+    """Return the splits and the class names of the parquet files of a folder.
+
+    A file belongs to the split that its name begins with ("train-00000-of-00001") or that its
+    folder is named after (`layout.SPLIT_NAMES`), else to "train".
+
+    Args:
+        path: the folder, for messages.
+        files: its parquet files, with an image column and a class column.
+        reader: image reader.
+        strict: stop at an unreadable image instead of skipping it.
+
+    Returns:
+        The examples of each split ("train", "validation", "test"), and the class names.
+
+    Raises:
+        ValueError: a file is damaged, the columns are missing, or the reader is not of images.
+        ImportError: `datasets` is not installed.
+    """
+    files_of: dict[str, list[str]] = {}
+    for file in files:
+        words = [file.stem.split("-")[0].lower(), file.parent.name.lower()]
+        split = next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), "train")
+        files_of.setdefault(split, []).append(str(file))
+    with _quiet_datasets() as datasets:
+        try:
+            data = datasets.load_dataset("parquet", data_files=files_of)
+        except datasets.exceptions.DatasetGenerationError as error:
+            raise ValueError(
+                f"{path}: a parquet file cannot be read ({error.__cause__ or error}); download it "
+                "again"
+            ) from None
+    return _read_splits(data, str(path), reader, strict=strict)
+
+
+def read_hub(
+    name: str, reader: Reader, *, strict: bool, named: NamedSet | None = None
+) -> tuple[FileSplits, tuple[str, ...]]:
+    """Return the splits and the class names of a data set on the Hugging Face hub.
+
+    Args:
+        name: name of the data set, such as "uoft-cs/cifar10". It has an image column and a class
+            column.
+        reader: image reader.
+        strict: stop at an unreadable image instead of skipping it.
+        named: the named set that the data set is; its `how_to_get` completes the message if the
+            hub cannot be reached.
+
+    Returns:
+        The examples of each split ("train", "validation", "test"), and the class names.
+
+    Raises:
+        FileNotFoundError: the hub cannot be reached or has no such data set.
+        ValueError: the columns are missing, or the reader is not of images.
+        ImportError: `datasets` is not installed.
+    """
+    log.info("loading %s from the Hugging Face hub (a failed connection takes up to 30 s)", name)
+    with _quiet_datasets() as datasets:
+        try:
+            data = datasets.load_dataset(name)
+        except (OSError, ValueError, RuntimeError) as error:
+            # The class depends on the reason: no such name, no connection, offline mode.
+            reason = str(error).splitlines()[0]
+            raise FileNotFoundError(_not_on_hub(name, named, reason)) from None
+    return _read_splits(data, name, reader, strict=strict)
+
+
+def _not_on_hub(name: str, named: NamedSet | None, reason: str) -> str:
+    if named is None:
+        return (
+            f"there is no folder {name}, and no data set of that name could be loaded from the "
+            f"Hugging Face hub ({reason}); check the path or name given to --data"
+        )
+    return f"{name} could not be loaded from the Hugging Face hub ({reason}); {named.how_to_get}"
+
+
+def _read_splits(
+    data: Any, source: str, reader: Reader, *, strict: bool
+) -> tuple[FileSplits, tuple[str, ...]]:
+    """Return the splits and the class names of a `datasets.DatasetDict`; see `read_hub`."""
+    if not isinstance(reader, ImageReader):
+        raise ValueError(
+            f"{source} holds parquet files or is on the hub, which are read only as images; give a "
+            f"folder of {reader.noun}"
+        )
+    splits: FileSplits = {}
+    labels: tuple[str, ...] = ()
+    for key, split in data.items():
+        if key not in SPLIT_NAMES:
+            continue
+        image_column, class_column = _find_columns(split, source)
+        names = split.features[class_column].names
+        labels = tuple(names) if names else labels
+        splits[SPLIT_NAMES[key]] = FileExamples(
+            EncodedImages(split, image_column, f"{source} {key}"),
+            torch.tensor(split[class_column][:], dtype=torch.int64),
+            torch.arange(len(split)),
+            reader,
+            strict,
+        )
+    if not splits:
+        raise ValueError(f"{source} has splits {sorted(data)}; expected at least 'train'")
+    return splits, labels
+
+
+class EncodedImages(Sequence[NamedSource]):
+    """The encoded images of a split, read from it one at a time.
+
+    An item is the name of the image for messages, and its bytes or its path.
+
+    Args:
+        split: a `datasets.Dataset`.
+        column: name of its image column.
+        where: name of the split for messages.
+    """
+
+    def __init__(self, split: Any, column: str, where: str) -> None:
+        import datasets
+
+        images = split.select_columns([column])
+        self.split = images.cast_column(column, datasets.Image(decode=False))
+        self.column, self.where = column, where
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, index: Any) -> Any:
+        image = self.split[index][self.column]
+        name = image["path"] or f"{self.where} row {index}"
+        return name, image["path"] if image["bytes"] is None else image["bytes"]
+
+
+def _find_columns(split: Any, source: str) -> tuple[str, str]:
+    """Return the names of the image column and the class column of a split.
+
+    Of several class columns, a "fine" one is preferred: CIFAR-100 has fine and coarse labels.
+    """
+    import datasets
+
+    features = split.features
+    images = [name for name, kind in features.items() if isinstance(kind, datasets.Image)]
+    labels = [name for name, kind in features.items() if isinstance(kind, datasets.ClassLabel)]
+    labels.sort(key=lambda name: "fine" not in name)
+    if not images or not labels:
+        raise ValueError(
+            f"{source} has columns {dict(features)}; expected one of images and one of class labels"
+        )
+    return images[0], labels[0]
+
+
+@contextmanager
+def _quiet_datasets() -> Iterator[Any]:
+    """Import `datasets` and hide its progress bars, which a small folder does not need."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    try:
+        import datasets
+    except ImportError:
+        raise missing_extra("datasets", "data") from None
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it logs each failed attempt
+    were_disabled = datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        yield datasets
+    finally:
+        if not were_disabled:
+            datasets.enable_progress_bars()
