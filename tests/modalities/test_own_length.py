@@ -80,7 +80,7 @@ def test_sound_is_cut_to_whole_steps(tmp_path, samples, expected):
     got = OWN.decode(file)
     assert got.dtype == np.float32
     np.testing.assert_allclose(got[:, 0] * 50, expected, atol=2e-3)
-    assert len(got) >= OWN.least[0]
+    assert len(got) >= OWN.smallest_shape[0]
     assert OWN.clips(file, 3).shape == (3, len(expected), 1)
 
 

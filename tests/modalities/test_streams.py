@@ -88,7 +88,7 @@ def test_what_cannot_be_taken_apart_says_so():
 
 def test_a_part_holds_so_many_numbers_at_most(monkeypatch):
     """Of patches that hold many each, there are fewer elements in a part."""
-    monkeypatch.setattr(grid, "NUMBERS", 100)
+    monkeypatch.setattr(grid, "CHUNK_NUMBERS", 100)
     adapter, _ = CASES["video"]  # 2·4·4·3 numbers a patch
     sizes = [part.content.shape[1] for part in adapter.stream(torch.rand(6, 8, 8, 3))]
     assert sizes == [4, 4, 4]  # a step in time is the least

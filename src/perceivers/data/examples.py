@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..modalities.fusion.presence import missing
-from ..modalities.reader import Example, Examples, Reader, collate, together
+from ..modalities.reader import Example, Examples, Reader, collate, stack_if_equal
 
 log = logging.getLogger(__name__)
 
@@ -163,7 +163,7 @@ def _taken(examples: Examples, chosen: Tensor) -> Examples:
 def _some(examples: Tensor | list[Tensor], chosen: Tensor) -> Tensor | list[Tensor]:
     if isinstance(examples, Tensor):
         return examples[chosen]
-    return together([examples[index] for index in chosen.tolist()])
+    return stack_if_equal([examples[index] for index in chosen.tolist()])
 
 
 class _Held:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ..core import Inputs
 from ..core.inputs import padded
 
-STREAMED = 2**20  # elements of a part: some 100 MB at most on the way through the model
+CHUNK_ELEMENTS = 2**20  # elements of a part: some 100 MB at most on the way through the model
 
 
 class Adapter(nn.Module, ABC):
@@ -74,7 +74,7 @@ class Adapter(nn.Module, ABC):
         order = torch.tensor([index for group in groups.values() for index in group]).argsort()
         return padded(parts, order.to(parts[0].content.device))
 
-    def stream(self, example: Any, *, elements: int = STREAMED) -> Iterable[Inputs]:
+    def stream(self, example: Any, *, elements: int = CHUNK_ELEMENTS) -> Iterable[Inputs]:
         """One example too large to hold, in parts that can be read again and again.
 
         Args:

@@ -57,12 +57,12 @@ def read_bytes(source: PathOrBytes) -> bytes:
     """
     if isinstance(source, bytes):
         return source
-    with opening():
+    with open_errors():
         return Path(source).read_bytes()
 
 
 @contextmanager
-def opening() -> Iterator[None]:
+def open_errors() -> Iterator[None]:
     """What the system says of a file that cannot be opened becomes a ValueError."""
     try:
         yield

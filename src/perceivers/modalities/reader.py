@@ -67,7 +67,7 @@ class ArrayReader(ABC):
         """Of every example; where each has its own length, of the longest."""
 
     @property
-    def least(self) -> tuple[int, ...]:
+    def smallest_shape(self) -> tuple[int, ...]:
         """Of the shortest example."""
         return self.shape
 
@@ -125,7 +125,7 @@ def to_device(batch: Any, device: torch.device) -> Any:
     return [x.to(device) for x in batch] if isinstance(batch, list) else batch.to(device)
 
 
-def together(examples: list[Tensor]) -> Tensor | list[Tensor]:
+def stack_if_equal(examples: list[Tensor]) -> Tensor | list[Tensor]:
     """Examples of one shape side by side, others as they are."""
     alike = len({example.shape for example in examples}) == 1
     return torch.stack(examples) if alike else examples

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from ...core import AxialPosition, FourierPosition, Inputs, LearnedPosition, grid
 from ...core.init import init_linear
 from ...core.positions import Spacing
-from ..adapter import STREAMED, ChannelsLastAdapter
+from ..adapter import CHUNK_ELEMENTS, ChannelsLastAdapter
 from ..files import as_tensor
 
-NUMBERS = 2**23  # of the content of a part: patches hold many each
+CHUNK_NUMBERS = 2**23  # of the content of a part: patches hold many each
 
 # B batch · A axes · S_a cells of an axis · C channels · M elements · P position channels
 
@@ -151,7 +151,7 @@ class ArrayAdapter(ChannelsLastAdapter):
         content = self.patches(self.normalise(arrays))
         return content if self.projection is None else self.projection(content)
 
-    def stream(self, example: Any, *, elements: int = STREAMED) -> Iterable[Inputs]:
+    def stream(self, example: Any, *, elements: int = CHUNK_ELEMENTS) -> Iterable[Inputs]:
         """See `Adapter`: bands of an array (S_1, …, S_A, C) of any shape, along its first axis."""
         sizes = tuple(example.shape[:-1])
         if self.patch_size != self.stride:
@@ -161,7 +161,7 @@ class ArrayAdapter(ChannelsLastAdapter):
             )
         if isinstance(self.position, LearnedPosition):
             self.positions(sizes, self.mean.device)  # which are those of one shape alone
-        held = max(1, NUMBERS // math.prod(self.patch_size) // self.channels)
+        held = max(1, CHUNK_NUMBERS // math.prod(self.patch_size) // self.channels)
         return _Bands(self, example, self.grid_size(*sizes), min(elements, held))
 
     def positions(

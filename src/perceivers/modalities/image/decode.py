@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import missing_extra
-from ..files import PathOrBytes, opening
+from ..files import PathOrBytes, open_errors
 
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
@@ -98,7 +98,7 @@ def from_pixels(pixels: np.ndarray, *, channels: int, size: int | None) -> np.nd
 
 
 def _decode_array(path: Path, *, channels: int, size: int | None) -> np.ndarray:
-    with opening(), path.open("rb"):
+    with open_errors(), path.open("rb"):
         pass
     try:
         pixels = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -125,7 +125,7 @@ def _opened(source: PathOrBytes) -> Iterator[Any]:
     image_module = _pillow()
     opened = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        with opening(), warnings.catch_warnings(), image_module.open(opened) as image:
+        with open_errors(), warnings.catch_warnings(), image_module.open(opened) as image:
             # Pillow warns of half of what it refuses; there is nothing to be done about it here.
             warnings.simplefilter("ignore", image_module.DecompressionBombWarning)
             yield image

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ...core import FourierPosition, Inputs
-from ..adapter import STREAMED, ChannelsLastAdapter
+from ..adapter import CHUNK_ELEMENTS, ChannelsLastAdapter
 from ..files import as_tensor
 
 # B batch · M points · C channels · P position channels
@@ -95,7 +95,7 @@ class PointAdapter(ChannelsLastAdapter):
         sensed = self.sensed(content[..., AXES:] / DEVIATIONS)[..., self.channels - AXES :]
         return torch.cat([content, sensed.to(content.dtype)], dim=-1)
 
-    def stream(self, example: Any, *, elements: int = STREAMED) -> Iterable[Inputs]:
+    def stream(self, example: Any, *, elements: int = CHUNK_ELEMENTS) -> Iterable[Inputs]:
         """See `Adapter`: runs of the points (M, C)."""
         return _Runs(self, example, elements)
 

@@ -47,7 +47,7 @@ class PointReader(ArrayReader):
         return self.num_points, self.channels
 
     @property
-    def least(self) -> tuple[int, ...]:
+    def smallest_shape(self) -> tuple[int, ...]:
         """(M, C)."""
         return 1 if self.own_length else self.num_points, self.channels
 

@@ -6,7 +6,7 @@ from typing import Any, Unpack
 from torch import Tensor
 
 from ...core import Inputs
-from ..adapter import STREAMED
+from ..adapter import CHUNK_ELEMENTS
 from ..array.adapter import ArrayAdapter, ArrayOptions
 
 
@@ -56,7 +56,7 @@ class AudioAdapter(ArrayAdapter):
         """See `ChannelsLastAdapter`: the samples."""
         return super().values(self._with_channels(batch))
 
-    def stream(self, example: Any, *, elements: int = STREAMED) -> Iterable[Inputs]:
+    def stream(self, example: Any, *, elements: int = CHUNK_ELEMENTS) -> Iterable[Inputs]:
         """See `Adapter`: parts of a waveform (S,), if there is one channel, or (S, C)."""
         mono = example.ndim == 1 and self.channels == 1
         return super().stream(example[..., None] if mono else example, elements=elements)

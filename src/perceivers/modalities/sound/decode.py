@@ -37,7 +37,7 @@ def probe(source: PathOrBytes) -> SoundInfo:
     Raises:
         ValueError: as `decode`.
     """
-    with media.opened(source, "audio") as (_, track):
+    with media.open_track(source, "audio") as (_, track):
         codec = track.codec_context
         rate, channels, name = codec.sample_rate, codec.channels, codec.codec.canonical_name
     seconds = length(source)
@@ -48,9 +48,9 @@ def probe(source: PathOrBytes) -> SoundInfo:
 
 def length(source: PathOrBytes) -> float:
     """Seconds of `probe`; 0 or less where the file says that it is empty."""
-    with media.opened(source, "audio") as (container, _):
-        start = media.zero(container)
-    return media.end(source, "audio") - start
+    with media.open_track(source, "audio") as (container, _):
+        start = media.start_time(container)
+    return media.end_time(source, "audio") - start
 
 
 def decode(
@@ -186,9 +186,9 @@ def _blocks(
     origin = max(0, math.floor(start) - LEAD)
     ahead = round((start - origin) * rate)
     given = -ahead
-    with media.opened(source, "audio") as (container, track):
-        stated = media.stated_end(container, track)
-        if stated is not None and stated - media.zero(container) - start > max_seconds:
+    with media.open_track(source, "audio") as (container, track):
+        stated = media.declared_end_time(container, track)
+        if stated is not None and stated - media.start_time(container) - start > max_seconds:
             raise _too_long(max_seconds)
         samples = heard(container, track, origin, channels)
         for block in resampled(samples, track, rate):

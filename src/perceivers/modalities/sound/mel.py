@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...core import Inputs
-from ..adapter import STREAMED
+from ..adapter import CHUNK_ELEMENTS
 from ..array.adapter import ArrayAdapter, ArrayOptions
 from ..files import as_tensor
 from .spectrogram import MelScale, filtered, mel_filter_bank
@@ -142,7 +142,7 @@ class MelAdapter(ArrayAdapter):
         log = power[:, :frames].clamp_min(FLOOR).log()
         return log.unflatten(0, (-1, self.channels)).permute(0, 2, 3, 1)
 
-    def stream(self, example: Any, *, elements: int = STREAMED) -> Iterable[Inputs]:
+    def stream(self, example: Any, *, elements: int = CHUNK_ELEMENTS) -> Iterable[Inputs]:
         """See `Adapter`: runs of the frames of a waveform (S,), if there is one channel, or (S, C).
 
         Nothing is hidden, also in training.

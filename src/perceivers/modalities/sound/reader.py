@@ -43,7 +43,7 @@ class SoundReader(ArrayReader):
         return self.num_samples, self.channels
 
     @property
-    def least(self) -> tuple[int, ...]:
+    def smallest_shape(self) -> tuple[int, ...]:
         """(S, C)."""
         return self.step if self.own_length else self.num_samples, self.channels
 

@@ -20,7 +20,7 @@ def heard(container: Any, track: Any, origin: int, channels: int) -> Iterator[np
     first = next(frames, None)
     if first is None:
         raise ValueError("no samples: the sound is empty")
-    rate, zero = first.sample_rate, min(media.zero(container), first.time or 0.0)
+    rate, zero = first.sample_rate, min(media.start_time(container), first.time or 0.0)
     if rate > MAX_RATE:
         raise ValueError(f"damaged sound: {rate} samples per second")
     if origin:
@@ -52,7 +52,7 @@ def heard(container: Any, track: Any, origin: int, channels: int) -> Iterator[np
             if len(kept):
                 yield kept
                 given = here
-    stated = media.stated_end(container, track)
+    stated = media.declared_end_time(container, track)
     if stated is not None and given / rate < 0.9 * (stated - zero) - GAP:
         raise ValueError(
             f"damaged sound: it ends at {given / rate:.2f} s and should at {stated - zero:.2f} s"

@@ -46,7 +46,7 @@ def probe(source: PathOrBytes) -> VideoInfo:
     Raises:
         ValueError: as `decode`.
     """
-    with media.opened(source, "video") as (container, track):
+    with media.open_track(source, "video") as (container, track):
         timeline = _Timeline.of(source, container, track)
         height, width, _ = _pixels(_first(media.frames(container, track))).shape
         return VideoInfo(
@@ -94,7 +94,7 @@ def decode(
         ValueError: no such file, no video, unknown codec, damaged, no frames, or `start` after the
             end; the message does not name the file.
     """
-    with media.opened(source, "video") as (container, track):
+    with media.open_track(source, "video") as (container, track):
         timeline = _Timeline.of(source, container, track)
         shown = timeline.spread(num_frames, start, seconds)
         return _read(container, track, timeline, shown, size=size, channels=channels)
@@ -128,7 +128,7 @@ def clips(
     """
     if count < 1:
         raise ValueError(f"got count={count}; expected at least one clip")
-    with media.opened(source, "video") as (container, track):
+    with media.open_track(source, "video") as (container, track):
         timeline = _Timeline.of(source, container, track)
         spare = max(0.0, timeline.frames / timeline.rate - seconds)
         starts = np.linspace(0, spare, count) if count > 1 else [spare / 2]
@@ -160,7 +160,7 @@ class LazyVideo(LazyArray):
     ) -> None:
         self.source = source
         self.shape = num_frames, size, size, channels
-        with media.opened(source, "video") as (container, track):
+        with media.open_track(source, "video") as (container, track):
             self._timeline = _Timeline.of(source, container, track)
         first = self._timeline.offset  # also where sound begins before the pictures
         self._shown = self._timeline.spread(num_frames, first, num_frames / rate)
@@ -168,7 +168,7 @@ class LazyVideo(LazyArray):
     def __getitem__(self, run: slice) -> np.ndarray:
         """See `LazyArray`."""
         size, channels = self.shape[2:]
-        with media.opened(self.source, "video") as (container, track):
+        with media.open_track(self.source, "video") as (container, track):
             shown = self._shown[run]
             return _read(container, track, self._timeline, shown, size=size, channels=channels)
 
@@ -190,11 +190,11 @@ class _Timeline:
     def of(cls, source: PathOrBytes, container: Any, track: Any) -> "_Timeline":
         rate = float(track.average_rate or track.guessed_rate or 25)
         begin = float((track.start_time or 0) * track.time_base)
-        end = media.stated_end(container, track)
-        end = media.end(source, "video") if end is None else end
+        end = media.declared_end_time(container, track)
+        end = media.end_time(source, "video") if end is None else end
         frames = max(1, round((end - begin) * rate))
         counted = container.format.name in {"avi", "mpeg"} and track.codec_context.has_b_frames
-        return cls(frames, rate, begin, max(0.0, begin - media.zero(container)), counted)
+        return cls(frames, rate, begin, max(0.0, begin - media.start_time(container)), counted)
 
     def numbered(self, frames: Iterator[Any]) -> Iterator[tuple[int, Any]]:
         """Frames with their numbers."""

@@ -48,7 +48,7 @@ class VideoReader(ArrayReader):
         return self.num_frames, self.size, self.size, self.channels
 
     @property
-    def least(self) -> tuple[int, ...]:
+    def smallest_shape(self) -> tuple[int, ...]:
         """(T, H, W, C)."""
         return self.step if self.own_length else self.num_frames, *self.shape[1:]
 
