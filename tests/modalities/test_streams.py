@@ -82,7 +82,7 @@ def test_what_cannot_be_taken_apart_says_so():
         overlapping.stream(torch.rand(8, 8, 3))
     with pytest.raises(ValueError, match="does not divide into steps of 2×2"):
         ImageAdapter(image_size=8, patch_size=2).stream(torch.rand(7, 8, 3))
-    with pytest.raises(ValueError, match="TextAdapter cannot take an example apart"):
+    with pytest.raises(ValueError, match="TextAdapter cannot divide an example into chunks"):
         FusionAdapter({"text": TextAdapter()}).stream({"text": torch.zeros(9)})
 
 

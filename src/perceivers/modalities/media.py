@@ -130,7 +130,7 @@ def frames(container: Any, track: Any) -> Iterator[Any]:
 
 
 def frames_from(container: Any, track: Any, time: float) -> Iterator[Any]:
-    """Seek, then yield decoded frames; the first one starts at or before `time`.
+    """Seek, then yield decoded frames; the first one is at or before `time`, if the file has one.
 
     Formats without timestamps are decoded from their start, because FFmpeg can only guess where to
     seek.
