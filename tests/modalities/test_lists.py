@@ -163,7 +163,7 @@ def test_learned_positions_are_of_one_size():
     model = tiny_classifier(ImageConfig(image_size=4, position="learned", position_dim=3))
     small, large = torch.rand(4, 4, 3), torch.rand(4, 6, 3)
     torch.testing.assert_close(model([small, small]), model(torch.stack([small, small])), **CLOSE)
-    with pytest.raises(ValueError, match="4×6; this model learned the positions of 4×4: resize it"):
+    with pytest.raises(ValueError, match="4×6; this model learned positions for 4×4 only: resize"):
         model([small, large])
 
 

@@ -75,10 +75,10 @@ def test_a_stream_has_the_logits_of_the_whole():
 
 def test_what_cannot_be_taken_apart_says_so():
     learned = ImageAdapter(image_size=6, position="learned")
-    with pytest.raises(ValueError, match="this model learned the positions of 6×6"):
+    with pytest.raises(ValueError, match="this model learned positions for 6×6 only"):
         learned.stream(torch.rand(7, 6, 3))
     overlapping = ImageAdapter(image_size=8, patch_size=4, patch_stride=2)
-    with pytest.raises(ValueError, match="patches that overlap"):
+    with pytest.raises(ValueError, match="overlapping patches cannot"):
         overlapping.stream(torch.rand(8, 8, 3))
     with pytest.raises(ValueError, match="does not divide into steps of 2×2"):
         ImageAdapter(image_size=8, patch_size=2).stream(torch.rand(7, 8, 3))

@@ -53,7 +53,7 @@ def test_fourier_positions_follow_the_image_size_and_learned_ones_refuse():
     assert ImageAdapter(image_size=8, num_bands=1)(torch.zeros(1, 4, 6, 3)).content.shape[1] == 24
     learned = ImageAdapter(image_size=8, position="learned", position_dim=5)
     assert learned(torch.zeros(1, 8, 8, 3)).position.shape == (1, 64, 5)
-    with pytest.raises(ValueError, match="image of 4×6; this model learned the positions of 8×8"):
+    with pytest.raises(ValueError, match="image of 4×6; this model learned positions for 8×8 only"):
         learned(torch.zeros(1, 4, 6, 3))
 
 
@@ -74,7 +74,7 @@ def test_images_that_do_not_fit(arguments, shape, message):
     ("arguments", "message"),
     [
         ({"patch_size": 4, "patch_stride": 3}, "differs from it by an even number"),
-        ({"patch_size": 2, "patch_stride": 4}, "at most the size"),
+        ({"patch_size": 2, "patch_stride": 4}, "from 1 to the patch size"),
         ({"position": "sine"}, "expected 'fourier', 'learned'"),
         ({"patch_size": 3}, "does not divide into steps of 3×3"),
     ],
