@@ -52,7 +52,7 @@ def test_a_clip_is_cropped_flipped_and_zoomed_as_one():
     assert torch.equal(
         augment(moving, DataConfig(flip=True), VIDEO), moving
     )  # frames keep their order
-    with pytest.raises(ValueError, match="RandAugment is of images, not of videos"):
+    with pytest.raises(ValueError, match="RandAugment is for images, not for videos"):
         augment(clips, DataConfig(rand_augment_layers=1), VIDEO)
 
 

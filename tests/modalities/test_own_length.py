@@ -100,7 +100,7 @@ def test_videos_shorter_than_an_example(tmp_path):
     assert numbers(reader.clips(file, 2)) == [0, 1, 2, 3, 4, 5] * 2
     assert len(dataclasses.replace(reader, own_length=False).decode(file)) == 12
     assert numbers(VideoReader(4, SIDE, 3, 0.4, 2, own_length=True).decode(file)) == [2, 3, 4, 5]
-    with pytest.raises(ValueError, match="own_length of a video needs its frames a second"):
+    with pytest.raises(ValueError, match="own_length=True with seconds=None; set seconds"):
         build_reader(VideoConfig(own_length=True))
 
 
