@@ -58,7 +58,7 @@ class ArrayAdapter(ChannelsLastAdapter):
         fusion: how content and position are combined; "add" needs equally many channels of both.
 
     Raises:
-        ValueError: the sizes do not fit each other, or in `elements`, the batch does not fit them.
+        ValueError: the sizes do not fit each other; in `elements`, the batch does not fit them.
     """
 
     noun = "array"

@@ -33,7 +33,7 @@ class ImageInfo:
 
 
 def probe(source: PathOrBytes) -> ImageInfo:
-    """Read the size and channels of an image file from its header.
+    """Read the size and channels of an image file without decoding its pixels.
 
     Args:
         source: a path, or the file's bytes.

@@ -151,7 +151,7 @@ def clips(
 
 
 class LazyVideo(LazyArray):
-    """The frames of a video from its first one, at a chosen frame rate; for videos of any length.
+    """Frames of a long video, from its first one on and at a chosen rate, decoded on access.
 
     A frame is repeated for as long as it is shown, and the last one after the end.
 
@@ -188,7 +188,7 @@ class LazyVideo(LazyArray):
 
 @dataclass(frozen=True)
 class _Timeline:
-    """Conversion between times and frame numbers; many containers round times, never numbers."""
+    """Conversion of times to frame numbers, which are exact; many containers round times."""
 
     frames: int
     """Number of frames."""

@@ -76,7 +76,8 @@ class VideoReader(ArrayReader):
     def clips(self, source: PathOrBytes, count: int) -> np.ndarray:
         if self.seconds is None:
             raise ValueError(
-                "an example of this model is a whole video, not a clip; give a length in seconds"
+                "an example is a whole video, not a clip; set model.input.seconds, the length of a "
+                "clip in seconds"
             )
         if self.own_length and video.probe(source).seconds < self.seconds:
             return np.stack([self.decode_whole(source)[:]] * count)
