@@ -102,7 +102,7 @@ class Image(FileModality):
 
 
 def usual_side(pixels: float, most: int, step: int = 8) -> int:
-    """Return the largest usual image side of at most about `pixels` pixels.
+    """Return the largest usual image side of at most about `pixels` pixels, else the smallest one.
 
     Args:
         pixels: shorter side of the files, in pixels.
