@@ -1,4 +1,4 @@
-"""Real sound and video files, written by PyAV and the standard library."""
+"""Functions that write real sound and video files with PyAV and the standard library."""
 
 import io
 import wave
@@ -7,11 +7,11 @@ from fractions import Fraction
 import av
 import numpy as np
 
-SIDE = 32  # pixels of a numbered picture
+SIDE = 32  # height and width in pixels of a numbered picture
 
 
 def wav(samples: np.ndarray, rate: int, width: int = 2) -> bytes:
-    """Whole numbers (S,) or (S, C), as they are stored, → a wav file of `width` bytes each."""
+    """Return a wav file of integer samples (S,) or (S, C), each stored in `width` bytes."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1 if samples.ndim == 1 else samples.shape[1])
@@ -23,7 +23,10 @@ def wav(samples: np.ndarray, rate: int, width: int = 2) -> bytes:
 
 
 def sound(samples, rate, container, codec, layout="mono", start=0.0, gap_at=None, gap=0.0) -> bytes:
-    """Samples (S,) or (S, C) in [-1, 1] → a file; from sample `gap_at` on, `gap` seconds later."""
+    """Return a sound file of samples (S,) or (S, C) in [-1, 1].
+
+    Samples from index `gap_at` on are `gap` seconds late.
+    """
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container) as file:
         write = add_sound(file, rate, codec, layout)
@@ -35,7 +38,7 @@ def sound(samples, rate, container, codec, layout="mono", start=0.0, gap_at=None
 
 
 def add_sound(file, rate, codec, layout="mono"):
-    """A sound track, and the function that writes samples at a time to it."""
+    """Add a sound track to an open file; return a function that writes samples at a start time."""
     track = file.add_stream(codec, rate=rate, layout=layout)
     kind = track.codec_context.format.name
 
@@ -44,8 +47,8 @@ def add_sound(file, rate, codec, layout="mono"):
             file.mux(track.encode(None))
             return
         if kind[0] == "s":  # s16, s32
-            full = 2 ** (int(kind[1:3]) - 1)
-            samples = (samples * full).round().clip(-full, full - 1)
+            scale = 2 ** (int(kind[1:3]) - 1)
+            samples = (samples * scale).round().clip(-scale, scale - 1)
         samples = samples.astype({"s16": "i2", "s32": "i4", "flt": "f4"}[kind[:3]])
         samples = samples[:, None] if samples.ndim == 1 else samples
         for first in range(0, len(samples), 1024):
@@ -69,11 +72,17 @@ def video(
     sound=None,
     **opts,
 ) -> bytes:
-    """Pictures (T, H, W, 3 or 4) uint8 → a file; lossless, unless asked otherwise.
+    """Return a video file of pictures (T, H, W, 3 or 4) uint8; the default codec is lossless.
 
     Args:
-        first: number of the first picture: before it there is none.
-        sound: (codec, rate, samples) of a sound track from time 0 on.
+        pictures: the frames.
+        container: name of the FFmpeg format.
+        codec: name of the FFmpeg codec.
+        pixels: pixel format of the codec.
+        rate: frames per second.
+        first: frame number of the first picture; the video track is empty before it.
+        sound: (codec, rate, samples) of a sound track that starts at time 0.
+        **opts: options of the codec, or `live` of the container.
     """
     buffer = io.BytesIO()
     muxer = {"live": opts.pop("live")} if "live" in opts else {}
@@ -84,10 +93,10 @@ def video(
         track.bit_rate = 2_000_000
         if sound:
             write = add_sound(file, sound[1], sound[0])
-        file.start_encoding()  # also where there are no pictures
+        file.start_encoding()  # so that a video without pictures is written too
         for number, picture in enumerate(pictures, first):
-            form = "rgba" if picture.shape[-1] == 4 else "rgb24"
-            frame = av.VideoFrame.from_ndarray(picture, form).reformat(format=pixels)
+            layout = "rgba" if picture.shape[-1] == 4 else "rgb24"
+            frame = av.VideoFrame.from_ndarray(picture, layout).reformat(format=pixels)
             frame.pts, frame.time_base = number, Fraction(1, rate)
             file.mux(track.encode(frame))
         file.mux(track.encode(None))
@@ -98,31 +107,32 @@ def video(
 
 
 def numbered(count: int) -> np.ndarray:
-    """Pictures (count, SIDE, SIDE, 3) that show their number in 16 black and white squares."""
+    """Return pictures (count, SIDE, SIDE, 3) that show their index as 16 black or white squares."""
     bits = np.arange(count)[:, None] >> np.arange(16) & 1
     squares = (bits * 255).astype(np.uint8).reshape(count, 4, 4, 1)
     return squares.repeat(SIDE // 4, 1).repeat(SIDE // 4, 2).repeat(3, 3)
 
 
 def numbers(pictures: np.ndarray) -> list[int]:
-    """What `numbered` pictures show, through any lossy codec."""
+    """Decode the indices that `numbered` pictures show, also after lossy compression."""
     squares = pictures.reshape(-1, 4, SIDE // 4, 4, SIDE // 4, pictures.shape[-1])
     bits = squares.mean((2, 4, 5)).reshape(-1, 16) > 127
     return (bits << np.arange(16)).sum(1).tolist()
 
 
 def damaged(raw: bytes, seed: int) -> bytes:
-    """The file cut short, or with some bytes changed, anywhere or near its start."""
+    """Return the file truncated, or with 8 bytes changed, anywhere or near its start."""
     rng = np.random.default_rng(seed)
     if seed % 3 == 0:
         return raw[: rng.integers(len(raw))]
     changed = bytearray(raw)
-    for place in rng.integers(len(raw) if seed % 3 == 1 else min(len(raw), 400), size=8):
-        changed[place] = rng.integers(256)
+    for index in rng.integers(len(raw) if seed % 3 == 1 else min(len(raw), 400), size=8):
+        changed[index] = rng.integers(256)
     return bytes(changed)
 
 
 def write_wav(path, samples, rate=8000):
+    """Write samples (S,) in [-1, 1] to a 16-bit wav file and return its path."""
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, rate, 0, "NONE", ""))
         file.writeframes((np.asarray(samples) * 32767).astype("<i2").tobytes())

@@ -161,7 +161,7 @@ def test_learned_positions_need_the_training_size():
     )  # fmt: skip
     own = perceivers.Predictor(build(config), own_size=True)
     assert own([np.zeros((8, 8, 3), np.uint8)])
-    with pytest.raises(ValueError, match="learned the positions of 8×8: resize it"):
+    with pytest.raises(ValueError, match="learned positions for 8×8 only: resize it"):
         own([np.zeros((9, 8, 3), np.uint8)])
 
 

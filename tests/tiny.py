@@ -1,4 +1,4 @@
-"""Small models over any input, and a batch of sound and video."""
+"""Tiny adapters, classifiers and batches for tests."""
 
 import torch
 
@@ -15,6 +15,7 @@ M_AUDIO, M_VIDEO = 3, 4
 
 
 def fusion(**options):
+    """Return an adapter of sound and video."""
     torch.manual_seed(0)
     return FusionAdapter(
         {"audio": AudioAdapter(**AUDIO), "video": VideoAdapter(**VIDEO)}, **options
@@ -22,17 +23,19 @@ def fusion(**options):
 
 
 def batch(size=2, seed=0):
+    """Return a random batch for `fusion`."""
     torch.manual_seed(seed)
     return {"audio": torch.randn(size, 12), "video": torch.randn(size, 2, 4, 4, 3)}
 
 
 def classifier(**parts):
+    """Return a tiny classifier over several parts, by default sound and video."""
     parts = parts or {"audio": AudioConfig(**AUDIO), "video": VideoConfig(**VIDEO)}
     return tiny_classifier(FusionConfig(parts=parts))
 
 
 def tiny_classifier(config):
-    """In eval mode, with a head that matters."""
+    """Return a classifier in eval mode whose head has random weights instead of zeros."""
     torch.manual_seed(0)
     model = build(
         ModelConfig(

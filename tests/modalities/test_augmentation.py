@@ -24,7 +24,7 @@ def augment(batch, config, inputs):
     return modality_of(inputs).augment(batch, inputs, config)
 
 
-def test_nothing_configured_changes_nothing():
+def test_defaults_change_nothing():
     images = torch.randint(0, 256, (3, 8, 8, 3)).to(torch.uint8)
     assert augment(images, DataConfig(), IMAGE) is images
 
@@ -38,13 +38,13 @@ def test_each_field_takes_effect(change):
     assert not torch.equal(augment(photos, DataConfig(**change), IMAGE), photos)
 
 
-def test_a_clip_is_cropped_flipped_and_zoomed_as_one():
+def test_all_frames_of_a_video_are_changed_alike():
     clips = torch.randint(0, 256, (6, 1, 9, 9, 3), dtype=torch.uint8).expand(-1, 4, -1, -1, -1)
     config = DataConfig(crop_padding=2, flip=True, zoom=0.2)
     torch.manual_seed(0)
     got = augment(clips, config, VIDEO)
     assert (got.shape, got.dtype) == (clips.shape, clips.dtype)
-    assert (got == got[:, :1]).all()  # frames that are alike stay alike
+    assert (got == got[:, :1]).all()  # equal frames stay equal
     torch.manual_seed(0)
     assert torch.equal(got[:, 0], augment(clips[:, 0], config, IMAGE))
     assert len({tuple(clip.flatten().tolist()) for clip in got[:, 0].sub(clips[:, 0])}) > 3
@@ -52,11 +52,11 @@ def test_a_clip_is_cropped_flipped_and_zoomed_as_one():
     assert torch.equal(
         augment(moving, DataConfig(flip=True), VIDEO), moving
     )  # frames keep their order
-    with pytest.raises(ValueError, match="RandAugment is of images, not of videos"):
+    with pytest.raises(ValueError, match="RandAugment is for images, not for videos"):
         augment(clips, DataConfig(rand_augment_layers=1), VIDEO)
 
 
-def test_each_modality_is_varied_by_itself():
+def test_parts_of_a_fusion_are_augmented_separately():
     batch = {
         "audio": torch.rand(5, 20, 1) + 1,
         "audio.present": torch.tensor([True, True, False, True, True]),
@@ -77,14 +77,14 @@ def test_each_modality_is_varied_by_itself():
         assert torch.equal(got[name], batch[name])
     assert not torch.equal(got["video"], batch["video"])
     assert not torch.equal(got["scan"], batch["scan"])
-    assert (got["scan"] - batch["scan"]).abs().max() < 0.04  # points are not moved in time
+    assert (got["scan"] - batch["scan"]).abs().max() < 0.04  # time_shift does not affect points
     for before, after in zip(batch["audio"], got["audio"], strict=True):
         kept = after[after > 0]
         assert 10 <= len(kept) <= 20
         assert bytes(kept.numpy()) in bytes(before.numpy())
 
 
-def test_points_are_varied_by_their_own_options():
+def test_points_use_only_the_options_for_points():
     points = torch.rand(3, 8, 5)
     kept = augment(points, DataConfig(point_dropout=0.25), POINTS)
     assert kept.shape == (3, 6, 5)
@@ -95,7 +95,7 @@ def test_points_are_varied_by_their_own_options():
     assert torch.equal(augment(points, DataConfig(crop_padding=2), POINTS), points)
 
 
-def test_one_recipe_for_sound_and_pictures():
+def test_options_for_other_modalities_are_ignored():
     config = DataConfig(time_shift=0.5, crop_padding=2)
     video = torch.zeros(2, 2, 6, 6, 1, dtype=torch.uint8)
     assert torch.equal(augment(video, config, VIDEO), video)

@@ -1,4 +1,4 @@
-"""Configurations of inputs: each field does something, and all of it survives JSON."""
+"""Input configurations: every field has an effect, and all fields survive JSON."""
 
 import dataclasses
 import json
@@ -28,7 +28,7 @@ AUDIO = AudioConfig(num_samples=16, patch_size=4, num_bands=2)
 MEL = MelConfig(
     num_samples=64, sample_rate=8000, n_fft=32, hop_length=8, n_mels=4, patch_frames=2, num_bands=2
 )
-HIDING = dataclasses.replace(
+MASKED = dataclasses.replace(
     MEL, num_time_masks=1, time_mask_width=1, num_frequency_masks=1, frequency_mask_width=1
 )
 VIDEO = VideoConfig(num_frames=4, image_size=8, patch_size=2, num_bands=2)
@@ -49,7 +49,7 @@ BATCH["tabular"] = torch.tensor([[0.1, 1.2, 0.0], [0.5, float("nan"), 1.0]])
 BATCH["fusion"] = {name: BATCH[name] for name in ("audio", "video")}
 
 
-def brief(value):
+def id_of(value):
     return getattr(value, "kind", None) or str(value)
 
 
@@ -73,9 +73,9 @@ def brief(value):
         (MEL, {"patch_mels": 2}),
         (MEL, {"max_resolution": (9.0, 1.0)}),
         (MEL, {"time_mask_width": 8, "num_time_masks": 1}),
-        (HIDING, {"time_mask_width": 8}),
+        (MASKED, {"time_mask_width": 8}),
         (MEL, {"frequency_mask_width": 4, "num_frequency_masks": 1}),
-        (HIDING, {"frequency_mask_width": 4}),
+        (MASKED, {"frequency_mask_width": 4}),
         (TEXT, {"embedding_dim": 7}),
         (TEXT, {"fusion": "concatenate"}),
         (TEXT, {"fusion": "concatenate", "position_dim": 3}),
@@ -95,16 +95,16 @@ def brief(value):
         (FUSION, {"min_embedding_dim": 5}),
         (FUSION, {"parts": {"video": VIDEO, "audio": AUDIO}}),
     ],
-    ids=brief,
+    ids=id_of,
 )  # fmt: skip
 def test_every_field_changes_the_elements(config, change):
     def elements(config):
         torch.manual_seed(0)
         return build_adapter(config)(BATCH[config.kind]).joined()
 
-    # A field that needs another one is compared with that one alone.
-    *others, _ = change
-    before = elements(dataclasses.replace(config, **{name: change[name] for name in others}))
+    # Only the last field differs; the fields before it are those without which it has no effect.
+    *required, _ = change
+    before = elements(dataclasses.replace(config, **{name: change[name] for name in required}))
     after = elements(dataclasses.replace(config, **change))
     assert before.shape != after.shape or not torch.allclose(before, after)
 
@@ -122,25 +122,25 @@ def test_every_field_changes_the_elements(config, change):
         (dataclasses.replace(TABLE, categorical=(), categories=()), 2),
         (FusionConfig(parts={"points": POINTS, "audio": AUDIO}), 9),
     ],
-    ids=brief,
+    ids=id_of,
 )
-def test_sizes_say_how_many_elements(config, num_inputs):
+def test_sizes_determine_the_number_of_elements(config, num_inputs):
     assert build_adapter(config).num_inputs == num_inputs
 
 
 @pytest.mark.parametrize("config", [AUDIO, MEL, VIDEO, POINTS])
-def test_channels_are_those_of_the_batch(config):
+def test_the_number_of_channels_can_be_configured(config):
     adapter = build_adapter(dataclasses.replace(config, channels=4))
     batch = BATCH[config.kind]
     batch = batch[..., None] if config.kind in ("audio", "mel") else batch[..., :1]
     assert adapter(batch.expand(*batch.shape[:-1], 4)).dim == adapter.dim
 
 
-def test_every_kind_has_an_adapter_and_a_name_of_its_own():
-    above = (InputConfig, GridConfig, FusionConfig)
-    kinds = {kind for of in above for kind in of.__subclasses__()} - {GridConfig}
-    assert kinds == {config for modality in MODALITIES for config in modality.configs}
-    assert len({config.kind for config in kinds}) == len(kinds)
+def test_every_configuration_has_a_modality_and_its_own_kind():
+    bases = (InputConfig, GridConfig, FusionConfig)
+    configs = {config for base in bases for config in base.__subclasses__()} - {GridConfig}
+    assert configs == {config for modality in MODALITIES for config in modality.configs}
+    assert len({config.kind for config in configs}) == len(configs)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_every_kind_has_an_adapter_and_a_name_of_its_own():
         dataclasses.replace(AUDIO, sample_rate=8000),
         dataclasses.replace(VIDEO, seconds=0.5),
     ],
-    ids=brief,
+    ids=id_of,
 )
 def test_survives_json(config):
     model = ModelConfig(input=config)
@@ -169,12 +169,12 @@ def test_survives_json(config):
     assert list(data["input"].get("parts", {})) == list(getattr(config, "parts", {}))
 
 
-def test_images_where_no_kind_is_named():
+def test_the_default_kind_is_image():
     config = from_dict(ModelConfig, {"input": {"image_size": 3}})
     assert config.input == ImageConfig(image_size=3)
 
 
-def test_unknown_names_within_parts():
+def test_unknown_names_inside_parts():
     parts = {"audio": {"kind": "audio", "num_sampels": 3}}
     with pytest.raises(ValueError, match=r"model.input.parts.audio 'num_sampels'.*'num_samples'"):
         from_dict(ModelConfig, {"input": {"kind": "fusion", "parts": parts}}, "model")
@@ -183,7 +183,7 @@ def test_unknown_names_within_parts():
         from_dict(ModelConfig, {"input": {"kind": "fusion", "parts": parts}}, "model")
 
 
-def test_create_changes_parts():
+def test_create_changes_fields_of_parts():
     changes = {
         "parts": {"audio": {"num_samples": 1280}, "video": {"image_size": 16}},
         "dropout": {"audio": 0.1},
@@ -203,7 +203,7 @@ def test_create_changes_parts():
         ({"parts": {"audio": {"bands": 4}}}, "model.input.parts.audio 'bands'.*'num_bands'"),
     ],
 )
-def test_create_suggests_within_the_input(changes, message):
+def test_create_suggests_names_inside_the_input(changes, message):
     with pytest.raises(ValueError, match=message):
         perceivers.create("perceiver-audioset-av", input=changes)
 

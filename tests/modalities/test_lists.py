@@ -1,4 +1,4 @@
-"""Examples of different sizes in one batch: each has the outputs that it has alone."""
+"""Lists of examples of different sizes: each example has the outputs that it has alone."""
 
 import pytest
 import torch
@@ -38,7 +38,7 @@ MODELS = {name: tiny_classifier(config) for name, config in CONFIGS.items()}
 
 
 def example(kind, *sizes):
-    """One of about these sizes, in elements along up to three axes."""
+    """Return a random example with about these numbers of elements along up to three axes."""
     a, b, c = sizes
     if kind == "image":
         return torch.randint(0, 256, (a, b, 3), dtype=torch.uint8)
@@ -47,27 +47,27 @@ def example(kind, *sizes):
     if kind == "audio":
         return torch.randn(4 * a, 1)
     if kind == "mel":
-        return torch.randn(40 * a + b)  # some samples more than whole patches need
+        return torch.randn(40 * a + b)  # b samples more than needed for whole patches
     if kind == "video":
         return torch.randn(2 * a, 2 * b, 2 * c, 3)
     if kind == "points":
         return 2 * torch.rand(a * b, 4) - 1
-    return torch.randint(6, 262, (a * b - 1,))  # of texts, also an empty one
+    return torch.randint(6, 262, (a * b - 1,))  # a text, possibly empty
 
 
-def drawn(kind, sizes):
-    """A list of examples, and each alone."""
+def random_batch(kind, sizes):
+    """Return a list of random examples, and a batch of one for each of them."""
     torch.manual_seed(len(sizes))
     if kind != "fusion":
-        examples = [example(kind, *of) for of in sizes]
-        return examples, [one[None] for one in examples]
-    parts = {name: [example(name, *of) for of in sizes] for name in ("audio", "video")}
-    there = torch.rand(len(sizes)) < 0.7
+        examples = [example(kind, *size) for size in sizes]
+        return examples, [x[None] for x in examples]
+    parts = {name: [example(name, *size) for size in sizes] for name in ("audio", "video")}
+    present = torch.rand(len(sizes)) < 0.7
     alone = [
-        {name: of[i][None] for name, of in parts.items() if name == "audio" or there[i]}
+        {name: xs[i][None] for name, xs in parts.items() if name == "audio" or present[i]}
         for i in range(len(sizes))
     ]
-    return {**parts, "video.present": there}, alone
+    return {**parts, "video.present": present}, alone
 
 
 sizes_of_examples = st.lists(
@@ -78,31 +78,31 @@ sizes_of_examples = st.lists(
 @pytest.mark.parametrize("kind", CONFIGS)
 @settings(max_examples=15)
 @given(sizes=sizes_of_examples)
-def test_outputs_are_those_of_each_alone(kind, sizes):
+def test_outputs_equal_those_of_each_example_alone(kind, sizes):
     model = MODELS[kind]
-    batch, alone = drawn(kind, sizes)
+    batch, alone = random_batch(kind, sizes)
     with torch.no_grad():
         torch.testing.assert_close(model(batch), torch.cat([model(x) for x in alone]), **CLOSE)
 
 
 @pytest.mark.parametrize("kind", ["image", "mel", "text", "fusion"])
-def test_gradients_are_those_of_each_alone(kind):
+def test_gradients_equal_those_of_each_example_alone(kind):
     model = MODELS[kind]
-    batch, alone = drawn(kind, [(1, 1, 1), (3, 2, 1), (2, 3, 2), (3, 2, 1)])
-    together = gradients(model, model(batch).square().sum())
-    apart = gradients(model, sum(model(x).square().sum() for x in alone))
-    torch.testing.assert_close(together, apart, rtol=0, atol=1e-5 * float(apart.abs().max()))
+    batch, alone = random_batch(kind, [(1, 1, 1), (3, 2, 1), (2, 3, 2), (3, 2, 1)])
+    got = gradients(model, model(batch).square().sum())
+    expected = gradients(model, sum(model(x).square().sum() for x in alone))
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
 
 
 def gradients(model, loss):
-    """Of all weights, one after another."""
+    """Return the gradients of all weights as one vector."""
     weights = list(model.parameters())
-    found = torch.autograd.grad(loss, weights, materialize_grads=True)
-    return torch.cat([gradient.flatten() for gradient in found])
+    grads = torch.autograd.grad(loss, weights, materialize_grads=True)
+    return torch.cat([grad.flatten() for grad in grads])
 
 
 @pytest.mark.parametrize("kind", ["image", "audio", "mel", "video", "points"])
-def test_equal_sizes_are_a_batch_without_a_mask(kind):
+def test_examples_of_equal_size_need_no_mask(kind):
     examples = [example(kind, 2, 3, 1) for _ in range(3)]
     adapter = MODELS[kind].adapter
     got, expected = adapter(examples), adapter(torch.stack(examples))
@@ -111,7 +111,7 @@ def test_equal_sizes_are_a_batch_without_a_mask(kind):
     assert torch.equal(got.joined(), expected.joined())
 
 
-def test_positions_are_each_examples_own():
+def test_each_example_has_its_own_positions():
     adapter = MODELS["image"].adapter
     images = [example("image", 2, 3, 1), example("image", 3, 1, 1), example("image", 2, 3, 1)]
     got = adapter(images)
@@ -123,12 +123,12 @@ def test_positions_are_each_examples_own():
         assert torch.equal(got.content[i, :elements], alone.content[0])
         assert torch.equal(got.position[i, :elements], alone.dense_position[0])
         assert not got.content[i, elements:].any()
-    of_a_shape = adapter([images[0], images[0].permute(1, 0, 2)])  # as many elements elsewhere
-    assert of_a_shape.mask is None
-    assert not torch.equal(*of_a_shape.position)
-    of_a_kind = adapter([images[0], images[0] / 255])  # as many elements, and there
-    assert isinstance(of_a_kind.position, AxialPosition)
-    torch.testing.assert_close(*of_a_kind.content)
+    transposed = adapter([images[0], images[0].permute(1, 0, 2)])  # as many, other positions
+    assert transposed.mask is None
+    assert not torch.equal(*transposed.position)
+    scaled = adapter([images[0], images[0] / 255])  # as many, equal positions
+    assert isinstance(scaled.position, AxialPosition)
+    torch.testing.assert_close(*scaled.content)
 
 
 def test_texts_share_their_positions():
@@ -138,8 +138,8 @@ def test_texts_share_their_positions():
 
 
 @pytest.mark.parametrize("source", [SeparableGrid, ChunkedKeyValues])
-def test_however_the_elements_are_read(source, monkeypatch):
-    """Of one size they are a grid, in a list they are not; many are read chunk by chunk."""
+def test_every_way_of_reading_gives_the_same_outputs(source, monkeypatch):
+    """Images of one size form a grid, a list does not; many elements are read in chunks."""
     torch.manual_seed(0)
     model = tiny_classifier(CONFIGS["image"])
     wide = layers.CrossAttend(16, model.adapter.dim, LayerOptions(qk_dim=64))
@@ -153,17 +153,18 @@ def test_however_the_elements_are_read(source, monkeypatch):
     else:
         assert isinstance(wide.source(both), StoredKeyValues)
         assert isinstance(wide.source(one), SeparableGrid)
-    together, apart = model(images), torch.cat([model(image[None]) for image in images])
-    torch.testing.assert_close(together, apart, **CLOSE)
-    of_both, of_each = gradients(model, together.sum()), gradients(model, apart.sum())
-    torch.testing.assert_close(of_both, of_each, rtol=0, atol=1e-5 * float(of_each.abs().max()))
+    got, expected = model(images), torch.cat([model(image[None]) for image in images])
+    torch.testing.assert_close(got, expected, **CLOSE)
+    grads, expected_grads = gradients(model, got.sum()), gradients(model, expected.sum())
+    atol = 1e-5 * float(expected_grads.abs().max())
+    torch.testing.assert_close(grads, expected_grads, rtol=0, atol=atol)
 
 
-def test_learned_positions_are_of_one_size():
+def test_learned_positions_need_examples_of_one_size():
     model = tiny_classifier(ImageConfig(image_size=4, position="learned", position_dim=3))
     small, large = torch.rand(4, 4, 3), torch.rand(4, 6, 3)
     torch.testing.assert_close(model([small, small]), model(torch.stack([small, small])), **CLOSE)
-    with pytest.raises(ValueError, match="4×6; this model learned the positions of 4×4: resize it"):
+    with pytest.raises(ValueError, match="4×6; this model learned positions for 4×4 only: resize"):
         model([small, large])
 
 
@@ -183,27 +184,27 @@ def test_learned_positions_are_of_one_size():
         ),
     ],
 )
-def test_lists_that_cannot_be(kind, batch, message):
+def test_invalid_lists(kind, batch, message):
     with pytest.raises(ValueError, match=message):
         MODELS[kind](batch)
 
 
-def test_constants_of_a_list_are_measured_on_all_it_holds():
+def test_normalising_constants_of_a_list_use_all_examples():
     for kind in ("image", "mel"):
         adapter = MODELS[kind].adapter
         examples = [example(kind, n, 1, 1) for n in (1, 3)]
         each = [adapter.values_to_normalise(x[None]).flatten(0, -2) for x in examples]
         assert torch.equal(adapter.values_to_normalise(examples), torch.cat(each))
-    mono = [torch.ones(4), torch.zeros(8)]  # without an axis of channels
+    mono = [torch.ones(4), torch.zeros(8)]  # without a channel axis
     assert MODELS["audio"].adapter.values_to_normalise(mono).shape == (12, 1)
     adapter = MODELS["fusion"].adapter
     batch = {"audio": [torch.ones(4, 1), torch.zeros(8, 1)]}
-    there = {**batch, "audio.present": torch.tensor([True, False])}
+    flagged = {**batch, "audio.present": torch.tensor([True, False])}
     assert adapter.values_to_normalise(batch)["audio"].shape == (12, 1)
-    assert torch.equal(adapter.values_to_normalise(there)["audio"], torch.ones(4, 1))
+    assert torch.equal(adapter.values_to_normalise(flagged)["audio"], torch.ones(4, 1))
 
 
-def test_arrays_of_any_number_of_axes():
+def test_lists_of_arrays_with_many_axes():
     model = tiny_classifier(ArrayConfig(shape=(2, 2, 2, 2), num_bands=1))
     arrays = [torch.rand(1, 2, 3, 1, 1), torch.rand(2, 1, 1, 2, 1)]
     torch.testing.assert_close(

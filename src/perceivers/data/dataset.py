@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from ..modalities.files import as_tensor
-from ..modalities.reader import together
+from ..modalities.reader import stack_if_equal
 from .config import DataConfig
 from .examples import Batch, ExampleSet
 from .labels import infer_task
@@ -120,4 +120,4 @@ def _collate(examples: Sequence[Any]) -> Any:
     """Stack examples of one shape; keep a list of those that differ; dictionaries part by part."""
     if isinstance(examples[0], dict):
         return {name: _collate([example[name] for example in examples]) for name in examples[0]}
-    return together([as_tensor(example) for example in examples])
+    return stack_if_equal([as_tensor(example) for example in examples])

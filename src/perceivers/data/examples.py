@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from typing_extensions import override
 
 from ..modalities.fusion.presence import missing
-from ..modalities.reader import Example, Examples, Reader, collate, together
+from ..modalities.reader import Example, Examples, Reader, collate, stack_if_equal
 
 log = logging.getLogger(__name__)
 
@@ -177,7 +177,7 @@ def _select(examples: Examples, indices: Tensor) -> Examples:
 def _select_from(examples: Tensor | list[Tensor], indices: Tensor) -> Tensor | list[Tensor]:
     if isinstance(examples, Tensor):
         return examples[indices]
-    return together([examples[index] for index in indices.tolist()])
+    return stack_if_equal([examples[index] for index in indices.tolist()])
 
 
 class _Storage:

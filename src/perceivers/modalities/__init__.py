@@ -1,6 +1,7 @@
-"""One folder a modality: its configuration, decoder, reader, adapter and augmentation.
+"""Modalities, one folder each: configuration, decoder, reader, adapter and augmentation.
 
-Importing this package imports no torch; each record imports its adapter or reader when asked.
+Importing this package does not import torch; the record of a modality imports the adapter or the
+reader when it builds one.
 """
 
 from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from .adapter import Adapter
     from .reader import Reader
 
-# A file suffix that two modalities share belongs to the first of them that can read the files.
+# If modalities share a file suffix, the first of them that can read the files is used.
 MODALITIES = register(
     Image(), Video(), Sound(), Points(), Text(), Table(), Array(), Fusion(), Custom()
 )  # fmt: skip
@@ -64,14 +65,21 @@ __all__ = [
 
 
 def build_adapter(config: InputConfig) -> "Adapter":
-    """Build the adapter that a configuration describes."""
+    """Build the adapter that an input configuration describes.
+
+    Args:
+        config: the configuration; its fields are the arguments of the adapter.
+    """
     return modality_of(config).adapter(config)
 
 
 def build_reader(config: InputConfig) -> "Reader":
-    """Build the reader of the files that a model with this input takes.
+    """Build the reader that decodes files for a model with this input.
+
+    Args:
+        config: the input configuration of the model.
 
     Raises:
-        ValueError: there are no such files.
+        ValueError: inputs of this kind are not read from files.
     """
     return modality_of(config).reader(config)

@@ -1,4 +1,4 @@
-"""What every adapter is: a module from a raw batch to `Inputs`."""
+"""Base classes of the adapters, which turn raw batches into `Inputs`."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -6,31 +6,36 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from ..core import Inputs
 from ..core.inputs import padded
 
-STREAMED = 2**20  # elements of a part: some 100 MB at most on the way through the model
+CHUNK_ELEMENTS = 2**20  # elements per chunk of a stream; the model needs up to about 100 MB
 
 
 class Adapter(nn.Module, ABC):
-    """A raw batch of one modality, or of several, → `Inputs`.
+    """Turns a raw batch of one modality, or of several, into `Inputs`.
 
-    Examples of different sizes come as a list, each without its batch axis: see `forward`.
+    Examples of different sizes are given as a list; see `forward`.
     """
 
     @property
     @abstractmethod
     def dim(self) -> int:
-        """C of the elements, positions included: the core's `input_dim`."""
+        """Channels of an element, positions included: the core's `input_dim`."""
 
     @property
     @abstractmethod
     def num_inputs(self) -> int:
-        """M, elements of an example of the size the model is made for."""
+        """M, number of elements of an example of the configured size."""
 
     def set_normalisation(self, mean: Any, std: Any) -> None:
         """Set the normalising constants, which are buffers of the model.
+
+        Args:
+            mean: mean of the training data.
+            std: standard deviation of the training data.
 
         Raises:
             ValueError: this adapter does not normalise.
@@ -38,22 +43,32 @@ class Adapter(nn.Module, ABC):
         raise ValueError(f"{type(self).__name__} has no normalising constants; leave them out")
 
     def values_to_normalise(self, batch: Any) -> Tensor | dict[str, Tensor] | None:
-        """What of a raw batch those constants are the mean and spread of, (…, channels).
+        """Return the values of a raw batch from which the normalising constants are measured.
 
-        NaN does not count. A dictionary of such where the constants are told apart by name. None:
-        there is nothing to normalise, or what there is, is kept as it is.
+        NaN values are to be ignored.
+
+        Args:
+            batch: as in `forward`.
+
+        Returns:
+            A tensor (…, channels), or a dictionary of tensors if there are constants for each
+            name. None: this adapter does not normalise.
         """
         return None
 
     def forward(self, batch: Any) -> Inputs:
-        """The elements of a raw batch: a tensor of examples side by side, or a list of examples.
+        """Turn a raw batch into elements.
 
-        The examples of a list may be of different sizes. Each has the elements and positions that
-        it has alone, as many as the largest has; the rest is masked, so that the model's outputs
-        are those of each example alone, up to rounding. Those of equal size are made together.
+        The examples of a list may differ in size. Each has the elements and positions that it has
+        alone and is padded to the number of elements of the largest one. The padding is masked, so
+        the model's outputs equal those of each example alone, up to rounding. Examples of equal
+        size are processed together.
+
+        Args:
+            batch: a tensor of examples (B, …), or a list of examples without a batch axis.
 
         Raises:
-            ValueError: an empty list, or something else than tensors in it; and as `elements`.
+            ValueError: the list is empty or holds something other than tensors; or as `elements`.
         """
         if isinstance(batch, list | tuple):
             return self.elements_of_each(batch)
@@ -61,10 +76,10 @@ class Adapter(nn.Module, ABC):
 
     @abstractmethod
     def elements(self, batch: Any) -> Inputs:
-        """The elements of examples side by side."""
+        """Turn a batch of examples of one size into elements."""
 
     def elements_of_each(self, examples: Sequence[Tensor]) -> Inputs:
-        """The elements of a list of examples, see `forward`."""
+        """Turn a list of examples into elements; see `forward`."""
         groups: dict[tuple[Any, ...], list[int]] = {}
         check_examples(examples)
         for index, example in enumerate(examples):
@@ -78,27 +93,31 @@ class Adapter(nn.Module, ABC):
         order = torch.tensor([index for group in groups.values() for index in group]).argsort()
         return padded(parts, order.to(parts[0].content.device))
 
-    def stream(self, example: Any, *, elements: int = STREAMED) -> Iterable[Inputs]:
-        """One example too large to hold, in parts that can be read again and again.
+    def stream(self, example: Any, *, elements: int = CHUNK_ELEMENTS) -> Iterable[Inputs]:
+        """Turn an example that is too large for memory into chunks of elements.
 
         Args:
-            example: as in a raw batch, without its batch axis; an array may be memory-mapped.
-            elements: of a part, about.
+            example: an example without a batch axis; arrays may be memory-mapped or a `LazyArray`.
+            elements: approximate number of elements per chunk.
+
+        Returns:
+            An iterable of chunks, which can be iterated any number of times.
 
         Raises:
-            ValueError: it cannot be taken apart; the message says why.
+            ValueError: the example cannot be divided into chunks; the message says why.
         """
         raise ValueError(
-            f"{type(self).__name__} cannot take an example apart; give it a batch that fits"
+            f"{type(self).__name__} cannot divide an example into chunks; pass a batch that fits "
+            "into memory: model(batch)"
         )
 
 
 class ChannelsLastAdapter(Adapter):
-    """An adapter of tensors (B, …, C) with normalising constants for each channel.
+    """An adapter of tensors (B, …, C) that normalises each channel.
 
-    uint8 is scaled to [0, 1], floats are taken as they are; then each channel is normalised by the
-    buffers `mean` and `std` (identity until `set_normalisation`), so that training, prediction and
-    export cannot disagree.
+    uint8 is scaled to [0, 1], floats are taken as they are. Then each channel is normalised with
+    the buffers `mean` and `std`. They are part of the model, so training, prediction and export
+    use the same constants. Before `set_normalisation`, they are 0 and 1.
 
     Args:
         channels: C.
@@ -113,39 +132,52 @@ class ChannelsLastAdapter(Adapter):
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("std", torch.ones(channels))
 
+    @override
     def set_normalisation(self, mean: Tensor, std: Tensor) -> None:
-        """Per-channel constants (C,), measured on the training data after uint8 was scaled."""
+        """Set the normalising constants of each channel.
+
+        Args:
+            mean: (C,), of the training data after uint8 is scaled to [0, 1].
+            std: (C,), as `mean`.
+        """
         self.mean.copy_(mean)
         self.std.copy_(std)
 
+    @override
     def values_to_normalise(self, batch: Tensor | Sequence[Tensor]) -> Tensor:
-        """See `Adapter`: the `values`, of a list those of all its examples (…, channels)."""
         if isinstance(batch, Tensor):
             return self.values(batch)
         check_examples(batch)
         return torch.cat([self.values(example[None]).flatten(0, -2) for example in batch])
 
     def values(self, batch: Tensor) -> Tensor:
-        """What is normalised of a raw batch, (B, …, channels): the batch itself, scaled."""
+        """Return the values of a raw batch before they are normalised, (B, …, channels)."""
         return self.scaled(batch)
 
     def scaled(self, x: Tensor) -> Tensor:
-        """uint8 brought to [0, 1], in the parameters' floating type."""
+        """Convert to the floating type of the parameters; uint8 is scaled to [0, 1]."""
         dtype = self.mean.dtype
         return x.to(dtype) / 255 if x.dtype == torch.uint8 else x.to(dtype)
 
     def normalise(self, x: Tensor) -> Tensor:
-        """Scaled (uint8 only) and normalised, in the parameters' floating type."""
+        """Scale (uint8 only) and normalise, in the floating type of the parameters."""
         return (self.scaled(x) - self.mean) / self.std
 
 
 def check_examples(examples: Sequence[Any]) -> None:
-    """ValueError unless there are some, and all are tensors."""
+    """Check that a list of examples is not empty and holds only tensors.
+
+    Args:
+        examples: the list.
+
+    Raises:
+        ValueError: it is empty, or an entry is not a tensor.
+    """
     if not examples:
         raise ValueError("the batch is an empty list; expected at least one example")
     for index, example in enumerate(examples):
         if not isinstance(example, Tensor):
             raise ValueError(
                 f"example {index} of the list is a {type(example).__name__}; expected tensors, "
-                "each an example without its batch axis"
+                "each of one example without a batch axis"
             )

@@ -9,20 +9,20 @@ class AugmentationConfig:
     """How training examples are varied. Each modality applies the fields that concern it."""
 
     time_shift: float = 0.0
-    """Sound: shift each recording at random by up to this fraction of its length."""
+    """Sound: shift each recording at random by up to this fraction of its length; 0: no shift."""
     point_scaling: float = 0.0
-    """Points: scale each point by a random factor within this distance of 1, then centre the cloud
-    again (paper: 0.01)."""
+    """Points: scale each point by a random factor that differs from 1 by at most this value, then
+    centre and rescale the cloud (paper: 0.01); 0: no scaling."""
     point_dropout: float = 0.0
-    """Points: fraction of the points to drop at random."""
+    """Points: fraction of the points to drop at random; 0: keep all."""
     rotate: Literal["none", "x", "y", "z"] = "none"
     """Points: rotate the coordinates by a random angle about this axis."""
     crop_padding: int = 0
-    """Images and videos: pad each side by this many pixels, then crop at random."""
+    """Images and videos: pad each side by this many pixels, then crop at random; 0: no cropping."""
     flip: bool = False
     """Flip images and videos horizontally, and point clouds along x and along y, at random."""
     zoom: float = 0.0
-    """Images and videos: scale height and width at random by up to this fraction."""
+    """Images and videos: scale height and width at random by up to this fraction; 0: no scaling."""
     rand_augment_layers: int = 0
     """Images: number of RandAugment operations applied to each image; 0: none."""
     rand_augment_magnitude: float = 5.0

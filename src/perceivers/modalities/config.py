@@ -1,4 +1,4 @@
-"""The base of every input configuration, as plain data. Imports no torch."""
+"""The base class of every input configuration, as plain data. Imports no torch."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class InputConfig:
     kind: ClassVar[str]
     """Name of this kind of configuration, written to `config.json`."""
     reader_fields: ClassVar[frozenset[str]] = frozenset()
-    """Fields that only the reader of files uses; the adapter does not take them."""
+    """Fields that only the reader of files uses; they are not arguments of the adapter."""
 
     def adapter_options(self) -> dict[str, Any]:
         """Return the keyword arguments of the adapter."""

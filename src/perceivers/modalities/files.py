@@ -1,4 +1,4 @@
-"""What can be decoded: a path, or a file's bytes; and what of it stays undecoded for its size."""
+"""Sources to decode, a path or the bytes of a file, and arrays that are decoded in parts."""
 
 import math
 from abc import ABC, abstractmethod
@@ -12,83 +12,96 @@ from torch import Tensor
 
 PathOrBytes = str | Path | bytes
 
-MAX_DECODED_BYTES = (
-    2**26
-)  # bytes of what is read whole; of more, parts are decoded when they are needed
+MAX_DECODED_BYTES = 2**26  # larger examples become a `LazyArray`
 
 
 class LazyArray(ABC):
-    """An example too large to hold: an array, of which runs along its first axis are decoded.
+    """An array too large for memory; slices along its first axis are decoded on access.
 
-    A pass over it in order is cheapest; there may be several. What `Adapter.stream` takes apart.
+    It can be read any number of times; reading it in order is cheapest. `Adapter.stream` takes one
+    as an example.
     """
 
     shape: tuple[int, ...]
     dtype: type
-    """NumPy's type of its numbers."""
+    """NumPy type of the elements."""
 
     def __len__(self) -> int:
         return self.shape[0]
 
     @property
     def ndim(self) -> int:
-        """Axes."""
+        """Number of axes."""
         return len(self.shape)
 
     @property
     def nbytes(self) -> int:
-        """Size, were it decoded."""
+        """Size of the whole decoded array in bytes."""
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
     @abstractmethod
     def __getitem__(self, run: slice) -> np.ndarray:
-        """The run from start to stop, decoded.
+        """Decode a contiguous slice along the first axis.
 
         Raises:
-            ValueError: damaged there.
+            ValueError: the file is damaged there.
         """
 
 
 def read_bytes(source: PathOrBytes) -> bytes:
-    """The bytes of a source.
+    """Return the bytes of a source.
+
+    Args:
+        source: a path, or the file's bytes.
 
     Raises:
-        ValueError: cannot be opened; the message does not name the file.
+        ValueError: the file cannot be opened; the message does not name it.
     """
     if isinstance(source, bytes):
         return source
-    with opening():
+    with open_errors():
         return Path(source).read_bytes()
 
 
 @contextmanager
-def opening() -> Iterator[None]:
-    """What the system says of a file that cannot be opened becomes a ValueError."""
+def open_errors() -> Iterator[None]:
+    """Turn the operating system's errors on opening a file into a ValueError.
+
+    Raises:
+        ValueError: the file cannot be opened; the message does not name it.
+    """
     try:
         yield
     except FileNotFoundError:
         raise ValueError("no such file; check the path") from None
     except OSError as error:
         if error.strerror is None:
-            raise  # not the system's
+            raise  # a library's own error, not the operating system's
         raise ValueError(f"cannot be opened: {error.strerror}") from None
 
 
 def suffix_of(source: PathOrBytes, kind: str | None) -> str:
-    """The kind of a file: `kind` if given, else the suffix of its path; no dot, small letters.
+    """Return the format of a file as a suffix in lower case without a dot, such as "csv".
+
+    Args:
+        source: a path, or the file's bytes.
+        kind: the format; None: the suffix of the path.
 
     Raises:
-        ValueError: bytes without a kind.
+        ValueError: `source` is bytes and `kind` is None.
     """
     if kind is None and isinstance(source, bytes):
-        raise ValueError("bytes have no suffix; say what they are, such as kind='csv'")
+        raise ValueError("bytes have no suffix; name their format, such as kind='csv'")
     return (Path(str(source)).suffix if kind is None else kind).lower().lstrip(".")
 
 
 def as_tensor(array: np.ndarray | Tensor) -> Tensor:
-    """Return an array as a tensor. An array is copied, so that a memory-mapped file is read here.
+    """Return an array as a tensor; NumPy arrays are copied, which reads a memory-mapped file.
 
     Args:
         array: a tensor, an array, or a slice of a memory-mapped one.
+
+    Returns:
+        The tensor itself, or a copy of the array.
     """
     return array if isinstance(array, Tensor) else torch.from_numpy(np.array(array))

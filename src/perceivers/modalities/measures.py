@@ -1,4 +1,4 @@
-"""Distributions of what is measured of files, and their description. Imports no torch."""
+"""Distributions of measurements of files, and how they are described. Imports no torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +11,13 @@ class Distribution:
     low: float
     """Minimum."""
     median: float
-    """Lower median: a value that occurs."""
+    """Lower median: always one of the measured values."""
     most: float
-    """95th percentile: 19 of 20 files have no more."""
+    """95th percentile: 19 of 20 files have at most this value."""
     high: float
     """Maximum."""
     mean: float
+    """Arithmetic mean."""
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Distribution":
@@ -32,14 +33,19 @@ Measures = dict[str, Distribution]
 
 
 def number(value: float) -> str:
-    """Format a number with three significant digits: 0.42, 12.5, 25, 1,024."""
+    """Format a number briefly: 0.42, 12.5, 25, 1,024."""
     if value >= 100 or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.2g}" if value < 1 else f"{value:.3g}"
 
 
 def median_of(values: Distribution, unit: str) -> str:
-    """Describe a distribution by its median, such as "median 0.42 s"; "25 s" if all are equal."""
+    """Describe a distribution by its median, such as "median 0.42 s"; "25 s" if all are equal.
+
+    Args:
+        values: the distribution.
+        unit: unit of the values.
+    """
     word = "" if values.low == values.high else "median "
     return f"{word}{number(values.median)} {unit}"
 

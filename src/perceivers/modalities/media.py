@@ -1,7 +1,7 @@
-"""Sound and video files opened by PyAV: the track that is read, its clock, and what may be wrong.
+"""Opening sound and video files with PyAV: tracks, times, packets and frames.
 
-Readers of one file agree on one clock: seconds from where the container starts, so that sound and
-pictures asked for by the same `start` and `seconds` belong together.
+Times are seconds on the container's clock; `start_time` is its first moment. Sound and video of one
+file are decoded against the same clock, so equal `start` and `seconds` give matching parts of both.
 """
 
 import io
@@ -12,77 +12,100 @@ from itertools import chain
 from typing import Any, Literal
 
 from ..errors import missing_extra
-from .files import PathOrBytes, opening
+from .files import PathOrBytes, open_errors
 
 Kind = Literal["audio", "video"]
 
-NAMES: dict[Kind, str] = {"audio": "sound", "video": "video"}
-# Suffixes of files that hold pictures, and usually sound.
+NAMES: dict[Kind, str] = {"audio": "sound", "video": "video"}  # for error messages
+# Suffixes of files that hold video, and usually sound.
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mkv", ".webm", ".mov", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp"}
     | {".ogv", ".ts", ".mts"}
 )
-# Containers that hold what they play. A play list or an image sequence has FFmpeg open other files,
-# which a file that somebody hands us must not.
+# Containers that hold their own data. Play lists and image sequences are left out for security:
+# they make FFmpeg open other files, which a file from an untrusted source must not do.
 CONTAINERS = (
     "3gp,aac,ac3,aiff,amr,ape,asf,au,avi,caf,flac,flv,gif,matroska,mov,mp3,mpeg,mpegts,ogg,tta,w64,"
     "wav,webm,wv"
 )
-# Without times: a bare codec, in which FFmpeg guesses from the bit rate what lies where.
+# Formats without timestamps: FFmpeg estimates positions in the file from the bit rate.
 UNTIMED = {"mp3", "aac", "ac3", "amr"}
-# Their length is not written down, and FFmpeg guesses that too.
+# Formats that do not store their duration: FFmpeg estimates it too.
 UNMEASURED = UNTIMED | {"mpeg", "mpegts", "flv"}
 
 
 class NoTrack(ValueError):
-    """A file that can be read has no track of the kind that was asked for."""
+    """The file can be read but has no track of the requested kind."""
 
 
 @contextmanager
-def opened(source: PathOrBytes, kind: Kind) -> Iterator[tuple[Any, Any]]:
-    """The container and the track to read; what PyAV raises inside becomes a ValueError.
+def open_track(source: PathOrBytes, kind: Kind) -> Iterator[tuple[Any, Any]]:
+    """Open a file and yield its container and its best track of one kind.
+
+    A PyAV error raised inside the `with` block becomes a ValueError.
+
+    Args:
+        source: a path, or the file's bytes.
+        kind: "audio" or "video".
+
+    Yields:
+        The PyAV container and stream.
 
     Raises:
-        ValueError: no such file, none of sound or video, no track of that kind (`NoTrack`), unknown
-            codec, or damaged; the message does not name the file.
+        NoTrack: the file has no track of this kind.
+        ValueError: the file does not exist, holds neither sound nor video, uses an unknown codec,
+            or is damaged; the message does not name the file.
     """
-    av = _pyav()
-    with _container(av, source) as container:
-        track = _track(av, container, kind)
+    av = _import_av()
+    with _open_container(av, source) as container:
+        track = _select_track(av, container, kind)
         try:
             yield container, track
         except av.error.FFmpegError as error:
             raise ValueError(f"damaged {NAMES[kind]} ({error.strerror})") from None
 
 
-def zero(container: Any) -> float:
-    """Where the container's clock starts, in seconds: not always 0, as in a cut broadcast."""
+def start_time(container: Any) -> float:
+    """Return the time in seconds at which a container starts.
+
+    It is not always 0; a cut broadcast keeps the times of the original.
+    """
     return (container.start_time or 0) / 1e6
 
 
-def stated_end(container: Any, track: Any) -> float | None:
-    """Seconds on the container's clock at which the track ends; None: not written down."""
+def declared_end_time(container: Any, track: Any) -> float | None:
+    """Return the end of a track as the container declares it, in seconds; None if it does not."""
     if container.format.name in UNMEASURED:
         return None
     if track.duration is not None:
         return float(((track.start_time or 0) + track.duration) * track.time_base)
-    # Matroska's own length is that of the longest track; a tag gives each track's.
+    # The duration of a Matroska file is that of its longest track; a tag holds each track's own.
     if tag := re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", track.metadata.get("DURATION", "")):
         return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
     if len(container.streams) == 1 and container.duration is not None:
-        return zero(container) + container.duration / 1e6
+        return start_time(container) + container.duration / 1e6
     return None
 
 
-def end(source: PathOrBytes, kind: Kind) -> float:
-    """Seconds on the container's clock at which the track ends, if need be by reading all packets.
+def end_time(source: PathOrBytes, kind: Kind) -> float:
+    """Return the time in seconds at which the track of one kind ends, without decoding it.
 
-    Nothing is decoded. 0 for a track without packets.
+    All packets are read if the container does not declare the end.
+
+    Args:
+        source: a path, or the file's bytes.
+        kind: "audio" or "video".
+
+    Returns:
+        Seconds on the container's clock; 0 for a track without packets.
+
+    Raises:
+        ValueError: as `open_track`.
     """
-    with opened(source, kind) as (container, track):
-        stated = stated_end(container, track)
-        if stated is not None:
-            return stated
+    with open_track(source, kind) as (container, track):
+        declared = declared_end_time(container, track)
+        if declared is not None:
+            return declared
         return max(
             (
                 float((packet.pts + (packet.duration or 0)) * packet.time_base)
@@ -94,27 +117,33 @@ def end(source: PathOrBytes, kind: Kind) -> float:
 
 
 def packets(container: Any, track: Any) -> Iterator[Any]:
-    """The track's packets in the order they are stored in."""
-    # PyAV 18 ends with an IndexError, after all else, where other tracks begin midway.
+    """Yield the packets of a track in stored order."""
+    # If other tracks begin midway, PyAV 18 raises an IndexError after the last packet.
     with suppress(IndexError):
         yield from container.demux(track)
 
 
 def frames(container: Any, track: Any) -> Iterator[Any]:
-    """The track's decoded frames in the order they are shown in."""
+    """Yield the decoded frames of a track in presentation order."""
     for packet in packets(container, track):
         yield from packet.decode()
 
 
 def frames_from(container: Any, track: Any, time: float) -> Iterator[Any]:
-    """Decoded frames of a track in order, the first at or before `time` on the container's clock.
+    """Seek, then yield decoded frames; the first one is at or before `time`, if the file has one.
 
-    Where FFmpeg would have to guess what lies where, the file is read from its start.
+    Formats without timestamps are decoded from their start, because FFmpeg can only guess where to
+    seek.
+
+    Args:
+        container: an open PyAV container.
+        track: its stream.
+        time: seconds on the container's clock.
     """
-    start = zero(container)
-    # Without an index, or where frames lean on later ones, a seek may land too late: try earlier.
-    tries = [start] if container.format.name in UNTIMED else [time, time - 10, start]
-    for target in tries:
+    start = start_time(container)
+    # Without an index, or if frames depend on later ones, a seek may land too late: try earlier.
+    targets = [start] if container.format.name in UNTIMED else [time, time - 10, start]
+    for target in targets:
         container.seek(int(max(target, start) / track.time_base), stream=track)
         following = frames(container, track)
         first = next(following, None)
@@ -124,35 +153,37 @@ def frames_from(container: Any, track: Any, time: float) -> Iterator[Any]:
 
 
 @contextmanager
-def _container(av: Any, source: PathOrBytes) -> Iterator[Any]:
+def _open_container(av: Any, source: PathOrBytes) -> Iterator[Any]:
     if isinstance(source, bytes):
-        opened: Any = io.BytesIO(source)
+        file: Any = io.BytesIO(source)
     else:
-        with opening(), open(source, "rb"):
-            opened = f"file:{source}"  # a name such as "http://…" is a path too
+        with open_errors(), open(source, "rb"):
+            file = f"file:{source}"  # so that a file named "http://…" is not taken for a URL
     try:
         container = av.open(
-            opened,
+            file,
             container_options={"format_whitelist": CONTAINERS, "protocol_whitelist": "file"},
             metadata_errors="replace",
         )
     except av.error.FFmpegError:
         raise ValueError(
-            "neither sound nor video, of a kind that FFmpeg cannot read, or damaged at its start"
+            "neither sound nor video in a format that FFmpeg can read, or damaged at its start; "
+            "convert the file to wav, flac or mp4"
         ) from None
     with container:
         yield container
 
 
-def _track(av: Any, container: Any, kind: Kind) -> Any:
-    cover = av.stream.Disposition.attached_pic  # the picture of a record is no video
+def _select_track(av: Any, container: Any, kind: Kind) -> Any:
+    """Return the best track of a kind; cover pictures of sound files do not count as video."""
+    cover = av.stream.Disposition.attached_pic
     tracks = [track for track in container.streams if not track.disposition & cover]
     track = container.streams.best(kind)
     if track not in tracks:
         if any(other.type == kind for other in tracks):
-            raise ValueError(f"damaged {NAMES[kind]}: its track does not say what it holds")
-        found = " and ".join(sorted({NAMES.get(other.type, other.type) for other in tracks}))
-        raise NoTrack(f"no {NAMES[kind]} track; the file holds {found or 'nothing'}")
+            raise ValueError(f"damaged {NAMES[kind]}: the parameters of its track are missing")
+        contents = " and ".join(sorted({NAMES.get(other.type, other.type) for other in tracks}))
+        raise NoTrack(f"no {NAMES[kind]} track; the file holds {contents or 'nothing'}")
     if track.codec_context is None:
         raise ValueError(
             f"unknown codec of the {NAMES[kind]}; convert it to "
@@ -161,7 +192,7 @@ def _track(av: Any, container: Any, kind: Kind) -> Any:
     return track
 
 
-def _pyav() -> Any:
+def _import_av() -> Any:
     try:
         import av
     except ImportError:

@@ -1,7 +1,7 @@
-"""The record of a modality: everything the rest of the package asks of it. Imports no torch.
+"""Records of modalities: what the rest of the package needs to know of each. Imports no torch.
 
-A modality is a folder beside this file. Its `__init__` derives a `Modality` and the package's
-`__init__` registers it; nothing else has to change.
+A modality is a folder beside this file. Its `__init__` derives a class from `Modality`, which
+`perceivers.modalities` registers; nothing else has to change.
 """
 
 from abc import ABC, abstractmethod
@@ -24,17 +24,17 @@ class Modality(ABC):
     configs: ClassVar[tuple[type[InputConfig], ...]]
     """The configurations that describe inputs of this modality."""
     augments: ClassVar[frozenset[str]] = frozenset()
-    """Fields of `AugmentationConfig` that concern this modality."""
+    """Fields of `AugmentationConfig` that affect this modality."""
 
     @abstractmethod
     def adapter(self, config: Any) -> "Adapter":
-        """Build the adapter that turns raw batches into `Inputs`."""
+        """Build the adapter, which turns raw batches into `Inputs`."""
 
     def reader(self, config: Any) -> "Reader":
-        """Build the reader that decodes files into examples.
+        """Build the reader, which decodes files into examples.
 
         Raises:
-            ValueError: this modality has no files of its own.
+            ValueError: inputs of this modality are not read from files.
         """
         raise ValueError(
             f"models with input of kind {config.kind!r} cannot read files; pass tensors: "
@@ -42,14 +42,19 @@ class Modality(ABC):
         )
 
     def augmentations(self, config: Any) -> frozenset[str]:
-        """Return the fields of `AugmentationConfig` that concern inputs of a configuration."""
+        """Return the fields of `AugmentationConfig` that affect inputs of this configuration."""
         return self.augments
 
     def augment(self, batch: Any, config: Any, augmentation: AugmentationConfig) -> Any:
-        """Augment a raw batch: a tensor (B, …), or a list of examples of different lengths.
+        """Augment a raw batch.
+
+        Args:
+            batch: a tensor (B, …), or a list of examples of different lengths.
+            config: the input configuration of the model.
+            augmentation: which augmentations, and how strong.
 
         Returns:
-            A batch of the same type. The shape may differ only where points are dropped.
+            A batch of the same type. The shape differs only if points are dropped.
         """
         if not self.augments:
             return batch
@@ -66,7 +71,7 @@ class Modality(ABC):
         return []
 
     def unmixable(self, config: Any) -> str:
-        """Return what mixup and CutMix cannot mix in such inputs; empty if they can."""
+        """Name what mixup and CutMix cannot mix in these inputs; empty if they can mix them."""
         return ""
 
 
@@ -77,26 +82,26 @@ class InputChoice:
     input: InputConfig
     """The configuration."""
     lines: tuple[str, ...]
-    """The choice in words, one line each."""
+    """Lines that describe the choice."""
     augmentation: dict[str, Any] = field(default_factory=dict)
-    """Fields of `AugmentationConfig` that differ from the recipe's."""
+    """Fields of `AugmentationConfig` whose values differ from the recipe's."""
 
 
 class FileModality(Modality):
-    """A modality whose files can be the examples of a folder: one file, one example."""
+    """A modality whose examples can be files in a folder, one example per file."""
 
     name: ClassVar[str]
     """Name of the modality."""
     recipe: ClassVar[str]
     """Name of the recipe whose settings are the starting point for other data of this modality."""
     measured_whole: ClassVar[bool] = False
-    """Whether measuring a file reads all of it."""
+    """Whether `probe` reads all of a file."""
     example_per_line: ClassVar[bool] = False
-    """Whether a class may also be one file with an example in each line."""
+    """Whether all examples of a class may also be lines of one file."""
 
     @abstractmethod
     def reader_class(self) -> "type[ArrayReader]":
-        """Return the class of the reader."""
+        """Return the class of the readers that `reader` builds."""
 
     @property
     def noun(self) -> str:
@@ -110,7 +115,10 @@ class FileModality(Modality):
 
     @abstractmethod
     def probe(self, path: Path) -> dict[str, float]:
-        """Measure a file, without decoding it where its header tells enough.
+        """Measure a file, from its header if that is enough.
+
+        Args:
+            path: the file.
 
         Returns:
             Measurements by name, such as {"height": 480, "width": 640, "channels": 3}.
@@ -132,7 +140,7 @@ class FileModality(Modality):
         """Choose an input configuration for measured files.
 
         Args:
-            measures: distributions of what `probe` returns.
+            measures: distributions of the measurements that `probe` returns.
             base: the input configuration of the recipe that `recipe_for` names.
         """
 
@@ -141,7 +149,7 @@ _BY_CONFIG: dict[type[InputConfig], Modality] = {}
 
 
 def register(*modalities: Modality) -> tuple[Modality, ...]:
-    """Make `modality_of` know modalities; return them."""
+    """Register modalities with `modality_of`, and return them."""
     for modality in modalities:
         for config in modality.configs:
             _BY_CONFIG[config] = modality

@@ -1,111 +1,153 @@
-"""What a reader is: files of a modality → examples of one shape; examples → a batch."""
+"""The interface of readers, which decode files into examples, and batches of examples."""
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from .files import LazyArray, PathOrBytes, as_tensor
 
-# K clips
+# B batch · K clips
 
-Example = np.ndarray | dict[str, np.ndarray]  # of several modalities by name: `composed`
-# Side by side (B, …), or where they differ in length a list; of several modalities by name.
+Example = np.ndarray | dict[str, np.ndarray]
+"""One decoded example: an array, or a dictionary of arrays by modality."""
 Examples = Tensor | list[Tensor] | dict[str, Tensor | list[Tensor]]
+"""Several examples: a tensor (B, …), a list if their shapes differ, or a dictionary of either."""
 
 
 class Reader(Protocol):
-    """What knows the files of a modality, or of several."""
+    """Decodes files of one modality, or of several, into examples."""
 
     @property
     def noun(self) -> str:
-        """What the files are called, in the plural."""
+        """What the files are called, in the plural, such as "images"."""
 
     @property
     def suffixes(self) -> frozenset[str]:
-        """Endings of file names, in small letters with their dot."""
+        """Suffixes of the file names, in lower case with their dot."""
 
     @property
     def nbytes(self) -> int:
-        """Size of an example."""
+        """Size of a decoded example in bytes; the largest, if examples differ in length."""
 
     @property
     def has_clips(self) -> bool:
-        """Whether an example is a part of a file, of which others can be taken."""
+        """Whether an example is a clip, so that a file can give several."""
 
     def decode(self, source: PathOrBytes) -> Any:
-        """A file → an `Example`; ValueError, which does not name it, if it cannot be."""
+        """Decode a file into an `Example`.
+
+        Args:
+            source: a path, or the file's bytes.
+
+        Raises:
+            ValueError: the file cannot be decoded; the message does not name it.
+        """
 
     def decode_whole(self, source: PathOrBytes) -> Any:
-        """All of a file, in its own size, as an `Example` or `LazyArray`; errors as of `decode`."""
+        """Decode all of a file at its own size.
+
+        Args:
+            source: a path, or the file's bytes.
+
+        Returns:
+            An `Example`; a `LazyArray` takes the place of an array that is too large for memory.
+
+        Raises:
+            ValueError: the file cannot be decoded; the message does not name it.
+        """
 
     def clips(self, source: PathOrBytes, count: int) -> Any:
-        """Examples evenly spread over a file, (K, …), to average predictions over."""
+        """Decode clips evenly spread over a file, to average predictions over.
+
+        Args:
+            source: a path, or the file's bytes.
+            count: K, number of clips.
+
+        Returns:
+            An `Example` whose arrays have the shape (K, …).
+
+        Raises:
+            ValueError: the file cannot be decoded, or these files have no clips.
+        """
 
     def batch(self, examples: Any) -> Any:
-        """`Examples` → the model's raw batch."""
+        """Turn `Examples` into a raw batch, which the model's adapter takes."""
 
     def lengths(self, examples: Any) -> Tensor | None:
-        """How long each of `Examples` is, (B,), as a share of the most; None: all are alike."""
+        """Return the length of each of `Examples` as a fraction of the maximum length.
+
+        Returns:
+            A tensor (B,); None if all examples have the same length.
+        """
 
 
-class ArrayReader(ABC):
-    """What the readers below have in common: examples are arrays of one shape."""
+class ArrayReader(Reader):
+    """A reader whose examples are single arrays."""
 
     noun: ClassVar[str]
     suffixes: ClassVar[frozenset[str]]
     dtype: ClassVar[type]
-    """NumPy's type of the numbers of an example."""
+    """NumPy type of an example."""
 
     @property
     @abstractmethod
     def shape(self) -> tuple[int, ...]:
-        """Of every example; where each has its own length, of the longest."""
+        """Shape of an example; of the longest, if examples differ in length."""
 
     @property
-    def least(self) -> tuple[int, ...]:
-        """Of the shortest example."""
+    def smallest_shape(self) -> tuple[int, ...]:
+        """Shape of the shortest example; `shape`, unless examples differ in length."""
         return self.shape
 
     @property
+    @override
     def nbytes(self) -> int:
-        """See `Reader`; where each has its own length, of the longest."""
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
     @abstractmethod
-    def decode(self, source: PathOrBytes) -> np.ndarray:
-        """See `Reader`."""
+    @override
+    def decode(self, source: PathOrBytes) -> np.ndarray: ...
 
     @abstractmethod
-    def decode_whole(self, source: PathOrBytes) -> np.ndarray | LazyArray:
-        """See `Reader`."""
+    @override
+    def decode_whole(self, source: PathOrBytes) -> np.ndarray | LazyArray: ...
 
     @property
+    @override
     def has_clips(self) -> bool:
-        """See `Reader`: no."""
         return False
 
+    @override
     def clips(self, source: PathOrBytes, count: int) -> np.ndarray:
-        """See `Reader`."""
         raise ValueError(f"{self.noun} have no clips; only sound and videos do")
 
+    @override
     def batch(self, examples: Any) -> Any:
-        """See `Reader`: as they are."""
         return examples
 
+    @override
     def lengths(self, examples: Any) -> Tensor | None:
-        """See `Reader`."""
         if isinstance(examples, Tensor):
             return None
         return torch.tensor([len(example) / self.shape[0] for example in examples])
 
 
 def collate(examples: Sequence[Example]) -> Examples:
-    """Examples side by side, (B, …); a list of those that differ in shape."""
+    """Collect decoded examples into `Examples`.
+
+    Args:
+        examples: at least one example, all of the same type.
+
+    Returns:
+        A tensor (B, …); a list of tensors if the shapes differ. For dictionaries, a dictionary of
+        either.
+    """
     first = examples[0]
     if isinstance(first, dict):
         return {name: _tensors([dict(example)[name] for example in examples]) for name in first}
@@ -119,13 +161,18 @@ def _tensors(arrays: Sequence[Any]) -> Tensor | list[Tensor]:
 
 
 def to_device(batch: Any, device: torch.device) -> Any:
-    """A raw batch on another device."""
+    """Move a raw batch to a device.
+
+    Args:
+        batch: a tensor, a list of tensors, or a dictionary of either.
+        device: the device.
+    """
     if isinstance(batch, dict):
         return {name: to_device(x, device) for name, x in batch.items()}
     return [x.to(device) for x in batch] if isinstance(batch, list) else batch.to(device)
 
 
-def together(examples: list[Tensor]) -> Tensor | list[Tensor]:
-    """Examples of one shape side by side, others as they are."""
-    alike = len({example.shape for example in examples}) == 1
-    return torch.stack(examples) if alike else examples
+def stack_if_equal(examples: list[Tensor]) -> Tensor | list[Tensor]:
+    """Stack examples into one tensor (B, …) if their shapes are equal; else return the list."""
+    equal = len({example.shape for example in examples}) == 1
+    return torch.stack(examples) if equal else examples

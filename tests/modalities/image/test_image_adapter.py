@@ -1,4 +1,4 @@
-"""Images to elements."""
+"""The adapter of images."""
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ def test_patches_equal_unfold(batch, stride, channels, overlap):
     assert got.content.shape[1] == adapter.num_inputs == 16
 
 
-def test_pixels_with_the_papers_positions():
+def test_pixels_have_the_papers_positions():
     adapter = ImageAdapter(image_size=6, num_bands=3)
     got = adapter(torch.rand(2, 6, 6, 3))
     assert got.content.shape == (2, 36, 3)
@@ -34,10 +34,10 @@ def test_pixels_with_the_papers_positions():
     torch.testing.assert_close(got.dense_position[0], expected)
 
 
-def test_uint8_is_scaled_and_floats_are_taken_as_they_are():
+def test_uint8_is_scaled_and_floats_are_unchanged():
     adapter = ImageAdapter(image_size=4, num_bands=1)
-    bytes_ = torch.randint(0, 256, (1, 4, 4, 3), dtype=torch.uint8)
-    torch.testing.assert_close(adapter(bytes_).content, adapter(bytes_ / 255).content)
+    pixels = torch.randint(0, 256, (1, 4, 4, 3), dtype=torch.uint8)
+    torch.testing.assert_close(adapter(pixels).content, adapter(pixels / 255).content)
     assert adapter(torch.full((1, 4, 4, 3), 7.0)).content.unique().tolist() == [7.0]
 
 
@@ -49,11 +49,11 @@ def test_normalisation_is_part_of_the_model():
     assert {"mean", "std"} <= set(adapter.state_dict())
 
 
-def test_fourier_positions_follow_the_image_size_and_learned_ones_refuse():
+def test_only_fourier_positions_adapt_to_the_image_size():
     assert ImageAdapter(image_size=8, num_bands=1)(torch.zeros(1, 4, 6, 3)).content.shape[1] == 24
     learned = ImageAdapter(image_size=8, position="learned", position_dim=5)
     assert learned(torch.zeros(1, 8, 8, 3)).position.shape == (1, 64, 5)
-    with pytest.raises(ValueError, match="image of 4×6; this model learned the positions of 8×8"):
+    with pytest.raises(ValueError, match="image of 4×6; this model learned positions for 8×8 only"):
         learned(torch.zeros(1, 4, 6, 3))
 
 
@@ -74,11 +74,11 @@ def test_images_that_do_not_fit(arguments, shape, message):
     ("arguments", "message"),
     [
         ({"patch_size": 4, "patch_stride": 3}, "differs from it by an even number"),
-        ({"patch_size": 2, "patch_stride": 4}, "at most the size"),
+        ({"patch_size": 2, "patch_stride": 4}, "from 1 to the patch size"),
         ({"position": "sine"}, "expected 'fourier', 'learned'"),
         ({"patch_size": 3}, "does not divide into steps of 3×3"),
     ],
 )
-def test_impossible_arguments(arguments, message):
+def test_invalid_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         ImageAdapter(image_size=8, **arguments)

@@ -1,4 +1,4 @@
-"""Augmentation of images: RandAugment against Pillow, the rest against what it promises."""
+"""Augmentation of images: RandAugment equals Pillow, the rest does what it documents."""
 
 import numpy as np
 import pytest
@@ -66,29 +66,29 @@ def test_enhancements_equal_pillow(photos, operation, enhancer, strength):
     assert np.abs(ours(operation, photos, strength) - expected).max() <= 2
 
 
-def test_rotation_and_translation_move_the_right_way(photos):
+def test_rotation_and_translation_move_pixels_as_documented(photos):
     image = torch.zeros(1, 21, 21, 3, dtype=torch.uint8)
     image[0, 10, 18] = 255
-    turned = ours(ra.rotate, image, 1.0)[0, :, :, 0] - 128  # background is grey
-    to_device = ours(ra.translate_x, image, 0.4)[0, :, :, 0]
-    row, column = np.unravel_index(np.argmax(turned), turned.shape)
+    rotated = ours(ra.rotate, image, 1.0)[0, :, :, 0] - 128  # background is grey
+    shifted = ours(ra.translate_x, image, 0.4)[0, :, :, 0]
+    row, column = np.unravel_index(np.argmax(rotated), rotated.shape)
     assert np.hypot(row - 10, column - 10) == pytest.approx(8, abs=0.8)
     assert abs(np.degrees(np.arctan2(row - 10, column - 10))) == pytest.approx(30, abs=5)
-    assert np.argmax(to_device.max(0)) == pytest.approx(18 - 0.4 * 0.45 * 21, abs=1)
+    assert np.argmax(shifted.max(0)) == pytest.approx(18 - 0.4 * 0.45 * 21, abs=1)
 
 
 @pytest.mark.parametrize("operation", ra.OPERATIONS, ids=lambda o: o.__name__)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_every_operation_keeps_shape_and_treats_images_apart(operation, channels):
+def test_every_operation_treats_images_independently(operation, channels):
     x = torch.randint(0, 256, (3, channels, 8, 8), generator=torch.Generator().manual_seed(0))
     strength = torch.tensor([0.3, -0.7, 1.0])
-    together = operation(x.float(), strength)
-    apart = [operation(x[i : i + 1].float(), strength[i : i + 1]) for i in range(3)]
-    assert together.isfinite().all()
-    torch.testing.assert_close(together, torch.cat(apart), atol=1e-3, rtol=0)
+    got = operation(x.float(), strength)
+    expected = [operation(x[i : i + 1].float(), strength[i : i + 1]) for i in range(3)]
+    assert got.isfinite().all()
+    torch.testing.assert_close(got, torch.cat(expected), atol=1e-3, rtol=0)
 
 
-def test_rand_augment_draws_for_each_image():
+def test_rand_augment_draws_operations_for_each_image():
     image = torch.randint(0, 256, (1, 16, 16, 3), generator=torch.Generator().manual_seed(0))
     torch.manual_seed(0)
     out = rand_augment(image.to(torch.uint8).repeat(64, 1, 1, 1), layers=2, magnitude=9)

@@ -1,4 +1,4 @@
-"""Image files of every kind, against what they show."""
+"""Decoding of image files of every kind, compared with the known pixels."""
 
 import io
 import struct
@@ -67,11 +67,11 @@ def test_animation_shows_its_first_frame():
     assert colour_of(raw) == RED
 
 
-def test_exif_orientation_is_followed():
+def test_exif_orientation_is_applied():
     image = Image.new("RGB", (6, 6), (0, 0, 0))
-    image.paste((255, 255, 255), (0, 0, 6, 3))  # white above
+    image.paste((255, 255, 255), (0, 0, 6, 3))  # the upper half is white
     exif = Image.Exif()
-    exif[0x0112] = 3  # shown turned by 180°
+    exif[0x0112] = 3  # rotated by 180°
     pixels = decode(encoded(image, "PNG", exif=exif), channels=1, size=6)
     assert pixels[0, 0, 0] == 0
     assert pixels[5, 0, 0] == 255
@@ -84,7 +84,7 @@ def test_shorter_side_is_resized_and_the_middle_kept():
 
 
 def huge_png(side=30_000) -> bytes:
-    """A real PNG header of 30,000×30,000 pixels; reading it whole would take 2.7 GB."""
+    """Return a PNG file that declares 30,000×30,000 pixels, which would decode to 2.7 GB."""
 
     def chunk(kind, data):
         return (
@@ -112,12 +112,12 @@ def huge_png(side=30_000) -> bytes:
     ],
     ids=["empty", "text", "cut jpeg", "cut png", "30000×30000", "floats"],
 )
-def test_what_cannot_be_read(raw, message):
+def test_files_that_cannot_be_decoded(raw, message):
     with pytest.raises(ValueError, match=message):
         decode(raw, channels=3, size=8)
 
 
-def test_a_folder_is_no_image(tmp_path):
+def test_a_folder_is_not_an_image(tmp_path):
     with pytest.raises(ValueError, match="cannot be opened: Is a directory"):
         decode(tmp_path, channels=3, size=8)
 
@@ -127,9 +127,9 @@ def test_no_such_file(tmp_path):
         decode(tmp_path / "none.png", channels=3, size=8)
 
 
-def test_grey_arrays_are_fitted_too():
+def test_fit_converts_grey_images():
     pixels = np.random.default_rng(0).integers(0, 256, (2, 6, 6, 1), dtype=np.uint8)
     assert fit(pixels, channels=1, size=6) is pixels
-    fit_to_data = fit(pixels, channels=3, size=12)
+    fitted = fit(pixels, channels=3, size=12)
     expected = decode(encoded(Image.fromarray(pixels[1, ..., 0])), channels=3, size=12)
-    np.testing.assert_array_equal(fit_to_data[1], expected)
+    np.testing.assert_array_equal(fitted[1], expected)

@@ -1,4 +1,4 @@
-"""Video to elements."""
+"""The adapter of videos."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from perceivers.modalities.video.adapter import VideoAdapter
 
 @settings(max_examples=25, deadline=None)
 @given(*[st.integers(1, 3)] * 6)
-def test_patches_hold_their_own_pixels(batch, frames, rows, depth, side, channels):
+def test_patches_hold_the_right_pixels(batch, frames, rows, depth, side, channels):
     adapter = VideoAdapter(
         num_frames=frames * depth,
         image_size=rows * side,
@@ -24,16 +24,16 @@ def test_patches_hold_their_own_pixels(batch, frames, rows, depth, side, channel
     got = adapter(video)
     assert adapter.num_inputs == frames * rows * rows == got.content.shape[1]
     assert adapter.dim == got.dim
-    cut = (slice(depth * (frames - 1), None), slice(side * (rows - 1), None), slice(0, side))
+    window = (slice(depth * (frames - 1), None), slice(side * (rows - 1), None), slice(0, side))
     corner = (frames - 1) * rows * rows + (rows - 1) * rows  # last frames, lowest row, leftmost
-    assert torch.equal(got.content[:, corner], video[:, *cut].flatten(1))
+    assert torch.equal(got.content[:, corner], video[:, *window].flatten(1))
     sizes = (frames, rows, rows)
     expected = fourier_features(grid(*sizes), num_bands=2, max_resolution=sizes)
     torch.testing.assert_close(got.dense_position[0], expected)
 
 
 def test_the_papers_patches():
-    """arXiv 2103.03206v2, §4.2."""
+    """Patches of 32 frames of 224² pixels, arXiv 2103.03206v2, §4.2."""
     adapter = VideoAdapter()
     assert adapter.grid_size(*adapter.shape) == (16, 28, 28)
     assert adapter.num_inputs == 12_544

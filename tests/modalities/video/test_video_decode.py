@@ -1,4 +1,4 @@
-"""Video files of many kinds, against the pictures they were written from."""
+"""Decoding of video files of many kinds, compared with the pictures they were written from."""
 
 import io
 import struct
@@ -35,7 +35,7 @@ def test_frames_are_exact():
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("shape", [(30, 46), (46, 30), (7, 7)])
-def test_a_frame_is_sized_as_an_image(shape, channels):
+def test_a_frame_is_resized_like_an_image(shape, channels):
     pictures = np.random.default_rng(0).integers(0, 256, (2, *shape, 3), np.uint8)
     file = io.BytesIO()
     Image.fromarray(pictures[1]).save(file, "PNG")
@@ -56,14 +56,14 @@ def test_transparent_parts_are_white():
     ("matrix", "corner"),
     [((0, 1, -1, 0), (0, -1)), ((-1, 0, 0, -1), (-1, -1)), ((0, -1, 1, 0), (-1, 0))],
 )
-def test_a_turned_video_is_turned_back(matrix, corner):
-    """The matrix of a phone's mp4, ISO/IEC 14496-12, 8.3.2: by 90, 180 and 270° clockwise."""
+def test_a_rotated_video_is_shown_upright(matrix, corner):
+    """Matrices of an mp4 (ISO/IEC 14496-12, 8.3.2) that rotate by 90, 180 and 270° clockwise."""
     pictures = np.zeros((2, 24, 36, 3), np.uint8)
     pictures[:, :12, :12] = 255  # the first corner
     raw = bytearray(video(pictures, "mp4", "libx264", "yuv444p"))
-    place = raw.index(b"tkhd") + 44
+    offset = raw.index(b"tkhd") + 44
     a, b, c, d = (value << 16 for value in matrix)
-    raw[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    raw[offset : offset + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     info = probe(bytes(raw))
     assert (info.height, info.width) == ((24, 36) if b == 0 else (36, 24))
     got = decode(bytes(raw), num_frames=1, size=24, channels=1)[0, :, :, 0]
@@ -88,7 +88,7 @@ def test_a_turned_video_is_turned_back(matrix, corner):
     ],
 )
 def test_containers_and_codecs(container, codec, pixels, options):
-    """Every frame, a few of all, and a part that a seek finds: the very frames that were meant."""
+    """All frames, a few of them, and those after a seek are exactly the requested ones."""
     raw = video(numbered(300), container, codec, pixels, **options)
     info = probe(raw)
     assert (info.frames, info.rate, info.seconds) == (300, 25, 12)
@@ -106,21 +106,21 @@ def test_probe():
     assert probe(raw) == VideoInfo(30, 10.0, 3.0, 20, 28, True, "ffv1")
 
 
-def test_seconds_say_how_far_apart_frames_are():
+def test_seconds_determine_the_distance_of_frames():
     assert shown(HUNDRED, 8, seconds=8 / 25) == list(range(8))
     assert shown(HUNDRED, 8, seconds=8 * 3 / 25, start=1) == list(range(26, 50, 3))
     assert shown(HUNDRED, 1) == [50]
     assert shown(HUNDRED, 4, start=3) == [78, 84, 90, 96]
 
 
-def test_few_frames_are_each_given_once_and_the_last_repeated():
+def test_the_last_of_too_few_frames_is_repeated():
     raw = video(numbered(3))
     assert shown(raw, 5) == [0, 1, 2, 2, 2]
     assert shown(video(numbered(1)), 4) == [0, 0, 0, 0]
     assert shown(HUNDRED, 4, start=3.92) == [98, 99, 99, 99]
 
 
-def test_with_seconds_time_is_kept():
+def test_with_seconds_frames_keep_their_times():
     raw = video(numbered(3), rate=5)
     assert shown(raw, 8, seconds=0.8) == [0, 0, 1, 1, 2, 2, 2, 2]
 
@@ -130,7 +130,7 @@ def test_with_seconds_time_is_kept():
     start=st.floats(0, 3.9),
     seconds=st.none() | st.floats(0.01, 9),
 )
-def test_frames_in_order_within_the_part(num_frames, start, seconds):
+def test_frames_are_ordered_and_within_the_part(num_frames, start, seconds):
     got = shown(HUNDRED, num_frames, start=start, seconds=seconds)
     assert got == sorted(got)
     assert got[0] >= int(start * 25)
@@ -138,8 +138,8 @@ def test_frames_in_order_within_the_part(num_frames, start, seconds):
     assert len(got) == num_frames
 
 
-def test_a_still_at_the_end_is_no_damage():
-    """Frames that do not come at even times: a recorded screen on which nothing moves any more."""
+def test_a_long_last_frame_is_not_damage():
+    """The frame rate may vary: a screen recording has no new frames once nothing moves."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="matroska") as file:
         track = file.add_stream("ffv1", rate=25)
@@ -169,7 +169,7 @@ def test_clips_are_evenly_spread():
     assert starts(late, 3) == [[2, 7], [47, 52], [92, 97]]
 
 
-def test_a_clip_is_what_decode_gives():
+def test_a_clip_equals_decode():
     got = clips(HUNDRED, count=2, num_frames=5, size=8, seconds=1)
     for clip, start in zip(got, (0, 3), strict=True):
         expected = decode(HUNDRED, num_frames=5, size=8, start=start, seconds=1)
@@ -179,22 +179,22 @@ def test_a_clip_is_what_decode_gives():
 @pytest.mark.parametrize("first", [0, 13])
 @pytest.mark.parametrize(("container", "codec", "sound_codec"),
                          [("matroska", "ffv1", "flac"), ("mp4", "libx264", "aac")])  # fmt: skip
-def test_sound_and_pictures_stay_in_step(container, codec, sound_codec, first):
-    """A beep at each whole second, when the first square of the pictures turns white."""
+def test_sound_and_pictures_are_synchronous(container, codec, sound_codec, first):
+    """The sound beeps at each whole second, while the first square of the pictures is white."""
     times = np.arange(4 * 16_000) / 16_000
     beeps = np.where(times % 1 < 0.2, np.sin(2 * np.pi * 440 * times), 0)
     flashes = numbered(2)[[int(k % 25 < 5) for k in range(first, 100)]]
     pixels = "bgr0" if codec == "ffv1" else "yuv420p"
     raw = video(flashes, container, codec, pixels, first=first, sound=(sound_codec, 16_000, beeps))
     for start in (0.92, 1.8, 2.48):
-        heard = sounds.decode(raw, rate=16_000, start=start, seconds=1)[:, 0]
-        loud = np.abs(heard).reshape(25, -1).max(1) > 0.3  # while each frame is shown
-        seen = numbers(decode(raw, num_frames=25, size=SIDE, start=start, seconds=1))
-        assert seen == loud.astype(int).tolist()
-        assert sum(seen) == 5
+        wave = sounds.decode(raw, rate=16_000, start=start, seconds=1)[:, 0]
+        loud = np.abs(wave).reshape(25, -1).max(1) > 0.3  # during each frame
+        white = numbers(decode(raw, num_frames=25, size=SIDE, start=start, seconds=1))
+        assert white == loud.astype(int).tolist()
+        assert sum(white) == 5
 
 
-def test_pictures_after_their_sound_begin_with_the_first():
+def test_pictures_may_begin_after_the_sound():
     raw = video(numbered(50), first=25, sound=("flac", 8_000, np.zeros(24_000)))
     assert probe(raw).seconds == 2
     assert shown(raw, 3, start=0.92, seconds=0.24) == [0, 1, 3]
@@ -209,7 +209,7 @@ def test_longer_sound_does_not_stretch_the_pictures():
     assert shown(raw, 5) == [2, 7, 12, 17, 22]
 
 
-def test_a_path_reads_as_its_bytes(tmp_path):
+def test_a_path_decodes_like_its_bytes(tmp_path):
     path = tmp_path / "a.mkv"
     path.write_bytes(HUNDRED)
     assert shown(path, 4) == shown(str(path), 4) == shown(HUNDRED, 4)
@@ -218,7 +218,7 @@ def test_a_path_reads_as_its_bytes(tmp_path):
 
 
 def with_cover() -> bytes:
-    """An mp3 that carries a picture, as an ID3v2.3 tag: no video."""
+    """Return an mp3 file with a cover picture in an ID3v2.3 tag, which is not a video track."""
     file = io.BytesIO()
     Image.new("RGB", (8, 8)).save(file, "PNG")
     body = b"\0image/png\0\x03\0" + file.getvalue()
@@ -227,7 +227,8 @@ def with_cover() -> bytes:
     return b"ID3\x03\0\0" + size + frame + sound(np.zeros(9_000), 16_000, "mp3", "libmp3lame")
 
 
-def holed(raw: bytes) -> bytes:
+def with_hole(raw: bytes) -> bytes:
+    """Return the file with 400 bytes in its middle set to zero."""
     middle = len(raw) // 2
     return raw[:middle] + bytes(400) + raw[middle + 400 :]
 
@@ -244,12 +245,12 @@ BUSY = video(np.random.default_rng(0).integers(0, 256, (50, 16, 16, 3), np.uint8
         (with_cover(), "no video track"),
         (HUNDRED.replace(b"V_FFV1", b"V_FFV9"), "unknown codec of the video; convert it to mp4"),
         (BUSY[: len(BUSY) // 2], "damaged video: it ends at frame 2. of 50"),
-        (holed(BUSY), "damaged video"),
+        (with_hole(BUSY), "damaged video"),
         (video(numbered(2), "mp4", "libx264", "yuv420p")[:400], "neither sound nor video"),
     ],
-    ids=["empty", "text", "wav", "cover of a record", "unknown codec", "cut", "hole", "cut mp4"],
+    ids=["empty", "text", "wav", "cover picture", "unknown codec", "cut", "hole", "cut mp4"],
 )
-def test_what_cannot_be_read(raw, message):
+def test_files_that_cannot_be_decoded(raw, message):
     with pytest.raises(ValueError, match=message):
         decode(raw, num_frames=50, size=8)
     with pytest.raises(ValueError, match=message):
@@ -261,7 +262,7 @@ TS = video(numbered(30), "mpegts", "libx264", "yuv420p")
 
 
 @given(seed=st.integers(0, 10**6), raw=st.sampled_from([BUSY, MP4, TS]))
-def test_damage_gives_pictures_or_says_so(seed, raw):
+def test_damaged_files_decode_or_raise_value_errors(seed, raw):
     for read in (probe, lambda raw: decode(raw, num_frames=4, size=8)):
         with suppress(ValueError):
             read(damaged(raw, seed))
@@ -276,7 +277,7 @@ def test_a_video_without_frames():
 
 @pytest.mark.parametrize("wrong", [{"num_frames": 0}, {"start": -1}, {"seconds": 0},
                                    {"start": float("nan")}, {"seconds": float("inf")}])  # fmt: skip
-def test_wrong_arguments(wrong):
+def test_invalid_arguments(wrong):
     with pytest.raises(ValueError, match="expected at least one frame"):
         decode(HUNDRED, **{"num_frames": 2, "size": 8, **wrong})
     with pytest.raises(ValueError, match="at least one clip"):

@@ -1,4 +1,4 @@
-"""Videos, and sound and pictures of one file, become examples; those without a track are masked."""
+"""The reader of videos, and that of sound and pictures of one file, where tracks may be missing."""
 
 import logging
 
@@ -24,7 +24,7 @@ RAMP = np.arange(1, 8001) / 10_000  # a second of sound
 
 
 def stack(reader, sources):
-    """Files → the raw batch of a model."""
+    """Decode files into a raw batch."""
     return reader.batch(collate([reader.decode(source) for source in sources]))
 
 
@@ -41,7 +41,7 @@ def fused(**options):
     )
 
 
-def test_frames_of_the_whole_video_or_of_its_middle():
+def test_frames_are_from_the_whole_video_or_its_middle():
     raw = video(numbered(100))
     whole = VideoReader(4, SIDE, 3).decode(raw)
     assert (whole.shape, whole.dtype) == ((4, SIDE, SIDE, 3), np.uint8)
@@ -55,29 +55,29 @@ def test_a_single_frame_is_a_video():
     assert numbers(VideoReader(4, SIDE, 3).decode(video(numbered(1)))) == [0] * 4
 
 
-def test_all_of_a_video_in_whole_steps():
+def test_a_video_read_whole_is_cut_to_whole_steps():
     raw = video(numbered(11))
     assert numbers(VideoReader(4, SIDE, 3, step=3).decode_whole(raw)) == list(range(9))
     assert len(VideoReader(4, SIDE, 3, step=30).decode_whole(raw)) == 30
-    # 4 frames in 0.32 s are half as many as the file has.
+    # 4 frames in 0.32 s are half the frame rate of the file.
     thinned = VideoReader(4, SIDE, 3, seconds=0.32).decode_whole(video(numbered(20)))
     assert numbers(thinned) == list(range(1, 20, 2))
-    # Of twice as many each is repeated while it is shown.
+    # At twice the frame rate of the file, each frame is repeated.
     doubled = VideoReader(4, SIDE, 3, seconds=0.2).decode_whole(video(numbered(6), rate=10))
     assert numbers(doubled) == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
 
 
 @pytest.mark.parametrize("seconds", [None, 0.32])
 def test_a_long_video_is_read_in_parts(monkeypatch, seconds):
-    raw = video(numbered(700))  # also beyond what is read over instead of looked for
+    raw = video(numbered(700))  # long enough for seeking
     reader = VideoReader(4, SIDE, 3, seconds=seconds, step=3)
     whole = reader.decode_whole(raw)
     monkeypatch.setattr(video_reader, "MAX_DECODED_BYTES", 1000)
-    film = reader.decode_whole(raw)
-    assert isinstance(film, LazyArray)
-    assert (film.shape, film.nbytes, film.ndim) == (whole.shape, whole.nbytes, 4)
-    for run in (slice(0, 7), slice(5, 9), slice(len(film) - 5, len(film) + 9), slice(2, 3)):
-        np.testing.assert_array_equal(film[run], whole[run])
+    lazy = reader.decode_whole(raw)
+    assert isinstance(lazy, LazyArray)
+    assert (lazy.shape, lazy.nbytes, lazy.ndim) == (whole.shape, whole.nbytes, 4)
+    for run in (slice(0, 7), slice(5, 9), slice(len(lazy) - 5, len(lazy) + 9), slice(2, 3)):
+        np.testing.assert_array_equal(lazy[run], whole[run])
 
 
 def test_clips_of_sound_and_pictures_cover_a_file():
@@ -94,7 +94,7 @@ def test_clips_of_sound_and_pictures_cover_a_file():
             with_clips(reader, 2)  # before any file is opened
 
 
-def test_sound_of_a_video_is_sound():
+def test_the_sound_of_a_video_is_decoded():
     assert ".mkv" in SoundReader.suffixes
     np.testing.assert_allclose(
         SoundReader(80, RATE, 1).decode(both())[:, 0], RAMP[3960:4040], atol=1e-4
@@ -115,42 +115,42 @@ def test_both_modalities_of_one_file():
 
 
 @pytest.mark.parametrize(
-    ("raw", "gone"),
+    ("raw", "absent"),
     [
         (video(numbered(25)), "audio"),
         (wav((RAMP * 32767).astype(int), RATE), "video"),
         (sound(RAMP, RATE, "flac", "flac"), "video"),
     ],
-    ids=["silent film", "wav", "flac"],
+    ids=["silent video", "wav", "flac"],
 )
-def test_what_is_missing_is_said(raw, gone):
+def test_missing_tracks_are_flagged(raw, absent):
     example = fused().decode(raw)
-    [there] = {"audio", "video"} - {gone}
-    assert example[f"{there}.present"]
-    assert not example[f"{gone}.present"]
-    assert not example[gone].any()
+    [present] = {"audio", "video"} - {absent}
+    assert example[f"{present}.present"]
+    assert not example[f"{absent}.present"]
+    assert not example[absent].any()
     batch = stack(fused(), [raw, both()])
-    assert batch[f"{gone}.present"].tolist() == [False, True]
-    assert f"{there}.present" not in batch
+    assert batch[f"{absent}.present"].tolist() == [False, True]
+    assert f"{present}.present" not in batch
     clips = fused(seconds=0.16).clips(raw, 3)
-    assert clips[gone].shape[0] == clips[there].shape[0] == 3
-    assert clips[f"{gone}.present"].tolist() == [False] * 3
+    assert clips[absent].shape[0] == clips[present].shape[0] == 3
+    assert clips[f"{absent}.present"].tolist() == [False] * 3
 
 
-def test_nothing_to_read_is_an_error():
+def test_a_file_without_any_track_is_an_error():
     with pytest.raises(ValueError, match="no sound track; the file holds video"):
         FusionReader({"audio": SoundReader(80, RATE, 1)}).decode(video(numbered(2)))
     with pytest.raises(ValueError, match="neither sound nor video"):
         fused().decode(b"hello")
 
 
-def test_damage_is_no_missing_track():
+def test_a_damaged_track_is_not_a_missing_one():
     raw = both(frames=100, samples=np.tile(RAMP, 4))
     with pytest.raises(ValueError, match="damaged"):
         fused().decode(raw[: len(raw) // 3])
 
 
-def test_clips_side_by_side():
+def test_batches_of_clips():
     reader = with_clips(fused(seconds=0.16), 3)
     assert reader == ClipReader(fused(seconds=0.16), 3)
     assert with_clips(fused(), 1) == fused()
@@ -169,7 +169,7 @@ def test_clips_side_by_side():
         reader.decode_whole(raws[0])
 
 
-def test_what_is_missing_is_counted():
+def test_missing_modalities_are_counted():
     flags = torch.tensor([True, False, False])
     examples = {"audio": torch.zeros(3, 1), "audio.present": flags, "video.present": ~flags | True}
     assert missing(examples) == "2 of 3 have no audio"
@@ -178,8 +178,8 @@ def test_what_is_missing_is_counted():
 
 
 @pytest.fixture
-def films(tmp_path):
-    """Two classes of ten short films, one without sound, one without pictures, one damaged."""
+def videos(tmp_path):
+    """Two classes of ten short videos: one has no sound, one no pictures, one is damaged."""
     rng = np.random.default_rng(0)
     for label in ("calm", "wild"):
         (tmp_path / label).mkdir()
@@ -194,23 +194,24 @@ def films(tmp_path):
     return tmp_path
 
 
-def test_a_folder_of_films(films, caplog):
+def test_a_folder_of_videos(videos, caplog):
     caplog.set_level(logging.INFO)
     reader = FusionReader({"audio": SoundReader(80, RATE, 1), "video": VideoReader(4, 8, 3)})
-    config = DataConfig(path=str(films), workers=0)
-    held = read_splits(config, reader)
-    assert held.labels == ("calm", "wild")
-    assert [name.rpartition("/")[2] for name in held.skipped] == ["7.mkv"]
+    config = DataConfig(path=str(videos), workers=0)
+    splits = read_splits(config, reader)
+    assert splits.labels == ("calm", "wild")
+    assert [name.rpartition("/")[2] for name in splits.skipped] == ["7.mkv"]
     assert "1 of 15 have no audio, 1 of 15 have no video; it is masked there" in caplog.text
-    table = held.examples["train"]
-    batch, labels = table.__getitems__(range(len(table)))
-    assert len(batch["video"]) == len(batch["audio"]) == len(labels) == len(table)
+    examples = splits.examples["train"]
+    batch, labels = examples.__getitems__(range(len(examples)))
+    assert len(batch["video"]) == len(batch["audio"]) == len(labels) == len(examples)
     assert set(batch) == {"audio", "audio.present", "video", "video.present"}
-    one, _ = table.__getitems__([0])
-    assert set(one) == {"audio", "video"}
-    # Decoded when asked for, the same files are the same examples.
-    tables = read_splits(DataConfig(path=str(films), hold_gb=0), reader, hold_out=False)
-    loose, _ = tables.examples["train"].__getitems__(range(18))
-    whole = read_splits(config, reader, hold_out=False).examples["train"].__getitems__(range(18))[0]
-    for name, x in loose.items():
-        assert torch.equal(x[:17], whole[name][:17]), name
+    complete, _ = examples.__getitems__([0])
+    assert set(complete) == {"audio", "video"}
+    # Files decoded on access give the same examples.
+    splits = read_splits(DataConfig(path=str(videos), hold_gb=0), reader, hold_out=False)
+    got, _ = splits.examples["train"].__getitems__(range(18))
+    splits = read_splits(config, reader, hold_out=False)
+    expected, _ = splits.examples["train"].__getitems__(range(18))
+    for name, x in got.items():
+        assert torch.equal(x[:17], expected[name][:17]), name

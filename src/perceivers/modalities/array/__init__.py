@@ -1,6 +1,8 @@
-"""Arrays on a regular grid of any number of axes, given as tensors (B, S_1, …, S_A, C)."""
+"""Arrays on a regular grid with any number of axes, given as tensors (B, S_1, …, S_A, C)."""
 
 from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
 
 from ..modality import Modality
 from .config import ArrayConfig
@@ -10,10 +12,11 @@ if TYPE_CHECKING:
 
 
 class Array(Modality):
-    """Arrays of any number of axes. They have no files."""
+    """Arrays with any number of axes, which are not read from files."""
 
     configs = (ArrayConfig,)
 
+    @override
     def adapter(self, config: Any) -> "ArrayAdapter":
         from .adapter import ArrayAdapter
 

@@ -1,4 +1,4 @@
-"""Arrays on a regular grid of any number of axes to elements: cells or patches, with positions."""
+"""Adapter of arrays on a regular grid, whose elements are cells or patches with positions."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,20 +8,21 @@ from typing import Any, Literal, TypedDict
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from ...core import AxialPosition, FourierPosition, Inputs, LearnedPosition, grid
 from ...core.init import init_linear
 from ...core.positions import Spacing
-from ..adapter import STREAMED, ChannelsLastAdapter
+from ..adapter import CHUNK_ELEMENTS, ChannelsLastAdapter
 from ..files import as_tensor
 
-NUMBERS = 2**23  # of the content of a part: patches hold many each
+CHUNK_NUMBERS = 2**23  # content values per chunk of a stream; one large patch holds many of them
 
-# B batch · A axes · S_a cells of an axis · C channels · M elements · P position channels
+# B batch · A axes · S_a cells along an axis · C channels · M elements · P position channels
 
 
 class ArrayOptions(TypedDict, total=False):
-    """The options of `ArrayAdapter` that mean the same for every modality on a grid."""
+    """Options of `ArrayAdapter` that have the same meaning for every modality on a grid."""
 
     projection_dim: int | None
     position: Literal["fourier", "learned", "none"]
@@ -32,29 +33,32 @@ class ArrayOptions(TypedDict, total=False):
 
 
 class ArrayAdapter(ChannelsLastAdapter):
-    """A raw batch (B, S_1, …, S_A, C) → `Inputs` of one element a cell, or a patch of cells.
+    """Turns a raw batch (B, S_1, …, S_A, C) into `Inputs` with one element per cell or patch.
 
-    A patch is flattened cell by cell, last axis and then channels fastest. Positions are those of
-    the grid of patches of the array as given: of the crop (paper §3.2).
+    A patch is flattened cell by cell; the channels run fastest, then the last axis. Positions span
+    the grid of patches of the given array: of a crop, not of the image it was cut from (paper
+    §3.2).
 
     Args:
-        shape: S_1 … S_A that the model is made for.
+        shape: S_1 … S_A, the array shape that the model is configured for.
         channels: C.
-        patch_size: cells of a patch along each axis; None: 1, every cell is an element.
-        patch_stride: step from patch to patch along each axis; None: `patch_size`. A smaller step
-            makes patches overlap; the border is then padded with the mean, (patch_size -
-            patch_stride) / 2 wide.
-        projection_dim: channels to which the content of a patch is linearly projected; None: not.
-        position: "fourier" works on any shape, "learned" only on `shape`, "none" is none.
+        patch_size: cells of a patch along each axis; None: 1, so that every cell is an element.
+        patch_stride: cells from one patch to the next along each axis; None: `patch_size`. With a
+            smaller stride patches overlap, and the border is padded with the mean,
+            (patch_size - patch_stride) / 2 cells wide.
+        projection_dim: channels to which the content of a patch is linearly projected; None: no
+            projection.
+        position: "fourier" accepts arrays of any shape, "learned" only of `shape`; "none" adds no
+            positions.
         num_bands: Fourier bands per axis.
-        max_resolution: of each axis, see `core.fourier_features`; None: that of the grid of patches
-            (Nyquist).
-        spacing: of the Fourier bands.
+        max_resolution: resolution of each axis, see `core.fourier_features`; None: the number of
+            patches along the axis (Nyquist).
+        spacing: spacing of the Fourier bands.
         position_dim: channels of a learned position.
-        fusion: how content and position go together; to "add", both have equally many channels.
+        fusion: how content and position are combined; "add" needs equally many channels of both.
 
     Raises:
-        ValueError: sizes that do not go together, here or in `elements`.
+        ValueError: the sizes do not fit each other; in `elements`, the batch does not fit them.
     """
 
     noun = "array"
@@ -78,18 +82,12 @@ class ArrayAdapter(ChannelsLastAdapter):
         self.shape, self.fusion = tuple(shape), fusion
         self.patch_size = tuple(patch_size or (1,) * len(self.shape))
         self.stride = tuple(patch_stride or self.patch_size)
-        self._check()
-        grid = self.grid_size(*self.shape)
+        self._check_patches()
         self.position: FourierPosition | LearnedPosition | None
         if position == "fourier":
-            resolution = tuple(max_resolution or map(float, grid))
-            if len(resolution) != len(grid):
-                raise ValueError(
-                    f"max_resolution={resolution}; expected one entry per axis of {self.shape}"
-                )
-            self.position = FourierPosition(resolution, num_bands=num_bands, spacing=spacing)
+            self.position = self._fourier_position(max_resolution, num_bands, spacing)
         elif position == "learned":
-            self.position = LearnedPosition(math.prod(grid), position_dim)
+            self.position = LearnedPosition(self.num_inputs, position_dim)
         elif position == "none":
             self.position = None
         else:
@@ -104,37 +102,55 @@ class ArrayAdapter(ChannelsLastAdapter):
         self.content_dim = projection_dim or content_dim
         if fusion == "add" and self.position is not None and self.position.dim != self.content_dim:
             raise ValueError(
-                f"fusion='add' adds positions of {self.position.dim} channels to content of "
+                f"fusion='add' cannot add positions of {self.position.dim} channels to content of "
                 f"{self.content_dim}; set projection_dim={self.position.dim} or change the position"
             )
 
     @property
+    @override
     def dim(self) -> int:
-        """C of the elements, positions included: the core's `input_dim`."""
         if self.position is None or self.fusion == "add":
             return self.content_dim
         return self.content_dim + self.position.dim
 
     @property
+    @override
     def num_inputs(self) -> int:
-        """M, elements of an array of the shape the model is made for."""
         return math.prod(self.grid_size(*self.shape))
 
     def grid_size(self, *shape: int) -> tuple[int, ...]:
-        """Patches along each axis of an array of this shape."""
+        """Return the number of patches along each axis of an array of this shape.
+
+        Args:
+            *shape: S_1 … S_A.
+
+        Raises:
+            ValueError: the shape is not a multiple of the stride.
+        """
         if any(not size or size % stride for size, stride in zip(shape, self.stride, strict=True)):
             fitting = [
                 max(1, size // stride) * stride
                 for size, stride in zip(shape, self.stride, strict=True)
             ]
             raise ValueError(
-                f"{self.noun} of {_times(shape)} does not divide into steps of "
-                f"{_times(self.stride)}; resize it to {_times(fitting)}"
+                f"{self.noun} of {_shape_text(shape)} does not divide into steps of "
+                f"{_shape_text(self.stride)}; resize it to {_shape_text(fitting)}"
             )
         return tuple(size // stride for size, stride in zip(shape, self.stride, strict=True))
 
+    @override
     def elements(self, arrays: Tensor) -> Inputs:
-        """Arrays (B, S_1, …, S_A, C), uint8 or float → M = Π S_a / stride_a elements."""
+        """Turn arrays of one shape into elements.
+
+        Args:
+            arrays: (B, S_1, …, S_A, C), uint8 or float.
+
+        Returns:
+            M = Π S_a / stride_a elements for each array.
+
+        Raises:
+            ValueError: the shape does not fit this adapter.
+        """
         axes = len(self.shape)
         if arrays.ndim != axes + 2 or arrays.shape[-1] != self.channels:
             raise ValueError(
@@ -142,100 +158,145 @@ class ArrayAdapter(ChannelsLastAdapter):
                 f"{'axes' if axes > 1 else 'axis'}, {self.channels}), channels last"
             )
         sizes = tuple(arrays.shape[1:-1])
-        self.grid_size(*sizes)  # or an error, before a patch is cut short
+        self.grid_size(*sizes)  # raises an error if the stride does not divide the shape
         position = self.positions(sizes, arrays.device)
         return Inputs(self.content(arrays), position, fusion=self.fusion)
 
     def content(self, arrays: Tensor) -> Tensor:
-        """What is sensed, arrays (B, S_1, …, S_A, C) → (B, M, `content_dim`)."""
+        """Return the content of the elements.
+
+        Args:
+            arrays: (B, S_1, …, S_A, C).
+
+        Returns:
+            (B, M, `content_dim`): normalised patches, projected if `projection_dim` is set.
+        """
         content = self.patches(self.normalise(arrays))
         return content if self.projection is None else self.projection(content)
 
-    def stream(self, example: Any, *, elements: int = STREAMED) -> Iterable[Inputs]:
-        """See `Adapter`: bands of an array (S_1, …, S_A, C) of any shape, along its first axis."""
+    @override
+    def stream(self, example: Any, *, elements: int = CHUNK_ELEMENTS) -> Iterable[Inputs]:
+        """Turn an array into chunks of elements, cut along its first axis.
+
+        Args:
+            example: (S_1, …, S_A, C), of any shape with Fourier positions or none.
+            elements: approximate number of elements per chunk.
+
+        Returns:
+            The chunks, which can be iterated any number of times.
+
+        Raises:
+            ValueError: patches overlap, or the shape does not fit this adapter.
+        """
         sizes = tuple(example.shape[:-1])
         if self.patch_size != self.stride:
             raise ValueError(
-                f"{self.noun} of {_times(sizes)} is too large to hold, and patches that overlap "
-                f"are only made of a whole one; resize it to {_times(self.shape)}"
+                f"{self.noun} of {_shape_text(sizes)} is too large for memory, and overlapping "
+                f"patches cannot be computed in chunks; resize it to {_shape_text(self.shape)}"
             )
         if isinstance(self.position, LearnedPosition):
-            self.positions(sizes, self.mean.device)  # which are those of one shape alone
-        held = max(1, NUMBERS // math.prod(self.patch_size) // self.channels)
-        return _Bands(self, example, self.grid_size(*sizes), min(elements, held))
+            self.positions(sizes, self.mean.device)  # raises an error unless `sizes` is `shape`
+        limit = max(1, CHUNK_NUMBERS // math.prod(self.patch_size) // self.channels)
+        return _GridChunks(self, example, self.grid_size(*sizes), min(elements, limit))
 
     def positions(
         self, sizes: tuple[int, ...], device: torch.device
     ) -> Tensor | AxialPosition | None:
-        """Positions of the patches of an array of this shape, see `Inputs.position`."""
+        """Return the positions of the patches of an array; see `Inputs.position`.
+
+        Args:
+            sizes: S_1 … S_A of the array.
+            device: device of the positions.
+
+        Raises:
+            ValueError: positions are learned and `sizes` is not the configured shape.
+        """
         if isinstance(self.position, FourierPosition):
             return self.position.on_grid(*self.grid_size(*sizes), device=device)
         if isinstance(self.position, LearnedPosition):
             if sizes != self.shape:
                 raise ValueError(
-                    f"{self.noun} of {_times(sizes)}; this model learned the positions of "
-                    f"{_times(self.shape)}: resize it"
+                    f"{self.noun} of {_shape_text(sizes)}; this model learned positions for "
+                    f"{_shape_text(self.shape)} only: resize it"
                 )
             return self.position()
         return None
 
     def patches(self, x: Tensor) -> Tensor:
-        """(B, S_1, …, S_A, C) → (B, M, Π patch_size · C)."""
+        """Cut arrays into patches.
+
+        Args:
+            x: (B, S_1, …, S_A, C).
+
+        Returns:
+            (B, M, Π patch_size · C).
+        """
         axes = len(self.shape)
         borders = [(p - s) // 2 for p, s in zip(self.patch_size, self.stride, strict=True)]
         if any(borders):
             x = F.pad(x, [0, 0, *(border for b in reversed(borders) for border in (b, b))])
         for axis, (size, stride) in enumerate(zip(self.patch_size, self.stride, strict=True), 1):
-            x = x.unfold(axis, size, stride)  # its cells become a last axis
+            x = x.unfold(axis, size, stride)  # appends an axis with the cells of each patch
         cells = range(axes + 2, 2 * axes + 2)
         return x.permute(*range(axes + 1), *cells, axes + 1).flatten(axes + 1).flatten(1, axes)
 
-    def _check(self) -> None:
-        """ValueError unless patches and strides go with each other and with the shape."""
+    def _fourier_position(
+        self, max_resolution: Sequence[float] | None, num_bands: int, spacing: Spacing
+    ) -> FourierPosition:
+        resolution = tuple(max_resolution or map(float, self.grid_size(*self.shape)))
+        if len(resolution) != len(self.shape):
+            raise ValueError(
+                f"max_resolution={resolution}; expected one entry per axis of {self.shape}"
+            )
+        return FourierPosition(resolution, num_bands=num_bands, spacing=spacing)
+
+    def _check_patches(self) -> None:
+        """Raise a ValueError unless patch size, stride and shape fit each other."""
         for name, sizes in (("patch_size", self.patch_size), ("patch_stride", self.stride)):
             if len(sizes) != len(self.shape):
                 raise ValueError(f"{name}={sizes}; expected one entry per axis of {self.shape}")
         for size, stride in zip(self.patch_size, self.stride, strict=True):
             if not 1 <= stride <= size or (size - stride) % 2:
                 raise ValueError(
-                    f"patch_stride={stride} does not go with patch_size={size}; expected a "
-                    "stride of at most the size that differs from it by an even number"
+                    f"patch_stride={stride} does not fit patch_size={size}; expected a stride from "
+                    "1 to the patch size that differs from it by an even number"
                 )
+        self.grid_size(*self.shape)
 
 
 @dataclass(frozen=True)
-class _Bands:
-    """An array read band by band; each pass reads it anew."""
+class _GridChunks:
+    """Chunks of the elements of an array, cut along its first axis; each pass reads it again."""
 
     adapter: ArrayAdapter
     array: Any
-    grid: tuple[int, ...]
+    grid_size: tuple[int, ...]
     elements: int
 
     def __iter__(self) -> Iterator[Inputs]:
         adapter, stride = self.adapter, self.adapter.stride[0]
         device = adapter.mean.device
-        coordinates = [grid(size, device=device)[:, 0] for size in self.grid]
-        rows = max(1, self.elements // math.prod(self.grid[1:]))
-        for start in range(0, self.grid[0], rows):
-            stop = min(start + rows, self.grid[0])
-            band = as_tensor(self.array[start * stride : stop * stride])
-            here = [coordinates[0][start:stop], *coordinates[1:]]
-            content = adapter.content(band[None].to(device))
-            yield Inputs(content, self._positions(here, start, stop), fusion=adapter.fusion)
+        axes = [grid(size, device=device)[:, 0] for size in self.grid_size]  # coordinates
+        rows = max(1, self.elements // math.prod(self.grid_size[1:]))
+        for start in range(0, self.grid_size[0], rows):
+            stop = min(start + rows, self.grid_size[0])
+            cells = as_tensor(self.array[start * stride : stop * stride])
+            content = adapter.content(cells[None].to(device))
+            position = self._positions([axes[0][start:stop], *axes[1:]], start, stop)
+            yield Inputs(content, position, fusion=adapter.fusion)
 
     def _positions(
         self, coordinates: list[Tensor], start: int, stop: int
     ) -> Tensor | AxialPosition | None:
-        """Of the rows from start to stop, at these coordinates along each axis."""
+        """Return the positions of rows start to stop, given the coordinates along each axis."""
         position = self.adapter.position
         if isinstance(position, LearnedPosition):
-            inner = math.prod(self.grid[1:])
-            return position()[:, start * inner : stop * inner]
+            elements_per_row = math.prod(self.grid_size[1:])
+            return position()[:, start * elements_per_row : stop * elements_per_row]
         if position is None:
             return None
         return AxialPosition(tuple(position.of_axis(i, x) for i, x in enumerate(coordinates)))
 
 
-def _times(sizes: Sequence[int]) -> str:
+def _shape_text(sizes: Sequence[int]) -> str:
     return "×".join(str(size) for size in sizes)

@@ -8,35 +8,38 @@ from ..config import InputConfig
 
 @dataclass(frozen=True, kw_only=True)
 class GridConfig(InputConfig):
-    """What the configurations of arrays on a grid have in common."""
+    """Fields shared by the configurations of all inputs on a regular grid."""
 
     projection_dim: int | None = None
-    """Channels to which a patch is linearly projected; None: it is not."""
+    """Channels to which each patch is linearly projected; None: no projection."""
     position: Literal["fourier", "learned", "none"] = "fourier"
-    """Position features of a patch."""
+    """Position features of a patch: Fourier features (any input size), a learned vector (only the
+    configured size), or none."""
     num_bands: int = 64
-    """Fourier frequencies per axis."""
+    """Number of Fourier frequencies per axis, if position is fourier."""
     spacing: Literal["linear", "log"] = "linear"
-    """Spread of the Fourier bands."""
+    """How the Fourier frequencies are spaced: linearly or logarithmically."""
     position_dim: int = 128
-    """Channels of a learned position."""
+    """Number of channels of a position, if position is learned."""
     fusion: Literal["concatenate", "add"] = "concatenate"
-    """How position features join the patch."""
+    """How a patch and its position features are combined; add needs equally many channels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArrayConfig(GridConfig):
-    """Inputs that are arrays on a regular grid; see `ArrayAdapter`."""
+    """How arrays become elements; see `perceivers.modalities.array.adapter.ArrayAdapter`."""
 
     kind: ClassVar[str] = "array"
 
     shape: tuple[int, ...] = (1024,)
-    """Cells along each axis."""
+    """Number of cells along each axis."""
     channels: int = 1
-    """Channels of a cell."""
+    """Number of channels of a cell."""
     patch_size: tuple[int, ...] | None = None
-    """Cells of a patch along each axis; None: every cell is an element."""
+    """Number of cells of a patch along each axis; None: every cell is an element."""
     patch_stride: tuple[int, ...] | None = None
-    """Step from patch to patch along each axis; None: patch_size, no overlap."""
+    """Cells from the start of one patch to the next along each axis; None: patch_size, so that
+    patches do not overlap."""
     max_resolution: tuple[float, ...] | None = None
-    """Resolution per axis whose Nyquist frequency the bands reach; None: the grid's own."""
+    """Resolution along each axis; the highest Fourier frequency is half of it (Nyquist). None: the
+    number of patches along the axis."""

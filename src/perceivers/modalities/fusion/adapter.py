@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ...core import Inputs
 from ...core.init import trunc_normal
 from ...errors import unknown
-from ..adapter import STREAMED, Adapter
+from ..adapter import CHUNK_ELEMENTS, Adapter
 from .presence import PRESENT
 
 # B batch · M elements · W common width
@@ -149,7 +149,7 @@ class FusionAdapter(Adapter):
         ]
         return _joined(columns)
 
-    def stream(self, example: Any, *, elements: int = STREAMED) -> Iterable[Inputs]:
+    def stream(self, example: Any, *, elements: int = CHUNK_ELEMENTS) -> Iterable[Inputs]:
         """See `Adapter`: one part after another, without those that are missing."""
         streams = {
             name: part.stream(example[name], elements=elements)

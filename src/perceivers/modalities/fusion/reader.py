@@ -83,7 +83,7 @@ class FusionReader:
             except NoTrack as error:
                 reasons.append(str(error))
                 there = False
-                example[name] = np.zeros((*before, *part.least), part.dtype)
+                example[name] = np.zeros((*before, *part.smallest_shape), part.dtype)
             example[f"{name}{PRESENT}"] = np.full(before, there)
         if len(reasons) == len(self.parts):
             raise ValueError("; ".join(reasons))

@@ -168,7 +168,11 @@ class RowReader:
             else:
                 given = self._cell(row, name, part, read)
                 there = given is not None
-                found = np.zeros((*before, *part.least), part.dtype) if given is None else given
+                found = (
+                    np.zeros((*before, *part.smallest_shape), part.dtype)
+                    if given is None
+                    else given
+                )
             example[name] = found
             example[f"{name}{PRESENT}"] = np.full(before, there)
         if not any(x.all() for name, x in example.items() if name.endswith(PRESENT)):

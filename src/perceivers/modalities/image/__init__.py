@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from ..augmentation import AugmentationConfig
 from ..measures import Measures, pixels_of
 from ..modality import FileModality, InputChoice
@@ -15,12 +17,12 @@ if TYPE_CHECKING:
     from .reader import ImageReader
 
 SIDES = (8, 16, 32, 48, 64, 96, 128, 160, 192, 224)
-MAX_SIDE = 64  # pixels that `choose` resizes images to at most
+MAX_SIDE = 64  # largest side in pixels that `choose` resizes images to
 ELONGATED = 1.5  # aspect ratio from which `choose` mentions that images are cropped
 
 
 class Image(FileModality):
-    """Images: pixels or patches."""
+    """Images, whose elements are pixels or patches."""
 
     name = "image"
     recipe = "folder"
@@ -29,40 +31,48 @@ class Image(FileModality):
         {"crop_padding", "flip", "zoom", "rand_augment_layers", "rand_augment_magnitude"}
     )
 
+    @override
     def adapter(self, config: Any) -> "ImageAdapter":
         from .adapter import ImageAdapter
 
         return ImageAdapter(**config.adapter_options())
 
+    @override
     def reader_class(self) -> "type[ImageReader]":
         from .reader import ImageReader
 
         return ImageReader
 
+    @override
     def reader(self, config: Any) -> "ImageReader":
         stride = config.patch_stride or config.patch_size
         return self.reader_class()(config.image_size, config.channels, stride)
 
+    @override
     def augment_batch(self, batch: "Tensor", augmentation: AugmentationConfig) -> "Tensor":
         from .augment import augment_images
 
         return augment_images(batch, augmentation)
 
+    @override
     def augmentation_words(self, config: Any, augmentation: AugmentationConfig) -> list[str]:
         return pixel_augmentation_words(augmentation)
 
+    @override
     def probe(self, path: Path) -> dict[str, float]:
         from .decode import probe
 
         info = probe(path)
         return {"height": info.height, "width": info.width, "channels": info.channels}
 
+    @override
     def describe(self, measures: Measures) -> str:
         shade = "grey" if measures["channels"].high == 1 else "colour"
         return f"{shade}, {pixels_of(measures)}"
 
+    @override
     def choose(self, measures: Measures, base: Any) -> InputChoice:
-        """Choose 16 × 16 patches that overlap by half; every pixel of small images."""
+        """Choose a grid of 16 × 16 patches that overlap by half; every pixel for small images."""
         height, width = measures["height"].median, measures["width"].median
         size = usual_side(min(height, width), MAX_SIDE)
         channels = int(measures["channels"].high)
@@ -77,11 +87,11 @@ class Image(FileModality):
             projection_dim=128 if step > 4 else None,
         )
         shade = "grey" if channels == 1 else "colour"
-        what = f"patches of {patch} pixels every {step}" if step else "every pixel"
-        line = f"images of {size} × {size} pixels in {shade}, {what}"
+        elements = f"patches of {patch} pixels every {step}" if step else "every pixel"
+        line = f"images of {size} × {size} pixels in {shade}, {elements}"
         if max(height, width) >= ELONGATED * min(height, width):
-            line += "; of long ones the square in the middle"
-        # Grey images are often handwriting or scans, whose mirror images mean something else.
+            line += "; long images are cropped to the square in the middle"
+        # Grey images are often handwriting or scans, which change their meaning when mirrored.
         flip = channels == 3
         augmentation = {
             "crop_padding": max(1, size // 8),
@@ -92,11 +102,11 @@ class Image(FileModality):
 
 
 def usual_side(pixels: float, most: int, step: int = 8) -> int:
-    """Return the largest common image side that is at most about `pixels`, up to `most`.
+    """Return the largest usual image side of at most about `pixels` pixels, else the smallest one.
 
     Args:
         pixels: shorter side of the files, in pixels.
-        most: upper limit.
+        most: largest side to return.
         step: the side is a multiple of this.
     """
     sides = [side for side in SIDES if side <= most and side % step == 0]

@@ -1,4 +1,4 @@
-"""Images to elements: pixels or patches, with Fourier or learned positions."""
+"""Adapter of images, whose elements are pixels or patches."""
 
 from typing import Unpack
 
@@ -6,15 +6,16 @@ from ..array.adapter import ArrayAdapter, ArrayOptions
 
 
 class ImageAdapter(ArrayAdapter):
-    """A raw batch of images (B, H, W, C) → `Inputs` of one element a pixel or patch.
+    """Turns a raw batch of images (B, H, W, C) into `Inputs` with one element per pixel or patch.
 
     Args:
-        image_size: height and width the model is made for, in pixels.
+        image_size: height and width in pixels that the model is configured for.
         channels: C.
-        patch_size: side of a patch in pixels; 1: pixels.
-        patch_stride: step from patch to patch; None: `patch_size`, no overlap.
-        max_resolution: of both axes; None: that of the patch grid (Nyquist).
-        options: projection_dim, position, num_bands, spacing, position_dim, fusion; see
+        patch_size: height and width of a patch in pixels; 1: every pixel is an element.
+        patch_stride: pixels from one patch to the next; None: `patch_size`, no overlap.
+        max_resolution: resolution of both axes; None: the number of patches along the axis
+            (Nyquist).
+        **options: projection_dim, position, num_bands, spacing, position_dim and fusion of
             `ArrayAdapter`.
     """
 

@@ -1,4 +1,4 @@
-"""Augmentation of batches of images, and of all frames of a video alike."""
+"""Augmentation of batches of images."""
 
 import torch
 import torch.nn.functional as F
@@ -9,11 +9,11 @@ from .rand_augment import rand_augment
 
 
 def augment_images(images: Tensor, config: AugmentationConfig) -> Tensor:
-    """Crop, flip, zoom and RandAugment images at random, as configured.
+    """Crop, flip and zoom images at random and apply RandAugment, as configured.
 
     Args:
         images: uint8 (B, H, W, C).
-        config: which augmentations, and how strong.
+        config: which augmentations to apply, and how strong they are.
 
     Returns:
         uint8 (B, H, W, C).
@@ -30,25 +30,41 @@ def augment_images(images: Tensor, config: AugmentationConfig) -> Tensor:
 
 
 def crop_and_flip(images: Tensor, *, padding: int, flip: bool) -> Tensor:
-    """Shift each image by up to `padding` pixels on black, mirror every other one: one gather."""
+    """Pad images with black and crop each at random; flip each horizontally with probability 0.5.
+
+    Args:
+        images: uint8 (B, H, W, C).
+        padding: pixels of padding on each side; 0: no cropping.
+        flip: whether to flip.
+
+    Returns:
+        uint8 (B, H, W, C).
+    """
     batch, height, width, _ = images.shape
     device = images.device
-    down, across = torch.randint(0, 2 * padding + 1, (2, batch, 1), device=device)
-    rows = torch.arange(height, device=device) + down
+    top, left = torch.randint(0, 2 * padding + 1, (2, batch, 1), device=device)
+    rows = torch.arange(height, device=device) + top
     columns = torch.arange(width, device=device).expand(batch, width)
     if flip:
         mirrored = torch.rand(batch, 1, device=device) < 0.5
         columns = torch.where(mirrored, width - 1 - columns, columns)
-    columns = columns + across
+    columns = columns + left
     padded = F.pad(images, (0, 0, padding, padding, padding, padding))
     example = torch.arange(batch, device=device)[:, None, None]
     return padded[example, rows[:, :, None], columns[:, None, :]]
 
 
 def random_zoom(images: Tensor, share: float) -> Tensor:
-    """Scale height and width, each by its own factor in [1 - share, 1 + share], about the middle.
+    """Scale the height and the width of images about the middle, by independent random factors.
 
-    What falls outside is filled by reflection, as Keras' RandomZoom does by default.
+    Pixels from outside the image are filled by reflection, as Keras' RandomZoom does by default.
+
+    Args:
+        images: uint8 (B, H, W, C).
+        share: factors are drawn uniformly from [1 - share, 1 + share].
+
+    Returns:
+        uint8 (B, H, W, C).
     """
     batch = len(images)
     factors = 1 + share * (2 * torch.rand(batch, 2, device=images.device) - 1)
@@ -58,8 +74,17 @@ def random_zoom(images: Tensor, share: float) -> Tensor:
 
 
 def warp(images: Tensor, matrices: Tensor, *, padding_mode: str = "zeros") -> Tensor:
-    """Resample bilinearly: `matrices` (B, 2, 3) map output to input coordinates in [-1, 1]."""
+    """Transform images by affine maps, with bilinear interpolation.
+
+    Args:
+        images: uint8 (B, H, W, C).
+        matrices: (B, 2, 3), from output to input coordinates (x, y, 1); x and y in [-1, 1].
+        padding_mode: values outside the image, as in `torch.nn.functional.grid_sample`.
+
+    Returns:
+        uint8 (B, H, W, C).
+    """
     x = images.permute(0, 3, 1, 2).float()
-    where = F.affine_grid(matrices, list(x.shape), align_corners=False)
-    out = F.grid_sample(x, where, padding_mode=padding_mode, align_corners=False)
+    coordinates = F.affine_grid(matrices, list(x.shape), align_corners=False)
+    out = F.grid_sample(x, coordinates, padding_mode=padding_mode, align_corners=False)
     return out.round().to(torch.uint8).permute(0, 2, 3, 1)

@@ -13,12 +13,14 @@ class ImageConfig(GridConfig):
     kind: ClassVar[str] = "image"
 
     image_size: int = 224
-    """Height and width that images are brought to, in pixels."""
+    """Height and width in pixels to which images are resized and cropped."""
     channels: int = 3
-    """1 for grey, 3 for RGB."""
+    """Number of channels: 1 for grey, 3 for RGB."""
     patch_size: int = 1
-    """Side of a patch in pixels; 1: every pixel is an element."""
+    """Height and width of a patch in pixels; 1: every pixel is an element."""
     patch_stride: int | None = None
-    """Step from patch to patch; None: patch_size, no overlap."""
+    """Pixels from the start of one patch to the next; None: patch_size, so that patches do not
+    overlap."""
     max_resolution: float | None = None
-    """Resolution whose Nyquist frequency the bands reach; None: the grid's own (the paper's)."""
+    """Resolution of both axes; the highest Fourier frequency is half of it (Nyquist). None: the
+    number of patches along the axis (paper)."""

@@ -1,4 +1,4 @@
-"""One image in: any file Pillow reads → uint8 pixels, the same for training and prediction."""
+"""Decoding of image files with Pillow into uint8 pixels, for training and prediction alike."""
 
 import io
 import warnings
@@ -11,62 +11,88 @@ from typing import Any
 import numpy as np
 
 from ...errors import missing_extra
-from ..files import PathOrBytes, opening
+from ..files import PathOrBytes, open_errors
 
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
 )
-EXIF_ORIENTATION, SIDEWAYS = 0x0112, {5, 6, 7, 8}
+EXIF_ORIENTATION = 0x0112  # the tag's number
+SIDEWAYS = {5, 6, 7, 8}  # its values that swap height and width
 
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What an image file says about itself."""
+    """Size and channels of an image file."""
 
     height: int
-    """Pixels as they are shown: a photograph turned by its EXIF tag is turned here too."""
+    """Height in pixels after the rotation of the EXIF tag."""
     width: int
+    """Width in pixels after the rotation of the EXIF tag."""
     channels: int
-    """1: grey, 3: anything else."""
+    """1 for grey images, 3 for all others."""
 
 
 def probe(source: PathOrBytes) -> ImageInfo:
-    """Size and channels, without decoding; errors as of `decode`, if they show at its start."""
-    with _opened(source) as image:
+    """Read the size and channels of an image file without decoding its pixels.
+
+    Args:
+        source: a path, or the file's bytes.
+
+    Raises:
+        ValueError: as `decode`, if the start of the file shows the problem.
+    """
+    with _open_image(source) as image:
         width, height = image.size
         if image.getexif().get(EXIF_ORIENTATION, 1) in SIDEWAYS:
             width, height = height, width
-        grey = len(image.getbands()) < 3 and image.mode not in ("P", "PA")  # not of a palette
+        grey = len(image.getbands()) < 3 and image.mode not in ("P", "PA")  # P: palette of colours
         return ImageInfo(height, width, 1 if grey else 3)
 
 
 def decode(source: PathOrBytes, *, channels: int, size: int | None) -> np.ndarray:
-    """An image file → uint8 (size, size, channels).
+    """Decode an image file to uint8 pixels.
 
-    The first frame of an animation; turned as its EXIF tag says; 16 bits brought to 8; transparent
-    parts on white; grey and palette images as RGB, or RGB as grey, whichever `channels` asks for.
-    The shorter side is resized to `size` (bicubic, antialiased), the middle of the longer is kept.
+    The image is rotated as its EXIF tag says. 16 bits are scaled to 8, transparent parts become
+    white, and all modes are converted to grey or RGB. The shorter side is resized to `size`
+    (bicubic, antialiased), and the longer side is cropped to its middle. Of an animation, the first
+    frame is decoded. The path of a `.npy` file of uint8 pixels is accepted too.
 
     Args:
         source: a path, or the file's bytes.
         channels: 1 (grey) or 3 (RGB).
-        size: height and width of the result; None: those of the image. A `.npy` file is then not
-            read but memory-mapped, so that it may be of any size.
+        size: height and width of the result; None: those of the image. With None, a `.npy` file is
+            memory-mapped instead of read if it already has these channels.
+
+    Returns:
+        uint8 (size, size, channels).
 
     Raises:
-        ValueError: not an image, damaged, or too large; the message does not name the file.
+        ValueError: the file is not an image, is damaged or is too large; the message does not name
+            the file.
     """
     if not isinstance(source, bytes) and Path(source).suffix == ".npy":
-        return _decode_array(Path(source), channels=channels, size=size)
-    with _opened(source) as image:
-        # JPEG can be decoded at an eighth of its size; other formats ignore this.
+        return _decode_npy(Path(source), channels=channels, size=size)
+    with _open_image(source) as image:
+        # JPEG files can be decoded at down to an eighth of their size; other formats ignore this.
         if size is not None:
             image.draft("L" if channels == 1 else "RGB", (2 * size, 2 * size))
         return to_array(image, channels=channels, size=size)
 
 
 def to_array(image: Any, *, channels: int, size: int | None) -> np.ndarray:
-    """A Pillow image → uint8 (size, size, channels); see `decode`."""
+    """Convert a Pillow image to uint8 pixels, as `decode` does.
+
+    Args:
+        image: the image.
+        channels: 1 (grey) or 3 (RGB).
+        size: height and width of the result; None: those of the image.
+
+    Returns:
+        (size, size, channels).
+
+    Raises:
+        ValueError: the image has floating-point pixels.
+    """
     from PIL import ImageOps
 
     image = ImageOps.exif_transpose(image)
@@ -77,10 +103,19 @@ def to_array(image: Any, *, channels: int, size: int | None) -> np.ndarray:
 
 
 def from_pixels(pixels: np.ndarray, *, channels: int, size: int | None) -> np.ndarray:
-    """Pixels, uint8 (H, W) or (H, W, C) → uint8 (size, size, channels); see `decode`.
+    """Convert an array of pixels to the size and channels of the result, as `decode` does.
+
+    Args:
+        pixels: uint8 (H, W) or (H, W, C), C from 1 to 4.
+        channels: 1 (grey) or 3 (RGB).
+        size: height and width of the result; None: those of the array, which is then returned
+            without a copy if it already has these channels.
+
+    Returns:
+        uint8 (size, size, channels).
 
     Raises:
-        ValueError: no such pixels.
+        ValueError: the array has another dtype or shape.
     """
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or not pixels.size:
         raise ValueError(
@@ -90,16 +125,16 @@ def from_pixels(pixels: np.ndarray, *, channels: int, size: int | None) -> np.nd
     if pixels.ndim == 2:
         pixels = pixels[..., None]
     if size is None and pixels.shape[-1] == channels:
-        return pixels  # as they are, and where they are
+        return pixels  # possibly memory-mapped
     if pixels.shape[-1] not in (1, 2, 3, 4):
         raise ValueError(f"array of {pixels.shape[-1]} channels; expected 1 to 4")
     image = _pillow().fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     return to_array(image, channels=channels, size=size)
 
 
-def _decode_array(path: Path, *, channels: int, size: int | None) -> np.ndarray:
-    with opening(), path.open("rb"):
-        pass
+def _decode_npy(path: Path, *, channels: int, size: int | None) -> np.ndarray:
+    with open_errors(), path.open("rb"):
+        pass  # only to raise the error of a file that cannot be opened
     try:
         pixels = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -108,34 +143,43 @@ def _decode_array(path: Path, *, channels: int, size: int | None) -> np.ndarray:
 
 
 def fit(images: np.ndarray, *, channels: int, size: int) -> np.ndarray:
-    """Decoded images, uint8 (N, H, W, 1 or 3) → (N, size, size, channels), each as by `decode`."""
+    """Resize, crop and convert a batch of decoded images, each as `decode` does.
+
+    Args:
+        images: uint8 (N, H, W, 1 or 3).
+        channels: 1 (grey) or 3 (RGB).
+        size: height and width of the results.
+
+    Returns:
+        uint8 (N, size, size, channels); `images` itself if it already has this shape.
+    """
     if images.shape[1:] == (size, size, channels):
         return images
     from_array = _pillow().fromarray
-    fit_to_data = np.empty((len(images), size, size, channels), np.uint8)
+    result = np.empty((len(images), size, size, channels), np.uint8)
     for index, pixels in enumerate(images):
         image = from_array(pixels if pixels.shape[-1] == 3 else pixels[..., 0])
-        fit_to_data[index] = to_array(image, channels=channels, size=size)
-    return fit_to_data
+        result[index] = to_array(image, channels=channels, size=size)
+    return result
 
 
 @contextmanager
-def _opened(source: PathOrBytes) -> Iterator[Any]:
-    """A Pillow image, of which no pixel is decoded yet; errors as of `decode`."""
+def _open_image(source: PathOrBytes) -> Iterator[Any]:
+    """Open a Pillow image without decoding its pixels; errors become those of `decode`."""
     image_module = _pillow()
-    opened = io.BytesIO(source) if isinstance(source, bytes) else source
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        with opening(), warnings.catch_warnings(), image_module.open(opened) as image:
-            # Pillow warns of half of what it refuses; there is nothing to be done about it here.
+        with open_errors(), warnings.catch_warnings(), image_module.open(file) as image:
+            # Pillow warns from half the size at which it refuses an image.
             warnings.simplefilter("ignore", image_module.DecompressionBombWarning)
             yield image
     except image_module.UnidentifiedImageError:
-        raise ValueError("not an image, or of a kind that Pillow cannot read") from None
+        raise ValueError("not an image, or in a format that Pillow cannot read") from None
     except image_module.DecompressionBombError as error:
         limit = 2 * (image_module.MAX_IMAGE_PIXELS or 0) // 10**6
         raise ValueError(
-            f"too large: expected at most {limit} megapixels; make it smaller, or save it as .npy, "
-            f"whose pixels are read as they are needed ({error})"
+            f"too large: expected at most {limit} megapixels; make it smaller, or save its pixels "
+            f"as .npy, which is read in parts ({error})"
         ) from None
     except (OSError, SyntaxError, EOFError) as error:
         raise ValueError(f"damaged image ({error})") from None
@@ -143,11 +187,14 @@ def _opened(source: PathOrBytes) -> Iterator[Any]:
 
 def _to_mode(image: Any, mode: str) -> Any:
     pillow = _pillow()
-    if image.mode.startswith("I"):  # 16 bits, or 16 held in 32: Pillow's own conversion clips
+    # 16 bits, possibly stored in 32; Pillow's own conversion would clip instead of scale.
+    if image.mode.startswith("I"):
         wide = np.asarray(image).astype(np.int64)
         image = pillow.fromarray((wide.clip(0, 65535) // 257).astype(np.uint8))
     elif image.mode == "F":
-        raise ValueError("floating-point pixels, whose range is not known; save it as 8 or 16 bits")
+        raise ValueError(
+            "floating-point pixels, whose range is unknown; save the image with 8 or 16 bits"
+        )
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = pillow.alpha_composite(pillow.new("RGBA", image.size, "white"), image)

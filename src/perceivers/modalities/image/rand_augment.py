@@ -1,4 +1,4 @@
-"""RandAugment (arXiv 1909.13719) with operations drawn for each image, not for the batch."""
+"""RandAugment (arXiv 1909.13719) with operations drawn for each image, not for the whole batch."""
 
 import math
 from collections.abc import Callable
@@ -7,23 +7,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Every operation takes images as float (B, C, H, W) in [0, 255] and a strength (B,) in [-1, 1]
-# (magnitude / 10, of random sign), and gives the same back. Ranges are those of the paper's
-# published code: shear 0.3, translation 0.45 of the side, rotation 30°, enhancement 0.9.
+# Every operation takes float images (B, C, H, W) in [0, 255] and strengths (B,) in [-1, 1]
+# (magnitude / 10 with a random sign), and returns images in the same format. Ranges are those of
+# the paper's published code: shear 0.3, translation 0.45 of the side, rotation 30°,
+# enhancement 0.9.
 
 Operation = Callable[[Tensor, Tensor], Tensor]
 
 
 def rand_augment(images: Tensor, *, layers: int, magnitude: float) -> Tensor:
-    """Apply `layers` operations to each image, each drawn from the 14 of the paper.
+    """Apply random operations to each image, drawn from the 14 of the paper.
 
     Args:
         images: uint8 (B, H, W, C).
-        layers: operations one after another.
+        layers: number of operations applied to each image, one after another.
         magnitude: strength, 0 to 10.
 
     Returns:
         uint8 (B, H, W, C).
+
+    Raises:
+        ValueError: `magnitude` is not within 0 to 10.
     """
     if not 0 <= magnitude <= 10:
         raise ValueError(f"rand_augment_magnitude={magnitude}; expected 0 to 10")
@@ -42,7 +46,7 @@ def rand_augment(images: Tensor, *, layers: int, magnitude: float) -> Tensor:
 
 
 def identity(x: Tensor, strength: Tensor) -> Tensor:
-    """Leave it alone."""
+    """Return the images unchanged."""
     return x
 
 
@@ -53,53 +57,53 @@ def auto_contrast(x: Tensor, strength: Tensor) -> Tensor:
 
 
 def equalize(x: Tensor, strength: Tensor) -> Tensor:
-    """Flatten each channel's histogram."""
+    """Equalize the histogram of each channel."""
     flat = x.round().long().flatten(2)  # B C pixels
     counts = torch.zeros(*flat.shape[:2], 256, device=x.device).scatter_add_(
         2, flat, torch.ones_like(flat, dtype=torch.float32)
     )
     below = counts.cumsum(2) - counts
     brightest = counts.gather(2, flat.amax(2, keepdim=True))
-    step = ((flat.shape[2] - brightest) / 255).floor()  # pixels to a level, as Pillow counts
+    step = ((flat.shape[2] - brightest) / 255).floor()  # pixels per level, as in Pillow
     table = ((below + (step / 2).floor()) / step.clamp(min=1)).floor().clamp(max=255)
     return torch.where(step[..., None] > 0, table.gather(2, flat).view_as(x), x)
 
 
 def rotate(x: Tensor, strength: Tensor) -> Tensor:
-    """Up to 30 degrees."""
+    """Rotate by up to 30 degrees."""
     angle = strength * math.pi / 6
     cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
     return _affine(x, cos, -sin, zero, sin, cos, zero)
 
 
 def solarize(x: Tensor, strength: Tensor) -> Tensor:
-    """Invert what is brighter than a threshold."""
+    """Invert pixels brighter than a threshold, which falls as the strength grows."""
     return torch.where(x >= 256 * (1 - strength.abs()[:, None, None, None]), 255 - x, x)
 
 
 def posterize(x: Tensor, strength: Tensor) -> Tensor:
-    """Keep the upper 8 to 4 bits."""
+    """Reduce each channel to its upper 8 (weakest) to 4 (strongest) bits."""
     step = torch.exp2((4 * strength.abs()).floor())[:, None, None, None]
     return torch.floor(x / step) * step
 
 
 def colour(x: Tensor, strength: Tensor) -> Tensor:
-    """Towards grey or away from it."""
+    """Reduce or increase the saturation."""
     return _blend(_grey(x), x, strength)
 
 
 def contrast(x: Tensor, strength: Tensor) -> Tensor:
-    """Towards the mean grey or away from it."""
+    """Reduce or increase the contrast, relative to the mean grey value."""
     return _blend(_grey(x).mean((1, 2, 3), keepdim=True), x, strength)
 
 
 def brightness(x: Tensor, strength: Tensor) -> Tensor:
-    """Towards black or away from it."""
+    """Darken or brighten."""
     return _blend(torch.zeros_like(x), x, strength)
 
 
 def sharpness(x: Tensor, strength: Tensor) -> Tensor:
-    """Towards a 3×3 smoothing or away from it; the border is left alone."""
+    """Smooth with a 3×3 filter or sharpen; the border stays unchanged."""
     if min(x.shape[2:]) < 3:
         return x
     kernel = torch.ones(3, 3, device=x.device)
@@ -111,25 +115,25 @@ def sharpness(x: Tensor, strength: Tensor) -> Tensor:
 
 
 def shear_x(x: Tensor, strength: Tensor) -> Tensor:
-    """Slant across by up to 0.3."""
+    """Shear horizontally by up to 0.3."""
     one, zero = torch.ones_like(strength), torch.zeros_like(strength)
     return _affine(x, one, 0.3 * strength, zero, zero, one, zero)
 
 
 def shear_y(x: Tensor, strength: Tensor) -> Tensor:
-    """Slant down by up to 0.3."""
+    """Shear vertically by up to 0.3."""
     one, zero = torch.ones_like(strength), torch.zeros_like(strength)
     return _affine(x, one, zero, zero, 0.3 * strength, one, zero)
 
 
 def translate_x(x: Tensor, strength: Tensor) -> Tensor:
-    """Shift across by up to 0.45 of the width (the coordinates are 2 wide)."""
+    """Shift horizontally by up to 0.45 of the width, 0.9 in coordinates from -1 to 1."""
     one, zero = torch.ones_like(strength), torch.zeros_like(strength)
     return _affine(x, one, zero, 0.9 * strength, zero, one, zero)
 
 
 def translate_y(x: Tensor, strength: Tensor) -> Tensor:
-    """Shift down by up to 0.45 of the height."""
+    """Shift vertically by up to 0.45 of the height, 0.9 in coordinates from -1 to 1."""
     one, zero = torch.ones_like(strength), torch.zeros_like(strength)
     return _affine(x, one, zero, zero, zero, one, 0.9 * strength)
 
@@ -153,7 +157,7 @@ OPERATIONS: tuple[Operation, ...] = (
 
 
 def _grey(x: Tensor) -> Tensor:
-    """Luma (ITU-R 601) for RGB, the mean otherwise; (B, 1, H, W)."""
+    """Return grey images (B, 1, H, W): the luma of RGB (ITU-R 601), else the mean of channels."""
     if x.shape[1] != 3:
         return x.mean(1, keepdim=True)
     weights = torch.tensor([0.299, 0.587, 0.114], device=x.device)[:, None, None]
@@ -161,13 +165,14 @@ def _grey(x: Tensor) -> Tensor:
 
 
 def _blend(base: Tensor, x: Tensor, strength: Tensor) -> Tensor:
+    """Move images towards `base` (negative strength) or away from it (positive strength)."""
     factor = (1 + 0.9 * strength)[:, None, None, None]
     return base + factor * (x - base)
 
 
 def _affine(x: Tensor, *entries: Tensor) -> Tensor:
-    """Resample by the 2×3 matrix of each image; outside is mid-grey, as in the paper's code."""
+    """Transform each image by its 2×3 matrix; the outside is mid-grey, as in the paper's code."""
     matrix = torch.stack(entries, dim=1).view(-1, 2, 3)
-    where = F.affine_grid(matrix, list(x.shape), align_corners=False)
-    # Sampling around 128 makes "zeros" padding mean mid-grey.
-    return F.grid_sample(x - 128, where, mode="bilinear", align_corners=False) + 128
+    coordinates = F.affine_grid(matrix, list(x.shape), align_corners=False)
+    # The default padding with zeros is mid-grey because 128 is subtracted before.
+    return F.grid_sample(x - 128, coordinates, mode="bilinear", align_corners=False) + 128

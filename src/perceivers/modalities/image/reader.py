@@ -1,9 +1,10 @@
-"""The reader of images: a file → an example of the shape that a model takes."""
+"""The reader of images, which decodes files into examples."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from ..files import PathOrBytes
 from ..reader import ArrayReader
@@ -14,44 +15,63 @@ from . import decode as images
 
 @dataclass(frozen=True)
 class ImageReader(ArrayReader):
-    """Images, uint8 (H, W, C), brought to one size; see `images.decode`.
+    """Decodes images to uint8 (H, W, C) of one size; see `images.decode`.
 
-    A whole one is cut to a multiple of `stride` pixels about its middle.
+    Images read at their own size are cropped to multiples of `stride` pixels about the middle.
     """
 
     size: int
+    """Height and width in pixels."""
     channels: int
+    """C: 1 (grey) or 3 (RGB)."""
     stride: int = 1
+    """Pixels from one patch of the model to the next."""
 
     noun: ClassVar[str] = "images"
     suffixes: ClassVar[frozenset[str]] = images.SUFFIXES
     dtype: ClassVar[type] = np.uint8
 
     @property
+    @override
     def shape(self) -> tuple[int, ...]:
-        """(H, W, C)."""
         return self.size, self.size, self.channels
 
+    @override
     def decode(self, source: PathOrBytes) -> np.ndarray:
-        """See `Reader`."""
         return images.decode(source, channels=self.channels, size=self.size)
 
+    @override
     def decode_whole(self, source: PathOrBytes) -> np.ndarray:
-        """See `Reader`."""
-        return self._cut(images.decode(source, channels=self.channels, size=None))
+        return self._crop(images.decode(source, channels=self.channels, size=None))
 
     def from_pixels(self, pixels: np.ndarray, *, whole: bool) -> np.ndarray:
-        """An example of an array; see `images.from_pixels`."""
+        """Turn an array of pixels into an example.
+
+        Args:
+            pixels: uint8 (H, W) or (H, W, C).
+            whole: keep the size of the array instead of `size`.
+
+        Raises:
+            ValueError: the array has another dtype or shape.
+        """
         size = None if whole else self.size
-        return self._cut(images.from_pixels(pixels, channels=self.channels, size=size))
+        return self._crop(images.from_pixels(pixels, channels=self.channels, size=size))
 
     def from_image(self, image: Any, *, whole: bool) -> np.ndarray:
-        """An example of a Pillow image."""
-        size = None if whole else self.size
-        return self._cut(images.to_array(image, channels=self.channels, size=size))
+        """Turn a Pillow image into an example.
 
-    def _cut(self, pixels: np.ndarray) -> np.ndarray:
-        """The middle that divides into steps; what is smaller than one stays, for its error."""
+        Args:
+            image: the image.
+            whole: keep the size of the image instead of `size`.
+
+        Raises:
+            ValueError: the image has floating-point pixels.
+        """
+        size = None if whole else self.size
+        return self._crop(images.to_array(image, channels=self.channels, size=size))
+
+    def _crop(self, pixels: np.ndarray) -> np.ndarray:
+        """Crop to multiples of the stride; the adapter rejects images smaller than one stride."""
         height, width = pixels.shape[:2]
         rows, columns = (max(1, side // self.stride) * self.stride for side in (height, width))
         top, left = max(0, height - rows) // 2, max(0, width - columns) // 2

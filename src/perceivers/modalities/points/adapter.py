@@ -9,7 +9,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from ...core import FourierPosition, Inputs
-from ..adapter import STREAMED, ChannelsLastAdapter
+from ..adapter import CHUNK_ELEMENTS, ChannelsLastAdapter
 from ..files import as_tensor
 
 # B batch · M points · C channels · P position channels
@@ -116,7 +116,7 @@ class PointAdapter(ChannelsLastAdapter):
         return torch.cat([content, features.to(content.dtype)], dim=-1)
 
     @override
-    def stream(self, example: Any, *, elements: int = STREAMED) -> Iterable[Inputs]:
+    def stream(self, example: Any, *, elements: int = CHUNK_ELEMENTS) -> Iterable[Inputs]:
         return _PointStream(self, example, elements)
 
 

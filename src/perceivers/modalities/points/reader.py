@@ -58,7 +58,7 @@ class PointReader(ArrayReader):
 
     @property
     @override
-    def least(self) -> tuple[int, ...]:
+    def smallest_shape(self) -> tuple[int, ...]:
         return 1 if self.own_length else self.num_points, self.channels
 
     @override

@@ -7,7 +7,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from ...core import Inputs
-from ..adapter import STREAMED
+from ..adapter import CHUNK_ELEMENTS
 from ..array.adapter import ArrayAdapter, ArrayOptions
 
 
@@ -62,7 +62,7 @@ class AudioAdapter(ArrayAdapter):
         return super().values(self._with_channels(batch))
 
     @override
-    def stream(self, example: Any, *, elements: int = STREAMED) -> Iterable[Inputs]:
+    def stream(self, example: Any, *, elements: int = CHUNK_ELEMENTS) -> Iterable[Inputs]:
         mono = example.ndim == 1 and self.channels == 1
         return super().stream(example[..., None] if mono else example, elements=elements)
 

@@ -45,7 +45,7 @@ def probe(source: PathOrBytes) -> SoundInfo:
         ValueError: no such file, no sound, unknown codec, damaged, or no samples; the message does
             not name the file.
     """
-    with media.opened(source, "audio") as (_, track):
+    with media.open_track(source, "audio") as (_, track):
         codec = track.codec_context
         rate, channels, name = codec.sample_rate, codec.channels, codec.codec.canonical_name
     seconds = length(source)
@@ -63,9 +63,9 @@ def length(source: PathOrBytes) -> float:
     Raises:
         ValueError: as `probe`, but an empty sound is not an error.
     """
-    with media.opened(source, "audio") as (container, _):
-        start = media.zero(container)
-    return media.end(source, "audio") - start
+    with media.open_track(source, "audio") as (container, _):
+        start = media.start_time(container)
+    return media.end_time(source, "audio") - start
 
 
 def decode(
@@ -216,9 +216,9 @@ def _blocks(
     # is resampled at the same instants as the whole sound.
     origin = max(0, math.floor(start) - LEAD_IN)
     position = -round((start - origin) * rate)  # of the next sample, counted from `start`
-    with media.opened(source, "audio") as (container, track):
-        stated = media.stated_end(container, track)
-        if stated is not None and stated - media.zero(container) - start > max_seconds:
+    with media.open_track(source, "audio") as (container, track):
+        stated = media.declared_end_time(container, track)
+        if stated is not None and stated - media.start_time(container) - start > max_seconds:
             raise _too_long(max_seconds)
         samples = decode_track(container, track, origin, channels)
         for block in resample(samples, track, rate):

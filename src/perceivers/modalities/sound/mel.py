@@ -10,7 +10,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from ...core import Inputs
-from ..adapter import STREAMED
+from ..adapter import CHUNK_ELEMENTS
 from ..array.adapter import ArrayAdapter, ArrayOptions
 from ..files import as_tensor
 from .spectrogram import MelScale, mel_filter_bank, mel_power
@@ -165,7 +165,7 @@ class MelAdapter(ArrayAdapter):
         return log.unflatten(0, (-1, self.channels)).permute(0, 2, 3, 1)
 
     @override
-    def stream(self, example: Any, *, elements: int = STREAMED) -> Iterable[Inputs]:
+    def stream(self, example: Any, *, elements: int = CHUNK_ELEMENTS) -> Iterable[Inputs]:
         # SpecAugment does not apply here, not even in training.
         mono = example.ndim == 1 and self.channels == 1
         spectrogram = _LazySpectrogram(self, example[..., None] if mono else example)

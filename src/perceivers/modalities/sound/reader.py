@@ -56,7 +56,7 @@ class SoundReader(ArrayReader):
 
     @property
     @override
-    def least(self) -> tuple[int, ...]:
+    def smallest_shape(self) -> tuple[int, ...]:
         return self.step if self.own_length else self.num_samples, self.channels
 
     @property

@@ -34,7 +34,7 @@ def decode_track(container: Any, track: Any, origin: int, channels: int) -> Iter
     first = next(frames, None)
     if first is None:
         raise ValueError("no samples: the sound is empty")
-    rate, zero = first.sample_rate, min(media.zero(container), first.time or 0.0)
+    rate, zero = first.sample_rate, min(media.start_time(container), first.time or 0.0)
     if rate > MAX_RATE:
         raise ValueError(f"damaged sound: sample rate {rate} Hz; expected at most {MAX_RATE} Hz")
     if origin:
@@ -74,7 +74,7 @@ def decode_track(container: Any, track: Any, origin: int, channels: int) -> Iter
 
 def _check_complete(container: Any, track: Any, zero: float, seconds: float) -> None:
     """Raise ValueError if the track ended clearly before the end that its file states."""
-    stated = media.stated_end(container, track)
+    stated = media.declared_end_time(container, track)
     if stated is not None and seconds < 0.9 * (stated - zero) - MIN_PAUSE:
         raise ValueError(
             f"damaged sound: it ends at {seconds:.2f} s, but its file states an end at "

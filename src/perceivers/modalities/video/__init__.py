@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from ..augmentation import AugmentationConfig
 from ..image import pixel_augmentation_words, usual_side
 from ..measures import Measures, median_of, number, pixels_of
@@ -17,27 +19,31 @@ if TYPE_CHECKING:
     from .adapter import VideoAdapter
     from .reader import VideoReader
 
-MAX_SIDE, MAX_FRAMES = 48, 16  # of the videos that `choose` resizes to
+MAX_SIDE = 48  # largest side in pixels that `choose` resizes videos to
+MAX_FRAMES = 16  # largest number of frames that `choose` samples
 
 
 class Video(FileModality):
-    """Videos: patches of a few frames."""
+    """Videos, whose elements are patches of a few frames."""
 
     name = "video"
     recipe = "grid-video"
     configs = (VideoConfig,)
     augments = frozenset({"crop_padding", "flip", "zoom"})
 
+    @override
     def adapter(self, config: Any) -> "VideoAdapter":
         from .adapter import VideoAdapter
 
         return VideoAdapter(**config.adapter_options())
 
+    @override
     def reader_class(self) -> "type[VideoReader]":
         from .reader import VideoReader
 
         return VideoReader
 
+    @override
     def reader(self, config: Any) -> "VideoReader":
         return self.reader_class()(
             config.num_frames,
@@ -48,14 +54,17 @@ class Video(FileModality):
             config.own_length,
         )
 
+    @override
     def augment_batch(self, batch: "Tensor", augmentation: AugmentationConfig) -> "Tensor":
         from .augment import augment_videos
 
         return augment_videos(batch, augmentation)
 
+    @override
     def augmentation_words(self, config: Any, augmentation: AugmentationConfig) -> list[str]:
         return pixel_augmentation_words(augmentation)
 
+    @override
     def probe(self, path: Path) -> dict[str, float]:
         from ..sound import decode as sound
         from . import decode as video
@@ -74,6 +83,7 @@ class Video(FileModality):
             measured |= {"sample_rate": track.rate, "sound_seconds": track.seconds}
         return measured
 
+    @override
     def describe(self, measures: Measures) -> str:
         fraction = measures["has_sound"].mean
         sound = {0.0: "no sound", 1.0: "with sound"}.get(fraction, f"{fraction:.0%} with sound")
@@ -81,11 +91,13 @@ class Video(FileModality):
         length = median_of(measures["seconds"], "s")
         return f"{pixels_of(measures)}, {rate} frames a second, {length}, {sound}"
 
+    @override
     def recipe_for(self, measures: Measures) -> str:
-        return "grid-av" if _with_sound(measures) else self.recipe
+        return "grid-av" if _have_sound(measures) else self.recipe
 
+    @override
     def choose(self, measures: Measures, base: Any) -> InputChoice:
-        """Choose frames spread over each video, and its sound if most videos have some."""
+        """Choose frames spread over each video, and its sound if at least half have sound."""
         shorter = min(measures["height"].median, measures["width"].median)
         size = usual_side(shorter, MAX_SIDE, step=16)
         frames = 2 * max(1, min(MAX_FRAMES, int(measures["frames"].median)) // 2)
@@ -95,13 +107,13 @@ class Video(FileModality):
             "frames of 8 × 8"
         )
         augmentation = {"flip": False}
-        if not _with_sound(measures):
+        if not _have_sound(measures):
             return InputChoice(config, (line,), augmentation)
         mel = mel_for(measures["sample_rate"].median, measures["sound_seconds"].most)
         fusion = replace(base, parts={"audio": mel, "video": config})
-        line += f"; their sound, {mel.num_samples / mel.sample_rate:.2f} s {describe_mel(mel)}"
+        line += f"; with sound, {mel.num_samples / mel.sample_rate:.2f} s {describe_mel(mel)}"
         return InputChoice(fusion, (line,), augmentation)
 
 
-def _with_sound(measures: Measures) -> bool:
+def _have_sound(measures: Measures) -> bool:
     return measures["has_sound"].mean >= 0.5

@@ -1,4 +1,4 @@
-"""Video to elements: patches of a few frames, with positions in time and space."""
+"""Adapter of videos, whose elements are patches of a few frames."""
 
 from collections.abc import Sequence
 from typing import Unpack
@@ -7,19 +7,20 @@ from ..array.adapter import ArrayAdapter, ArrayOptions
 
 
 class VideoAdapter(ArrayAdapter):
-    """Video (B, T, H, W, C) → `Inputs` of one element a patch of frames, rows and columns.
+    """Turns a raw batch of videos (B, T, H, W, C) into `Inputs` with one element per patch.
 
-    The defaults are the paper's (arXiv 2103.03206v2, §4.2): 32 frames of 224² pixels in 12,544
-    patches of 2×8×8.
+    A patch spans frames, rows and columns; positions are in time and space. The defaults are the
+    paper's (arXiv 2103.03206v2, §4.2): 32 frames of 224² pixels in 12,544 patches of 2×8×8.
 
     Args:
-        num_frames: T that the model is made for.
-        image_size: height and width that it is made for, in pixels.
+        num_frames: T that the model is configured for.
+        image_size: height and width in pixels that the model is configured for.
         channels: C.
-        patch_frames: frames of a patch.
-        patch_size: side of a patch in pixels.
-        max_resolution: of time, height and width; None: those of the grid of patches (Nyquist).
-        options: projection_dim, position, num_bands, spacing, position_dim, fusion; see
+        patch_frames: number of frames of a patch.
+        patch_size: height and width of a patch in pixels.
+        max_resolution: resolution of time, height and width; None: the number of patches along the
+            axis (Nyquist).
+        **options: projection_dim, position, num_bands, spacing, position_dim and fusion of
             `ArrayAdapter`.
     """
 

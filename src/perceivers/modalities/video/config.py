@@ -14,18 +14,20 @@ class VideoConfig(GridConfig):
     reader_fields: ClassVar[frozenset[str]] = frozenset({"seconds", "own_length"})
 
     num_frames: int = 32
-    """Frames of an example."""
+    """Number of frames of an example."""
     seconds: float | None = None
-    """Time in the middle of a file that the frames are spread over; None: all of it."""
+    """Length in seconds of the middle part of a file over which the frames are spread; None: the
+    whole file."""
     own_length: bool = False
-    """Of files shorter than seconds, fewer frames; False: the last one fills them."""
+    """Read fewer frames from a file shorter than seconds; False: repeat its last frame."""
     image_size: int = 224
-    """Height and width of a frame in pixels."""
+    """Height and width in pixels to which frames are resized and cropped."""
     channels: int = 3
-    """1 for grey, 3 for RGB."""
+    """Number of channels: 1 for grey, 3 for RGB."""
     patch_frames: int = 2
-    """Frames of a patch."""
+    """Number of frames of a patch."""
     patch_size: int = 8
-    """Side of a patch in pixels."""
+    """Height and width of a patch in pixels."""
     max_resolution: tuple[float, ...] | None = None
-    """Resolutions of time, height and width whose Nyquist the bands reach; None: the patches'."""
+    """Resolution of time, height and width; the highest Fourier frequency of an axis is half of it
+    (Nyquist). None: the number of patches along the axis."""

@@ -1,9 +1,10 @@
-"""The reader of videos: a file → an example of the shape that a model takes."""
+"""The reader of videos, which decodes files into examples."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from ..files import MAX_DECODED_BYTES, LazyArray, PathOrBytes
 from ..reader import ArrayReader
@@ -14,22 +15,28 @@ from . import decode as video
 
 @dataclass(frozen=True)
 class VideoReader(ArrayReader):
-    """Videos, uint8 (T, H, W, C); see `video.decode`.
+    """Decodes videos to uint8 (T, H, W, C); see `video.decode`.
 
-    The frames are spread over `seconds` in the middle of the video; None: over all of it. A whole
-    one has so many frames a second, or all its own, cut to a multiple of `step`; with `own_length`,
-    so is an example of a video shorter than `seconds`.
+    A video read whole has num_frames / seconds frames per second, or all its own frames if
+    `seconds` is None; it is cut to a multiple of `step` frames. With `own_length`, a video shorter
+    than `seconds` is always read whole.
 
     Raises:
-        ValueError: own length without `seconds`.
+        ValueError: `own_length` is set without `seconds`.
     """
 
     num_frames: int
+    """T of an example."""
     size: int
+    """Height and width in pixels."""
     channels: int
+    """C: 1 (grey) or 3 (RGB)."""
     seconds: float | None = None
+    """Length of the middle part over which the frames are spread; None: the whole video."""
     step: int = 1
+    """Frames of a patch of the model."""
     own_length: bool = False
+    """Read fewer frames from shorter videos; False: repeat the last frame."""
 
     noun: ClassVar[str] = "videos"
     suffixes: ClassVar[frozenset[str]] = video.SUFFIXES
@@ -38,37 +45,40 @@ class VideoReader(ArrayReader):
     def __post_init__(self) -> None:
         if self.own_length and self.seconds is None:
             raise ValueError(
-                "own_length of a video needs its frames a second: set seconds, the time that "
-                f"{self.num_frames} frames are spread over"
+                "own_length=True with seconds=None; set seconds, the length in seconds over which "
+                f"{self.num_frames} frames are spread"
             )
 
     @property
+    @override
     def shape(self) -> tuple[int, ...]:
-        """(T, H, W, C)."""
         return self.num_frames, self.size, self.size, self.channels
 
     @property
-    def least(self) -> tuple[int, ...]:
-        """(T, H, W, C)."""
+    @override
+    def smallest_shape(self) -> tuple[int, ...]:
         return self.step if self.own_length else self.num_frames, *self.shape[1:]
 
     @property
+    @override
     def has_clips(self) -> bool:
-        """See `Reader`: unless an example is a whole video."""
         return self.seconds is not None
 
+    @override
     def decode(self, source: PathOrBytes) -> np.ndarray:
-        """See `Reader`."""
         if self.seconds is None:
             return video.decode(
                 source, num_frames=self.num_frames, size=self.size, channels=self.channels
             )
         return self.clips(source, 1)[0]
 
+    @override
     def clips(self, source: PathOrBytes, count: int) -> np.ndarray:
-        """See `Reader` and `video.clips`."""
         if self.seconds is None:
-            raise ValueError("an example is a whole video, not a clip; give a length in seconds")
+            raise ValueError(
+                "an example is a whole video, not a clip; set model.input.seconds, the length of a "
+                "clip in seconds"
+            )
         if self.own_length and video.probe(source).seconds < self.seconds:
             return np.stack([self.decode_whole(source)[:]] * count)
         return video.clips(
@@ -80,12 +90,23 @@ class VideoReader(ArrayReader):
             channels=self.channels,
         )
 
+    @override
     def decode_whole(self, source: PathOrBytes) -> np.ndarray | LazyArray:
-        """See `Reader`; the pictures are of the model's own size."""
+        """Decode all of a video at its own length; frames have the model's size.
+
+        Args:
+            source: a path, or the file's bytes.
+
+        Returns:
+            uint8 (T, H, W, C), T a multiple of `step`; a `LazyArray` if it is too large for memory.
+
+        Raises:
+            ValueError: the file cannot be decoded; the message does not name it.
+        """
         info = video.probe(source)
         rate = info.rate if self.seconds is None else self.num_frames / self.seconds
         frames = max(1, round(info.seconds * rate) // self.step) * self.step
-        film = video.LazyVideo(
+        lazy = video.LazyVideo(
             source, num_frames=frames, rate=rate, size=self.size, channels=self.channels
         )
-        return film if film.nbytes > MAX_DECODED_BYTES else film[:]
+        return lazy if lazy.nbytes > MAX_DECODED_BYTES else lazy[:]
