@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from perceivers.modalities import MODALITIES, FileModality, Modality
+
 PACKAGE = Path(__file__).parents[1] / "src" / "perceivers"
 
 LEVELS = {
@@ -107,3 +109,40 @@ def test_modules_import_each_other_in_no_circle() -> None:
 def test_every_room_has_a_level() -> None:
     rooms = {room_of(path.relative_to(PACKAGE).parts) for path in MODULES} - {"__init__"}
     assert rooms == set(LEVELS)
+
+
+# Words that mean something else there than a modality.
+PARTS = {"audio", "video"}  # names of the parts of a fusion
+TRACKS = {"audio", "video", "sound"}  # FFmpeg's names of the tracks of a file, and ours
+COLUMN = {"text"}  # what a column of a table holds
+OTHER_MEANING = {
+    "models/presets.py": PARTS,
+    "recipes/grid_corpus.py": PARTS,
+    "modalities/fusion/config.py": PARTS,
+    "modalities/video/__init__.py": PARTS,
+    "modalities/media.py": TRACKS,
+    "modalities/video/decode.py": TRACKS,
+    "modalities/table/kinds.py": COLUMN,
+    "autoconfig/inspect_table.py": COLUMN,
+    "autoconfig/findings.py": COLUMN,
+    "autoconfig/table_inputs.py": COLUMN,
+    "training/recorder.py": {"rows"},  # the rows of metrics.csv
+}
+
+
+@pytest.mark.parametrize("modality", MODALITIES, ids=lambda m: type(m).__name__)
+def test_a_kind_is_spelled_in_its_own_room_alone(modality: Modality) -> None:
+    """The rest of the package asks the modality's record instead of comparing strings."""
+    words = {config.kind for config in modality.configs}
+    if isinstance(modality, FileModality):
+        words.add(modality.name)
+    room = PACKAGE.joinpath(*type(modality).__module__.split(".")[1:])
+    for path in MODULES:
+        name = path.relative_to(PACKAGE).as_posix()
+        if room in path.parents:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            spelled = isinstance(node, ast.Constant) and node.value in words
+            assert not spelled or node.value in OTHER_MEANING.get(name, ()), (
+                f"{name}, line {node.lineno}: {node.value!r} is a kind of {room.name}"
+            )

@@ -42,6 +42,7 @@ class TrainedRun:
 def train(
     recipe: str | Path | Recipe | PerceiverClassifier,
     data: Data | None = None,
+    /,
     *,
     out: str | Path | None = None,
     validation: Dataset[Any] | None = None,
@@ -68,8 +69,9 @@ def train(
             `classes` is the default.
         resume: whether to continue the run `recipe` from its last checkpoint.
         adapter: adapter of your own of the run that is resumed.
-        **options: settings to change, by section of the recipe, such as
-            `trainer={"max_epochs": 5}` or `optimizer={"lr": 1e-3}`.
+        **options: settings to change, by section of the recipe (model, data, optimizer, trainer),
+            such as `trainer={"max_epochs": 5}` or `data={"batch_size": 32}`. `data=` may also give
+            the data itself.
 
     Raises:
         FileExistsError: `out` is in use.
@@ -79,7 +81,10 @@ def train(
         >>> run = perceivers.train("digits", trainer={"max_epochs": 5})     # doctest: +SKIP
         >>> run.metrics["test"]["top1"]                                     # doctest: +SKIP
     """
-    if not isinstance(data, Dataset) and (validation or test or labels):
+    if not isinstance(options.get("data", {}), dict):
+        data = options.pop("data")
+    given = any(value is not None for value in (validation, test, labels))
+    if given and not isinstance(data, Dataset):
         raise ValueError(
             "validation, test and labels go with a torch Dataset; a folder or table has its own"
         )

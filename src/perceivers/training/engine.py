@@ -84,7 +84,9 @@ def train(
         _check_outputs(model, recipe.model)
         model.labels = splits.labels
     if _has_constants(model.adapter):
-        log.info("the model keeps the normalising constants that it has")
+        kept = "the model keeps its own normalising constants; they are not measured again"
+        log.info(kept)
+        notes = [*notes, kept]
     else:
         normalise(model.adapter, splits.examples["train"])
     targets_of(model).measure(splits.examples["train"].labels)
