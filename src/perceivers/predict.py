@@ -20,7 +20,7 @@ from .modalities.adapter import Adapter
 from .modalities.clips import with_clips, without_clips
 from .modalities.files import LazyArray
 from .modalities.fusion.adapter import FusionAdapter
-from .modalities.fusion.presence import PRESENT, missing
+from .modalities.fusion.presence import PRESENT, describe_missing
 from .modalities.fusion.reader import FusionReader
 from .modalities.fusion.rows import Row, RowReader
 from .modalities.image.reader import ImageReader
@@ -192,7 +192,7 @@ class Predictor:
         first = examples[0]
         if isinstance(first, dict):
             flags = [{k: x for k, x in e.items() if k.endswith(PRESENT)} for e in examples]
-            if lacking := missing(collate(flags)):
+            if lacking := describe_missing(collate(flags)):
                 log.info("%s; it is masked there", lacking)
         if self.own_size and self._is_large(first):
             outputs = self.model.classify_stream(self._stream(first))

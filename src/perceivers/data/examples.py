@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..modalities.fusion.presence import missing
+from ..modalities.fusion.presence import describe_missing
 from ..modalities.reader import Example, Examples, Reader, collate, together
 
 log = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ class FileExamples(ExampleSet):
                 if progress and (index % 1000 == 999 or index + 1 == len(self)):
                     progress(index + 1, len(self))
         examples = held.examples()
-        if lacking := missing(examples):
+        if lacking := describe_missing(examples):
             log.info("%s; it is masked there", lacking)
         labels = self.labels[torch.as_tensor(kept, dtype=torch.int64)]
         return InMemoryExamples(examples, labels, self.reader)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..modalities.table.kinds import NO_NUMBER, Cells, infer_kinds, numbers
+from ..modalities.table.kinds import MISSING_NUMBERS, Cells, infer_kinds, parse_numbers
 from .config import Task
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,9 @@ def read_labels(columns: Mapping[str, Cells], *, task: AskedTask = "auto") -> La
         raise ValueError("no label column; name at least one")
     chosen: Task = _infer(columns) if task == "auto" else task
     for name, cells in columns.items():
-        _reject_missing(name, cells, missing=NO_NUMBER if chosen == "regression" else frozenset())
+        _reject_missing(
+            name, cells, missing=MISSING_NUMBERS if chosen == "regression" else frozenset()
+        )
     if chosen == "regression":
         return _numbers(columns, asked=task != "auto")
     if len(columns) > 1:
@@ -188,7 +190,9 @@ def _multi_hot(name: str, cells: Cells) -> Labels:
 def _sorted(names: set[str]) -> tuple[str, ...]:
     """By name; all numbers by value, so that 2 comes before 10."""
     ordered = sorted(names)
-    if not _are_numbers(ordered) or not NO_NUMBER.isdisjoint(name.lower() for name in ordered):
+    if not _are_numbers(ordered) or not MISSING_NUMBERS.isdisjoint(
+        name.lower() for name in ordered
+    ):
         return tuple(ordered)
     return tuple(sorted(ordered, key=float))
 
@@ -207,7 +211,7 @@ def _numbers(columns: Mapping[str, Cells], *, asked: bool) -> Labels:
     given = []
     for name, cells in columns.items():
         try:
-            given.append(numbers(cells))
+            given.append(parse_numbers(cells))
         except ValueError as error:
             raise ValueError(f"label column {name!r}, {error}") from None
         different = np.unique(given[-1])

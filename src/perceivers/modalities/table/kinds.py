@@ -27,9 +27,7 @@ class ColumnKind:
     """Name of the modality of the files; None if the cells are not names of files."""
 
 
-def infer_kinds(
-    columns: Columns, suffixes: Mapping[str, Collection[str]]
-) -> dict[str, ColumnKind]:
+def infer_kinds(columns: Columns, suffixes: Mapping[str, Collection[str]]) -> dict[str, ColumnKind]:
     """Infer what each column of a table holds from its cells.
 
     The first of these rules that all non-empty cells of a column follow decides:
