@@ -194,11 +194,15 @@ OTHERS = HEAD + "0.png,x,1,a\n"
         (OTHERS + "1.png,y,b\n", {}, "line 3 has 3 cells; expected 4"),
         ("", {}, "the file is empty"),
         (HEAD, {}, "no rows below the columns photo, note, age, label"),
-        ("a,a,label\n1,2,3\n", {}, r"columns \['a'\] are there twice"),
+        ("a,a,label\n1,2,3\n", {}, r"columns \['a'\] occur more than once"),
         ("label\nx\ny\n", {}, "no columns beside label"),
         ("a,label\n,x\n,y\n", {}, "all columns beside label are empty"),
         ("a,label\n1,x\ninf,y\n", {}, "column 'a', row 2: 'inf' is not a finite number"),
-        ("a,label\n0.png,x\n1.wav,y\n", {}, "column 'a': row 2 holds '1.wav', others name image"),
+        (
+            "a,label\n0.png,x\n1.wav,y\n",
+            {},
+            "column 'a': row 2 holds '1.wav', but other rows name image",
+        ),
         ("a,label\nn.png,x\nm.png,y\n", {}, "'a': none of 2 images can be read; .*no such file"),
     ],
 )
