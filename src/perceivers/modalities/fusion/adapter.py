@@ -21,10 +21,10 @@ EMBEDDING_STD = 0.02  # same as the latents; the paper does not give it
 
 
 def is_part_name(name: str) -> bool:
-    """Return whether a part can have a name.
+    """Return whether a name is allowed for a part of a fusion.
 
     Args:
-        name: the name. It must be an identifier, and no attribute of PyTorch's `ModuleDict` and
+        name: the name. It must be an identifier, and no attribute of PyTorch's `ModuleDict` or
             `ParameterDict`, which hold the parts.
     """
     holders = nn.ModuleDict(), nn.ParameterDict()
@@ -169,9 +169,7 @@ class FusionAdapter(Adapter):
             )
         sizes = {name: len(part.content) for name, part in inputs.items()}
         if len(set(sizes.values())) > 1:
-            raise ValueError(
-                f"batch sizes disagree: {sizes}; expected as many examples of each modality"
-            )
+            raise ValueError(f"batch sizes disagree: {sizes}; expected the same number of each")
         content = next(iter(inputs.values())).content
         present = self._drop_parts(inputs, present_masks(inputs, batch))
         return _concatenate(
@@ -201,7 +199,12 @@ class FusionAdapter(Adapter):
     def _drop_parts(
         self, inputs: Mapping[str, Inputs], present: dict[str, Tensor]
     ) -> dict[str, Tensor]:
-        """Return the masks of present parts, in training without those dropped at random."""
+        """Return the masks of the parts that are present, some of them dropped in training.
+
+        Args:
+            inputs: the inputs of each part of the batch.
+            present: the masks (B,) of the parts that have one, True for examples with the part.
+        """
         dropout = {name: p for name, p in self.dropout.items() if name in inputs and p}
         if not (self.training and dropout):
             return present

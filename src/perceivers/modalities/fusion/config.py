@@ -23,7 +23,7 @@ class FusionConfig(InputConfig):
     modalities get more, so that the elements of all modalities are equally wide."""
     dropout: dict[str, float] = field(default_factory=dict)
     """Probability that a modality is masked in a training example, by the name of the modality
-    (paper: video=0.3); a modality that is not named is never masked."""
+    (Perceiver paper: video=0.3); modalities that are not named are not masked."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,8 @@ from ...core import Inputs
 from ..reader import Examples
 
 PRESENT = ".present"
-"""Ending of the entry beside each modality, "audio.present", that tells which examples of a batch
-have the modality: boolean (B,)."""
+"""Suffix of the entry that tells which examples of a batch have a modality, such as
+"audio.present": boolean (B,)."""
 
 
 def batch_parts(parts: Mapping[str, Any], examples: Mapping[str, Any]) -> dict[str, Any]:

@@ -94,8 +94,8 @@ class RowReader(Reader):
         """Decode each part of a row.
 
         Args:
-            source: a row, or its values by column. The path of a file is taken for a row that has
-                only this file, in the column whose files have its suffix.
+            source: a row, or its values by column. The path of a file stands for a row with only
+                this file, in the column whose files have its suffix.
 
         Raises:
             ValueError: a file cannot be read, a cell of a numeric column is not a number, the row
@@ -169,21 +169,22 @@ class RowReader(Reader):
         return Row({column: str(source)})
 
     def _column_of(self, suffix: str) -> str:
-        """Return the only column that files with a suffix can belong to.
+        """Return the column whose reader accepts files with a suffix.
 
-        Files that can hold video belong to columns of videos, other files to the other columns,
-        even if the readers of both kinds of columns accept the suffix.
+        If the readers of several columns do, video files belong to the columns that are read as
+        video, and other files to the other columns.
         """
         column_of_part = {**self.files, **self.texts}
         readers = self._array_readers()
-        videos = {column_of_part[part] for part, x in readers.items() if isinstance(x, VideoReader)}
-        columns = list(
-            dict.fromkeys(
-                column_of_part[part] for part, x in readers.items() if suffix in x.suffixes
-            )
-        )
+        accepting = [part for part, reader in readers.items() if suffix in reader.suffixes]
+        columns = list(dict.fromkeys(column_of_part[part] for part in accepting))
+        video_columns = {
+            column_of_part[part]
+            for part, reader in readers.items()
+            if isinstance(reader, VideoReader)
+        }
         is_video = suffix in VideoReader.suffixes
-        columns = [column for column in columns if (column in videos) == is_video] or columns
+        columns = [name for name in columns if (name in video_columns) == is_video] or columns
         if len(columns) == 1:
             return columns[0]
         if columns:
@@ -191,7 +192,7 @@ class RowReader(Reader):
                 f"the file could belong to any of the columns {', '.join(columns)}; pass a table, "
                 f"or from Python a row such as {{{columns[0]!r}: file}}"
             )
-        nouns = [f"{column_of_part[part]} ({x.noun})" for part, x in readers.items()]
+        nouns = [f"{column_of_part[part]} ({reader.noun})" for part, reader in readers.items()]
         raise ValueError(
             f"no column reads files {f'with suffix {suffix}' if suffix else 'without a suffix'}; "
             f"the model reads {', '.join(nouns) or 'numbers and categories'}: pass such a file, or "

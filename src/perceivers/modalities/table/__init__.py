@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Table(Modality):
-    """Numbers and categories. Table files are read by `Fusion`, which has this as one part."""
+    """The numbers and categories of a row: one part of `Fusion`, which reads the table files."""
 
     configs = (TabularConfig,)
 

@@ -137,7 +137,7 @@ def _read_delimited(text: str, delimiter: str) -> Rows:
 
 
 class _JsonObject(list[tuple[str, Any]]):
-    """A JSON object as pairs of name and value, which shows names that occur twice."""
+    """A JSON object as pairs of name and value, in which repeated names can be seen."""
 
 
 def _read_jsonl(raw: bytes) -> Rows:

@@ -19,13 +19,13 @@ class TabularConfig(InputConfig):
     categorical: tuple[str, ...] = ()
     """Names of the columns that hold categories."""
     categories: tuple[tuple[str, ...], ...] = ()
-    """Categories of each categorical column; a category is numbered by its place in the list, from
-    0."""
+    """Categories of each categorical column, in the order of the columns; a raw batch holds a
+    category as its index in this list, counted from 0."""
     embedding_dim: int = 32
-    """Number of channels of the embedding of a cell, and of the learned vector of its column."""
+    """Number of channels of the embedding of a cell, and of the learned vector of a column."""
     num_bands: int = 8
-    """Number of learned frequencies of each numeric column, at which the sine and cosine of a
-    number are features beside the number itself; 0: only the number."""
+    """Number of learned frequencies of each numeric column; each adds the sine and cosine of a
+    number to its features. 0: the number is the only feature."""
 
     def __post_init__(self) -> None:
         # JSON has no tuples: a configuration read from it has lists of lists here.

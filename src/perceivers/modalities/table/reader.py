@@ -14,9 +14,9 @@ from .kinds import parse_number
 
 @dataclass(frozen=True)
 class CellReader:
-    """Convert the numbers and categories of a row to float64 (n + k,), as `TabularAdapter` takes.
+    """Convert the numbers and categories of a row to an array for `TabularAdapter`.
 
-    A category becomes its index in the list of its column, or -1 if it is not in the list. A
+    The array is float64 (n + k,): the numbers, then the categories. A category becomes its index in the list of its column, or -1 if it is not in the list. A
     missing cell becomes NaN.
     """
 

@@ -27,5 +27,4 @@ class TextConfig(InputConfig):
     ngram_rows: int = 32_768
     """Number of rows of the embedding table of each n-gram size; a hash assigns n-grams to rows."""
     dropout: float = 0.0
-    """Fraction of the channels of the embeddings of bytes that are dropped at random in
-    training."""
+    """Fraction of the embedding channels of each byte that are dropped at random in training."""
