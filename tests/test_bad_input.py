@@ -86,7 +86,7 @@ FILES = {
         "empty.txt": (b"", None),
         "blank.txt": (b" \n\n", None),
         "latin.txt": ("na\u00efve".encode("latin-1"), "not UTF-8: byte 2, in line 1, is 0xef"),
-        "utf16.txt": ("words".encode("utf-16"), "by its first bytes it is UTF-16"),
+        "utf16.txt": ("words".encode("utf-16"), "the first bytes are those of UTF-16"),
     }),
 }  # fmt: skip
 

@@ -18,7 +18,7 @@ from .machine import placement
 from .modalities import build_reader
 from .modalities.clips import with_clips, without_clips
 from .modalities.files import LazyArray
-from .modalities.fusion.presence import PRESENT, missing
+from .modalities.fusion.presence import PRESENT, describe_missing
 from .modalities.fusion.rows import Row, RowReader
 from .modalities.image.reader import ImageReader
 from .modalities.reader import Example, collate, to_device
@@ -286,7 +286,7 @@ class Predictor:
         first = examples[0]
         if isinstance(first, dict):
             flags: list[Any] = [_presence(example) for example in examples]
-            if lacking := missing(collate(flags)):
+            if lacking := describe_missing(collate(flags)):
                 log.info("%s; it is masked there", lacking)
         if self.own_size and self._is_streamed(first):
             outputs = self.model.classify_stream(self._stream(first))

@@ -172,7 +172,7 @@ def test_text():
     assert isinstance(config, TextConfig)
     assert config.max_length == 288
     assert read(text(5000)).max_length == 1024
-    assert "the longest have 5,000" in choose(text(5000)).lines[1]
+    assert "the longest has 5,000 bytes" in choose(text(5000)).lines[1]
 
 
 def test_videos_are_read_with_their_sound_if_most_have_any():

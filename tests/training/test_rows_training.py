@@ -111,7 +111,9 @@ def test_what_is_missing_is_said(run, mixed_table, caplog):
     caplog.set_level(logging.INFO)
     perceivers.Predictor(run)([mixed_table / "0.png"])
     assert "1 of 1 have no sound, 1 of 1 have no note, 1 of 1 have no table" in caplog.text
-    with pytest.raises(ValueError, match=r"row: it has none of photo, sound, note, age"):
+    with pytest.raises(
+        ValueError, match=r"row: found nothing to read in the columns photo, sound, note, age"
+    ):
         perceivers.Predictor(run)([{"foto": "0.png"}])
 
 

@@ -11,7 +11,7 @@ from ..data.manifest import Manifest, prefix_errors, read_manifest
 from ..errors import unknown
 from ..modalities import FILE_MODALITIES
 from ..modalities.measures import Distribution
-from ..modalities.table.kinds import Cells, Kind, categories_of, infer_kinds, numbers
+from ..modalities.table.kinds import Cells, ColumnKind, categories_of, infer_kinds, parse_numbers
 from .findings import ColumnContents, Sample, TableContents
 from .inspect_folder import candidates, line_modality, measure_some, most_readable
 
@@ -36,7 +36,7 @@ def inspect_table(path: Path, config: DataConfig, *, seed: int = 0) -> TableCont
     labels = manifest.read_labels(config)
     with prefix_errors(path):
         kinds = infer_kinds(manifest.columns, {m.name: m.suffixes for m in FILE_MODALITIES})
-        kinds |= {name: Kind("categorical") for name in config.categorical}
+        kinds |= {name: ColumnKind("categorical") for name in config.categorical}
         columns: dict[str, ColumnContents] = {}
         empty = []
         for name, cells in manifest.columns.items():
@@ -68,7 +68,7 @@ def _check_column_options(manifest: Manifest, config: DataConfig) -> None:
 
 
 def _inspect_column(
-    name: str, cells: Cells, kind: Kind, manifest: Manifest, generator: random.Random
+    name: str, cells: Cells, kind: ColumnKind, manifest: Manifest, generator: random.Random
 ) -> ColumnContents | None:
     """Return what a column holds; None if its training rows are empty."""
     missing = sum(cell is None for cell in cells)
@@ -82,7 +82,7 @@ def _inspect_column(
         sample = Sample({"bytes": lengths}, 0, ())
         return ColumnContents("text", missing, modality=line_modality(), sample=sample, is_id=is_id)
     try:
-        values = numbers(cells) if kind.what == "numeric" else None
+        values = parse_numbers(cells) if kind.what == "numeric" else None
     except ValueError as error:
         raise ValueError(f"column {name!r}, {error}") from None
     if values is not None:

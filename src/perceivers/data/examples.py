@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from typing_extensions import override
 
-from ..modalities.fusion.presence import missing
+from ..modalities.fusion.presence import describe_missing
 from ..modalities.reader import Example, Examples, Reader, collate, stack_if_equal
 
 log = logging.getLogger(__name__)
@@ -145,7 +145,7 @@ class FileExamples(ExampleSet):
                 if progress and (index % 1000 == 999 or index + 1 == len(self)):
                     progress(index + 1, len(self))
         examples = storage.examples()
-        if absent := missing(examples):
+        if absent := describe_missing(examples):
             log.info("%s; it is masked there", absent)
         labels = self.labels[torch.as_tensor(kept, dtype=torch.int64)]
         return InMemoryExamples(examples, labels, self.reader)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..modalities.table.kinds import NO_NUMBER, Cells, infer_kinds, numbers
+from ..modalities.table.kinds import MISSING_NUMBERS, Cells, infer_kinds, parse_numbers
 from .config import Task
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def read_labels(columns: Mapping[str, Cells], *, task: TaskOption = "auto") -> L
     if not columns:
         raise ValueError("no label column; name at least one")
     chosen: Task = _infer_from_cells(columns) if task == "auto" else task
-    no_label = NO_NUMBER if chosen == "regression" else frozenset[str]()
+    no_label = MISSING_NUMBERS if chosen == "regression" else frozenset[str]()
     for name, cells in columns.items():
         _reject_missing(name, cells, no_label)
     if chosen == "regression":
@@ -200,7 +200,9 @@ def _multi_hot_labels(name: str, cells: Cells) -> Labels:
 def _sort_names(names: set[str]) -> tuple[str, ...]:
     """Sort names; if all are numbers, by value, so that 2 comes before 10."""
     ordered = sorted(names)
-    if not _are_numbers(ordered) or not NO_NUMBER.isdisjoint(name.lower() for name in ordered):
+    if not _are_numbers(ordered) or not MISSING_NUMBERS.isdisjoint(
+        name.lower() for name in ordered
+    ):
         return tuple(ordered)
     return tuple(sorted(ordered, key=float))
 
@@ -220,7 +222,7 @@ def _number_labels(columns: Mapping[str, Cells], *, inferred: bool) -> Labels:
     arrays: list[np.ndarray] = []
     for name, cells in columns.items():
         try:
-            array = numbers(cells)
+            array = parse_numbers(cells)
         except ValueError as error:
             raise ValueError(f"label column {name!r}, {error}") from None
         arrays.append(array)

@@ -1,4 +1,4 @@
-"""Several modalities in one array."""
+"""The adapter of several modalities in one input array."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ def test_elements_are_content_position_and_embedding(size, embedding_dim, video_
     raw = batch(size)
     got = adapter(
         dict(reversed(raw.items())) if video_first else raw
-    )  # the order given is no matter
+    )  # the order of the dictionary does not matter
     parts = {name: adapter.parts[name](raw[name]) for name in raw}
     widest = max(part.dim for part in parts.values())
     assert adapter.dim == got.dim == widest + embedding_dim
@@ -44,14 +44,14 @@ def test_elements_are_content_position_and_embedding(size, embedding_dim, video_
 
 
 def test_the_papers_widths():
-    """arXiv 2103.03206v2, §4.2: a 4-d embedding for video, audio filled up to the same width."""
+    """arXiv 2103.03206v2, §4.2: 4 channels of embedding for video, audio padded to its width."""
     adapter = FusionAdapter({"audio": AudioAdapter(), "video": VideoAdapter()})
     assert adapter.embeddings["video"].shape == (4,)
     assert adapter.dim == 384 + 3 * 129 + 4 == 128 + 129 + len(adapter.embeddings["audio"])
     assert adapter.num_inputs == 480 + 12_544
 
 
-def test_positions_of_each_example_and_parts_without_or_with_added_positions():
+def test_parts_with_positions_per_example_without_positions_and_with_added_ones():
     parts = {
         "points": PointAdapter(channels=5, num_bands=1),
         "audio": AudioAdapter(num_samples=4, patch_size=2, position="none"),
@@ -77,7 +77,7 @@ def test_positions_of_each_example_and_parts_without_or_with_added_positions():
         start = end
 
 
-def test_embeddings_tell_modalities_apart_and_are_learned():
+def test_embeddings_change_the_output_and_are_learned():
     model, raw = classifier(), batch()
     model(raw).sum().backward()
     before = model(raw)
@@ -118,7 +118,7 @@ def test_fusions_nest():
         ({"vidoe": torch.zeros(2, 2, 4, 4, 3)}, "unknown modality 'vidoe'; did you mean 'video'"),
         (
             {"audio": None, "video": None},
-            "the batch has no modality; expected one or more of audio",
+            "the batch has none of the modalities; expected one or more of audio",
         ),
         ({"audio": torch.zeros(3, 12)}, "batch sizes disagree: {'audio': 3, 'video': 2}"),
         ({"audio": torch.zeros(2, 5, 5)}, "audio batch has shape"),
@@ -156,7 +156,7 @@ def test_a_batch_of_one_tensor():
         (
             {"audio": AudioAdapter(**AUDIO)},
             {"dropout": {"audio": 1.0}},
-            "dropout of audio=1.0; expected 0 or more, and less than 1",
+            "dropout of audio is 1.0; expected at least 0 and less than 1",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""A row of a table → an example, and all that can be wrong with one."""
+"""Reading of the rows of a table, and of rows that cannot be read."""
 
 import math
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from perceivers.modalities.clips import with_clips
-from perceivers.modalities.fusion.presence import missing
+from perceivers.modalities.fusion.presence import describe_missing
 from perceivers.modalities.fusion.rows import CellReader, Row, RowReader
 from perceivers.modalities.image.reader import ImageReader
 from perceivers.modalities.reader import collate
@@ -33,7 +33,7 @@ READER = RowReader(
 
 
 @pytest.mark.parametrize(
-    ("cells", "expected", "there"),
+    ("cells", "expected", "present"),
     [
         ({"age": "3", "height": "-1.5e2", "eyes": "brown"}, [3, -150, 1], True),
         ({"age": "nan", "height": None, "eyes": "green"}, [math.nan, math.nan, -1], False),
@@ -41,30 +41,30 @@ READER = RowReader(
         ({}, [math.nan] * 3, False),
     ],
 )
-def test_numbers_and_categories(cells, expected, there):
+def test_numbers_and_categories(cells, expected, present):
     values = CELLS.decode(cells)
     np.testing.assert_array_equal(values, expected)
     assert values.dtype == np.float64
-    assert CELLS.there(values) == there
+    assert CELLS.any_present(values) == present
     adapter = TabularAdapter(
         numeric=CELLS.numeric, categorical=CELLS.categorical, categories=CELLS.categories
     )
     mask = adapter(torch.from_numpy(values[None])).mask
-    assert bool(mask.any()) == there
+    assert bool(mask.any()) == present
 
 
 @pytest.mark.parametrize("cell", ["inf", "-Infinity", "old", "1,5"])
-def test_a_cell_that_is_no_number(cell):
+def test_a_cell_that_is_not_a_number(cell):
     with pytest.raises(ValueError, match=f"height: '{cell}' is not a finite number"):
         CELLS.decode({"height": cell})
 
 
-def picture(path, level=9, size=4):
+def write_image(path, level=9, size=4):
     Image.new("L", (size, size), level).save(path)
     return path
 
 
-def sound(path, samples=20, value=8192):
+def write_sound(path, samples=20, value=8192):
     import wave
 
     with wave.open(str(path), "wb") as file:
@@ -73,18 +73,18 @@ def sound(path, samples=20, value=8192):
     return path
 
 
-@given(there=st.sets(st.sampled_from(["photo", "voice", "a note", "age", "eyes"]), min_size=1))
-def test_what_is_missing_is_said(tmp_path_factory, there):
+@given(present=st.sets(st.sampled_from(["photo", "voice", "a note", "age", "eyes"]), min_size=1))
+def test_missing_cells_are_marked(tmp_path_factory, present):
     folder = tmp_path_factory.mktemp("row")
-    picture(folder / "x.png")
-    sound(folder / "x.wav")
+    write_image(folder / "x.png")
+    write_sound(folder / "x.wav")
     full = {"photo": "x.png", "voice": "x.wav", "a note": "hé", "age": "3", "eyes": "blue"}
-    row = Row({name: cell if name in there else None for name, cell in full.items()}, folder)
+    row = Row({name: cell if name in present else None for name, cell in full.items()}, folder)
     example = READER.decode(row)
     flags = {name: bool(example[f"{name}.present"]) for name in READER.parts}
     assert flags == {
-        "photo": "photo" in there, "voice": "voice" in there, "note": "a note" in there,
-        "t": bool({"age", "eyes"} & there),
+        "photo": "photo" in present, "voice": "voice" in present, "note": "a note" in present,
+        "t": bool({"age", "eyes"} & present),
     }  # fmt: skip
     shapes = {"photo": (4, 4, 1), "voice": (20, 1), "note": (6,), "t": (3,)}
     for name, shape in shapes.items():
@@ -94,17 +94,17 @@ def test_what_is_missing_is_said(tmp_path_factory, there):
     batch = READER.batch(collate([example, READER.decode(Row(full, folder))]))
     for name in READER.parts:
         assert (f"{name}.present" in batch) == (not flags[name])
-    assert batch["note"].shape == (2, 3)  # bytes of the longest, padding trimmed
+    assert batch["note"].shape == (2, 3)  # the bytes of the longest text
     assert batch["note"].dtype == torch.int64
 
 
 def test_a_row_of_python_values(tmp_path):
-    path = picture(tmp_path / "x.png")
-    example = READER.decode({"photo": path, "age": 31, "height": 1.5, "label": "left alone"})
+    path = write_image(tmp_path / "x.png")
+    example = READER.decode({"photo": path, "age": 31, "height": 1.5, "label": "not read"})
     assert example["photo"].any()
     np.testing.assert_array_equal(example["t"], [31, 1.5, math.nan])
     assert READER.decode({"age": float("nan"), "a note": " x "})["note"].tolist() == [126, *[0] * 5]
-    with pytest.raises(ValueError, match="'photo' holds more than one value"):
+    with pytest.raises(ValueError, match="column 'photo' holds a list, an object or bytes"):
         READER.decode({"photo": ["a.png", "b.png"]})
 
 
@@ -115,9 +115,9 @@ def test_a_row_of_python_values(tmp_path):
         ({"photo": "bad.png", "age": "3"}, "photo bad.png: not an image"),
         ({"voice": "bad.png"}, "voice bad.png: neither sound nor video"),
         ({"age": "old"}, "age: 'old' is not a finite number"),
-        ({}, "none of photo, voice, a note, age, height, eyes"),
-        ({"eyes": "green"}, "nothing that is known"),
-        ({"other": "x"}, "expected at least one"),
+        ({}, "nothing to read in the columns photo, voice, a note, age, height, eyes"),
+        ({"eyes": "green"}, "or category that the model knows"),
+        ({"other": "x"}, "expected at least one file, text, number"),
     ],
 )
 def test_rows_that_cannot_be_read(tmp_path, cells, message):
@@ -126,8 +126,8 @@ def test_rows_that_cannot_be_read(tmp_path, cells, message):
         READER.decode(Row(cells, tmp_path))
 
 
-def test_a_single_file_is_put_to_its_column(tmp_path):
-    example = READER.decode(str(picture(tmp_path / "x.PNG")))
+def test_a_single_file_belongs_to_the_column_of_its_suffix(tmp_path):
+    example = READER.decode(str(write_image(tmp_path / "x.PNG")))
     assert [bool(example[f"{name}.present"]) for name in READER.parts] == [
         True,
         False,
@@ -141,17 +141,17 @@ def test_a_single_file_is_put_to_its_column(tmp_path):
     (tmp_path / "x.txt").write_text(" a \n\n")
     assert READER.decode(tmp_path / "x.txt")["note"].tolist() == example["note"].tolist()
     (tmp_path / "x.txt").write_text(" \n")
-    with pytest.raises(ValueError, match="none of photo, voice, a note"):
+    with pytest.raises(ValueError, match="nothing to read in the columns photo, voice"):
         READER.decode(tmp_path / "x.txt")
     with pytest.raises(
-        ValueError, match=r"a .ply file is of no column; .* photo \(images\), voice"
+        ValueError, match=r"no column reads files with suffix .ply; .* photo \(images\), voice"
     ):
         READER.decode("x.ply")
-    with pytest.raises(ValueError, match="bytes do not say of which column"):
+    with pytest.raises(ValueError, match="got bytes, whose column is unknown"):
         READER.decode(b"x")
 
 
-def test_a_single_file_of_two_columns():
+def test_a_single_file_that_several_columns_read():
     parts = {"a": ImageReader(4, 1), "b": ImageReader(8, 1)}
     reader = RowReader(parts, {"a": "front", "b": "back"}, {})
     with pytest.raises(ValueError, match=r"any of the columns front, back; .*\{'front': file\}"):
@@ -168,18 +168,18 @@ def test_a_single_file_of_two_columns():
 
 
 def test_clips(tmp_path):
-    sound(tmp_path / "x.wav", 90)
+    write_sound(tmp_path / "x.wav", 90)
     reader = with_clips(READER, 3)
     example = reader.decode(Row({"voice": "x.wav", "age": "3"}, tmp_path))
     assert example["voice"].shape == (3, 20, 1)
     assert example["t"].shape == (3, 3)
     assert example["t.present"].tolist() == [True] * 3
-    held = collate([example, reader.decode(Row({"a note": "hello"}, tmp_path))])
+    examples = collate([example, reader.decode(Row({"a note": "hello"}, tmp_path))])
     assert (
-        missing(held)
+        describe_missing(examples)
         == "2 of 2 have no photo, 1 of 2 have no voice, 1 of 2 have no note, 1 of 2 have no t"
     )
-    batch = reader.batch(held)
+    batch = reader.batch(examples)
     assert batch["voice"].shape == (6, 20, 1)
     assert batch["note"].shape == (6, 5)
     assert batch["t.present"].tolist() == [True] * 3 + [False] * 3
@@ -189,7 +189,7 @@ def test_clips(tmp_path):
         READER.decode_whole("x.png")
 
 
-def test_a_film_without_sound_has_its_pictures(tmp_path):
+def test_a_video_without_sound_has_its_pictures(tmp_path):
     from media_files import numbered, video
 
     (tmp_path / "x.mkv").write_bytes(video(numbered(4)))

@@ -1,4 +1,4 @@
-"""Tables of every kind, written here and read back; damaged ones; what their columns hold."""
+"""Reading of table files of every format, damaged ones included, and what their columns hold."""
 
 import io
 import json
@@ -13,7 +13,7 @@ import pytest
 from perceivers.modalities.table import kinds as column_kinds
 from perceivers.modalities.table.columns import READERS, read_columns
 from perceivers.modalities.table.config import TABLE_SUFFIXES
-from perceivers.modalities.table.kinds import Kind, infer_kinds, numbers
+from perceivers.modalities.table.kinds import ColumnKind, infer_kinds, parse_numbers
 
 TABLE = {
     "name": ["Ann", "Bob, junior", "Zoë"],
@@ -47,7 +47,7 @@ TABLES = {
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_tables_of_every_kind(name, tmp_path):
+def test_files_of_every_format(name, tmp_path):
     path = tmp_path / name
     path.write_bytes(TABLES[name])
     assert read_columns(path) == TABLE
@@ -55,7 +55,7 @@ def test_tables_of_every_kind(name, tmp_path):
     assert read_columns(TABLES[name], kind=path.suffix, required=["age"]) == TABLE
 
 
-def test_values_that_are_no_text():
+def test_values_that_are_not_text():
     lines = [{"a": True, "b": 1}, {"b": 1e-7, "c": ""}, {"a": False, "b": float("nan")}]
     raw = "\n".join(map(json.dumps, lines)).encode()
     assert read_columns(raw, kind="ndjson") == {
@@ -67,7 +67,7 @@ def test_values_that_are_no_text():
     }  # fmt: skip
 
 
-def test_a_cell_may_be_a_whole_text():
+def test_a_cell_may_be_a_long_text():
     long = "word " * 100_000
     assert read_columns(f"text\n{long}\n".encode(), kind="csv") == {"text": [long.strip()]}
 
@@ -82,19 +82,19 @@ def test_a_cell_may_be_a_whole_text():
         (b"a,b\n", "csv", "no rows below the columns a, b"),
         (parquet(a=[]), "parquet", "no rows below the columns a"),
         (b"a,b\n1,2\n\n3\n", "csv", "line 4 has 1 cells; expected 2, one for each of a, b"),
-        (b'a,b\n1,"x\ny"\n1,2,3\n', "csv", "line 4 has 3 cells; .* put cells that hold ','"),
-        (b"a\tb\n1\t2\t3\n", "tsv", r"line 2 has 3 cells; .* hold '\\t'"),
+        (b'a,b\n1,"x\ny"\n1,2,3\n', "csv", "line 4 has 3 cells; .* quote cells that contain ','"),
+        (b"a\tb\n1\t2\t3\n", "tsv", r"line 2 has 3 cells; .* contain '\\t'"),
         (b'a,b\n1,"x\n', "csv", "damaged table: line 2: unexpected end of data"),
         (b'a,b\n1,"x"y\n', "csv", "damaged table: line 2: ',' expected after '\"'"),
         (b"a,,b\n1,2,3\n", "csv", "column 2 of 3 has no name; .*index=False"),
-        (b"a,b, a\n1,2,3\n", "csv", r"columns \['a'\] are there twice"),
-        (b'{"a": 1, "a": 2}\n', "jsonl", "line 1 gives a name twice: a, a"),
+        (b"a,b, a\n1,2,3\n", "csv", r"columns \['a'\] occur more than once"),
+        (b'{"a": 1, "a": 2}\n', "jsonl", "line 1 repeats a name among a, a"),
         (b'{"a": 1}\n{"a": 1\n', "jsonl", "line 2 is not JSON"),
         (b'{"a": 1}\n\n[1]\n', "jsonl", "line 3 is a list; expected an object"),
         (b'{"a": 1}\n"b"\n', "jsonl", "line 2 is a str; expected an object"),
-        (b'{"a": {"b": 1}}\n', "jsonl", "line 1, 'a' holds more than one value"),
-        (b'{"a": [1]}\n', "jsonl", "line 1, 'a' holds more than one value"),
-        (parquet(a=[[1]]), "parquet", "column 'a' holds more than one value"),
+        (b'{"a": {"b": 1}}\n', "jsonl", "line 1, column 'a' holds a list, an object or bytes"),
+        (b'{"a": [1]}\n', "jsonl", "line 1, column 'a' holds a list, an object or bytes"),
+        (parquet(a=[[1]]), "parquet", "column 'a' holds a list"),
         (parquet(a=[b"\x89PNG"]), "parquet", "column 'a' holds .* bytes"),
         (parquet(a=[1])[:-9], "parquet", "damaged parquet file"),
         (b"", "parquet", "damaged parquet file"),
@@ -104,7 +104,7 @@ def test_a_cell_may_be_a_whole_text():
         (b"a\n1\n", None, "bytes have no suffix"),
     ],
 )
-def test_what_cannot_be_read(raw, kind, message):
+def test_files_that_cannot_be_read(raw, kind, message):
     with pytest.raises(ValueError, match=message):
         read_columns(raw, kind=kind)
 
@@ -129,60 +129,60 @@ SUFFIXES = {"image": {".png", ".npy"}, "text": {".txt"}, "points": {".ply", ".tx
 @pytest.mark.parametrize(
     ("cells", "kind"),
     [
-        ([None, None], Kind("empty")),
-        (["a.png", None, "dir.x/b b.PNG"], Kind("file", "image")),
-        (["a.png"], Kind("file", "image")),
-        (["a.npy", "b.png"], Kind("file", "image")),  # the first modality that has .npy
-        (["a.txt"], Kind("file", "text")),
-        (["a.ply"], Kind("file", "points")),
-        (["1", "-2.5", "3e4", None], Kind("numeric")),
-        (["1", "NA", "?", "nan", "-", "None"], Kind("numeric")),
-        (["0", "1"] * 9, Kind("numeric")),
-        (["inf", "1"], Kind("numeric")),  # `numbers` says which
-        (["red", "blue", "red", "red"], Kind("categorical")),
-        (["NA", "DE", "NA", "DE"], Kind("categorical")),
-        (["NA", "NA"], Kind("categorical")),
-        (["1_000", "1_000"], Kind("categorical")),
-        (["1.2.2024", "1.2.2024"], Kind("categorical")),
-        (["a good film", "a bad one", None], Kind("text")),
-        (["red", "blue", "green", "red"], Kind("text")),  # few rows
-        (["ends in a.png", "does not", "nor this"], Kind("text")),
-        (["版本.", "好"], Kind("text")),
+        ([None, None], ColumnKind("empty")),
+        (["a.png", None, "dir.x/b b.PNG"], ColumnKind("file", "image")),
+        (["a.png"], ColumnKind("file", "image")),
+        (["a.npy", "b.png"], ColumnKind("file", "image")),  # the first modality that has .npy
+        (["a.txt"], ColumnKind("file", "text")),
+        (["a.ply"], ColumnKind("file", "points")),
+        (["1", "-2.5", "3e4", None], ColumnKind("numeric")),
+        (["1", "NA", "?", "nan", "-", "None"], ColumnKind("numeric")),
+        (["0", "1"] * 9, ColumnKind("numeric")),
+        (["inf", "1"], ColumnKind("numeric")),  # parse_numbers refuses the "inf"
+        (["red", "blue", "red", "red"], ColumnKind("categorical")),
+        (["NA", "DE", "NA", "DE"], ColumnKind("categorical")),
+        (["NA", "NA"], ColumnKind("categorical")),
+        (["1_000", "1_000"], ColumnKind("categorical")),
+        (["1.2.2024", "1.2.2024"], ColumnKind("categorical")),
+        (["a good film", "a bad one", None], ColumnKind("text")),
+        (["red", "blue", "green", "red"], ColumnKind("text")),  # few rows
+        (["ends in a.png", "does not", "nor this"], ColumnKind("text")),
+        (["版本.", "好"], ColumnKind("text")),
     ],
 )
 def test_kinds(cells, kind):
     assert infer_kinds({"x": cells}, SUFFIXES) == {"x": kind}
 
 
-def test_too_many_values_are_text(monkeypatch):
+def test_columns_of_too_many_categories_are_text(monkeypatch):
     monkeypatch.setattr(column_kinds, "MAX_CATEGORIES", 3)
     cells = [str(value) + "th" for value in range(3)] * 2
-    assert infer_kinds({"x": cells}, {})["x"] == Kind("categorical")
-    assert infer_kinds({"x": [*cells, "4th", "4th"]}, {})["x"] == Kind("text")
+    assert infer_kinds({"x": cells}, {})["x"] == ColumnKind("categorical")
+    assert infer_kinds({"x": [*cells, "4th", "4th"]}, {})["x"] == ColumnKind("text")
 
 
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        (["a.png", None, "lost", "c.png"], "column 'x': row 3 holds 'lost', others name image"),
-        (["a.png", "b.ply"], "row 2 holds 'b.ply', others name image files"),
+        (["a.png", None, "lost", "c.png"], "column 'x': row 3 holds 'lost', but other rows name"),
+        (["a.png", "b.ply"], "row 2 holds 'b.ply', but other rows name image files"),
     ],
 )
-def test_files_among_other_things(cells, message):
+def test_files_and_other_cells_in_one_column(cells, message):
     with pytest.raises(ValueError, match=message):
         infer_kinds({"x": cells}, SUFFIXES)
 
 
-def test_suffixes_are_known_without_torch():
+def test_every_table_suffix_has_a_reader():
     assert {f".{kind}" for kind in READERS} == TABLE_SUFFIXES
 
 
-def test_numbers():
-    got = numbers(["1", None, "NaN", "n/a", "-2.5e3", "0"])
+def test_parse_numbers():
+    got = parse_numbers(["1", None, "NaN", "n/a", "-2.5e3", "0"])
     np.testing.assert_array_equal(got, [1, np.nan, np.nan, np.nan, -2500, 0])
 
 
 @pytest.mark.parametrize("cell", ["inf", "-Infinity", "1e999", "1,5", "1_0", "x"])
-def test_what_is_no_number(cell):
+def test_cells_that_are_not_finite_numbers(cell):
     with pytest.raises(ValueError, match=f"row 2: '{cell}' is not a finite number"):
-        numbers(["1", cell])
+        parse_numbers(["1", cell])

@@ -1,4 +1,4 @@
-"""Rows of a table to elements."""
+"""The adapter of numbers and categories: one element per column."""
 
 import math
 
@@ -58,8 +58,8 @@ def test_one_element_a_column(numeric, categorical, batch, width, bands):
     assert got.content.shape[1] == table.num_inputs
 
 
-def test_what_an_element_holds():
-    """A number: x and waves of it, by weights of its column's own; a category: its vector."""
+def test_contents_of_numbers_and_categories():
+    """A number has x and its sines and cosines times its column's weights; a category a vector."""
     table = adapter()
     got = table(ROWS).content
     for row in range(3):
@@ -74,7 +74,7 @@ def test_what_an_element_holds():
     assert torch.equal(table(ROWS).position[0], table.position.weight)
 
 
-def test_contents_and_positions_are_of_about_the_same_length():
+def test_contents_and_positions_have_lengths_of_about_one():
     torch.manual_seed(0)
     table = TabularAdapter(**COLUMNS, embedding_dim=256)
     got = table(torch.cat([torch.randn(500, 2), torch.randint(2, (500, 2))], dim=1))
@@ -83,7 +83,7 @@ def test_contents_and_positions_are_of_about_the_same_length():
         assert (lengths < 1.5).all()
 
 
-def test_without_waves_a_number_is_linear():
+def test_without_frequencies_contents_are_linear():
     table = adapter(num_bands=0)
     one, two = table(ROWS).content[:, :2], table(2 * ROWS).content[:, :2]
     torch.testing.assert_close(two, 2 * one)
@@ -91,17 +91,17 @@ def test_without_waves_a_number_is_linear():
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.booleans(), min_size=4, max_size=4), st.sampled_from([NAN, INF, -INF]))
-def test_what_is_missing_reads_as_if_its_column_were_not_there(missing, how):
+def test_missing_cells_have_no_effect(missing, placeholder):
     model = classifier()
-    gone = torch.tensor(missing)
-    rows = ROWS.masked_fill(gone, how)
+    is_missing = torch.tensor(missing)
+    rows = ROWS.masked_fill(is_missing, placeholder)
     with torch.no_grad():
         got = model(rows)
-        expected = model(ROWS, mask=~gone.expand(3, -1))
+        expected = model(ROWS, mask=~is_missing.expand(3, -1))
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
     inputs = model.adapter(rows)
-    assert torch.equal(inputs.mask, ~gone.expand(3, -1))
-    assert not inputs.content[:, gone].any()
+    assert torch.equal(inputs.mask, ~is_missing.expand(3, -1))
+    assert not inputs.content[:, is_missing].any()
     assert got.isfinite().all()
 
 
@@ -115,13 +115,13 @@ def test_categories_that_are_not_in_the_list(value):
     assert got.mask[:, [0, 1, 3]].all()
 
 
-def test_a_row_of_nothing():
-    """Its cross-attends add nothing, whatever the others of the batch are."""
+def test_a_row_of_missing_cells():
+    """It gives the same logits alone, in a batch, and as another row that is masked entirely."""
     model = classifier()
-    nothing = torch.full((1, 4), NAN)
+    empty = torch.full((1, 4), NAN)
     with torch.no_grad():
-        alone = model(nothing)
-        together = model(torch.cat([ROWS, nothing]))
+        alone = model(empty)
+        together = model(torch.cat([ROWS, empty]))
         masked = model(ROWS[:1], mask=torch.zeros(1, 4, dtype=torch.bool))
     assert alone.isfinite().all()
     torch.testing.assert_close(together[3:], alone, atol=1e-6, rtol=1e-5)
@@ -141,7 +141,7 @@ def test_huge_numbers_stay_finite(value):
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
 
 
-def test_gradients_reach_every_part_and_no_nan():
+def test_gradients_of_all_parameters_are_finite_and_not_zero():
     model = classifier()
     rows = ROWS.clone()
     rows[0, 0], rows[1, 2] = NAN, NAN
@@ -151,26 +151,26 @@ def test_gradients_reach_every_part_and_no_nan():
         assert parameter.grad.any(), name
 
 
-def test_normalisation_in_the_rows_own_precision():
-    """Seconds since 1970 are 1.7e9; float32 has steps of 128 there."""
+def test_numbers_are_normalised_in_the_precision_of_the_rows():
+    """Seconds since 1970 are about 1.7e9, where float32 has steps of 128."""
     table = adapter(num_bands=0)
     rows = ROWS.double()
     rows[:, 0] = torch.tensor([1.7e9, 1.7e9 + 60, 1.7e9 + 120], dtype=torch.float64)
     table.set_normalisation(torch.tensor([1.7e9, 0.0]), torch.tensor([50.0, 1.0]))
-    first, second = table(rows).content[:, 0].diff(dim=0)  # linear, without waves
+    first, second = table(rows).content[:, 0].diff(dim=0)  # linear, without frequencies
     torch.testing.assert_close(first, table.weight[0, 0] * 60 / 50)
     torch.testing.assert_close(second, first)
 
 
-def test_what_is_measured_are_the_numbers_that_are_there():
+def test_only_numbers_that_are_present_are_measured():
     rows = torch.tensor([[1.0, INF, 0, 1], [NAN, 2.0, 1, 0]])
     measured = adapter().values_to_normalise(rows)
     assert measured.dtype == torch.float64
     torch.testing.assert_close(
         measured.nan_to_num(-1.0).float(), torch.tensor([[1, -1], [-1, 2.0]])
     )
-    names = TabularAdapter(categorical=("eyes",), categories=(("blue", "brown"),))
-    assert names.values_to_normalise(torch.tensor([[0.0], [1.0]])) is None
+    no_numbers = TabularAdapter(categorical=("eyes",), categories=(("blue", "brown"),))
+    assert no_numbers.values_to_normalise(torch.tensor([[0.0], [1.0]])) is None
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_impossible_constants(mean, std, message):
         adapter().set_normalisation(mean, std)
 
 
-def test_constants_are_saved_and_shapes_counted_without_memory(tmp_path):
+def test_constants_are_saved_and_elements_counted_on_meta(tmp_path):
     import perceivers
 
     model = classifier()
@@ -198,7 +198,7 @@ def test_constants_are_saved_and_shapes_counted_without_memory(tmp_path):
     assert build_on_meta(model.config).adapter.num_inputs == 4
 
 
-def test_beside_another_modality():
+def test_table_beside_another_modality():
     fusion = FusionAdapter({"points": PointAdapter(num_bands=1), "table": adapter()})
     rows = ROWS.clone()
     rows[1, 0] = NAN
@@ -209,7 +209,7 @@ def test_beside_another_modality():
     assert not without.mask[:, 5:].any()
 
 
-def test_in_half_precision():
+def test_half_precision():
     rows = ROWS.clone()
     rows[0, 0] = NAN
     got = adapter().bfloat16()(rows)
@@ -237,8 +237,11 @@ def test_batches_that_do_not_fit(rows, message):
     ("options", "message"),
     [
         ({"numeric": (), "categorical": (), "categories": ()}, "no columns"),
-        ({"numeric": ("age", "eyes")}, r"column: \['eyes'\] given twice"),
-        ({"categories": (("a", "b", "a"), ("c",))}, r"eyes: \['a'\] given twice"),
+        ({"numeric": ("age", "eyes")}, r"column names \['eyes'\] are repeated"),
+        (
+            {"categories": (("a", "b", "a"), ("c",))},
+            r"column 'eyes' repeats the categories \['a'\]",
+        ),
         ({"categories": (("a",),)}, "1 lists of categories for the 2 categorical columns"),
         ({"categories": (("a",), ())}, "column 'town' has no categories"),
         ({"embedding_dim": 0}, "embedding_dim=0"),

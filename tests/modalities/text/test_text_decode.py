@@ -1,4 +1,4 @@
-"""Texts to ids of bytes, and text files."""
+"""Encoding of texts as ids of bytes, and decoding of text files."""
 
 import pytest
 import torch
@@ -22,8 +22,8 @@ def test_ids_are_bytes_of_whole_characters(texts, max_length):
     assert ids.shape[1] == max(1, *(len(bytes_of(row)) for row in ids), 1)
     for text, row in zip(texts, ids, strict=True):
         got = bytes_of(row)
-        assert torch.all(row[len(got) :] == PAD)  # padding at the end alone
-        assert text.startswith(got.decode())  # or UnicodeDecodeError, cut within a character
+        assert torch.all(row[len(got) :] == PAD)  # padding only at the end
+        assert text.startswith(got.decode())  # UnicodeDecodeError if cut within a character
         if got.decode() != text:
             rest = text[len(got.decode())]
             assert len(got) + len(rest.encode()) > max_length
@@ -32,15 +32,15 @@ def test_ids_are_bytes_of_whole_characters(texts, max_length):
 def test_ids_of_deepminds_tokenizer():
     """transformers' PerceiverTokenizer gives "é" [CLS] 201 175 [SEP] (bytes 195 and 169)."""
     assert encode(["é"], 9).tolist() == [[201, 175]]
-    assert encode(["\0"], 9).tolist() == [[OFFSET]]  # no padding
+    assert encode(["\0"], 9).tolist() == [[OFFSET]]  # a null byte is not padding
     assert (PAD, OFFSET, NUM_IDS) == (0, 6, 262)
 
 
-def test_bytes_are_taken_for_utf8():
+def test_bytes_must_be_utf8():
     assert torch.equal(encode(["naïve".encode(), b""], 9), encode(["naïve", ""], 9))
     with pytest.raises(ValueError, match="text 1: not UTF-8: byte 2, in line 1, is 0xef"):
         encode(["fine", "naïve".encode("latin-1")], 9)
-    with pytest.raises(ValueError, match=r"text 0: character 1 .* has no UTF-8"):
+    with pytest.raises(ValueError, match=r"text 0: character 1 .* cannot be encoded as UTF-8"):
         encode(["a\ud800"], 9)
 
 
@@ -50,8 +50,8 @@ def test_empty_texts_and_batches():
     assert encode(["€"], 2).tolist() == [[PAD]]  # its one character does not fit
 
 
-def test_what_is_no_batch_of_texts():
-    with pytest.raises(ValueError, match=r"got one text; .* put it into \[ \]"):
+def test_encode_needs_a_list_and_a_length():
+    with pytest.raises(ValueError, match=r"got a single text; expected a list .* \[text\]"):
         encode("text", 9)
     with pytest.raises(ValueError, match="max_length=0; expected at least 1"):
         encode(["text"], 0)
@@ -85,12 +85,12 @@ def test_a_file_is_one_text_a_line(tmp_path):
 def test_files_that_are_not_utf8(tmp_path, read):
     file = tmp_path / "text.txt"
     file.write_bytes(b"fine\ncaf\xe9\n")
-    with pytest.raises(ValueError, match="not UTF-8: byte 8, in line 2, is 0xe9; save it as UTF-8"):
+    with pytest.raises(ValueError, match="not UTF-8: byte 8, in line 2, is 0xe9; save the text as"):
         read(file)
     file.write_bytes("fine".encode("utf-16"))
-    with pytest.raises(ValueError, match=r"byte 0.* \(by its first bytes it is UTF-16\)"):
+    with pytest.raises(ValueError, match=r"byte 0.* \(the first bytes are those of UTF-16\)"):
         read(file)
-    file.write_bytes("fine €".encode()[:-1])  # cut off
+    file.write_bytes("fine €".encode()[:-1])  # truncated within a character
     with pytest.raises(ValueError, match="byte 5, in line 1, is 0xe2"):
         read(file)
 

@@ -11,7 +11,7 @@ from perceivers.data.config import DataConfig
 from perceivers.data.splits import read_splits
 from perceivers.modalities.clips import ClipReader, with_clips
 from perceivers.modalities.files import LazyArray
-from perceivers.modalities.fusion.presence import missing
+from perceivers.modalities.fusion.presence import describe_missing
 from perceivers.modalities.fusion.reader import FusionReader
 from perceivers.modalities.image.reader import ImageReader
 from perceivers.modalities.reader import collate
@@ -172,9 +172,13 @@ def test_batches_of_clips():
 def test_missing_modalities_are_counted():
     flags = torch.tensor([True, False, False])
     examples = {"audio": torch.zeros(3, 1), "audio.present": flags, "video.present": ~flags | True}
-    assert missing(examples) == "2 of 3 have no audio"
-    assert missing({"audio.present": flags[:, None].expand(3, 5)}) == "2 of 3 have no audio"
-    assert missing({"audio.present": flags | True}) == missing(torch.zeros(3)) == ""
+    assert describe_missing(examples) == "2 of 3 have no audio"
+    assert (
+        describe_missing({"audio.present": flags[:, None].expand(3, 5)}) == "2 of 3 have no audio"
+    )
+    assert (
+        describe_missing({"audio.present": flags | True}) == describe_missing(torch.zeros(3)) == ""
+    )
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
-"""Several modalities in one input: raw batches are dictionaries of the batches of their parts."""
+"""Several modalities in one input: a raw batch is a dictionary of the batches of its parts."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
 
 from ..augmentation import AugmentationConfig
 from ..config import InputConfig
@@ -20,16 +22,18 @@ if TYPE_CHECKING:
 
 
 class Fusion(Modality):
-    """Several modalities of one file, or of the columns of a table."""
+    """Several modalities, read from the tracks of one file or from the columns of a table."""
 
     configs = (FusionConfig, RowsConfig)
 
+    @override
     def adapter(self, config: Any) -> "FusionAdapter":
         from .adapter import FusionAdapter
 
         parts = {name: modality_of(part).adapter(part) for name, part in config.parts.items()}
         return FusionAdapter(**{**config.adapter_options(), "parts": parts})
 
+    @override
     def reader(self, config: Any) -> "FusionReader | RowReader":
         from .reader import FusionReader
         from .rows import RowReader
@@ -39,12 +43,14 @@ class Fusion(Modality):
             return RowReader(parts, config.files, config.texts)
         return FusionReader({name: _track_reader(config, name) for name in config.parts})
 
+    @override
     def augmentations(self, config: Any) -> frozenset[str]:
         parts: Mapping[str, InputConfig] = config.parts
         return frozenset().union(*(modality_of(p).augmentations(p) for p in parts.values()))
 
+    @override
     def augment(self, batch: Any, config: Any, augmentation: AugmentationConfig) -> Any:
-        """Augment each part by itself; entries that say which examples have a part stay."""
+        """Augment each part independently; the masks of missing parts stay as they are."""
         parts: Mapping[str, InputConfig] = config.parts
         return {
             name: modality_of(parts[name]).augment(x, parts[name], augmentation)
@@ -53,19 +59,21 @@ class Fusion(Modality):
             for name, x in batch.items()
         }
 
+    @override
     def augmentation_words(self, config: Any, augmentation: AugmentationConfig) -> list[str]:
         words = [
             word
             for part in config.parts.values()
             for word in modality_of(part).augmentation_words(part, augmentation)
         ]
-        if dropped := [name for name, share in config.dropout.items() if share]:
+        if dropped := [name for name, probability in config.dropout.items() if probability]:
             words.append(f"leaving out {' or '.join(dropped)}")
         return list(dict.fromkeys(words))
 
+    @override
     def unmixable(self, config: Any) -> str:
-        every = (modality_of(part).unmixable(part) for part in config.parts.values())
-        return next((what for what in every if what), "")
+        names = (modality_of(part).unmixable(part) for part in config.parts.values())
+        return next((name for name in names if name), "")
 
 
 def _track_reader(config: FusionConfig, name: str) -> "SoundReader | VideoReader":
@@ -77,7 +85,7 @@ def _track_reader(config: FusionConfig, name: str) -> "SoundReader | VideoReader
     if not isinstance(reader, SoundReader | VideoReader):
         raise ValueError(
             f"part {name!r} is read from {reader.noun}, one file each; only the sound and pictures "
-            "of one file can be read together: pass tensors, model(batch)"
+            "of one file can be read together. Pass tensors instead: model(batch)"
         )
     return reader
 

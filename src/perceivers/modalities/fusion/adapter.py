@@ -1,57 +1,67 @@
-"""Several modalities in one input array, told apart by learned embeddings."""
+"""The adapter of several modalities in one input, identified by learned embeddings."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from ...core import Inputs
 from ...core.init import trunc_normal
 from ...errors import unknown
 from ..adapter import CHUNK_ELEMENTS, Adapter
-from .presence import PRESENT
+from .presence import PRESENT, mask_missing, present_masks, select_present
 
 # B batch · M elements · W common width
 
-EMBEDDING_STD = 0.02  # as the latents; the paper does not give it
+EMBEDDING_STD = 0.02  # same as the latents; the paper does not give it
 
 
 def is_part_name(name: str) -> bool:
-    """Whether a part can have that name: a word, and no method of what holds parts by name."""
+    """Return whether a name is allowed for a part of a fusion.
+
+    Args:
+        name: the name. It must be an identifier, and no attribute of PyTorch's `ModuleDict` or
+            `ParameterDict`, which hold the parts.
+    """
     holders = nn.ModuleDict(), nn.ParameterDict()
     return name.isidentifier() and not any(hasattr(holder, name) for holder in holders)
 
 
 class FusionAdapter(Adapter):
-    """A batch {"audio": …, "video": …} → `Inputs` of the elements of all parts, one after another.
+    """Embed the raw batches of several modalities as one `Inputs`.
 
-    As published (arXiv 2103.03206v2, §4.2): an element of a part is its content, its position and a
-    learned embedding of its modality, side by side. The embedding fills up to a common width W:
-    `min_embedding_dim` channels for the widest part (paper: 4, video), more for narrower ones.
+    A raw batch is a dictionary with one entry per part, such as {"audio": …, "video": …}. The
+    elements of one part follow those of another.
 
-    The elements come as content and position to be added, each in columns of its own, so that the
-    embedding counts as position and the sum is that concatenation. Positions are shared by the
-    batch if those of all parts are.
+    As in the paper (arXiv 2103.03206v2, §4.2), an element is the concatenation of its content, its
+    position and a learned embedding of its modality. The embedding fills elements up to a common
+    width W: it has `min_embedding_dim` channels in the widest part (paper: 4, for video), and more
+    in narrower parts.
 
-    A part that is missing from the batch, or None, is masked out; its elements are as many as an
-    example of the configured size has. Where only some examples lack it, the batch says so under
-    the part's name and ".present", boolean (B,): {"audio": …, "audio.present": …}. What "audio"
-    holds for the others is masked: zeros, or any other finite numbers.
+    Content and position are padded to W channels each and have `fusion="add"`, so that their sum is
+    that concatenation; the embedding is a part of the position. Positions are shared by the batch
+    if those of all parts are.
+
+    A part that is absent from the batch or None is masked; it has as many elements as an example of
+    the configured size. If only some examples lack a part, the batch tells which have it in a
+    boolean tensor (B,) under the name of the part and ".present": {"audio": …, "audio.present": …}.
+    The elements of the others are masked, whatever "audio" holds for them: zeros or any other
+    finite numbers.
 
     Args:
-        parts: the adapter of each modality, in the order of their elements.
-        min_embedding_dim: learned channels of the widest part, at least.
-        dropout: by modality, the probability at which an example's is masked in training (paper:
-            the whole video at 0.3, or the mel spectrogram at 0.1). Each is drawn for itself; an
-            example that would lose all it has keeps all it has.
+        parts: the adapter of each modality by its name, in the order of their elements.
+        min_embedding_dim: number of channels of the embedding of the widest part.
+        dropout: for each modality, the probability that it is masked in a training example (paper:
+            the whole video at 0.3, or the mel spectrogram at 0.1). Modalities are drawn
+            independently; an example that would lose all its modalities keeps all of them.
 
     Raises:
-        ValueError: no parts, a name that cannot be one, or a probability that is none; in
-            `elements`, a modality that is not among the parts, none at all, or parts of unequal
-            batch size.
+        ValueError: no parts, an impossible name, a `min_embedding_dim` below 1, or a probability
+            that is not in [0, 1) or names no part.
     """
 
     def __init__(
@@ -66,13 +76,14 @@ class FusionAdapter(Adapter):
             raise ValueError("no parts; expected at least one modality and its adapter")
         if min_embedding_dim < 1:
             raise ValueError(
-                f"min_embedding_dim={min_embedding_dim}; expected at least 1, or modalities could "
-                "not be told apart"
+                f"min_embedding_dim={min_embedding_dim}; expected at least 1: the embedding is "
+                "what distinguishes the modalities"
             )
         for name in parts:
             if not is_part_name(name):
                 raise ValueError(
-                    f"a modality cannot be called {name!r}; use another word of letters and digits"
+                    f"a modality cannot be called {name!r}; expected an identifier that is no "
+                    "attribute of torch.nn.ModuleDict or torch.nn.ParameterDict"
                 )
         self.width = max(part.dim for part in parts.values()) + min_embedding_dim
         self.parts = nn.ModuleDict(parts)
@@ -82,44 +93,62 @@ class FusionAdapter(Adapter):
         for embedding in self.embeddings.values():
             trunc_normal(embedding, EMBEDDING_STD)
         self.dropout = dict(dropout or {})
-        for name, share in self.dropout.items():
-            self._known(name)
-            if not 0 <= share < 1:
-                raise ValueError(f"dropout of {name}={share}; expected 0 or more, and less than 1")
+        for name, probability in self.dropout.items():
+            self._check_name(name)
+            if not 0 <= probability < 1:
+                raise ValueError(
+                    f"dropout of {name} is {probability}; expected at least 0 and less than 1"
+                )
 
     @property
+    @override
     def dim(self) -> int:
-        """W."""
+        """Number of channels of an element: W."""
         return self.width
 
     @property
+    @override
     def num_inputs(self) -> int:
-        """M, elements of all parts together."""
-        return sum(part.num_inputs for part in self._parts().values())
+        """Number of elements M of all parts together."""
+        return sum(part.num_inputs for part in self._adapters().values())
 
+    @override
     def set_normalisation(self, mean: Mapping[str, Tensor], std: Mapping[str, Tensor]) -> None:
-        """The constants of each part, by name; a part that is not named keeps its own."""
-        parts = self._parts()
+        """Set the normalising constants of parts by name; parts that are not named keep theirs."""
+        adapters = self._adapters()
         for name in mean:
-            self._known(name)
-            parts[name].set_normalisation(mean[name], std[name])
+            self._check_name(name)
+            adapters[name].set_normalisation(mean[name], std[name])
 
+    @override
     def values_to_normalise(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
-        """See `Adapter`: by name, of the examples that have the part."""
-        measured = {}
-        for name, part in self._parts().items():
-            x, there = batch.get(name), batch.get(f"{name}{PRESENT}")
-            if x is not None and (there is None or bool(there.any())):
-                found = part.values_to_normalise(x if there is None else _those(x, there))
-                if isinstance(found, Tensor):
-                    measured[name] = found
-        return measured
+        """Return the values of each part that has any, from the examples that have the part."""
+        values_of_part = {}
+        for name, adapter in self._adapters().items():
+            x, present = batch.get(name), batch.get(f"{name}{PRESENT}")
+            if x is not None and (present is None or bool(present.any())):
+                values = adapter.values_to_normalise(
+                    x if present is None else select_present(x, present)
+                )
+                if isinstance(values, Tensor):
+                    values_of_part[name] = values
+        return values_of_part
 
+    @override
     def elements(self, batch: Mapping[str, Any]) -> Inputs:
-        """Raw batches by modality, each as its own adapter takes it → M = Σ elements of the parts.
+        """Embed the parts of a batch one after another.
 
-        A modality that is None or not there is masked out, as are examples that lack it. One whose
-        examples are of different sizes is a list of them.
+        Args:
+            batch: the raw batch of each part as its own adapter takes it, a list if its examples
+                are of different sizes. None and absent parts are masked. An entry with the name of
+                a part and ".present", boolean (B,), tells which examples have the part.
+
+        Returns:
+            `Inputs` of M elements, the sum of those of all parts.
+
+        Raises:
+            ValueError: not a dictionary, an unknown name, no part at all, parts of different batch
+                sizes, or a mask of another shape or dtype.
         """
         if not isinstance(batch, Mapping):
             raise ValueError(
@@ -127,94 +156,102 @@ class FusionAdapter(Adapter):
                 f"of {', '.join(self.parts)}"
             )
         for name in batch:
-            self._known(name.removesuffix(PRESENT))
-        parts = self._parts()
-        given = {name: parts[name](batch[name]) for name in parts if batch.get(name) is not None}
-        if not given:
+            self._check_name(name.removesuffix(PRESENT))
+        inputs = {
+            name: adapter(batch[name])
+            for name, adapter in self._adapters().items()
+            if batch.get(name) is not None
+        }
+        if not inputs:
             raise ValueError(
-                f"the batch has no modality; expected one or more of {', '.join(self.parts)}"
+                "the batch has none of the modalities; expected one or more of "
+                f"{', '.join(self.parts)}"
             )
-        sizes = {name: len(part.content) for name, part in given.items()}
+        sizes = {name: len(part.content) for name, part in inputs.items()}
         if len(set(sizes.values())) > 1:
-            raise ValueError(
-                f"batch sizes disagree: {sizes}; expected equally many examples of each modality"
-            )
-        like = next(iter(given.values())).content
-        there = self._there(given, batch)
-        columns = [
-            _only(self._columns(name, given[name]), there.get(name))
-            if name in given
-            else self._absent(name, like)
-            for name in self.parts
-        ]
-        return _joined(columns)
+            raise ValueError(f"batch sizes disagree: {sizes}; expected the same number of each")
+        content = next(iter(inputs.values())).content
+        present = self._drop_parts(inputs, present_masks(inputs, batch))
+        return _concatenate(
+            [
+                mask_missing(self._widen(name, inputs[name]), present.get(name))
+                if name in inputs
+                else self._masked_part(name, content)
+                for name in self.parts
+            ]
+        )
 
+    @override
     def stream(self, example: Any, *, elements: int = CHUNK_ELEMENTS) -> Iterable[Inputs]:
-        """See `Adapter`: one part after another, without those that are missing."""
+        """Stream one part after another, without the parts that the example lacks."""
         streams = {
-            name: part.stream(example[name], elements=elements)
-            for name, part in self._parts().items()
+            name: adapter.stream(example[name], elements=elements)
+            for name, adapter in self._adapters().items()
             if example.get(name) is not None and bool(example.get(f"{name}{PRESENT}", True))
         }
         return _Streams(self, streams)
 
+    @override
     def elements_of_each(self, examples: Any) -> Inputs:
-        """ValueError: the modalities of a batch are told by name, each may be a list."""
+        """Raise a `ValueError`: a batch is a dictionary, only the batches of parts may be lists."""
         return self.elements(examples)
 
-    def _there(self, given: Mapping[str, Inputs], batch: Mapping[str, Any]) -> dict[str, Tensor]:
-        """By name of a part that not all examples have, or are to keep: which do, (B,)."""
-        like = next(iter(given.values())).content
-        there: dict[str, Tensor] = {}
-        for name in given:
-            flags = batch.get(f"{name}{PRESENT}")
-            if flags is None:
-                continue
-            if flags.shape != like.shape[:1] or flags.dtype != torch.bool:
-                raise ValueError(
-                    f"{name}{PRESENT} is {flags.dtype} of shape {tuple(flags.shape)}; expected "
-                    f"torch.bool of shape ({len(like)},), True for examples that have {name}"
-                )
-            there[name] = flags
-        dropped = {name: p for name, p in self.dropout.items() if name in given and p}
-        if not (self.training and dropped):
-            return there
-        everywhere = torch.ones(len(like), dtype=torch.bool, device=like.device)
-        had = {name: there.get(name, everywhere) for name in given}
-        kept = {
-            name: flags & (torch.rand(len(like), device=like.device) >= dropped.get(name, 0.0))
-            for name, flags in had.items()
-        }
-        something = torch.stack(list(kept.values())).any(dim=0)
-        return {name: torch.where(something, kept[name], flags) for name, flags in had.items()}
+    def _drop_parts(
+        self, inputs: Mapping[str, Inputs], present: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Return the masks of the parts that are present, some of them dropped in training.
 
-    def _parts(self) -> dict[str, Adapter]:
-        """The adapters, typed."""
+        Args:
+            inputs: the inputs of each part of the batch.
+            present: the masks (B,) of the parts that have one, True for examples with the part.
+        """
+        dropout = {name: p for name, p in self.dropout.items() if name in inputs and p}
+        if not (self.training and dropout):
+            return present
+        content = next(iter(inputs.values())).content
+        batch, device = len(content), content.device
+        all_present = torch.ones(batch, dtype=torch.bool, device=device)
+        before = {name: present.get(name, all_present) for name in inputs}
+        after = {
+            name: mask & (torch.rand(batch, device=device) >= dropout.get(name, 0.0))
+            for name, mask in before.items()
+        }
+        any_left = torch.stack(list(after.values())).any(dim=0)
+        return {name: torch.where(any_left, after[name], mask) for name, mask in before.items()}
+
+    def _adapters(self) -> dict[str, Adapter]:
+        """Return the parts, typed as adapters."""
         return {name: part for name, part in self.parts.items() if isinstance(part, Adapter)}
 
-    def _known(self, name: str) -> None:
+    def _check_name(self, name: str) -> None:
         if name not in self.parts:
             raise unknown("modality", name, self.parts)
 
-    def _columns(self, name: str, part: Inputs) -> Inputs:
-        """A part's content, and its position and embedding, in their columns of the width W."""
+    def _widen(self, name: str, part: Inputs) -> Inputs:
+        """Widen content and position of a part to W channels, in which their sum is an element."""
         embedding: Tensor = self.embeddings[name]
         content = F.pad(part.content, (0, self.width - part.content.shape[-1]))
         elements = part.content.shape[1]
-        learned = embedding.expand(1, elements, -1)
+        embedding = embedding.expand(1, elements, -1)
         position = part.dense_position
         if position is None:
-            before = learned.new_zeros(1, elements, part.dim)
+            position = embedding.new_zeros(1, elements, part.dim)
         else:
-            # To be added, a position lies over the content; otherwise it follows it.
-            before = F.pad(position, (part.dim - position.shape[-1], 0))
-            learned = learned.expand(len(before), -1, -1)
-        position = torch.cat([before, learned], dim=-1)
+            # A position that the part adds shares the channels of the content; otherwise the
+            # position follows the content.
+            position = F.pad(position, (part.dim - position.shape[-1], 0))
+            embedding = embedding.expand(len(position), -1, -1)
+        position = torch.cat([position, embedding], dim=-1)
         return Inputs(content, position, part.mask, fusion="add")
 
-    def _absent(self, name: str, like: Tensor) -> Inputs:
-        """The masked elements of a part that is missing from a batch of `like`'s examples."""
-        elements = self._parts()[name].num_inputs
+    def _masked_part(self, name: str, like: Tensor) -> Inputs:
+        """Return the masked elements of a part that no example has.
+
+        Args:
+            name: name of the part.
+            like: contents of another part, with the batch size, dtype and device to use.
+        """
+        elements = self._adapters()[name].num_inputs
         return Inputs(
             like.new_zeros(len(like), elements, self.width),
             like.new_zeros(1, elements, self.width),
@@ -225,7 +262,7 @@ class FusionAdapter(Adapter):
 
 @dataclass(frozen=True)
 class _Streams:
-    """The streams of all parts of an example."""
+    """The streams of all parts of an example, one after another."""
 
     adapter: FusionAdapter
     streams: Mapping[str, Iterable[Inputs]]
@@ -233,30 +270,14 @@ class _Streams:
     def __iter__(self) -> Iterator[Inputs]:
         for name, stream in self.streams.items():
             for part in stream:
-                yield self.adapter._columns(name, part)
+                yield self.adapter._widen(name, part)
 
 
-def _those(x: Any, there: Tensor) -> Any:
-    """Of a batch or a list, the examples that have it."""
-    if isinstance(x, Tensor):
-        return x[there]
-    return [example for example, has in zip(x, there.tolist(), strict=True) if has]
-
-
-def _only(part: Inputs, there: Tensor | None) -> Inputs:
-    """A part, masked where an example lacks it; what lies there may be anything."""
-    if there is None:
-        return part
-    seen = there[:, None].expand(part.content.shape[:2])
-    seen = seen if part.mask is None else seen & part.mask
-    return replace(part, content=part.content.masked_fill(~seen[..., None], 0.0), mask=seen)
-
-
-def _joined(parts: list[Inputs]) -> Inputs:
-    """The elements of all parts, one part after another."""
+def _concatenate(parts: list[Inputs]) -> Inputs:
+    """Concatenate the elements of all parts."""
     batch = len(parts[0].content)
     positions = [part.dense_position for part in parts if part.dense_position is not None]
-    shared = max(len(position) for position in positions)  # 1, or the batch size
+    num_positions = max(len(position) for position in positions)  # 1 if shared, or the batch size
     mask = None
     if any(part.mask is not None for part in parts):
         mask = torch.cat(
@@ -270,7 +291,7 @@ def _joined(parts: list[Inputs]) -> Inputs:
         )
     return Inputs(
         torch.cat([part.content for part in parts], dim=1),
-        torch.cat([position.expand(shared, -1, -1) for position in positions], dim=1),
+        torch.cat([position.expand(num_positions, -1, -1) for position in positions], dim=1),
         mask,
         fusion="add",
     )

@@ -10,34 +10,35 @@ from ..video.config import VideoConfig
 
 @dataclass(frozen=True, kw_only=True)
 class FusionConfig(InputConfig):
-    """Inputs of several modalities; see `FusionAdapter`."""
+    """Configuration of an input of several modalities; see `FusionAdapter`."""
 
     kind: ClassVar[str] = "fusion"
 
     parts: dict[str, InputConfig] = field(
         default_factory=lambda: {"audio": AudioConfig(), "video": VideoConfig()}
     )
-    """The modalities by name, in the order of their elements."""
+    """Input configuration of each modality by its name, in the order of their elements."""
     min_embedding_dim: int = 4
-    """Learned channels that tell the widest modality apart; narrower ones get more."""
+    """Number of channels of the learned embedding that identifies the widest modality; narrower
+    modalities get more, so that the elements of all modalities are equally wide."""
     dropout: dict[str, float] = field(default_factory=dict)
-    """Share of examples whose modality of a name is masked in training (paper: video=0.3)."""
+    """Probability that a modality is masked in a training example, by the name of the modality
+    (Perceiver paper: video=0.3); modalities that are not named are not masked."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowsConfig(FusionConfig):
-    """How rows of a table become elements: files, texts, and all other cells as parts of a fusion.
+    """Configuration of rows of a table: files, texts and all other cells are parts of a fusion.
 
-    A part that is neither among the files nor the texts is a `TabularConfig`, whose columns it
-    names.
+    A part that is in neither `files` nor `texts` is a `TabularConfig`, which names its columns.
     """
 
     kind: ClassVar[str] = "rows"
     reader_fields: ClassVar[frozenset[str]] = frozenset({"files", "texts"})
 
     parts: dict[str, InputConfig] = field(default_factory=dict)
-    """The parts by name, in the order of their elements."""
+    """Input configuration of each part by its name, in the order of their elements."""
     files: dict[str, str] = field(default_factory=dict)
-    """By part, the column that names its files."""
+    """Column that holds the file names of a part, by the name of the part."""
     texts: dict[str, str] = field(default_factory=dict)
-    """By part, the column that holds its text."""
+    """Column that holds the text of a part, by the name of the part."""

@@ -1,19 +1,27 @@
 """Which examples of a batch have which of several modalities."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ...core import Inputs
 from ..reader import Examples
 
 PRESENT = ".present"
-"""After the name of a modality: which examples of a batch have it, boolean (B,)."""
+"""Suffix of the entry that tells which examples of a batch have a modality, such as
+"audio.present": boolean (B,)."""
 
 
 def batch_parts(parts: Mapping[str, Any], examples: Mapping[str, Any]) -> dict[str, Any]:
-    """Each part's batch as its reader makes it; what all examples have is not said of each."""
+    """Convert examples of several parts to a raw batch, without the masks that are all True.
+
+    Args:
+        parts: the reader of each part.
+        examples: the examples of each part, and which of them are present, by name.
+    """
     return {
         name: parts[name].batch(x) if name in parts else x
         for name, x in examples.items()
@@ -22,24 +30,96 @@ def batch_parts(parts: Mapping[str, Any], examples: Mapping[str, Any]) -> dict[s
 
 
 def part_lengths(parts: Mapping[str, Any], examples: Mapping[str, Any]) -> Tensor | None:
-    """Of each example the shares of all parts that vary, averaged; None: none does."""
-    found = [part.lengths(examples[name]) for name, part in parts.items()]
-    varying = [lengths for lengths in found if lengths is not None]
+    """Return the relative length of each example, averaged over the parts that vary in length.
+
+    Args:
+        parts: the reader of each part.
+        examples: the examples of each part by name.
+
+    Returns:
+        Lengths (B,), as fractions of the longest possible example; None if no part varies.
+    """
+    lengths = [part.lengths(examples[name]) for name, part in parts.items()]
+    varying = [x for x in lengths if x is not None]
     return torch.stack(varying).mean(0) if varying else None
 
 
-def missing(examples: Examples) -> str:
-    """How many examples lack which modality, in words; empty if none lacks any."""
+def describe_missing(examples: Examples) -> str:
+    """Describe how many examples lack which modality, such as "2 of 3 have no audio".
+
+    Args:
+        examples: examples of one or several modalities. An example of several clips has a modality
+            if all its clips have it.
+
+    Returns:
+        The description; empty if no example lacks a modality.
+    """
     if not isinstance(examples, dict):
         return ""
-    flags = {
-        name: x.flatten(1).all(1) if x.ndim > 1 else x
+    masks = {
+        name.removesuffix(PRESENT): x.flatten(1).all(1) if x.ndim > 1 else x
         for name, x in examples.items()
-        if isinstance(x, Tensor)
+        if name.endswith(PRESENT) and isinstance(x, Tensor)
     }
-    lacking = {
-        name.removesuffix(PRESENT): f"{int((~there).sum()):,} of {len(there):,}"
-        for name, there in flags.items()
-        if name.endswith(PRESENT) and not bool(there.all())
-    }
-    return ", ".join(f"{count} have no {name}" for name, count in lacking.items())
+    counts = {name: (int((~present).sum()), len(present)) for name, present in masks.items()}
+    return ", ".join(
+        f"{missing:,} of {total:,} have no {name}"
+        for name, (missing, total) in counts.items()
+        if missing
+    )
+
+
+def present_masks(inputs: Mapping[str, Inputs], batch: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the masks of a raw batch that tell which examples have a modality.
+
+    Args:
+        inputs: the inputs of each modality that some example has, by name.
+        batch: the raw batch, with the masks.
+
+    Returns:
+        Masks (B,), True for the examples that have the modality, by the name of the modality; none
+        for a modality without a mask.
+
+    Raises:
+        ValueError: a mask of another shape or dtype.
+    """
+    size = len(next(iter(inputs.values())).content)
+    masks: dict[str, Tensor] = {}
+    for name in inputs:
+        mask = batch.get(f"{name}{PRESENT}")
+        if mask is None:
+            continue
+        if mask.shape != (size,) or mask.dtype != torch.bool:
+            raise ValueError(
+                f"{name}{PRESENT} is {mask.dtype} of shape {tuple(mask.shape)}; expected "
+                f"torch.bool of shape ({size},), True for examples that have {name}"
+            )
+        masks[name] = mask
+    return masks
+
+
+def select_present(x: Any, present: Tensor) -> Any:
+    """Return the examples of a batch that are present.
+
+    Args:
+        x: a tensor (B, …), or a list of B examples.
+        present: mask (B,), True for the examples to keep.
+    """
+    if isinstance(x, Tensor):
+        return x[present]
+    return [example for example, keep in zip(x, present.tolist(), strict=True) if keep]
+
+
+def mask_missing(inputs: Inputs, present: Tensor | None) -> Inputs:
+    """Mask all elements of the examples that are not present, and set their contents to zero.
+
+    Args:
+        inputs: inputs of B examples.
+        present: mask (B,), False for the examples to mask; None: all are present.
+    """
+    if present is None:
+        return inputs
+    mask = present[:, None].expand(inputs.content.shape[:2])
+    mask = mask if inputs.mask is None else mask & inputs.mask
+    content = inputs.content.masked_fill(~mask[..., None], 0.0)
+    return replace(inputs, content=content, mask=mask)

@@ -6,85 +6,99 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor
+from typing_extensions import override
 
 from ..files import PathOrBytes
 from ..media import NoTrack
-from ..reader import ArrayReader
+from ..reader import ArrayReader, Reader
 from ..sound.reader import SoundReader
 from ..video.reader import VideoReader
 from .presence import PRESENT, batch_parts, part_lengths
 
-# T frames · S samples · K clips
-
 
 @dataclass(frozen=True)
-class FusionReader:
-    """Sound and pictures of one file: a dictionary of what each part's reader makes of it.
+class FusionReader(Reader):
+    """Read the sound and pictures of one file as a dictionary with an example of each part.
 
-    A part "audio" gives the two entries "audio" and "audio.present", which is False, and "audio"
-    all zeros, where the file has no such track. Both parts of a file are taken about its middle,
-    so that they belong together if its tracks are equally long.
+    A part "audio" has two entries: the example "audio", and "audio.present", which is False if the
+    file has no such track; "audio" is all zeros then. Each part is taken around the middle of its
+    own track, so sound and pictures belong together if the tracks are equally long.
     """
 
     parts: Mapping[str, SoundReader | VideoReader]
+    """The reader of each part by its name."""
 
     @property
+    @override
     def noun(self) -> str:
-        """See `Reader`."""
         return "videos with sound"
 
     @property
+    @override
     def suffixes(self) -> frozenset[str]:
-        """See `Reader`: also files of one modality alone."""
+        """Suffixes of the files of all parts, also of files that hold only one modality."""
         return frozenset().union(*(part.suffixes for part in self.parts.values()))
 
     @property
+    @override
     def nbytes(self) -> int:
-        """See `Reader`."""
         return sum(part.nbytes + 1 for part in self.parts.values())
 
+    @override
     def decode(self, source: PathOrBytes) -> dict[str, np.ndarray]:
-        """See `Reader`.
+        """Decode each part of a file.
+
+        Args:
+            source: a path, or the bytes of a file.
 
         Raises:
-            ValueError: also if the file has none of the modalities.
+            ValueError: the file cannot be read, or has the track of no part.
         """
-        return self._each(lambda part: part.decode(source), ())
+        return self._read_parts(lambda part: part.decode(source), ())
 
+    @override
     def decode_whole(self, source: PathOrBytes) -> dict[str, Any]:
-        """See `Reader`: each part by itself, held or `LazyArray`."""
-        return self._each(lambda part: part.decode_whole(source), ())
+        """Decode all of each part of a file, as an array or, if it is long, a `LazyArray`."""
+        return self._read_parts(lambda part: part.decode_whole(source), ())
 
     @property
+    @override
     def has_clips(self) -> bool:
-        """See `Reader`: if all parts have."""
+        """Whether all parts have clips."""
         return all(part.has_clips for part in self.parts.values())
 
+    @override
     def clips(self, source: PathOrBytes, count: int) -> dict[str, np.ndarray]:
-        """See `Reader`."""
-        return self._each(lambda part: part.clips(source, count), (count,))
+        return self._read_parts(lambda part: part.clips(source, count), (count,))
 
+    @override
     def batch(self, examples: dict[str, Tensor]) -> dict[str, Tensor]:
-        """See `batch_parts`."""
         return batch_parts(self.parts, examples)
 
+    @override
     def lengths(self, examples: dict[str, Any]) -> Tensor | None:
-        """See `part_lengths`."""
         return part_lengths(self.parts, examples)
 
-    def _each(self, read: Callable[[ArrayReader], Any], before: tuple[int, ...]) -> dict[str, Any]:
-        """What `read` makes of a file by each part; `before`: axes ahead of those of an example."""
+    def _read_parts(
+        self, read: Callable[[ArrayReader], Any], leading_shape: tuple[int, ...]
+    ) -> dict[str, Any]:
+        """Read each part of a file.
+
+        Args:
+            read: reads a part with its reader.
+            leading_shape: axes of what `read` returns before those of an example.
+        """
         example: dict[str, Any] = {}
         reasons = []
         for name, part in self.parts.items():
-            there = True
+            present = True
             try:
                 example[name] = read(part)
             except NoTrack as error:
                 reasons.append(str(error))
-                there = False
-                example[name] = np.zeros((*before, *part.smallest_shape), part.dtype)
-            example[f"{name}{PRESENT}"] = np.full(before, there)
+                present = False
+                example[name] = np.zeros((*leading_shape, *part.smallest_shape), part.dtype)
+            example[f"{name}{PRESENT}"] = np.full(leading_shape, present)
         if len(reasons) == len(self.parts):
             raise ValueError("; ".join(reasons))
         return example

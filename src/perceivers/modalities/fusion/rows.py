@@ -1,4 +1,4 @@
-"""A row of a table → an example of several parts: files, texts, and all other cells together."""
+"""The reader of table rows, whose parts are files, texts, and all other cells together."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,183 +7,234 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor
+from typing_extensions import override
 
 from ..files import PathOrBytes
 from ..media import NoTrack
-from ..reader import ArrayReader
-from ..table.columns import as_cell
+from ..reader import ArrayReader, Reader
+from ..table.columns import cell_text
 from ..table.config import TABLE_SUFFIXES
 from ..table.reader import CellReader
 from ..text.decode import decode as decode_text
 from ..video.reader import VideoReader
 from .presence import PRESENT, batch_parts, part_lengths
 
-# n numeric, k categorical columns · K clips
+# K clips
 
-Read = Callable[[ArrayReader, PathOrBytes], np.ndarray]
+ReadSource = Callable[[ArrayReader, PathOrBytes], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Row:
-    """The cells of a row, and where the files lie that it names."""
+    """The cells of a row of a table."""
 
     cells: Mapping[str, str | None]
-    """By column; one that is not there is missing, as is one that is empty."""
+    """Text of the cells by column. An absent column and None are both missing cells."""
     folder: Path = Path()
-    """What names of files are relative to."""
+    """Folder that the file names in the cells are relative to."""
     name: str = "row"
-    """For messages."""
+    """Name of the row in messages."""
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Row":
-        """Of text, numbers, truth values and paths by column, files relative to where we are."""
-        cells = {name: as_cell(value, f"{name!r}") for name, value in values.items()}
+        """Build a row from Python values; file names are relative to the working directory.
+
+        Args:
+            values: text, numbers, booleans and paths by column. None, NaN and blank text are
+                missing cells.
+
+        Raises:
+            ValueError: a list, a dictionary or bytes in a cell.
+        """
+        cells = {name: cell_text(value, f"column {name!r}") for name, value in values.items()}
         return cls({name: cell.strip() or None if cell else None for name, cell in cells.items()})
 
 
 @dataclass(frozen=True)
-class RowReader:
-    """Rows of a table: a dictionary of what each part's reader makes of its cells.
+class RowReader(Reader):
+    """Read rows of a table as dictionaries with an example of each part.
 
-    A part "photo" gives the two entries "photo" and "photo.present", which is False, and "photo"
-    all zeros (of numbers and categories NaN), where the cell is empty, or names a file without such
-    a track. A row that has none of the parts is refused, as a file that cannot be read.
+    A part "photo" has two entries: the example "photo", and "photo.present", which is False if the
+    cell is empty or names a file without such a track. "photo" is all zeros then; missing numbers
+    and categories are NaN. A row without any part cannot be read.
     """
 
     parts: Mapping[str, ArrayReader | CellReader]
-    """By name; what is neither among the files nor the texts reads the other cells."""
+    """The reader of each part by its name. A part in neither `files` nor `texts` has a
+    `CellReader`, which names its columns."""
     files: Mapping[str, str]
-    """The column that names the files of a part."""
+    """The column with the file names of a part, by the name of the part."""
     texts: Mapping[str, str]
-    """The column that holds the text of a part."""
+    """The column with the text of a part, by the name of the part."""
 
     @property
+    @override
     def noun(self) -> str:
-        """See `Reader`."""
         return "rows of a table"
 
     @property
+    @override
     def suffixes(self) -> frozenset[str]:
-        """See `Reader`: of tables."""
         return TABLE_SUFFIXES
 
     @property
+    @override
     def nbytes(self) -> int:
-        """See `Reader`."""
         return sum(part.nbytes + 1 for part in self.parts.values())
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """All that are read."""
-        cells = [part for part in self.parts.values() if isinstance(part, CellReader)]
-        others = (name for part in cells for name in (*part.numeric, *part.categorical))
+        """Names of all columns that are read, each once."""
+        cell_readers = [part for part in self.parts.values() if isinstance(part, CellReader)]
+        others = (name for part in cell_readers for name in (*part.numeric, *part.categorical))
         return tuple(dict.fromkeys((*self.files.values(), *self.texts.values(), *others)))
 
+    @override
     def decode(self, source: Row | Mapping[str, Any] | PathOrBytes) -> dict[str, np.ndarray]:
-        """A row, or a single file as the row that has nothing else → an example.
+        """Decode each part of a row.
 
         Args:
-            source: a row; the path of a file is put to the column whose files have its suffix.
+            source: a row, or its values by column. The path of a file stands for a row with only
+                this file, in the column whose files have its suffix.
 
         Raises:
-            ValueError: a file that cannot be read, a number that is none, a row of nothing, or a
-                file that could be of several columns or of none.
+            ValueError: a file cannot be read, a cell of a numeric column is not a number, the row
+                has no part, or a single file belongs to no column or to several.
         """
-        return self._each(self.row_of(source), lambda part, cell: part.decode(cell), None)
+        return self._read_parts(
+            self.row_of(source), lambda part, content: part.decode(content), None
+        )
 
+    @override
     def decode_whole(self, source: PathOrBytes) -> dict[str, np.ndarray]:
-        """See `Reader`: rows are read at the model's sizes alone."""
-        raise ValueError("rows of a table are read at the model's own sizes; leave own_size out")
+        """Raise a `ValueError`: the parts of a row are always read at the sizes of the model."""
+        raise ValueError("rows of a table are only read at the model's sizes; leave own_size out")
 
     @property
+    @override
     def has_clips(self) -> bool:
-        """See `Reader`: if any part has."""
-        return any(reader.has_clips for reader in self._readers().values())
+        """Whether any part has clips."""
+        return any(reader.has_clips for reader in self._array_readers().values())
 
+    @override
     def clips(
         self, source: Row | Mapping[str, Any] | PathOrBytes, count: int
     ) -> dict[str, np.ndarray]:
-        """See `Reader`; what has no clips is the same beside each."""
+        """Read several clips of each part that has clips, and repeat the other parts.
 
-        def read(part: ArrayReader, cell: PathOrBytes) -> np.ndarray:
+        Args:
+            source: as in `decode`.
+            count: K, number of clips.
+
+        Raises:
+            ValueError: as in `decode`.
+        """
+
+        def read(part: ArrayReader, content: PathOrBytes) -> np.ndarray:
             if part.has_clips:
-                return part.clips(cell, count)
-            return np.repeat(part.decode(cell)[None], count, axis=0)
+                return part.clips(content, count)
+            return np.repeat(part.decode(content)[None], count, axis=0)
 
-        return self._each(self.row_of(source), read, count)
+        return self._read_parts(self.row_of(source), read, count)
 
+    @override
     def batch(self, examples: dict[str, Any]) -> dict[str, Any]:
-        """See `batch_parts`."""
         return batch_parts(self.parts, examples)
 
+    @override
     def lengths(self, examples: dict[str, Any]) -> Tensor | None:
-        """See `part_lengths`."""
         return part_lengths(self.parts, examples)
 
     def row_of(self, source: Row | Mapping[str, Any] | PathOrBytes) -> Row:
-        """What is given, as a row; errors as of `decode`."""
+        """Return a source of `decode` as a row.
+
+        Args:
+            source: as in `decode`.
+
+        Raises:
+            ValueError: bytes, a list or a dictionary in a cell, or a single file that belongs to no
+                column or to several.
+        """
         if isinstance(source, Row):
             return source
         if isinstance(source, Mapping):
             return Row.of(source)
         if isinstance(source, bytes):
-            raise ValueError("bytes do not say of which column they are; give a row, {column: …}")
+            raise ValueError(
+                "got bytes, whose column is unknown; expected a row, such as {column: path}"
+            )
         column = self._column_of(Path(source).suffix.lower())
         if column in self.texts.values():
-            return Row.of({column: decode_text(source)})  # as a cell: without space around it
+            return Row.of({column: decode_text(source)})  # stripped of white space, as a cell is
         return Row({column: str(source)})
 
     def _column_of(self, suffix: str) -> str:
-        """The one column whose files have it; of films and sounds, the one that is of such."""
-        given = {**self.files, **self.texts}
-        readers = self._readers()
-        films = {given[name] for name, x in readers.items() if isinstance(x, VideoReader)}
-        columns = list(dict.fromkeys(given[n] for n, x in readers.items() if suffix in x.suffixes))
-        film = suffix in VideoReader.suffixes
-        columns = [name for name in columns if (name in films) == film] or columns
+        """Return the column whose reader accepts files with a suffix.
+
+        If the readers of several columns do, video files belong to the columns that are read as
+        video, and other files to the other columns.
+        """
+        column_of_part = {**self.files, **self.texts}
+        readers = self._array_readers()
+        accepting = [part for part, reader in readers.items() if suffix in reader.suffixes]
+        columns = list(dict.fromkeys(column_of_part[part] for part in accepting))
+        video_columns = {
+            column_of_part[part]
+            for part, reader in readers.items()
+            if isinstance(reader, VideoReader)
+        }
+        is_video = suffix in VideoReader.suffixes
+        columns = [name for name in columns if (name in video_columns) == is_video] or columns
         if len(columns) == 1:
             return columns[0]
         if columns:
             raise ValueError(
-                f"it could be of any of the columns {', '.join(columns)}; give a table, or from "
-                f"Python a row such as {{{columns[0]!r}: file}}"
+                f"the file could belong to any of the columns {', '.join(columns)}; pass a table, "
+                f"or from Python a row such as {{{columns[0]!r}: file}}"
             )
-        nouns = [f"{given[part]} ({reader.noun})" for part, reader in readers.items()]
+        nouns = [f"{column_of_part[part]} ({reader.noun})" for part, reader in readers.items()]
         raise ValueError(
-            f"a {suffix or 'nameless'} file is of no column; the model reads "
-            f"{', '.join(nouns) or 'numbers and categories'}: give such a file, or a table of rows"
+            f"no column reads files {f'with suffix {suffix}' if suffix else 'without a suffix'}; "
+            f"the model reads {', '.join(nouns) or 'numbers and categories'}: pass such a file, or "
+            "a table"
         )
 
-    def _readers(self) -> dict[str, ArrayReader]:
+    def _array_readers(self) -> dict[str, ArrayReader]:
+        """Return the readers of the parts that are files or texts."""
         return {name: x for name, x in self.parts.items() if isinstance(x, ArrayReader)}
 
-    def _each(self, row: Row, read: Read, count: int | None) -> dict[str, np.ndarray]:
-        """What `read` makes of the cell of each part; `count` of them side by side, if any."""
+    def _read_parts(self, row: Row, read: ReadSource, count: int | None) -> dict[str, np.ndarray]:
+        """Read each part of a row.
+
+        Args:
+            row: the row.
+            read: reads a file or text with the reader of its part.
+            count: number of clips that `read` returns; None: an example without an axis of clips.
+        """
         example: dict[str, np.ndarray] = {}
-        before = () if count is None else (count,)
+        leading_shape = () if count is None else (count,)
         for name, part in self.parts.items():
             if isinstance(part, CellReader):
                 values = part.decode(row.cells)
-                found, there = np.tile(values, (*before, 1)), part.there(values)
+                example[name] = np.tile(values, (*leading_shape, 1))
+                present = part.any_present(values)
             else:
-                given = self._cell(row, name, part, read)
-                there = given is not None
-                found = (
-                    np.zeros((*before, *part.smallest_shape), part.dtype)
-                    if given is None
-                    else given
-                )
-            example[name] = found
-            example[f"{name}{PRESENT}"] = np.full(before, there)
+                decoded = self._read_cell(row, name, part, read)
+                present = decoded is not None
+                missing = np.zeros((*leading_shape, *part.smallest_shape), part.dtype)
+                example[name] = missing if decoded is None else decoded
+            example[f"{name}{PRESENT}"] = np.full(leading_shape, present)
         if not any(x.all() for name, x in example.items() if name.endswith(PRESENT)):
             raise ValueError(
-                f"it has none of {', '.join(self.columns)}, or nothing that is known; expected at "
-                "least one"
+                f"found nothing to read in the columns {', '.join(self.columns)}; expected at "
+                "least one file, text, number or category that the model knows"
             )
         return example
 
-    def _cell(self, row: Row, name: str, part: ArrayReader, read: Read) -> np.ndarray | None:
-        """What `read` makes of a file or text; None: there is none."""
+    def _read_cell(
+        self, row: Row, name: str, part: ArrayReader, read: ReadSource
+    ) -> np.ndarray | None:
+        """Read the file or text of a part; None if the cell is empty or the file has no track."""
         column = self.files.get(name) or self.texts[name]
         cell = row.cells.get(column)
         if cell is None:

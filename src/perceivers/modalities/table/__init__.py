@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from ..modality import Modality
 from .config import TabularConfig
 
@@ -10,14 +12,16 @@ if TYPE_CHECKING:
 
 
 class Table(Modality):
-    """Numbers and categories. As files they are read as the rows of a fusion."""
+    """The numbers and categories of a row: one part of `Fusion`, which reads the table files."""
 
     configs = (TabularConfig,)
 
+    @override
     def adapter(self, config: Any) -> "TabularAdapter":
         from .adapter import TabularAdapter
 
         return TabularAdapter(**config.adapter_options())
 
+    @override
     def unmixable(self, config: Any) -> str:
         return "the cells of tables"

@@ -1,10 +1,11 @@
-"""Rows of a table to elements: one a column."""
+"""The adapter of numbers and categories: one element per column of a table."""
 
 import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from ...core import Inputs, LearnedPosition
 from ...core.init import trunc_normal
@@ -12,34 +13,35 @@ from ..adapter import Adapter
 
 # B batch · n numeric, k categorical columns · M = n + k elements · W embedding_dim · K num_bands
 
-FREQUENCY_STD = 0.1  # waves of some ten standard deviations at first; not published
-LIMIT = 1e6  # standard deviations; keeps a stray 1e38 from becoming a NaN on its way
+FREQUENCY_STD = 0.1  # initial periods of about ten standard deviations of x; not published
+LIMIT = 1e6  # standard deviations; without a limit, a stray 1e38 could become NaN
 
 
 class TabularAdapter(Adapter):
-    """Rows (B, n + k) of floats → `Inputs` of one element a column.
+    """Embed rows of numbers and categories as `Inputs` with one element per column.
 
-    A row holds its n numeric values, then its k categories by their number in the column's list.
-    What is missing is NaN: the element is masked, so that a row reads the same whatever stands in
-    for it, and a row of nothing is read as nothing. Infinite numbers and categories that are not in
-    the list (such as -1) count as missing.
+    A row (n + k,) holds n numbers, then k categories, each as its index in the column's list of
+    categories. A missing cell is NaN. Infinite numbers and categories that are not in the list
+    (such as -1) count as missing too. The elements of missing cells are masked: they do not
+    influence the output, and a row of missing cells has no unmasked element.
 
-    The column is the position of an element, a learned vector; the value is its content. A number x
-    is normalised by the buffers `mean` and `std` (identity until `set_normalisation`), in the
-    precision of the row, and becomes x, sin(2π c x) and cos(2π c x) for learned frequencies c,
-    mapped linearly by weights of the column's own (such waves: arXiv 2203.05556); beyond 10⁶
-    standard deviations it counts as 10⁶. A category has a learned vector.
+    The content of an element is the embedding of the cell; its position is a learned vector of the
+    column. A number x is normalised by the buffers `mean` and `std` (identity until
+    `set_normalisation`), in the precision of the row, and limited to 10⁶ standard deviations. Its
+    features are x, sin(2π c x) and cos(2π c x) for learned frequencies c (such features: arXiv
+    2203.05556), which a linear map of its column turns into the embedding. The embedding of a
+    category is a learned vector.
 
     Args:
         numeric: names of the numeric columns.
         categorical: names of the categorical columns.
-        categories: for each categorical column, its categories in the order of their numbers.
-        embedding_dim: W, channels of a content and of a position.
-        num_bands: K, frequencies of each numeric column; 0: x alone.
+        categories: the categories of each categorical column, in the order of their indices.
+        embedding_dim: W, number of channels of a content and of a position.
+        num_bands: K, number of frequencies of each numeric column; 0: only x.
 
     Raises:
-        ValueError: no columns, names or categories given twice, lists that do not go together; in
-            `elements`, another shape or type.
+        ValueError: no columns, repeated names or categories, a categorical column without
+            categories, or an impossible size.
     """
 
     mean: Tensor
@@ -57,16 +59,21 @@ class TabularAdapter(Adapter):
         num_bands: int = 8,
     ) -> None:
         super().__init__()
-        _check(numeric, categorical, categories, embedding_dim, num_bands)
+        _check_columns(numeric, categorical, categories)
+        if embedding_dim < 1 or num_bands < 0:
+            raise ValueError(
+                f"embedding_dim={embedding_dim}, num_bands={num_bands}; expected an embedding_dim "
+                "of at least 1 and a num_bands of at least 0"
+            )
         self.names = (*numeric, *categorical)
         self.num_numeric, self.embedding_dim = len(numeric), embedding_dim
-        sizes = [len(given) for given in categories]
+        sizes = [len(names) for names in categories]
         offsets = [sum(sizes[:i]) for i in range(len(sizes))]
         self.register_buffer("sizes", torch.tensor(sizes, dtype=torch.int64), persistent=False)
         self.register_buffer("offsets", torch.tensor(offsets, dtype=torch.int64), persistent=False)
         self.register_buffer("mean", torch.zeros(len(numeric)))
         self.register_buffer("std", torch.ones(len(numeric)))
-        std = 1 / math.sqrt(embedding_dim)  # every content and position of about the same length
+        std = 1 / math.sqrt(embedding_dim)  # contents and positions have lengths of about 1
         self.position = LearnedPosition(len(self.names), embedding_dim, init_std=std)
         self.frequencies = nn.Parameter(torch.randn(len(numeric), num_bands) * FREQUENCY_STD)
         self.weight = nn.Parameter(torch.empty(len(numeric), 2 * num_bands + 1, embedding_dim))
@@ -75,24 +82,36 @@ class TabularAdapter(Adapter):
         trunc_normal(self.embedding.weight, std)
 
     @property
+    @override
     def dim(self) -> int:
-        """2 W."""
+        """Number of channels of an element: 2 W, content and position concatenated."""
         return 2 * self.embedding_dim
 
     @property
+    @override
     def num_inputs(self) -> int:
-        """N + k."""
+        """Number of elements: n + k, one per column."""
         return len(self.names)
 
+    @override
     def values_to_normalise(self, batch: Tensor) -> Tensor | None:
-        """See `Adapter`: the numeric columns in float64, NaN where there is no number."""
+        """Return the numeric columns in float64, with NaN for missing and infinite numbers."""
         if not self.num_numeric:
             return None
         values = batch[:, : self.num_numeric].double()
         return values.masked_fill(~values.isfinite(), math.nan)
 
+    @override
     def set_normalisation(self, mean: Tensor, std: Tensor) -> None:
-        """Constants (n,) of the numeric columns, measured on the training data."""
+        """Set the normalising constants of the numeric columns, measured on the training data.
+
+        Args:
+            mean: means (n,).
+            std: standard deviations (n,), above 0.
+
+        Raises:
+            ValueError: another shape, or constants that are not finite or not above 0.
+        """
         mean, std = torch.as_tensor(mean), torch.as_tensor(std)
         if mean.shape != self.mean.shape or std.shape != self.std.shape:
             raise ValueError(
@@ -101,13 +120,25 @@ class TabularAdapter(Adapter):
             )
         if not (mean.isfinite().all() and std.isfinite().all() and (std > 0).all()):
             raise ValueError(
-                f"mean {mean.tolist()} and std {std.tolist()}; expected finite numbers, std above 0"
+                f"mean is {mean.tolist()} and std is {std.tolist()}; expected finite numbers, and "
+                "std above 0"
             )
         self.mean.copy_(mean)
         self.std.copy_(std)
 
+    @override
     def elements(self, rows: Tensor) -> Inputs:
-        """Rows (B, n + k), float32 or float64 → n + k elements under a mask."""
+        """Embed rows side by side.
+
+        Args:
+            rows: rows (B, n + k), float32 or float64.
+
+        Returns:
+            `Inputs` of n + k elements, with a mask that is False at missing cells.
+
+        Raises:
+            ValueError: another shape or dtype.
+        """
         if rows.ndim != 2 or rows.shape[1] != len(self.names):
             raise ValueError(
                 f"table batch has shape {tuple(rows.shape)}; expected (batch, {len(self.names)}), "
@@ -115,54 +146,51 @@ class TabularAdapter(Adapter):
             )
         if rows.dtype not in (torch.float32, torch.float64):
             raise ValueError(
-                f"table batch is {rows.dtype}; expected float32 or float64, NaN where missing"
+                f"table batch is {rows.dtype}; expected float32 or float64, with NaN for a missing "
+                "cell"
             )
-        numbers, there = self._numbers(rows[:, : self.num_numeric])
+        numbers, present = self._embed_numbers(rows[:, : self.num_numeric])
         ids = rows[:, self.num_numeric :]
         known = (ids >= 0) & (ids < self.sizes) & (ids == ids.floor())
+        # An unknown category is looked up as the first one and masked below.
         ids = torch.where(known, ids, 0.0).long()
-        # An id that is out of the list stands for the first category; it is masked below.
-        content = torch.cat([numbers, self._categories(ids)], dim=1)
-        mask = torch.cat([there, known], dim=1)
+        content = torch.cat([numbers, self.embedding(ids + self.offsets)], dim=1)
+        mask = torch.cat([present, known], dim=1)
         return Inputs(content.masked_fill(~mask[..., None], 0.0), self.position(), mask)
 
-    def _numbers(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, n) → contents (B, n, W) and which of them are there (B, n)."""
+    def _embed_numbers(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the contents (B, n, W) of numbers (B, n), and which are present (B, n)."""
         values = (values - self.mean) / self.std
-        there = values.isfinite()
-        x = torch.where(there, values, 0.0).clamp(-LIMIT, LIMIT).float()[..., None]  # B n 1
+        present = values.isfinite()
+        x = torch.where(present, values, 0.0).clamp(-LIMIT, LIMIT).float()[..., None]  # B n 1
         angles = 2 * math.pi * x * self.frequencies.float()  # B n K
         features = torch.cat([x, angles.sin(), angles.cos()], dim=-1).to(self.weight.dtype)
-        return torch.einsum("bnf,nfw->bnw", features, self.weight), there
-
-    def _categories(self, ids: Tensor) -> Tensor:
-        """(B, k) → contents (B, k, W)."""
-        return self.embedding(ids + self.offsets)
+        return torch.einsum("bnf,nfw->bnw", features, self.weight), present
 
 
-def _check(
-    numeric: Sequence[str],
-    categorical: Sequence[str],
-    categories: Sequence[Sequence[str]],
-    embedding_dim: int,
-    num_bands: int,
+def _check_columns(
+    numeric: Sequence[str], categorical: Sequence[str], categories: Sequence[Sequence[str]]
 ) -> None:
-    names = [*numeric, *categorical]
-    if not names:
-        raise ValueError("no columns; name at least one numeric or categorical column")
-    for what, given in (("column", names), *zip(categorical, categories, strict=False)):
-        twice = sorted({name for name in given if list(given).count(name) > 1})
-        if twice:
-            raise ValueError(f"{what}: {twice} given twice; expected names that differ")
+    """Raise a `ValueError` unless the columns and their categories can be told apart."""
+    if not (numeric or categorical):
+        raise ValueError("no columns; expected at least one numeric or categorical column")
+    if repeated := _repeated([*numeric, *categorical]):
+        raise ValueError(f"column names {repeated} are repeated; expected distinct names")
+    for name, names in zip(categorical, categories, strict=False):
+        if repeated := _repeated(names):
+            raise ValueError(
+                f"column {name!r} repeats the categories {repeated}; expected distinct names"
+            )
     if len(categories) != len(categorical):
         raise ValueError(
-            f"{len(categories)} lists of categories for the {len(categorical)} categorical columns "
-            f"{list(categorical)}; expected one each"
+            f"got {len(categories)} lists of categories for the {len(categorical)} categorical "
+            f"columns {list(categorical)}; expected one list for each column"
         )
-    for name, given in zip(categorical, categories, strict=True):
-        if not given:
-            raise ValueError(f"column {name!r} has no categories; leave it out")
-    if embedding_dim < 1 or num_bands < 0:
-        raise ValueError(
-            f"embedding_dim={embedding_dim}, num_bands={num_bands}; expected at least 1 and 0"
-        )
+    for name, names in zip(categorical, categories, strict=True):
+        if not names:
+            raise ValueError(f"column {name!r} has no categories; leave the column out")
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    """Return the names that occur more than once, sorted."""
+    return sorted({name for name in names if list(names).count(name) > 1})

@@ -10,22 +10,24 @@ TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
 
 @dataclass(frozen=True, kw_only=True)
 class TabularConfig(InputConfig):
-    """Numbers and categories of a table's rows; see `TabularAdapter`."""
+    """Configuration of the numbers and categories of table rows; see `TabularAdapter`."""
 
     kind: ClassVar[str] = "tabular"
 
     numeric: tuple[str, ...] = ()
-    """Names of the numeric columns."""
+    """Names of the columns that hold numbers."""
     categorical: tuple[str, ...] = ()
-    """Names of the categorical columns."""
+    """Names of the columns that hold categories."""
     categories: tuple[tuple[str, ...], ...] = ()
-    """The categories of each categorical column, in the order of their numbers."""
+    """Categories of each categorical column, in the order of the columns; a raw batch holds a
+    category as its index in this list, counted from 0."""
     embedding_dim: int = 32
-    """Channels of what a cell holds, and of the learned vector of its column."""
+    """Number of channels of the embedding of a cell, and of the learned vector of a column."""
     num_bands: int = 8
-    """Learned frequencies of each numeric column; 0: the number alone."""
+    """Number of learned frequencies of each numeric column; each adds the sine and cosine of a
+    number to its features. 0: the number is the only feature."""
 
     def __post_init__(self) -> None:
-        # JSON knows lists alone.
-        categories = tuple(tuple(given) for given in self.categories)
+        # JSON has no tuples: a configuration read from it has lists of lists here.
+        categories = tuple(tuple(names) for names in self.categories)
         object.__setattr__(self, "categories", categories)

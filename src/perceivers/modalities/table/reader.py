@@ -1,4 +1,4 @@
-"""The reader of numbers and categories: the cells of a row → numbers."""
+"""The reader of the numbers and categories of a row."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,57 +7,72 @@ from functools import cached_property
 import numpy as np
 from torch import Tensor
 
-from .kinds import number
+from .kinds import parse_number
 
 # n numeric, k categorical columns
 
 
 @dataclass(frozen=True)
 class CellReader:
-    """Numbers and categories of a row, float64 (n + k,), as `adapters.tabular` reads them.
+    """Convert the numbers and categories of a row to an array for `TabularAdapter`.
 
-    A category's number is its place in its column's list, -1 if it is not in it. What is missing is
-    NaN.
+    The array is float64 (n + k,): the numbers, then the categories. A category becomes its index in
+    the list of its column, or -1 if it is not in the list. A missing cell becomes NaN.
     """
 
     numeric: tuple[str, ...]
+    """Names of the n numeric columns."""
     categorical: tuple[str, ...]
+    """Names of the k categorical columns."""
     categories: tuple[tuple[str, ...], ...]
+    """Categories of each categorical column."""
 
     @property
     def nbytes(self) -> int:
-        """See `Reader`."""
+        """Size of an example in bytes."""
         return 8 * (len(self.numeric) + len(self.categorical))
 
     def decode(self, cells: Mapping[str, str | None]) -> np.ndarray:
-        """The cells of a row.
+        """Convert the cells of a row.
+
+        Args:
+            cells: text of the cells by column; a column that is absent or None is a missing cell.
+
+        Returns:
+            The values of the numeric, then of the categorical columns, float64 (n + k,).
 
         Raises:
-            ValueError: a number is none, or infinite; the message names the column.
+            ValueError: a cell of a numeric column is not a finite number; the message names the
+                column.
         """
         values = []
         for name in self.numeric:
             try:
-                values.append(number(cells.get(name)))
+                values.append(parse_number(cells.get(name)))
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
-        for name, place in zip(self.categorical, self._places, strict=True):
+        for name, index in zip(self.categorical, self._indices, strict=True):
             cell = cells.get(name)
-            values.append(np.nan if cell is None else place.get(cell, -1))
+            values.append(np.nan if cell is None else index.get(cell, -1))
         return np.array(values, np.float64)
 
-    def there(self, values: np.ndarray) -> bool:
-        """Whether any of the cells says anything."""
-        numbers, names = np.split(values, [len(self.numeric)])
-        return bool((~np.isnan(numbers)).any() or (names >= 0).any())
+    def any_present(self, values: np.ndarray) -> bool:
+        """Return whether a converted row has any number or any category that is in its list.
+
+        Args:
+            values: a row as `decode` returns it, (n + k,).
+        """
+        numbers, categories = np.split(values, [len(self.numeric)])
+        return bool((~np.isnan(numbers)).any() or (categories >= 0).any())
 
     def batch(self, examples: Tensor) -> Tensor:
-        """See `Reader`: as they are."""
+        """Return converted rows (B, n + k) unchanged: they are the model's raw batch."""
         return examples
 
     def lengths(self, examples: Tensor) -> None:
-        """See `Reader`: all are alike."""
+        """Return None: all rows have the same length."""
 
     @cached_property
-    def _places(self) -> list[dict[str, int]]:
-        return [{value: i for i, value in enumerate(known)} for known in self.categories]
+    def _indices(self) -> list[dict[str, int]]:
+        """The index of each category, by column."""
+        return [{name: i for i, name in enumerate(names)} for names in self.categories]

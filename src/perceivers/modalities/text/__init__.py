@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from ..measures import Measures, median_of
 from ..modality import FileModality, InputChoice
 from .config import TextConfig
@@ -13,11 +15,11 @@ if TYPE_CHECKING:
     from .adapter import TextAdapter
     from .reader import TextReader
 
-MAX_BYTES = 1024  # of a text that `choose` reads
+MAX_BYTES = 1024  # largest `max_length` that `choose` picks
 
 
 class Text(FileModality):
-    """Text, byte by byte."""
+    """Text, read byte by byte."""
 
     name = "text"
     recipe = "rt-polarity"
@@ -25,35 +27,42 @@ class Text(FileModality):
     measured_whole = True
     example_per_line = True
 
+    @override
     def adapter(self, config: Any) -> "TextAdapter":
         from .adapter import TextAdapter
 
         return TextAdapter(**config.adapter_options())
 
+    @override
     def reader_class(self) -> "type[TextReader]":
         from .reader import TextReader
 
         return TextReader
 
+    @override
     def reader(self, config: Any) -> "TextReader":
         return self.reader_class()(config.max_length)
 
+    @override
     def unmixable(self, config: Any) -> str:
         return "the bytes of texts"
 
+    @override
     def probe(self, path: Path) -> dict[str, float]:
         from .decode import decode
 
         return {"bytes": len(decode(path).encode())}
 
+    @override
     def describe(self, measures: Measures) -> str:
         return median_of(measures["bytes"], "bytes")
 
+    @override
     def choose(self, measures: Measures, base: Any) -> InputChoice:
         """Choose a length that holds the longest text, up to 1,024 bytes."""
         longest = measures["bytes"].high
         length = min(MAX_BYTES, max(32, math.ceil(longest / 32) * 32))
-        line = f"up to {length:,} bytes of each text, one by one"
+        line = f"up to {length:,} bytes of each text, one element per byte"
         if length < longest:
-            line += f"; the longest have {longest:,.0f}"
+            line += f"; longer texts are cut (the longest has {longest:,.0f} bytes)"
         return InputChoice(replace(base, max_length=length), (line,))

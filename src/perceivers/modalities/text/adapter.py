@@ -1,4 +1,4 @@
-"""Text to elements: one a byte, with learned positions."""
+"""The text adapter: one element per byte, with learned embeddings and positions."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -6,6 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
+from typing_extensions import override
 
 from ...core import Inputs, LearnedPosition
 from ...core.init import trunc_normal
@@ -15,33 +16,34 @@ from .ngrams import NgramEmbedding
 
 # B batch · L bytes of the longest text · C content channels · P position channels
 
-EMBEDDING_STD = 0.02  # as the positions
+EMBEDDING_STD = 0.02  # same as the positions
 
 
 class TextAdapter(Adapter):
-    """Ids of bytes (B, L), as `data.text.encode` gives them → `Inputs` of one element a byte.
+    """Embed the bytes of texts as `Inputs` with one element per byte.
 
-    An id has a learned embedding, a place in the text a learned position. Padding, id 0, is masked:
-    a text reads the same in any batch, and an empty one is read as nothing. The ids and defaults
-    are those of Perceiver IO on bytes (arXiv 2107.14795, §4.1; 262 ids, 2,048 positions and 768
-    channels in https://huggingface.co/deepmind/language-perceiver).
+    A raw batch holds the ids (B, L) that `encode` in `modalities.text.decode` returns. Each id has
+    a learned embedding and each place in a text has a learned position. Padding (id 0) is masked:
+    the output for a text does not depend on the other texts of its batch, and all elements of an
+    empty text are masked. The ids and default sizes are those of Perceiver IO on bytes (arXiv
+    2107.14795, §4.1; 262 ids, 2,048 positions and 768 channels in
+    https://huggingface.co/deepmind/language-perceiver).
 
-    Bytes mean little by themselves, and a small model of few texts does not learn to spell: with
-    `ngrams`, what ends at a byte is added to its embedding; see `NgramEmbedding`.
+    A single byte carries little meaning, and a small model trained on few texts does not learn to
+    combine bytes into words. With `ngrams`, embeddings of the n-grams that end at a byte are added
+    to its own embedding; see `NgramEmbedding`.
 
     Args:
-        max_length: positions there are: bytes of a text at most.
-        embedding_dim: C, channels of the embedding of a byte.
-        position_dim: P; None: `embedding_dim`.
-        fusion: how embedding and position go together; to "add" (the paper), both have equally many
-            channels.
-        ngrams: lengths of the runs of bytes that have an embedding too; none: bytes alone.
-        ngram_rows: of the table of each length.
-        dropout: share of the channels of an embedding that are dropped in training.
+        max_length: maximum number of bytes of a text, which is the number of positions.
+        embedding_dim: C, number of channels of the embedding of a byte.
+        position_dim: P, number of channels of a position; None: `embedding_dim`.
+        fusion: how embedding and position are combined; "add" (the paper) needs C = P.
+        ngrams: sizes of the n-grams that have an embedding too, in bytes; empty: no n-grams.
+        ngram_rows: number of rows of the embedding table of each n-gram size.
+        dropout: fraction of the channels of the embeddings that are dropped in training.
 
     Raises:
-        ValueError: channels that cannot be added, or n-grams that are none; in `elements`, what are
-            no ids, or longer texts.
+        ValueError: a size below 1, different C and P with fusion "add", or invalid n-grams.
     """
 
     def __init__(
@@ -63,8 +65,8 @@ class TextAdapter(Adapter):
                 raise ValueError(f"{name}={size}; expected at least 1")
         if fusion == "add" and position_dim != embedding_dim:
             raise ValueError(
-                f"fusion='add' adds positions of {position_dim} channels to embeddings of "
-                f"{embedding_dim}; leave position_dim out or use fusion='concatenate'"
+                f"position_dim={position_dim} differs from embedding_dim={embedding_dim}, and "
+                "fusion='add' needs them equal; leave position_dim out or use fusion='concatenate'"
             )
         self.max_length, self.fusion = max_length, fusion
         self.embedding = nn.Embedding(NUM_IDS, embedding_dim)
@@ -78,35 +80,72 @@ class TextAdapter(Adapter):
         self.position = LearnedPosition(max_length, position_dim)
 
     @property
+    @override
     def dim(self) -> int:
-        """C, or C + P side by side."""
+        """Number of channels of an element: C with fusion "add", C + P with "concatenate"."""
         content_dim = self.embedding.embedding_dim
         return content_dim if self.fusion == "add" else content_dim + self.position.dim
 
     @property
+    @override
     def num_inputs(self) -> int:
-        """`max_length`."""
+        """Number of elements of the longest text: `max_length`."""
         return self.max_length
 
+    @override
     def set_normalisation(self, mean: Any, std: Any) -> None:
-        """ValueError: ids are looked up, there is nothing to normalise."""
-        raise ValueError("text has no normalising constants; leave it out")
+        """Raise a `ValueError`: ids are looked up in a table and need no normalisation."""
+        raise ValueError("text has no normalising constants; do not set them")
 
+    @override
     def elements(self, ids: Tensor) -> Inputs:
-        """Ids (B, L), int64 or int32, L up to `max_length` → L elements under a mask.
+        """Embed texts side by side.
 
-        Ids out of range are an error on CPU; elsewhere looking would keep the device waiting.
+        Args:
+            ids: ids (B, L), int64 or int32, with L up to `max_length`.
+
+        Returns:
+            `Inputs` of L elements, with a mask that is False at padding.
+
+        Raises:
+            ValueError: another shape or dtype, more than `max_length` bytes, or ids out of range.
+                Ids are only checked on CPU: on other devices the check would have to wait for the
+                device.
         """
+        self._check_ids(ids)
+        content = self.embedding(ids)
+        if self.ngrams is not None:
+            content = content + self.ngrams(ids)
+        position = self.position()[:, : ids.shape[1]]
+        return Inputs(self.dropout(content), position, ids != PAD, fusion=self.fusion)
+
+    @override
+    def elements_of_each(self, examples: Sequence[Tensor]) -> Inputs:
+        """Pad texts of different lengths to the longest and embed them side by side.
+
+        Args:
+            examples: the ids of each text, (L,).
+
+        Raises:
+            ValueError: an empty list, an entry that is not a tensor (L,), or as in `elements`.
+        """
+        check_examples(examples)
+        if shape := next((tuple(ids.shape) for ids in examples if ids.ndim != 1), None):
+            raise ValueError(f"a text in the list has shape {shape}; expected ids (bytes,)")
+        return self.elements(pad_sequence(list(examples), batch_first=True, padding_value=PAD))
+
+    def _check_ids(self, ids: Tensor) -> None:
+        """Raise a `ValueError` unless `elements` can embed the ids."""
         if ids.ndim != 2 or ids.dtype not in (torch.int64, torch.int32):
             raise ValueError(
                 f"text batch is {ids.dtype} of shape {tuple(ids.shape)}; expected int64 ids "
-                "(batch, bytes): make them of texts with perceivers.modalities.text.decode.encode"
+                "(batch, bytes), as perceivers.modalities.text.decode.encode returns them"
             )
         length = ids.shape[1]
         if length > self.max_length:
             raise ValueError(
-                f"text of {length} bytes; this model reads up to {self.max_length}: cut it, as "
-                f"encode(texts, max_length={self.max_length}) does"
+                f"text batch is {length} bytes long; this model reads up to {self.max_length}: cut "
+                f"the texts, as encode(texts, max_length={self.max_length}) does"
             )
         if ids.device.type == "cpu" and not torch.compiler.is_compiling() and ids.numel():
             low, high = (int(x) for x in torch.aminmax(ids))
@@ -114,15 +153,3 @@ class TextAdapter(Adapter):
                 raise ValueError(
                     f"text batch has ids from {low} to {high}; expected {PAD} to {NUM_IDS - 1}"
                 )
-        content = self.embedding(ids)
-        if self.ngrams is not None:
-            content = content + self.ngrams(ids)
-        position = self.position()[:, :length]
-        return Inputs(self.dropout(content), position, ids != PAD, fusion=self.fusion)
-
-    def elements_of_each(self, examples: Sequence[Tensor]) -> Inputs:
-        """See `Adapter`: texts (L,), filled up with padding; they share the positions."""
-        check_examples(examples)
-        if odd := next((tuple(ids.shape) for ids in examples if ids.ndim != 1), None):
-            raise ValueError(f"a text of a list has shape {odd}; expected ids (bytes,)")
-        return self.elements(pad_sequence(list(examples), batch_first=True, padding_value=PAD))

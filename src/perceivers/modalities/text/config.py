@@ -8,21 +8,23 @@ from ..config import InputConfig
 
 @dataclass(frozen=True, kw_only=True)
 class TextConfig(InputConfig):
-    """Text, one element per byte; see `TextAdapter`."""
+    """Configuration of text with one element per byte; see `TextAdapter`."""
 
     kind: ClassVar[str] = "text"
 
     max_length: int = 2048
-    """Bytes of a text, at most."""
+    """Maximum number of bytes that are read of a text; longer texts are cut."""
     embedding_dim: int = 768
-    """Channels of the learned embedding of a byte."""
+    """Number of channels of the learned embedding of a byte."""
     position_dim: int | None = None
-    """Channels of a learned position; None: embedding_dim."""
+    """Number of channels of the learned position of a byte; none: equal to embedding_dim."""
     fusion: Literal["concatenate", "add"] = "add"
-    """How position and embedding go together; to be added, they have equally many channels."""
+    """How the position of a byte is combined with its embedding; to add them, position_dim must
+    equal embedding_dim."""
     ngrams: tuple[int, ...] = ()
-    """Lengths of the runs of bytes that have a learned embedding too; none: bytes alone."""
+    """Sizes in bytes, each at least 2, of the n-grams whose learned embeddings are added to the
+    embedding of the byte they end at; empty: no n-grams."""
     ngram_rows: int = 32_768
-    """Rows of the table of each of these lengths, over which a hash spreads them."""
+    """Number of rows of the embedding table of each n-gram size; a hash assigns n-grams to rows."""
     dropout: float = 0.0
-    """Share of the channels of an embedding dropped in training."""
+    """Fraction of the embedding channels of each byte that are dropped at random in training."""

@@ -1,4 +1,4 @@
-"""Text in: UTF-8 bytes as numbers, the same for training and prediction; lines and whole files."""
+"""Convert texts to the ids of their UTF-8 bytes, and read text files and their lines."""
 
 from collections.abc import Sequence
 
@@ -7,30 +7,35 @@ from torch import Tensor
 
 from ..files import PathOrBytes, read_bytes
 
-# A byte's id is its value + OFFSET, as in transformers' `PerceiverTokenizer` for DeepMind's models.
-# Below OFFSET are its [PAD] [BOS] [EOS] [MASK] [CLS] [SEP], of which only PAD is used here.
+# The id of a byte is its value + OFFSET, as in transformers' `PerceiverTokenizer` for DeepMind's
+# models. The ids below OFFSET are that tokenizer's [PAD], [BOS], [EOS], [MASK], [CLS] and [SEP];
+# only PAD is used here.
 PAD, OFFSET = 0, 6
 NUM_IDS = OFFSET + 256
 
 
 def encode(texts: Sequence[str | bytes], max_length: int) -> Tensor:
-    """Texts → ids of their UTF-8 bytes, int64 (B, L), padded at the end with `PAD`.
+    """Convert texts to the ids of their UTF-8 bytes.
 
-    L is that of the longest text of the batch, at least 1. What goes beyond `max_length` bytes is
-    cut off at the end of the last whole character. An empty text is all padding.
+    A text of more than `max_length` bytes is cut after the last character that fits whole.
 
     Args:
-        texts: B of them; bytes are taken for UTF-8.
-        max_length: bytes of a text at most.
+        texts: B texts; bytes must be UTF-8.
+        max_length: maximum number of bytes of a text.
+
+    Returns:
+        Ids (B, L), int64, padded at the end with `PAD`. L is the length of the longest text, at
+        least 1. An empty text is all padding.
 
     Raises:
-        ValueError: bytes that are no UTF-8, or text that has none (half a surrogate pair).
+        ValueError: a single text instead of a list, `max_length` below 1, bytes that are not UTF-8,
+            or text that UTF-8 cannot encode (half of a surrogate pair).
     """
     if isinstance(texts, str | bytes):
-        raise ValueError("got one text; expected a list of texts: put it into [ ]")
+        raise ValueError("got a single text; expected a list of texts, such as [text]")
     if max_length < 1:
         raise ValueError(f"max_length={max_length}; expected at least 1")
-    encoded = [_bytes_of(text, index, max_length) for index, text in enumerate(texts)]
+    encoded = [_encode_one(text, index, max_length) for index, text in enumerate(texts)]
     ids = torch.full((len(encoded), max([1, *map(len, encoded)])), PAD)
     for row, raw in zip(ids, encoded, strict=True):
         if raw:
@@ -39,51 +44,59 @@ def encode(texts: Sequence[str | bytes], max_length: int) -> Tensor:
 
 
 def decode(source: PathOrBytes) -> str:
-    """A text file as one example.
+    r"""Read a text file as one example.
 
-    UTF-8, with or without a byte order mark; line ends become "\\n", those at the very end go, so
-    that a text reads the same from a file as from the command line.
+    The file must be UTF-8, with or without a byte order mark. All line ends become "\n", and those
+    at the end of the file are removed, so that a text gives the same example from a file and from
+    the command line.
 
     Args:
-        source: a path, or the file's bytes.
+        source: a path, or the bytes of a file.
 
     Raises:
-        ValueError: cannot be opened, or not UTF-8; the message does not name the file.
+        ValueError: the file cannot be opened, or is not UTF-8; the message does not name the file.
     """
-    text = _utf8(read_bytes(source)).removeprefix("\ufeff")
+    text = _decode_utf8(read_bytes(source)).removeprefix("\ufeff")
     return text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
 
 
 def decode_lines(source: PathOrBytes) -> list[str]:
-    """A text file of one example a line; lines of nothing but white space are left out.
+    r"""Read a text file with one example per line, without the lines that are only white space.
 
-    Lines end with "\\n", "\\r\\n" or "\\r" alone: other signs that Unicode counts as line ends stay
-    in the text. The rest is as for `decode`.
+    Only "\n", "\r\n" and "\r" end a line; other characters that Unicode counts as line ends stay
+    in the text. The encoding is as in `decode`.
+
+    Args:
+        source: a path, or the bytes of a file.
+
+    Raises:
+        ValueError: as in `decode`.
     """
     return [line for line in decode(source).split("\n") if line.strip()]
 
 
-def _bytes_of(text: str | bytes, index: int, max_length: int) -> bytes:
-    """The UTF-8 bytes of a text, whole characters of at most `max_length` bytes."""
+def _encode_one(text: str | bytes, index: int, max_length: int) -> bytes:
+    """Return the UTF-8 bytes of the whole characters of a text that fit into `max_length`."""
     try:
-        raw = _utf8(text).encode() if isinstance(text, bytes) else text.encode()
+        raw = _decode_utf8(text).encode() if isinstance(text, bytes) else text.encode()
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"text {index}: character {error.start} ({text[error.start]!r}) has no UTF-8; remove it"
+            f"text {index}: character {error.start} ({text[error.start]!r}) cannot be encoded as "
+            "UTF-8; remove it"
         ) from None
     except ValueError as error:
         raise ValueError(f"text {index}: {error}") from None
     return raw if len(raw) <= max_length else raw[:max_length].decode(errors="ignore").encode()
 
 
-def _utf8(raw: bytes) -> str:
+def _decode_utf8(raw: bytes) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        marked = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
-        hint = " (by its first bytes it is UTF-16)" if marked else ""
+        is_utf16 = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
+        hint = " (the first bytes are those of UTF-16)" if is_utf16 else ""
         raise ValueError(
             f"not UTF-8: byte {error.start}, in line {line}, is 0x{raw[error.start]:02x}{hint}; "
-            "save it as UTF-8"
+            "save the text as UTF-8"
         ) from None

@@ -1,47 +1,59 @@
-"""The reader of texts: a file → an example of the shape that a model takes."""
+"""The reader of text files."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
+from typing_extensions import override
 
 from ..files import PathOrBytes
 from ..reader import ArrayReader
-from . import decode as text
+from .decode import PAD, encode
+from .decode import decode as decode_text
 
 # L bytes
 
 
 @dataclass(frozen=True)
 class TextReader(ArrayReader):
-    """Text, ids of its UTF-8 bytes (L,), 0 after its end, longer ones cut; see `text.encode`."""
+    """Read text files as the ids of their UTF-8 bytes, int16 (L,).
+
+    The ids are those of `encode`. Shorter texts are padded at the end; longer texts are cut.
+    """
 
     max_length: int
+    """L, length of an example in bytes."""
 
     noun: ClassVar[str] = "texts"
     suffixes: ClassVar[frozenset[str]] = frozenset({".txt"})
     dtype: ClassVar[type] = np.int16
 
     @property
+    @override
     def shape(self) -> tuple[int, ...]:
-        """(L,)."""
         return (self.max_length,)
 
+    @override
     def decode(self, source: PathOrBytes) -> np.ndarray:
-        """See `Reader`; bytes are the text itself."""
-        ids = text.encode([text.decode(source)], self.max_length)[0].numpy().astype(np.int16)
+        ids = encode([decode_text(source)], self.max_length)[0].numpy().astype(np.int16)
         return np.pad(ids, (0, self.max_length - len(ids)))
 
+    @override
     def decode_whole(self, source: PathOrBytes) -> np.ndarray:
-        """See `Reader`: a model has learned so many positions and no more."""
-        raise ValueError(f"this model reads up to {self.max_length} bytes; leave own_size out")
+        """Raise a `ValueError`: the model has learned positions for `max_length` bytes only."""
+        raise ValueError(
+            f"this model reads up to {self.max_length} bytes of a text, not texts of any length; "
+            "leave own_size out"
+        )
 
+    @override
     def batch(self, examples: Tensor) -> Tensor:
-        """Without the columns in which all texts have ended."""
-        length = int((examples != text.PAD).sum(dim=1).max()) if len(examples) else 0
+        """Convert examples to int64 and remove the columns that are padding in all of them."""
+        length = int((examples != PAD).sum(dim=1).max()) if len(examples) else 0
         return examples[:, : max(length, 1)].long()
 
+    @override
     def lengths(self, examples: Any) -> Tensor:
-        """See `Reader`: texts are held at one length, and end before it."""
-        return (examples != text.PAD).sum(dim=1) / self.max_length
+        """Return the length of each text without padding, (B,), as a fraction of `max_length`."""
+        return (examples != PAD).sum(dim=1) / self.max_length
