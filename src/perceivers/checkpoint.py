@@ -9,7 +9,7 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from .errors import misfits
+from .errors import weight_mismatches
 from .models.build import build
 from .models.classifier import PerceiverClassifier
 from .models.config import ModelConfig, from_dict, to_dict
@@ -134,7 +134,7 @@ def _load_weights(model: PerceiverClassifier, path: Path) -> None:
         raise ValueError(
             f"{path}: damaged or cut short ({error}); copy or download it again"
         ) from None
-    problems = misfits(
+    problems = weight_mismatches(
         {name: tensor.shape for name, tensor in state.items()},
         {name: tensor.shape for name, tensor in model.state_dict().items()},
     )

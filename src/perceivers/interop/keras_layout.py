@@ -101,7 +101,7 @@ def config_of(
     attention_dropout: float,
     dropout: float,
 ) -> KerasExampleConfig:
-    """The configuration that shapes tell. What is missing is guessed; `misfits` will name it.
+    """The configuration that shapes tell. What is missing is guessed; `weight_mismatches` names it.
 
     Raises:
         ValueError: the patches do not make a square image.
