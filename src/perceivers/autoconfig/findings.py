@@ -146,8 +146,8 @@ class TableContents:
             lines.append(f"empty columns, which are ignored: {', '.join(self.empty)}")
         if ids := [name for name, column in self.columns.items() if column.is_id]:
             lines.append(
-                f"the model reads {', '.join(ids)}, different in each row; to leave out columns "
-                f"that only identify the rows: --data.ignore {','.join(ids)}"
+                f"different in each row: {', '.join(ids)}; the model reads them; if they only "
+                f"identify the rows, leave them out: --data.ignore {','.join(ids)}"
             )
         return lines
 

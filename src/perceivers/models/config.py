@@ -25,10 +25,11 @@ class ModelConfig:
     kind: ClassVar[str] = "perceiver"
 
     num_classes: int = 1000
-    """Number of outputs: classes, labels, or numbers to predict."""
+    """Number of outputs: classes, labels, or numbers to predict; training takes it from the
+    data."""
     task: Task = "classification"
     """Type of the outputs: logits of exclusive classes (classification), logits of independent
-    labels (multilabel), or numbers (regression)."""
+    labels (multilabel), or numbers (regression); training takes it from the data."""
     input: InputConfig = field(default_factory=ImageConfig)
     """The input adapter."""
     num_latents: int = 512
