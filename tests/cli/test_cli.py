@@ -232,7 +232,7 @@ def test_errors_are_raised_in_debug_mode(capsys, monkeypatch):
 
 @pytest.mark.slow
 def test_ctrl_c_in_a_real_process(tmp_path):
-    """SIGINT, as a terminal sends it: a clean end, a usable run, the exit status of a shell."""
+    """SIGINT, as a terminal sends it: a clean end, a usable run, exit status 130."""
     options = [*TINY, "--trainer.max_epochs", "500", "--data.batch_size", "4"]
     command = [sys.executable, "-m", "perceivers.cli", "train", "digits", "--out", tmp_path / "run"]
     process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)

@@ -92,7 +92,7 @@ def test_every_preset_builds(name):
     ],
 )
 def test_sizes_and_parameters_agree_with_the_docstrings(name, inputs, dim, parameters):
-    """M is from arXiv 2103.03206v2, §4.2 and §4.3, and DeepMind's code; parameters are our count."""
+    """M is from arXiv 2103.03206v2, §4.2 and §4.3, and DeepMind's code; parameters as we count."""
     config = PRESETS[name]()
     counted = cost(config)
     assert counted.num_inputs == inputs
