@@ -37,7 +37,10 @@ def test_train_eval_predict(capsys, mixed_table, tmp_path):
     assert run(capsys, "eval", tmp_path / "run")[1].startswith("test top-1")
     status, _, err = run(capsys, "train", tmp_path / "run")
     assert (status, err.count("\n")) == (1, 1)
-    assert f"is a run, not a recipe; to continue it: perceivers train {tmp_path / 'run'} --resume" in err
+    assert (
+        f"is a run, not a recipe; to continue it: perceivers train {tmp_path / 'run'} --resume"
+        in err
+    )
 
     table = mixed_table / "new.csv"
     table.write_text(

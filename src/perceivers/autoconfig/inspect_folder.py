@@ -24,7 +24,7 @@ def inspect_folder(path: str | Path, *, seed: int = 0) -> FolderContents:
     `FolderContents.sample`.
 
     Args:
-        path: the folder, laid out as `data.folder.read_folder` reads it.
+        path: the folder; see `data.layout.class_places` for its layout.
         seed: seed of the random draw.
 
     Raises:

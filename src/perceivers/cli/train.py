@@ -20,7 +20,7 @@ TIME_FORMAT = "%Y%m%d-%H%M%S"  # in the default name of a run directory
 
 def add(command: Add) -> None:
     """Add the command `train` to the command line."""
-    text = "Train a model by a recipe, or continue a run (RUN_DIR --resume)."
+    text = "Train a model with a recipe, or continue a run (RUN_DIR --resume)."
     _add_fixed_options(command("train", _train, text, add_help=False))
 
 
@@ -143,14 +143,14 @@ def _changes(
 
 
 def _print_help(namespace: argparse.Namespace, start: Choice) -> int:
-    """Print the help, with the options of a recipe and its values of them."""
+    """Print the help, with the options of a recipe and their values in it."""
     usage = f"{PROG} RECIPE|RUN_DIR [OPTION VALUE]…"
     parser = Parser(prog=PROG, usage=usage, add_help=False)
     _add_fixed_options(parser)
     config_options.add_options(parser, start.recipe)
     if namespace.recipe is None:
         parser.description = (
-            "Train a model by a recipe, or continue a run. The options in the groups below are "
+            "Train a model with a recipe, or continue a run. The options in the groups below are "
             "those of the recipe folder, with their default values in brackets. Options with "
             "several values take them separated by commas."
         )

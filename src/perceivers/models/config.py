@@ -113,7 +113,7 @@ class KerasExampleConfig(ModelConfig):
 def to_dict(config: Any) -> dict[str, Any]:
     """Convert a configuration dataclass to plain data that JSON can hold.
 
-    A configuration of a class that has several kinds gets an entry "kind" with its own.
+    A configuration that has a kind gets an additional entry "kind".
     """
     data = {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
     return {"kind": config.kind, **data} if hasattr(config, "kind") else data
@@ -196,7 +196,7 @@ def _plain(value: Any) -> Any:
 
 
 def _of_kind(cls: Any, data: dict[str, Any], where: str) -> Any:
-    """Return the subclass of the kind that the data names."""
+    """Return the subclass of the kind that the data names, or of the default kind."""
     kinds = {c.kind: c for c in _with_subclasses(cls) if hasattr(c, "kind")}
     if not kinds:
         return cls
