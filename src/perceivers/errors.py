@@ -8,7 +8,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> ValueError:
     """Return the error for a name that does not exist. Its message suggests the nearest known name.
 
     Args:
-        kind: what the name should be the name of, such as "preset".
+        kind: kind of thing that the name is for, such as "preset".
         name: the name that was got.
         known: all names that exist.
     """
