@@ -1,13 +1,13 @@
-"""The command line, called in process."""
+"""Run the command line within the test process."""
 
 from perceivers import cli
 
 
 def run(capsys, *arguments):
-    """Exit status, what went to stdout, what went to stderr."""
+    """Return the exit status, the stdout and the stderr of a command."""
     try:
         status = cli.main([str(a) for a in arguments])
     except SystemExit as stop:
         status = stop.code
-    out = capsys.readouterr()
-    return status, out.out, out.err
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err

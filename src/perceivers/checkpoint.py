@@ -6,7 +6,7 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from .errors import misfits
+from .errors import weight_mismatches
 from .files import read_json, write_atomically, write_json
 from .hub import could_be_hub_name, download
 from .modalities.adapter import Adapter
@@ -124,7 +124,7 @@ def load_weights(model: PerceiverClassifier, directory: Path) -> None:
         raise ValueError(
             f"{path}: damaged or truncated ({error}); copy or download it again"
         ) from None
-    problems = misfits(
+    problems = weight_mismatches(
         {name: tensor.shape for name, tensor in state.items()},
         {name: tensor.shape for name, tensor in model.state_dict().items()},
     )

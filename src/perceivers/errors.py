@@ -1,16 +1,16 @@
-"""Errors that a user can act on: what, what was got, what was expected, the fix."""
+"""Errors for users. Each says what is wrong, what was got, what was expected and how to fix it."""
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> ValueError:
-    """The error for a name that does not exist, with the nearest one that does.
+    """Return the error for a name that does not exist. Its message suggests the nearest known name.
 
     Args:
-        kind: what the name should be, such as "preset".
-        name: what was got.
-        known: every name there is.
+        kind: kind of thing that the name is for, such as "preset".
+        name: the name that was got.
+        known: all names that exist.
     """
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
@@ -19,15 +19,30 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> ValueError:
 
 
 def missing_extra(package: str, extra: str) -> ImportError:
-    """The error for a package that only a named extra installs."""
+    """Return the error for a package that is not installed. Its message names the extra to install.
+
+    Args:
+        package: name of the package that could not be imported.
+        extra: the extra of `perceivers` that installs it, such as "media".
+    """
     return ImportError(
-        f"{package} is not installed and this needs it; "
-        f"install the extra: pip install 'perceivers[{extra}]'"
+        f"the package {package} is not installed but needed here; "
+        f"install it: pip install 'perceivers[{extra}]'"
     )
 
 
-def misfits(got: Mapping[str, Sequence[int]], expected: Mapping[str, Sequence[int]]) -> list[str]:
-    """All that keeps weights, by name and shape, from fitting a model; empty if they do."""
+def weight_mismatches(
+    got: Mapping[str, Sequence[int]], expected: Mapping[str, Sequence[int]]
+) -> list[str]:
+    """Describe every weight that is missing, unexpected or of the wrong shape.
+
+    Args:
+        got: shapes of the weights to load, by name.
+        expected: shapes of the model's weights, by name.
+
+    Returns:
+        One clause for each problem; empty if the weights fit the model.
+    """
     problems = [f"{name} is missing" for name in expected if name not in got]
     problems += [f"{name} is not part of this model" for name in got if name not in expected]
     return problems + [

@@ -1,4 +1,4 @@
-"""The recipe chosen for what a folder holds, and for the machine."""
+"""The recipe chosen for the contents of a folder, independent of the machine."""
 
 import dataclasses
 import os
@@ -32,7 +32,7 @@ from perceivers.recipes.folder import folder
 MODALITIES = {modality.name: modality for modality in FILE_MODALITIES}
 
 
-def found(modality, examples=3000, classes=("a", "b"), splits=None, **measures):
+def contents_of(modality, examples=3000, classes=("a", "b"), splits=None, **measures):
     distributions = {
         name: Distribution.of(values if isinstance(values, list) else [values])
         for name, values in measures.items()
@@ -44,38 +44,38 @@ def found(modality, examples=3000, classes=("a", "b"), splits=None, **measures):
 
 
 def image(height=64, width=64, channels=3, **more):
-    return found("image", height=height, width=width, channels=channels, **more)
+    return contents_of("image", height=height, width=width, channels=channels, **more)
 
 
 def sound(seconds=0.5, rate=8000, channels=1, **more):
-    return found("sound", seconds=seconds, sample_rate=rate, channels=channels, **more)
+    return contents_of("sound", seconds=seconds, sample_rate=rate, channels=channels, **more)
 
 
 def video(side=48, frames=16, has_sound=1.0, sound_seconds=0.64, **more):
-    heard = {"sample_rate": 16_000, "sound_seconds": sound_seconds} if has_sound else {}
+    track = {"sample_rate": 16_000, "sound_seconds": sound_seconds} if has_sound else {}
     size = {"height": side, "width": side, "frames": frames, "frame_rate": 25}
-    return found("video", **size, seconds=0.64, has_sound=has_sound, **heard, **more)
+    return contents_of("video", **size, seconds=0.64, has_sound=has_sound, **track, **more)
 
 
 def points(count=1024, channels=3, faces=0, **more):
-    return found("points", points=count, channels=channels, faces=faces, **more)
+    return contents_of("points", points=count, channels=channels, faces=faces, **more)
 
 
 def text(length=100, **more):
-    return found("text", bytes=length, **more)
+    return contents_of("text", bytes=length, **more)
 
 
-def chosen(what):
-    return choose(what).recipe
+def chosen_recipe(contents):
+    return choose(contents).recipe
 
 
-def read(what):
-    return chosen(what).model.input
+def chosen_input(contents):
+    return chosen_recipe(contents).model.input
 
 
 @settings(max_examples=10)
 @given(
-    what=st.one_of(
+    contents=st.one_of(
         st.builds(image, st.integers(1, 5000), st.integers(1, 5000), st.sampled_from([1, 3])),
         st.builds(sound, st.floats(0.001, 4000), st.integers(100, 200_000), st.integers(1, 8)),
         st.builds(
@@ -86,8 +86,8 @@ def read(what):
     ),
     examples=st.integers(2, 10**7),
 )
-def test_whatever_is_found_gives_a_model_that_reads_it(what, examples):
-    recipe = chosen(dataclasses.replace(what, splits={"train": examples}))
+def test_all_contents_give_a_model_and_a_reader(contents, examples):
+    recipe = chosen_recipe(dataclasses.replace(contents, splits={"train": examples}))
     build_on_meta(recipe.model)
     assert build_reader(recipe.model.input).nbytes > 0
     assert 1 <= recipe.trainer.max_epochs <= 60
@@ -106,8 +106,8 @@ def test_whatever_is_found_gives_a_model_that_reads_it(what, examples):
         (4000, 3000, 64, 8, 4),
     ],
 )
-def test_images_by_their_shorter_side(height, width, size, patch, stride):
-    config = read(image(height, width))
+def test_image_size_follows_the_shorter_side(height, width, size, patch, stride):
+    config = chosen_input(image(height, width))
     assert isinstance(config, ImageConfig)
     assert (config.image_size, config.patch_size, config.patch_stride) == (size, patch, stride)
     line = choose(image(height, width)).lines[1]
@@ -115,27 +115,27 @@ def test_images_by_their_shorter_side(height, width, size, patch, stride):
 
 
 def test_grey_images_are_not_mirrored():
-    grey, colour = chosen(image(channels=1)), chosen(image(channels=3))
+    grey, colour = chosen_recipe(image(channels=1)), chosen_recipe(image(channels=3))
     assert (grey.model.input.channels, colour.model.input.channels) == (1, 3)
     assert (grey.data.flip, colour.data.flip) == (False, True)
     assert (grey.data.zoom, colour.data.zoom) == (0.15, 0)
 
 
 @pytest.mark.parametrize(
-    ("rate", "own"), [(4000, 8000), (8000, 8000), (11_025, 11_025), (44_100, 16_000)]
+    ("rate", "expected"), [(4000, 8000), (8000, 8000), (11_025, 11_025), (44_100, 16_000)]
 )
-def test_sound_at_the_files_own_rate(rate, own):
-    config = read(sound(rate=rate))
+def test_sample_rate_follows_the_files(rate, expected):
+    config = chosen_input(sound(rate=rate))
     assert isinstance(config, MelConfig)
-    assert config.sample_rate == own
-    assert config.hop_length == own // 100
-    assert config.n_mels == (40 if own == 8000 else 64)
+    assert config.sample_rate == expected
+    assert config.hop_length == expected // 100
+    assert config.n_mels == (40 if expected == 8000 else 64)
 
 
 @pytest.mark.parametrize(
     ("seconds", "frames", "patch"),
     [
-        ([0.3] * 19 + [5.0], 30, 2),  # one of twenty is longer
+        ([0.3] * 19 + [5.0], 30, 2),  # one file of twenty is longer
         ([0.3] * 18 + [0.65] * 2, 66, 2),
         (0.641, 66, 2),
         (0.01, 8, 2),
@@ -143,109 +143,109 @@ def test_sound_at_the_files_own_rate(rate, own):
         (3600.0, 3008, 16),
     ],
 )
-def test_length_of_sound(seconds, frames, patch):
-    config = read(sound(seconds))
+def test_sound_length_follows_the_files(seconds, frames, patch):
+    config = chosen_input(sound(seconds))
     assert (config.num_samples, config.patch_frames) == (80 * frames, patch)
 
 
-def test_long_sound_is_said_to_be_cut():
+def test_the_description_says_that_long_sounds_are_cut():
     assert "enough for 19 of 20 files" in choose(sound(0.64)).lines[1]
     assert "longer files are cut to their middle" in choose(sound(100)).lines[1]
     assert "channels are averaged" in choose(sound(channels=2)).lines[1]
 
 
 def test_points():
-    assert read(points(700)).num_points == 700
-    assert read(points(100_000)).num_points == 1024
-    assert read(points(8, faces=12)).num_points == 1024  # a mesh has any number
-    config = read(points(channels=[6, 9]))
+    assert chosen_input(points(700)).num_points == 700
+    assert chosen_input(points(100_000)).num_points == 1024
+    assert chosen_input(points(8, faces=12)).num_points == 1024  # sampled from a mesh
+    config = chosen_input(points(channels=[6, 9]))
     assert isinstance(config, PointsConfig)
     assert config.channels == 6 + 7 * len(config.neighbours)
     assert not config.size_channel
     assert choose(points()).recipe.data.flip
-    assert not choose(points(channels=6)).recipe.data.flip  # nor are normals mirrored
+    assert not choose(points(channels=6)).recipe.data.flip  # normals would not be mirrored
     assert "3 more channels" in choose(points(channels=6)).lines[1]
 
 
 def test_text():
-    config = read(text([5, 100, 269]))
+    config = chosen_input(text([5, 100, 269]))
     assert isinstance(config, TextConfig)
     assert config.max_length == 288
-    assert read(text(5000)).max_length == 1024
+    assert chosen_input(text(5000)).max_length == 1024
     assert "the longest has 5,000 bytes" in choose(text(5000)).lines[1]
 
 
-def test_videos_are_read_with_their_sound_if_most_have_any():
-    config = read(video())
+def test_videos_are_read_with_sound_if_most_have_sound():
+    config = chosen_input(video())
     assert isinstance(config, FusionConfig)
     assert list(config.parts) == ["audio", "video"]
     assert config.parts["audio"].num_samples == 64 * 160
     pictures = config.parts["video"]
     assert (pictures.num_frames, pictures.image_size) == (16, 48)
-    silent = read(video(side=30, frames=7, has_sound=0.0))
+    silent = chosen_input(video(side=30, frames=7, has_sound=0.0))
     assert isinstance(silent, VideoConfig)
     assert (silent.num_frames, silent.image_size) == (6, 32)
-    assert isinstance(read(video(has_sound=[0, 0, 1])), VideoConfig)
+    assert isinstance(chosen_input(video(has_sound=[0, 0, 1])), VideoConfig)
 
 
 @pytest.mark.parametrize(
     ("examples", "latents", "dim"), [(100, 32, 64), (3000, 32, 128), (50_000, 64, 128)]
 )
 def test_few_examples_make_a_small_model(examples, latents, dim):
-    model = chosen(sound(examples=examples)).model
+    model = chosen_recipe(sound(examples=examples)).model
     assert (model.num_latents, model.latent_dim) == (latents, dim)
 
 
 def test_training_fits_the_budget_as_estimated():
-    recipe = chosen(image(examples=100_000))
+    recipe = chosen_recipe(image(examples=100_000))
     flops = 3 * cost(recipe.model).flops * 81_000 * recipe.trainer.max_epochs
     assert 0.3 * BUDGET < flops / SPEED <= BUDGET
 
 
-def test_the_machine_changes_nothing(monkeypatch):
-    """The same data gives the same recipe, however many cores there are and whatever they do."""
-    expected = chosen(image(examples=100_000))
+def test_the_choice_does_not_depend_on_the_machine(monkeypatch):
+    """The same data gives the same recipe on any number of cores, idle or busy, and on a GPU."""
+    expected = chosen_recipe(image(examples=100_000))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
-    monkeypatch.setattr(time, "perf_counter", lambda: pytest.fail("the choice was timed"))
-    assert chosen(image(examples=100_000)) == expected
+    monkeypatch.setattr(time, "perf_counter", lambda: pytest.fail("the choice is timed"))
+    assert chosen_recipe(image(examples=100_000)) == expected
 
 
 def test_large_sets_are_trained_for_fewer_epochs():
-    assert chosen(image(examples=1_000)).trainer.max_epochs >= 50
-    assert chosen(image(examples=100_000)).trainer.max_epochs < 10
-    assert "would take long on a CPU) in batches" in choose(image(examples=100_000)).lines[-1]
+    assert chosen_recipe(image(examples=1_000)).trainer.max_epochs >= 50
+    assert chosen_recipe(image(examples=100_000)).trainer.max_epochs < 10
+    assert "would take too long on a CPU) in batches" in choose(image(examples=100_000)).lines[-1]
 
 
-def test_splits_of_the_folder_count():
-    """2,000 are too few for the larger batch once a tenth is held out twice, not if given."""
-    assert chosen(sound(examples=2_000)).data.batch_size == 32
-    own = sound(splits={"train": 2_000, "validation": 100, "test": 100})
-    assert chosen(own).data.batch_size == 64
+def test_splits_of_the_folder_are_respected():
+    """2,000 examples give the larger batch size only if none of them are held out."""
+    assert chosen_recipe(sound(examples=2_000)).data.batch_size == 32
+    with_splits = sound(splits={"train": 2_000, "validation": 100, "test": 100})
+    assert chosen_recipe(with_splits).data.batch_size == 64
 
 
-def test_weights_are_averaged_where_there_are_steps_enough():
-    assert chosen(sound()).trainer.ema_decay == 0.98
-    assert chosen(sound(examples=40)).trainer.ema_decay == 0
+def test_weights_are_averaged_if_there_are_enough_steps():
+    assert chosen_recipe(sound()).trainer.ema_decay == 0.98
+    assert chosen_recipe(sound(examples=40)).trainer.ema_decay == 0
 
 
 def test_sizes_are_in_order():
     assert [size.examples for size in SIZES] == sorted(size.examples for size in SIZES)
 
 
-def test_all_is_said():
+def test_description_of_the_choice():
     lines = choose(sound()).lines
     assert [line.split(":")[0] for line in lines] == ["found", "reads", "model", "trains"]
-    whole = sound()
-    sample = dataclasses.replace(whole.sample, unreadable=("a.wav: damaged",))
-    lines = choose(dataclasses.replace(whole, sample=sample)).lines
-    assert "1 of the 200 looked into cannot be read" in lines[1]
+    contents = sound()
+    sample = dataclasses.replace(contents.sample, unreadable=("a.wav: damaged",))
+    lines = choose(dataclasses.replace(contents, sample=sample)).lines
+    assert "1 of the 200 inspected files cannot be read" in lines[1]
 
 
 def test_choose_for(tmp_path, image_folder):
-    """Parquet and the hub hold images; what is no data set is told when it is read."""
+    """Parquet files and hub names, which cannot be inspected, get the recipe for images."""
     recipe = choose_for(str(image_folder)).recipe
-    assert recipe.model.input == read(image(13, 13))
+    assert recipe.model.input == chosen_input(image(13, 13))
     assert choose_for("someone/some-set").recipe == folder()
     (image_folder / "bright" / "x.parquet").touch()
     assert choose_for(str(image_folder)).recipe == folder()

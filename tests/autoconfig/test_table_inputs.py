@@ -1,4 +1,4 @@
-"""What is read of a table's rows, and how they are varied."""
+"""The input and the augmentation chosen for a table."""
 
 import dataclasses
 
@@ -50,12 +50,12 @@ def table(task="classification", rows=1000, **columns):
     return TableContents(config, columns, {"train": rows}, names)
 
 
-def chosen(**columns):
+def chosen_recipe(**columns):
     return choose(table(**columns)).recipe
 
 
-def test_a_part_for_each_column_and_one_for_all_cells():
-    recipe = chosen(
+def test_one_part_for_each_column_of_files_or_text_and_one_for_all_values():
+    recipe = chosen_recipe(
         photo=column("image"), voice=column("sound"), note=column("text", "text"),
         age=NUMBER, town=TOWN,
     )  # fmt: skip
@@ -80,7 +80,7 @@ def test_a_part_for_each_column_and_one_for_all_cells():
     assert build_reader(config).columns == ("photo", "voice", "note", "age", "town")
 
 
-def test_labels_are_smoothed_of_classes_alone():
+def test_label_smoothing_is_for_classification_only():
     smoothing = {
         task: choose(table(task, age=NUMBER)).recipe.trainer.label_smoothing
         for task in ("classification", "multilabel", "regression")
@@ -88,35 +88,35 @@ def test_labels_are_smoothed_of_classes_alone():
     assert smoothing == {"classification": 0.1, "multilabel": 0.0, "regression": 0.0}
 
 
-def test_one_column_is_trained_as_a_folder_of_it():
-    alone = chosen(voice=column("sound"))
-    assert list(alone.model.input.parts) == ["voice"]
-    assert alone.model.input.dropout == {}
-    assert alone.data.mixup == 0.2
-    assert alone.optimizer.lr == fsdd().optimizer.lr
-    assert chosen(voice=column("sound"), age=NUMBER).data.mixup == 0
-    assert chosen(a=column("sound"), b=column("sound")).data.mixup == 0.2
+def test_a_single_column_is_trained_like_a_folder_of_its_files():
+    recipe = chosen_recipe(voice=column("sound"))
+    assert list(recipe.model.input.parts) == ["voice"]
+    assert recipe.model.input.dropout == {}
+    assert recipe.data.mixup == 0.2
+    assert recipe.optimizer.lr == fsdd().optimizer.lr
+    assert chosen_recipe(voice=column("sound"), age=NUMBER).data.mixup == 0
+    assert chosen_recipe(a=column("sound"), b=column("sound")).data.mixup == 0.2
 
 
-def test_only_what_all_pictures_bear_is_done_to_them():
-    data = chosen(a=column("image"), b=column("image", channels=1, height=16, width=16)).data
+def test_augmentation_is_the_weakest_of_all_columns():
+    data = chosen_recipe(a=column("image"), b=column("image", channels=1, height=16, width=16)).data
     assert (data.crop_padding, data.flip, data.zoom) == (2, False, 0)
-    data = chosen(a=column("points"), b=column("image")).data
+    data = chosen_recipe(a=column("points"), b=column("image")).data
     assert (data.point_scaling, data.point_dropout) == (0.01, 0.5)
-    assert chosen(age=NUMBER).data.crop_padding == 0
+    assert chosen_recipe(age=NUMBER).data.crop_padding == 0
 
 
-def test_a_film_and_its_sound_are_two_parts_of_a_column():
-    config = chosen(film=column("video"), age=NUMBER).model.input
+def test_a_column_of_videos_with_sound_has_two_parts():
+    config = chosen_recipe(film=column("video"), age=NUMBER).model.input
     kinds = {name: type(part) for name, part in config.parts.items()}
     assert kinds == {"film_audio": MelConfig, "film_video": VideoConfig, "table": TabularConfig}
     assert config.files == {"film_audio": "film", "film_video": "film"}
-    assert list(chosen(film=column("video", has_sound=0.0)).model.input.parts) == ["film"]
+    assert list(chosen_recipe(film=column("video", has_sound=0.0)).model.input.parts) == ["film"]
 
 
-def test_columns_of_any_name():
+def test_part_names_for_columns_of_any_name():
     names = ["my photo", "my_photo", "2nd", "type", "copy", "table", "名前"]
-    recipe = chosen(**{name: column("image") for name in names}, age=NUMBER)
+    recipe = chosen_recipe(**{name: column("image") for name in names}, age=NUMBER)
     parts = recipe.model.input.parts
     assert list(parts) == [
         "my_photo",
@@ -133,27 +133,26 @@ def test_columns_of_any_name():
 
 
 @pytest.mark.parametrize("task", ["multilabel", "regression"])
-def test_scores_of_the_task_decide(task):
+def test_the_monitored_score_fits_the_task(task):
     choice = choose(table(task=task, voice=column("sound")))
     assert (choice.recipe.trainer.monitor, choice.recipe.data.task) == ("val_loss", task)
     assert choice.recipe.model.num_classes == (1 if task == "regression" else 2)
 
 
-def test_all_is_said():
-    found = table(photo=column("image"), note=column("text", "text"), age=NUMBER, town=TOWN)
-    lines = choose(found).lines
+def test_description_of_the_choice():
+    contents = table(photo=column("image"), note=column("text", "text"), age=NUMBER, town=TOWN)
+    lines = choose(contents).lines
     assert [line.split(":")[0] for line in lines] == ["found", *["reads"] * 3, "model", "trains"]
     assert lines[1].startswith("reads: photo: images of 64 × 64 pixels")
-    assert lines[3] == "reads: age, town: each an element"
+    assert lines[3] == "reads: age, town: one element per column"
     assert lines[-1].endswith(
-        "augments them by shifts of up to 8 pixels, mirroring and leaving out photo or note or "
-        "table"
+        "augmentation: shifts of up to 8 pixels, mirroring and leaving out photo or note or table"
     )
-    plain = choose(dataclasses.replace(found, columns={"age": NUMBER})).lines
-    assert "augments" not in plain[-1]
+    lines = choose(dataclasses.replace(contents, columns={"age": NUMBER})).lines
+    assert "augmentation" not in lines[-1]
 
 
-def test_for_a_table(mixed_table):
+def test_a_recipe_for_a_table_or_its_folder(mixed_table):
     for source in (mixed_table, mixed_table / "manifest.csv"):
         recipe = choose_for(str(source), DataConfig(ignore=("tags", "price [CHF]"))).recipe
         assert list(recipe.model.input.parts) == ["photo", "sound", "note", "table"]

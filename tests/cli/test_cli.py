@@ -1,4 +1,4 @@
-"""The command line, as a user types it."""
+"""The commands of the command line."""
 
 import json
 import os
@@ -24,7 +24,7 @@ TINY = [
 ]  # fmt: skip
 
 
-def test_list_names_everything_in_one_line_each(capsys):
+def test_list_describes_everything_on_one_line_each(capsys):
     status, out, _ = run(capsys, "list")
     assert status == 0
     lines = [line.split()[0] for line in out.splitlines() if line.startswith("  ")]
@@ -32,8 +32,8 @@ def test_list_names_everything_in_one_line_each(capsys):
     assert max(map(len, out.splitlines())) < 130
 
 
-def test_a_reader_that_has_enough_is_no_error():
-    """As `perceivers list | head`: nothing is said, whenever the pipe breaks."""
+def test_no_error_message_if_stdout_is_closed():
+    """As in `perceivers list | head`."""
     command = [sys.executable, "-m", "perceivers.cli", "list"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
@@ -47,8 +47,8 @@ def test_version(capsys):
 
 
 @pytest.mark.parametrize("command", [[], *([c] for c in COMMANDS)], ids=str)
-def test_help_answers_at_once(command):
-    """Nothing heavy is imported: 0.1 s of one core, of which 0.5 are allowed."""
+def test_help_is_quick(command):
+    """No heavy package is imported. It takes about 0.1 s of one core; 0.5 s are allowed."""
     code = (
         "import sys, time\nfrom perceivers.cli import main\n"
         "try:\n    main(sys.argv[1:])\nexcept SystemExit as stop:\n    assert stop.code == 0\n"
@@ -89,11 +89,11 @@ def test_train_eval_predict(capsys, tmp_path):
 
     (tmp_path / "bad.png").write_bytes(b"x")
     Image.open(digit).resize((40, 30)).save(tmp_path / "wide.png")
-    resized, own = (
+    resized, own_size = (
         json.loads(run(capsys, "predict", out_dir, tmp_path / "wide.png", "--json", *more)[1])
         for more in ([], ["--own-size"])
     )
-    assert resized != own
+    assert resized != own_size
     status, out, err = run(capsys, "predict", out_dir, tmp_path / "bad.png", digit)
     assert status == 1
     assert out.startswith(f"{digit}: ")
@@ -109,7 +109,7 @@ def test_train_eval_predict(capsys, tmp_path):
 
 @pytest.fixture
 def sounds(tmp_path):
-    """A folder of two classes: 12 short tones each, high and low."""
+    """A folder of two classes of sounds: 12 short high and 12 short low tones."""
     for label, hertz in (("high", 1500), ("low", 300)):
         (tmp_path / "sounds" / label).mkdir(parents=True)
         for index in range(12):
@@ -120,23 +120,23 @@ def sounds(tmp_path):
     return tmp_path / "sounds"
 
 
-def test_a_folder_of_sound_from_end_to_end(capsys, sounds, tmp_path):
+def test_train_and_predict_a_folder_of_sounds(capsys, sounds, tmp_path):
     out_dir = tmp_path / "run"
     status, out, err = run(
         capsys, "train", "folder", "--data", sounds, "--out", out_dir, *TINY[:6], "--data.test=0.2",
         "--trainer.max_epochs", "2", "--model.input.n_mels", "32", "--data.time_shift", "0",
     )  # fmt: skip
     assert status == 0, err
-    said = [
+    messages = [
         "found: 24 wav files in 2 classes, 8 kHz mono, median 0.25 s",
         "changed: --model.num_latents 4",
         "steps: 2 × 2 of 8 examples",
     ]
-    written = (out_dir / "log.txt").read_text()
-    for text in said:
-        assert text in err
-        assert text in written
-    assert "found:" in written.splitlines()[0]
+    log_text = (out_dir / "log.txt").read_text()
+    for message in messages:
+        assert message in err
+        assert message in log_text
+    assert "found:" in log_text.splitlines()[0]
     config = json.loads((out_dir / "config.json").read_text())
     assert (config["model"]["input"]["kind"], config["model"]["input"]["n_mels"]) == ("mel", 32)
     assert config["recipe"]["data"]["time_shift"] == 0
@@ -157,6 +157,7 @@ def test_dry_run_writes_nothing(capsys, sounds, tmp_path, monkeypatch):
     assert starts == ["data", "parameters", "steps", "time", "run"]
     assert "steps: 3 × 10 of 64 examples" in out
     assert "run: runs/digits-" in out
+    assert "(dry run, nothing was written)" in out
     status, out, _ = run(capsys, "train", "folder", "--data", sounds, "--dry-run", "--seed", "4")
     assert status == 0
     starts = [line.split(":")[0] for line in out.splitlines()]
@@ -168,10 +169,10 @@ def test_dry_run_writes_nothing(capsys, sounds, tmp_path, monkeypatch):
     assert "exists already" in err
 
 
-def test_help_shows_the_options_of_the_files_found(capsys, sounds):
+def test_help_shows_the_options_for_the_files_of_a_folder(capsys, sounds):
     assert "--model.input.n_mels" in run(capsys, "train", "folder", "--data", sounds, "-h")[1]
     assert "--model.input.n_mels" not in run(capsys, "train", "folder", "-h")[1]
-    # A run directory of the same name is no recipe.
+    # For `eval`, "folder" is a run directory, not a recipe.
     assert "holds no config.json" in run(capsys, "eval", "folder", "--data", sounds)[2]
 
 
@@ -211,19 +212,19 @@ def test_cost(capsys):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_errors_are_one_line_and_a_status(capsys, tmp_path, monkeypatch, arguments, message):
+def test_errors_are_one_line_with_an_exit_status(capsys, tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     status, out, err = run(capsys, *arguments)
     assert status in (1, 2)
-    said = [line for line in err.splitlines() if line.startswith("perceivers")]
-    assert len(said) == 1
-    assert message in said[0]
+    errors = [line for line in err.splitlines() if line.startswith("perceivers")]
+    assert len(errors) == 1
+    assert message in errors[0]
     assert "Traceback" not in err
     assert not out
     assert list(tmp_path.glob("runs/*")) == []
 
 
-def test_debug_shows_where_it_came_from(capsys, monkeypatch):
+def test_errors_are_raised_in_debug_mode(capsys, monkeypatch):
     monkeypatch.setenv("PERCEIVERS_DEBUG", "1")
     with pytest.raises(ValueError, match="unknown recipe"):
         cli.main(["train", "digts"])
@@ -231,7 +232,7 @@ def test_debug_shows_where_it_came_from(capsys, monkeypatch):
 
 @pytest.mark.slow
 def test_ctrl_c_in_a_real_process(tmp_path):
-    """SIGINT, as the terminal sends it: a clean end, a usable run, the status shells expect."""
+    """SIGINT, as a terminal sends it: a clean end, a usable run, exit status 130."""
     options = [*TINY, "--trainer.max_epochs", "500", "--data.batch_size", "4"]
     command = [sys.executable, "-m", "perceivers.cli", "train", "digits", "--out", tmp_path / "run"]
     process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
@@ -248,12 +249,13 @@ def test_ctrl_c_in_a_real_process(tmp_path):
 
 @pytest.mark.slow
 def test_a_killed_process_resumes(tmp_path):
-    """A real process, killed with SIGKILL in mid-epoch, goes on as if it had not been."""
+    """A process killed in the middle of an epoch resumes to the scores of an uninterrupted run."""
     command = [sys.executable, "-m", "perceivers.cli", "train"]
     options = [*TINY, "--trainer.max_epochs", "6", "--data.batch_size", "4"]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run([*command, "digits", "--out", whole, *options], check=True, env=environment)
+    uninterrupted, killed = tmp_path / "uninterrupted", tmp_path / "killed"
+    first = [*command, "digits", "--out", uninterrupted, *options]
+    subprocess.run(first, check=True, env=environment)
     process = subprocess.Popen([*command, "digits", "--out", killed, *options], env=environment)
     deadline = time.time() + 300
     while time.time() < deadline and not (killed / "checkpoints" / "last.ckpt").exists():
@@ -261,5 +263,7 @@ def test_a_killed_process_resumes(tmp_path):
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     subprocess.run([*command, killed, "--resume"], check=True, env=environment)
-    scores = [json.loads((d / "metrics.json").read_text())["test"] for d in (whole, killed)]
-    assert scores[0] == scores[1]
+    expected, resumed = (
+        json.loads((run / "metrics.json").read_text())["test"] for run in (uninterrupted, killed)
+    )
+    assert resumed == expected

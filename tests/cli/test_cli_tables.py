@@ -1,4 +1,4 @@
-"""The command line on a table of files and values."""
+"""The command line with a table of files and values."""
 
 import json
 import re
@@ -18,7 +18,7 @@ def test_dry_run(capsys, mixed_table):
     assert out.startswith("found: 160 rows: photo (png files, grey, 8 × 8 pixels), sound (wav")
     assert "price [CHF] (to predict)" in out
     assert "changed: --data.label price [CHF] --data.ignore tags,label" in out
-    assert "reads: age [years], town: each an element" in out
+    assert "reads: age [years], town: one element per column" in out
     assert re.search(
         r"data: 130 train, .*; 1 number per example \(price \[CHF\]\): regression", out
     )
@@ -39,25 +39,28 @@ def test_train_eval_predict(capsys, mixed_table, tmp_path):
     assert run(capsys, "eval", tmp_path / "run")[1].startswith("test top-1")
     status, _, err = run(capsys, "train", tmp_path / "run")
     assert (status, err.count("\n")) == (1, 1)
-    assert f"is a run; to continue it: perceivers train {tmp_path / 'run'} --resume" in err
+    assert (
+        f"is a run, not a recipe; to continue it: perceivers train {tmp_path / 'run'} --resume"
+        in err
+    )
 
     table = mixed_table / "new.csv"
     table.write_text(
         "town,photo,age [years]\nBern,1.png,\n,none.png,3\nOslo,2.png,old\n,3.png,50\n"
     )
     status, out, err = run(capsys, "predict", tmp_path / "run", table, "--own-size")
-    assert (status, out, err.count("leave own_size out")) == (1, "", 1)  # not once a row
-    photo, lost = mixed_table / "0.png", tmp_path / "lost.png"
-    status, out, err = run(capsys, "predict", tmp_path / "run", table, photo, lost, "--json")
+    assert (status, out, err.count("leave own_size out")) == (1, "", 1)  # once, not for each row
+    photo, missing = mixed_table / "0.png", tmp_path / "missing.png"
+    status, out, err = run(capsys, "predict", tmp_path / "run", table, photo, missing, "--json")
     table.unlink()
     assert status == 1
     assert [entry["file"] for entry in json.loads(out)] == [
         f"{table} row 1", f"{table} row 4", str(photo),
     ]  # fmt: skip
-    said = [line for line in err.splitlines() if line.startswith("perceivers: ")]
-    assert said[0] == f"perceivers: {table} row 2: photo none.png: no such file; check the path"
-    assert "row 3: age [years]: 'old' is not a finite number" in said[1]
-    assert "lost.png: no such file" in said[2]
+    errors = [line for line in err.splitlines() if line.startswith("perceivers: ")]
+    assert errors[0] == f"perceivers: {table} row 2: photo none.png: no such file; check the path"
+    assert "row 3: age [years]: 'old' is not a finite number" in errors[1]
+    assert "missing.png: no such file" in errors[2]
     assert f"{table} has no column sound; it is masked" in err
 
 
@@ -81,7 +84,7 @@ def test_errors(capsys, mixed_table, options, message):
     assert not out
 
 
-def test_predicting_a_table_that_cannot_be_read(capsys, mixed_table, tmp_path):
+def test_errors_for_tables_that_cannot_be_predicted(capsys, mixed_table, tmp_path):
     assert run(
         capsys, "train", "folder", "--data", mixed_table, "--data.ignore", f"{IGNORED},photo,sound",
         "--out", tmp_path / "run", "--trainer.max_epochs", "1",

@@ -1,11 +1,11 @@
-"""Options made from dataclasses."""
+"""Options made from configuration dataclasses."""
 
 import argparse
 import dataclasses
 
 import pytest
 
-from perceivers.cli import options as overrides
+from perceivers.cli import options as config_options
 from perceivers.modalities import ImageConfig, RowsConfig, TabularConfig, build_reader
 from perceivers.models.config import ModelConfig
 from perceivers.models.presets import PRESETS
@@ -15,11 +15,11 @@ from perceivers.training.recipe import Recipe
 
 def parse(*arguments):
     parser = argparse.ArgumentParser(exit_on_error=False)
-    overrides.add_options(parser, Recipe(name="x"))
-    return overrides.apply(Recipe(name="x"), vars(parser.parse_args(arguments)))
+    config_options.add_options(parser, Recipe(name="x"))
+    return config_options.apply(Recipe(name="x"), vars(parser.parse_args(arguments)))
 
 
-def test_options_are_typed_by_their_fields():
+def test_options_are_parsed_by_the_type_of_their_field():
     recipe = parse(
         "--model.num_latents=64", "--optimizer.lr", "1e-3", "--data.flip", "true",
         "--model.cross_order", "0,1,none", "--model.qk_dim", "none", "--model.v_dim", "8",
@@ -36,7 +36,7 @@ def test_options_are_typed_by_their_fields():
     assert recipe.model.input.patch_size == 2
 
 
-def test_nothing_given_changes_nothing():
+def test_no_options_change_nothing():
     assert parse() == Recipe(name="x")
 
 
@@ -49,54 +49,54 @@ def test_nothing_given_changes_nothing():
         ("--model.cross_order", "0,x"),
     ],
 )
-def test_wrong_values(name, value):
+def test_errors_for_wrong_values(name, value):
     with pytest.raises(argparse.ArgumentError, match=f"{name}: invalid .* value: '{value}'"):
         parse(name, value)
 
 
-def test_wrong_names_suggest_the_right_one():
+def test_errors_for_wrong_names_suggest_the_nearest_one():
     with pytest.raises(ValueError, match="'--optimizer.rl'; did you mean '--optimizer.lr'"):
-        overrides.reject_unknown(["--optimizer.rl", "3"], Recipe(name="x"))
+        config_options.reject_unknown(["--optimizer.rl", "3"], Recipe(name="x"))
     with pytest.raises(ValueError, match="unexpected argument 'digits2'"):
-        overrides.reject_unknown(["digits2"], Recipe(name="x"))
+        config_options.reject_unknown(["digits2"], Recipe(name="x"))
 
 
-def test_options_of_each_modality():
+def test_options_of_the_parts_of_a_fusion():
     model = PRESETS["perceiver-audioset-av"]()
     before = dataclasses.replace(Recipe(name="x"), model=model)
     parser = argparse.ArgumentParser(exit_on_error=False)
-    overrides.add_options(parser, before)
-    given = {
+    config_options.add_options(parser, before)
+    values = {
         "parts.audio.num_bands": 8, "min_embedding_dim": 6, "parts.audio.sample_rate": 8000,
         "parts.video.seconds": 0.5, "dropout": "",
     }  # fmt: skip
-    arguments = [f"--model.input.{name}={value}" for name, value in given.items()]
-    after = overrides.apply(before, vars(parser.parse_args(arguments)))
+    arguments = [f"--model.input.{name}={value}" for name, value in values.items()]
+    after = config_options.apply(before, vars(parser.parse_args(arguments)))
     audio, video = (after.model.input.parts[name] for name in ("audio", "video"))
     assert (audio.num_bands, after.model.input.min_embedding_dim) == (8, 6)
     assert (audio.sample_rate, video.seconds, after.model.input.dropout) == (8000, 0.5, {})
-    assert model.input.parts["audio"].num_bands == 64  # what was there is left as it was
+    assert model.input.parts["audio"].num_bands == 64  # the original is unchanged
     for text, expected in {"audio=0.1, video=0.2": {"audio": 0.1, "video": 0.2}, "": {}}.items():
         parsed = parser.parse_args(["--model.input.dropout", text])
-        assert overrides.apply(before, vars(parsed)).model.input.dropout == expected
+        assert config_options.apply(before, vars(parsed)).model.input.dropout == expected
     for text in ("0.3", "video=much"):
         with pytest.raises(argparse.ArgumentError, match="invalid NAME=float,… value"):
             parser.parse_args(["--model.input.dropout", text])
     with pytest.raises(ValueError, match="did you mean '--model.input.parts.video.num_frames'"):
-        overrides.reject_unknown(["--model.input.parts.video.num_frame", "3"], before)
-    for path, _, _, text in overrides._leaves(before):
+        config_options.reject_unknown(["--model.input.parts.video.num_frame", "3"], before)
+    for path, _, _, text in config_options._option_fields(before):
         assert text, f"{path} has no description"
 
 
-def test_columns_of_each_part():
+def test_options_for_columns():
     parts = {"photo": ImageConfig(), "table": TabularConfig(numeric=("age",))}
     config = RowsConfig(parts=parts, files={"photo": "a photo"}, texts={})
     before = dataclasses.replace(Recipe(name="x"), model=ModelConfig(input=config))
     parser = argparse.ArgumentParser(exit_on_error=False)
-    overrides.add_options(parser, before)
-    given = {"files": "photo=picture", "texts": "", "parts.table.numeric": "age,height"}
-    arguments = [f"--model.input.{name}={value}" for name, value in given.items()]
-    after = overrides.apply(before, vars(parser.parse_args(arguments))).model.input
+    config_options.add_options(parser, before)
+    values = {"files": "photo=picture", "texts": "", "parts.table.numeric": "age,height"}
+    arguments = [f"--model.input.{name}={value}" for name, value in values.items()]
+    after = config_options.apply(before, vars(parser.parse_args(arguments))).model.input
     assert (after.files, after.texts) == ({"photo": "picture"}, {})
     assert build_reader(after).columns == ("picture", "age", "height")
     assert parse("--data.label", "a, b", "--data.ignore=c").data.label == ("a", "b")
@@ -104,15 +104,15 @@ def test_columns_of_each_part():
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_option_is_described_and_every_recipe_is_valid(name):
-    """Each recipe builds, and each field says what it is."""
+    """The model of each recipe can be built, and each field has a docstring."""
     from perceivers.models.build import build_on_meta
 
     build_on_meta(get_recipe(name).model)
-    for path, _, _, text in overrides._leaves(get_recipe(name)):
+    for path, _, _, text in config_options._option_fields(get_recipe(name)):
         assert text, f"{path} has no description"
 
 
-def test_the_set_of_options_is_deliberate():
-    """A new option is a decision: add it here with the test that flips it."""
-    paths = {path for path, *_ in overrides._leaves(Recipe(name="x"))}
+def test_number_of_options():
+    """A new option is a decision: change the number together with a test of its effect."""
+    paths = {path for path, *_ in config_options._option_fields(Recipe(name="x"))}
     assert len(paths) == 81, sorted(paths)

@@ -1,4 +1,4 @@
-"""Models from configurations."""
+"""Models built from configurations, and configurations as JSON."""
 
 import dataclasses
 import json
@@ -23,7 +23,7 @@ TINY = ModelConfig(
 )
 
 
-def test_presets_are_listed_and_described():
+def test_presets_are_listed_and_cite_their_source():
     from perceivers.models.presets import PRESETS
 
     assert perceivers.list_presets() == list(PRESETS)
@@ -41,14 +41,14 @@ def test_create_with_overrides():
     assert model.adapter.num_inputs == 1024
 
 
-def test_create_suggests():
+def test_create_suggests_the_nearest_name():
     with pytest.raises(ValueError, match="did you mean 'perceiver-imagenet'"):
         perceivers.create("perceiver-imagnet")
     with pytest.raises(ValueError, match="did you mean 'num_latents'"):
         perceivers.create("perceiver-imagenet", num_latent=3)
 
 
-def test_logits_start_at_zero_and_are_named():
+def test_logits_start_at_zero_and_have_labels():
     model = build(TINY, ("a", "b", "c"))
     assert torch.equal(model(torch.zeros(2, 8, 8, 3)), torch.zeros(2, 3))
     assert model.labels == ("a", "b", "c")
@@ -98,13 +98,13 @@ def test_logits_start_at_zero_and_are_named():
     ids=str,
 )
 def test_every_field_changes_the_model(change):
-    """No field without an effect (Hugging Face documents a layer_norm_eps that is never used)."""
+    """No field is without effect (Hugging Face documents a layer_norm_eps that is never used)."""
 
     def latents(config):
         torch.manual_seed(0)
         model = build(config)
         images = torch.randn(1, 8, 8, 3, generator=torch.Generator().manual_seed(1))
-        for parameter in model.parameters():  # biases start at zero, here they must matter
+        for parameter in model.parameters():  # biases start at zero; here they must have an effect
             if parameter.ndim == 1:
                 torch.nn.init.normal_(parameter)
         return model.pooled_norm(model.norm(model.perceiver(model.adapter(images))).mean(1))
@@ -114,28 +114,28 @@ def test_every_field_changes_the_model(change):
 
 
 @pytest.mark.parametrize("adapter", [ImageConfig(), ArrayConfig(shape=(2, 3), max_resolution=None)])
-def test_configuration_survives_json(adapter):
+def test_configuration_is_restored_from_json(adapter):
     config = dataclasses.replace(TINY, cross_order=(0, None), qk_dim=8, input=adapter)
     assert from_dict(ModelConfig, json.loads(json.dumps(to_dict(config)))) == config
 
 
-def test_configuration_with_an_unknown_field():
+def test_error_for_an_unknown_field():
     with pytest.raises(ValueError, match=r"field of model.input 'image_sise'.*'image_size'"):
         from_dict(ModelConfig, {"input": {"image_sise": 3}}, "model")
 
 
-def test_configuration_of_an_unknown_kind():
+def test_error_for_an_unknown_kind():
     with pytest.raises(ValueError, match=r"unknown kind of model.input 'imge'; did you mean 'ima"):
         from_dict(ModelConfig, {"input": {"kind": "imge"}}, "model")
 
 
-def test_configuration_saved_before_there_were_kinds():
+def test_a_configuration_without_kind_is_for_images():
     assert from_dict(ModelConfig, {"input": {"image_size": 8}}, "model").input == ImageConfig(
         image_size=8
     )
 
 
-def test_a_mask_leaves_elements_out():
+def test_masked_elements_have_no_effect():
     model = build(dataclasses.replace(TINY, input=ArrayConfig(shape=(6,), channels=2)))
     torch.nn.init.normal_(model.head.weight)
     x = torch.randn(2, 6, 2)

@@ -1,4 +1,4 @@
-"""Several clips of an example, one answer."""
+"""The average of the outputs of several clips of an example."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ from perceivers.models.clips import average_clips
         ("regression", lambda x: x),
     ],
 )
-def test_what_the_outputs_say_is_averaged(task, value):
+def test_probabilities_and_numbers_are_averaged(task, value):
     outputs = 5 * torch.randn(3, 4, 6, generator=torch.Generator().manual_seed(0))
     got = average_clips(outputs, task)
     assert got.shape == (3, 6)
@@ -22,7 +22,7 @@ def test_what_the_outputs_say_is_averaged(task, value):
     torch.testing.assert_close(value(average_clips(outputs[:, :1], task)), value(outputs[:, 0]))
 
 
-def test_sure_clips_stay_finite():
+def test_extreme_logits_stay_finite():
     outputs = torch.tensor([[[200.0, -200.0], [-200.0, 200.0]]])
     assert average_clips(outputs, "classification").softmax(-1).tolist() == [[0.5, 0.5]]
     assert average_clips(outputs, "multilabel").tolist() == [[0.0, 0.0]]

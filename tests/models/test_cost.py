@@ -1,4 +1,4 @@
-"""The paper's numbers, and the count against arithmetic."""
+"""Parameters and FLOPs compared with the paper and with a count by hand."""
 
 import dataclasses
 
@@ -18,7 +18,7 @@ from perceivers.models.presets import PRESETS
         ("perceiver-imagenet-unshared", 326.2, (706, 707)),
     ],
 )
-def test_the_papers_parameters_and_flops(preset, millions, published_gflops):
+def test_published_parameters_and_flops(preset, millions, published_gflops):
     """arXiv 2103.03206v2, Tables 6 and 7."""
     counted = cost(PRESETS[preset]())
     assert counted.num_inputs == 224 * 224
@@ -42,32 +42,32 @@ SMALL = ModelConfig(
 )
 
 
-def test_counts_equal_the_arithmetic():
+def test_flops_equal_a_count_by_hand():
     n, d, m, c = SMALL.num_latents, SMALL.latent_dim, 64, 2 * 2 * 3 + 2 * 9
     feed_forward = 4 * n * d * d * SMALL.widening_factor
     keys_values = 2 * m * c * (SMALL.qk_dim + SMALL.v_dim)
-    read = 2 * n * (m + d) * (SMALL.qk_dim + SMALL.v_dim) + feed_forward
+    cross_attend = 2 * n * (m + d) * (SMALL.qk_dim + SMALL.v_dim) + feed_forward
     self_attend = 8 * n * d * d + 4 * n * n * d + feed_forward
     counted = cost(SMALL)
-    assert counted.cross_flops == 3 * read + 2 * keys_values
-    assert counted.cross_flops_published == 3 * (read + keys_values)
+    assert counted.cross_flops == 3 * cross_attend + 2 * keys_values
+    assert counted.cross_flops_published == 3 * (cross_attend + keys_values)
     assert counted.latent_flops == 3 * 2 * self_attend
     assert counted.head_flops == 2 * d * SMALL.num_classes
 
 
-def test_grows_linearly_in_the_input():
+def test_flops_are_linear_in_the_number_of_inputs():
     one, two, three = (cost(SMALL, m) for m in (1000, 2000, 3000))
     assert three.flops - two.flops == two.flops - one.flops > 0
     assert one.latent_flops == two.latent_flops
 
 
-def test_no_inputs():
+def test_error_for_no_inputs():
     with pytest.raises(ValueError, match="expected at least one element"):
         cost(SMALL, 0)
 
 
-def test_inputs_of_any_size_are_counted():
-    """Keys that would not be held are counted as if they were."""
+def test_large_inputs_are_counted():
+    """Keys too large to keep in memory are counted once all the same."""
     small, large = cost(SMALL, 10**4), cost(SMALL, 10**7)
     assert large.cross_flops / small.cross_flops == pytest.approx(1000, rel=0.02)
     assert cost(dataclasses.replace(SMALL, cross_order=(None,) * 4)).cross_flops == 0

@@ -1,4 +1,4 @@
-"""The published configurations: what they say of themselves, and what they must be like."""
+"""The published configurations: their sizes, their docstrings and their symmetries."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ from perceivers.models.config import ModelConfig
 from perceivers.models.cost import cost
 from perceivers.models.presets import PRESETS
 
-# Sizes that keep each kind of input what it is, in a test's time.
+# Sizes of each kind of input that are small enough for a quick test.
 SMALL = {
     "image": {"image_size": 8},
     "array": {"shape": (12,)},
@@ -29,7 +29,7 @@ def small_input(config):
 
 
 def raw_batch(config, size=2):
-    """A random batch as the model takes it."""
+    """Return a random batch for the adapter of a configuration."""
     if isinstance(config, FusionConfig):
         return {name: raw_batch(part, size) for name, part in config.parts.items()}
     shape = {
@@ -43,7 +43,7 @@ def raw_batch(config, size=2):
 
 
 def small(name):
-    """A preset with fewer, narrower layers and a head that does not start at zero."""
+    """Return a preset with fewer, narrower layers and a head that does not start at zero."""
     torch.manual_seed(0)
     config = PRESETS[name]()
     model = build(
@@ -91,8 +91,8 @@ def test_every_preset_builds(name):
         ("perceiver-io-kinetics-encoder", 50_176 + 1_920, 704, 15_628_664),
     ],
 )
-def test_sizes_and_the_counts_in_the_docstrings(name, inputs, dim, parameters):
-    """M of arXiv 2103.03206v2, §4.2 and §4.3, and of DeepMind's code; the counts are ours."""
+def test_sizes_and_parameters_agree_with_the_docstrings(name, inputs, dim, parameters):
+    """M is from arXiv 2103.03206v2, §4.2 and §4.3, and DeepMind's code; parameters as we count."""
     config = PRESETS[name]()
     counted = cost(config)
     assert counted.num_inputs == inputs
@@ -102,8 +102,8 @@ def test_sizes_and_the_counts_in_the_docstrings(name, inputs, dim, parameters):
     assert f"perceivers cost {name}" in " ".join(PRESETS[name].__doc__.split())
 
 
-def test_a_count_by_hand():
-    """The AudioSet audio model, from the paper's description: nothing is shared."""
+def test_parameters_equal_a_count_by_hand():
+    """The AudioSet audio model as the paper describes it: nothing is shared."""
     n, d, c = 512, 1024, 128 + 129
     feed_forward = 2 * d + 2 * (d * d + d)
     cross = 2 * d + 2 * c + (d * c + c) + 2 * (c * c + c) + (c * d + d) + feed_forward
@@ -113,8 +113,8 @@ def test_a_count_by_hand():
     assert cost(PRESETS["perceiver-audioset-audio"]()).num_parameters == expected
 
 
-def test_kinetics_is_published_but_for_the_label():
-    """Channels as DeepMind's processors make them of a patch, its position and what is learned."""
+def test_kinetics_encoder_is_the_published_one_without_the_label():
+    """Channels are those of a patch, its position and learned ones, as in DeepMind's code."""
     config = PRESETS["perceiver-io-kinetics-encoder"]()
     adapter = build_on_meta(config).adapter
     widths = {"audio": 16 + 2 * 192 + 1, "video": 3 * 4 * 4 + 3 * (2 * 32 + 1)}
@@ -129,10 +129,10 @@ def test_kinetics_is_published_but_for_the_label():
     expected = n * d + cross + 8 * self_attend + sum(learned.values())
     head = config.num_classes * (d + 1)
     assert cost(config).num_parameters == expected + head
-    assert expected < 20.0e6  # the autoencoder's, arXiv 2107.14795, Table 17
+    assert expected < 20.0e6  # parameters of the autoencoder, arXiv 2107.14795, Table 17
 
 
-def test_modelnet40_is_imagenet_cut_to_two_steps():
+def test_modelnet40_is_the_imagenet_model_with_two_steps():
     """arXiv 2103.03206v2, §4.3."""
     points, images = PRESETS["perceiver-modelnet40"](), PRESETS["perceiver-imagenet"]()
     changed = {"num_classes", "input", "cross_order", "block_order"}
@@ -143,15 +143,14 @@ def test_modelnet40_is_imagenet_cut_to_two_steps():
     assert points.block_order == images.block_order[:2]
 
 
-def test_presets_to_permute():
-    """The list below is every preset but the one with learned positions."""
+def test_all_presets_without_learned_positions_are_permuted():
     assert set(PRESETS) - set(FOURIER) <= {"keras-cifar100"}
 
 
 @pytest.mark.parametrize("name", FOURIER)
-@pytest.mark.parametrize("shared", [True, False], ids=["one order", "an order each"])
+@pytest.mark.parametrize("shared", [True, False], ids=["same order", "different orders"])
 @torch.no_grad()
-def test_order_does_not_matter_and_position_does(name, shared):
+def test_only_the_positions_of_elements_matter_not_their_order(name, shared):
     """arXiv 2103.03206v2, Table 2: permuting elements with their positions changes nothing."""
     model = small(name)
     inputs = model.adapter(raw_batch(model.config.input))
@@ -161,12 +160,12 @@ def test_order_does_not_matter_and_position_does(name, shared):
     logits = model.classify(inputs)
     assert logits.std() > 1e-2
     torch.testing.assert_close(model.classify(inputs.permuted(order)), logits, atol=1e-5, rtol=1e-5)
-    to_device = dataclasses.replace(inputs, content=inputs.permuted(order).content)
-    assert (model.classify(to_device) - logits).abs().max() > 1e-3
+    moved = dataclasses.replace(inputs, content=inputs.permuted(order).content)
+    assert (model.classify(moved) - logits).abs().max() > 1e-3
 
 
 @torch.no_grad()
-def test_audioset_answers_with_either_modality_alone():
+def test_audioset_model_works_with_either_modality_alone():
     model = small("perceiver-audioset-av")
     batch = raw_batch(model.config.input)
     both = model(batch)

@@ -1,4 +1,4 @@
-"""The table of all modalities: one architecture, each run done once, rivals that learn."""
+"""The script `all_modalities.py`: one architecture, no repeated runs, rivals that learn."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 @pytest.fixture
 def scripts(monkeypatch):
-    """`all_modalities` and `rivals`, as Python finds them beside each other."""
+    """Import `all_modalities` and `rivals`, which lies beside it, from the folder of examples."""
     monkeypatch.syspath_prepend(EXAMPLES)
     import all_modalities
     import rivals
@@ -28,7 +28,7 @@ def scripts(monkeypatch):
 
 
 def test_all_recipes_have_one_architecture_and_one_optimiser(scripts):
-    """But for digits, which has a smaller model of its own, the recipes are those of the table."""
+    """The recipes are the runs of the table, except digits, which has a smaller model."""
     script, _ = scripts
     for name, place in script.PLACES.items():
         shared = script.one_architecture(name, Path("/data"), 3)
@@ -41,7 +41,7 @@ def test_all_recipes_have_one_architecture_and_one_optimiser(scripts):
         assert same == (name != "digits"), name
 
 
-def test_a_run_that_is_done_is_not_done_again(scripts, tmp_path, monkeypatch, capsys):
+def test_finished_runs_are_not_repeated(scripts, tmp_path, monkeypatch, capsys):
     script, _ = scripts
     trained = []
 
@@ -67,7 +67,7 @@ def test_a_run_that_is_done_is_not_done_again(scripts, tmp_path, monkeypatch, ca
     assert table.splitlines()[-1] in capsys.readouterr().out
 
 
-def sounds(folder):
+def write_sounds(folder):
     (folder / "recordings").mkdir()
     times = np.arange(4_000) / 8_000
     for digit in (3, 7):
@@ -76,7 +76,7 @@ def sounds(folder):
             (folder / "recordings" / f"{digit}_jo_{index}.wav").write_bytes(wav(tone, 8_000))
 
 
-def clouds(folder):
+def write_clouds(folder):
     rng = np.random.default_rng(0)
     for kind, size in (("flat", 0.1), ("long", 3.0)):
         for split in ("train", "test"):
@@ -86,16 +86,17 @@ def clouds(folder):
                 trimesh.PointCloud(points).export(folder / split / kind / f"{index}.ply")
 
 
-def texts(folder):
+def write_texts(folder):
     for kind, words in (("neg", "dull tired"), ("pos", "fine witty")):
         lines = [f"{words.split()[i % 2]} film {i}\n" for i in range(60)]
         (folder / f"rt-polarity.{kind}").write_text("".join(lines))
 
 
 @pytest.mark.parametrize(
-    ("name", "write"), [("fsdd", sounds), ("kicad", clouds), ("rt-polarity", texts)]
+    ("name", "write"),
+    [("fsdd", write_sounds), ("kicad", write_clouds), ("rt-polarity", write_texts)],
 )
-def test_a_rival_learns_what_is_easy(scripts, tmp_path, name, write):
+def test_rivals_learn_an_easy_data_set(scripts, tmp_path, name, write):
     _, rivals = scripts
     write(tmp_path)
     recipe = get_recipe(name)

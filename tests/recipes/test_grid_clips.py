@@ -1,4 +1,4 @@
-"""GRID's arrays as mkv files by class, read back as they were."""
+"""The script `grid_clips.py` writes GRID's arrays losslessly to mkv files by class."""
 
 import importlib.util
 from pathlib import Path
@@ -20,7 +20,7 @@ def script():
     return module
 
 
-def test_clips_come_back_exactly(script, tmp_path, capsys):
+def test_written_clips_are_read_back_exactly(script, tmp_path, capsys):
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 256, (20, 16, 48, 48), np.uint8)
     sound = rng.integers(-(2**15), 2**15, (20, 5120), np.int16)
@@ -44,7 +44,7 @@ def test_clips_come_back_exactly(script, tmp_path, capsys):
         assert np.array_equal(example["audio"][:, 0] * 32768, sound[index])
 
 
-def test_the_split_is_always_the_same_and_of_every_class(script):
+def test_the_split_is_deterministic_and_stratified(script):
     labels = np.arange(1000) % 10
     chosen = script.test_clips(labels)
     assert np.array_equal(chosen, script.test_clips(labels))

@@ -1,4 +1,4 @@
-"""Every recipe's whole pipeline, a few steps of it, on a set in the official form."""
+"""A few training steps of each CIFAR recipe, on small data sets in the official layouts."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ from perceivers.training import engine
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100", "cifar100-small"])
 def test_cifar_recipes_run(cifar_files, tmp_path, name):
-    """All but the sizes is the recipe's own: augmentation, optimiser, precision, averaging."""
+    """Only sizes are changed; augmentation, optimiser, precision and averaging are the recipe's."""
     recipe = get_recipe(name)
     path = cifar_files.write(recipe.data.name, "binary", archive=True)
     recipe = dataclasses.replace(
@@ -28,7 +28,7 @@ def test_cifar_recipes_run(cifar_files, tmp_path, name):
 
 @pytest.mark.parametrize("name", ["keras-cifar100", "keras-cifar100-lamb"])
 def test_keras_recipes_run(cifar_files, tmp_path, name):
-    """CIFAR's 32² images are brought to the model's 64² (in 8×8 patches here, for speed)."""
+    """CIFAR's 32² images are resized to the model's 64² (here in 8×8 patches, for speed)."""
     recipe = get_recipe(name)
     assert recipe.model.input.image_size == 64
     path = cifar_files.write(recipe.data.name, "binary", archive=True)
@@ -49,7 +49,7 @@ def test_keras_recipes_run(cifar_files, tmp_path, name):
     assert type(perceivers.load(tmp_path / "run")).__name__ == "KerasExample"
 
 
-def test_recipes_are_called_what_they_are_called():
-    assert {name: make().name for name, make in RECIPES.items()} == {n: n for n in RECIPES}
+def test_names_of_recipes():
+    assert [make().name for make in RECIPES.values()] == list(RECIPES)
     with pytest.raises(ValueError, match="unknown recipe 'digit'; did you mean 'digits'"):
         get_recipe("digit")

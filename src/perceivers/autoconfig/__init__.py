@@ -1,1 +1,1 @@
-"""What looks at a folder or a table and chooses a recipe for it. Imports no torch at the top."""
+"""Inspect a folder or a table and choose a recipe for it. Imports no torch at module level."""

@@ -1,17 +1,17 @@
-"""Choose a recipe for a folder or a table. Imports no torch at the top.
+"""Choose a recipe for a folder or a table. Imports no torch at module level.
 
 The choice follows from the data alone, so that the same command trains the same network on every
-machine. It is a rule of thumb made from the sizes of the recipes that were tried (fsdd, grid-*,
-kicad, rt-polarity, digits, cifar10); nothing about it is published:
+machine. It is a rule of thumb based on the sizes of the measured recipes (fsdd, grid-*, kicad,
+rt-polarity, digits, cifar10); nothing about it is published:
 
-1. The modality chooses what the model reads: a few hundred elements M per example
+1. The modality determines the input of the model: a few hundred elements M per example
    (`FileModality.choose`).
-2. The number of training examples chooses the size of the model (`SIZES`): few examples can train
-   only a small model.
-3. The number of epochs gives about `STEPS` steps, and is between 10 and 60. If that many would take
-   longer than `BUDGET` on a reference machine, there are fewer. An epoch costs 3 · FLOPs of a
-   forward pass (`models.cost`, linear in M) · examples; the reference machine does `SPEED` of them
-   per second.
+2. The number of training examples determines the size of the model (`SIZES`): few examples can
+   train only a small model.
+3. The number of epochs is chosen for about `STEPS` training steps, but between 10 and 60. It is
+   reduced if training would take longer than `BUDGET` on a reference machine. An epoch costs
+   3 · FLOPs of a forward pass (`models.cost`, linear in M) · examples; the reference machine
+   does `SPEED` FLOPs per second.
 """
 
 import math
@@ -29,26 +29,30 @@ from .starting_point import StartingPoint, choose_input
 from .table_inputs import choose_table_input
 
 BUDGET = 30 * 60  # seconds of training on the reference machine
-STEPS = 2500  # the recipes above have 800 (digits) to 5,900 (cifar10)
-# FLOPs per second in training of the machine that the recipes were measured on: 2 cores of an AMD
-# EPYC, whose matrix product in float32 runs at 2**37 = 137 GFLOP/s, of which training reaches 40%
-# (digits) to 80% (images) (docs/log.md, 2026-11-21).
+STEPS = 2500  # training steps; the recipes above have 800 (digits) to 5,900 (cifar10)
+# FLOPs per second during training on the reference machine, which the recipes were measured on:
+# 2 cores of an AMD EPYC. Its float32 matrix product runs at 2**37 = 137 GFLOP/s, of which training
+# reaches 40% (digits) to 80% (images) (docs/log.md, 2026-11-21).
 SPEED = 0.5 * 2**37
 
 
 @dataclass(frozen=True)
 class Size:
-    """A size of the latent array and of what is applied to it."""
+    """A size of the latent array and of the blocks applied to it."""
 
     examples: int
-    """Number of training examples from which this size is used."""
+    """Smallest number of training examples for which this size is used."""
     num_latents: int
+    """Number of latents."""
     latent_dim: int
+    """Channels of each latent."""
     num_blocks: int
+    """Number of cross-attends, each followed by a block of self-attends."""
     num_layers: int
+    """Number of self-attends in each block."""
     shared: bool
-    """Whether all blocks share their weights, and all cross-attends but the first, as in the
-    paper."""
+    """Whether all blocks share their weights; all cross-attends after the first share theirs for
+    every size, as in the paper."""
 
 
 SIZES = (
@@ -62,22 +66,28 @@ SIZES = (
 
 @dataclass(frozen=True)
 class Choice:
-    """A recipe, and the reasons for it in words."""
+    """A recipe and a description of how it was chosen."""
 
     recipe: Recipe
+    """The recipe."""
     lines: tuple[str, ...] = ()
+    """The description, one line each; empty for a recipe that was not chosen for the data."""
 
 
 def choose_for(source: str, config: DataConfig | None = None) -> Choice:
     """Choose a recipe for a folder of files by class or a table.
 
-    Data that cannot be inspected (parquet files, the hub) gets the recipe `folder` as it is, for
-    images.
+    Data that cannot be inspected (parquet files, data sets on the Hugging Face hub) gets the
+    unchanged recipe `folder`, which reads images.
 
     Args:
         source: path of the folder or table, or a hub name.
-        config: options for a table: the columns to learn, to ignore or to take as categories, and
-            the task.
+        config: options for a table: the label columns, the columns to ignore or to treat as
+            categories, and the task; None: the default options.
+
+    Raises:
+        ValueError: the folder or table cannot be learned from; see `inspect_folder` and
+            `inspect_table`.
     """
     path = Path(source).expanduser()
     table = find_manifest(source)
@@ -90,7 +100,7 @@ def choose_for(source: str, config: DataConfig | None = None) -> Choice:
 
 
 def choose(contents: FolderContents | TableContents) -> Choice:
-    """Choose a recipe for inspected data; the rule is described at the top of the module."""
+    """Choose a recipe for inspected data by the rule described at the top of this module."""
     base = folder()
     if isinstance(contents, TableContents):
         start = choose_table_input(contents)
@@ -106,14 +116,15 @@ def choose(contents: FolderContents | TableContents) -> Choice:
     lines = [f"found: {contents.sentence()}", *(f"found: {line}" for line in contents.remarks())]
     lines += [f"reads: {line}" for line in start.lines]
     lines.append(_describe_size(size))
-    fewer = "" if epochs == wanted else f" ({wanted} would take long on a CPU)"
+    reduced = "" if epochs == wanted else f" ({wanted} would take too long on a CPU)"
     words = _augmentation_words(recipe)
-    varied = f"; augments them by {words}" if words else ""
-    lines.append(f"trains: {epochs} epochs{fewer} in batches of {batch_size}{varied}")
+    augmentation = f"; augmentation: {words}" if words else ""
+    lines.append(f"trains: {epochs} epochs{reduced} in batches of {batch_size}{augmentation}")
     return Choice(recipe, tuple(lines))
 
 
 def _augmentation_words(recipe: Recipe) -> str:
+    """Name the augmentations that are switched on: "mirroring, zoom and mixup"."""
     inputs = recipe.model.input
     words = modality_of(inputs).augmentation_words(inputs, recipe.data)
     words += ["mixup"] * bool(recipe.data.mixup)
@@ -122,23 +133,28 @@ def _augmentation_words(recipe: Recipe) -> str:
 
 
 def _describe_size(size: Size) -> str:
-    weights = " of shared weights" if size.shared else ""
+    """Describe the latent array and the blocks of a size."""
+    shared = " with shared weights" if size.shared else ""
+    if size.examples:
+        examples = f"{size.examples:,} training examples or more"
+    else:
+        examples = f"fewer than {SIZES[1].examples:,} training examples"
     return (
-        f"model: {size.num_latents} latents of {size.latent_dim} channels, {size.num_blocks} times "
-        f"a cross-attend and {size.num_layers} layers{weights}; the size for "
-        + (f"{size.examples:,} examples or more" if size.examples else "few examples")
+        f"model: {size.num_latents} latents of {size.latent_dim} channels, {size.num_blocks} "
+        f"cross-attends, each followed by {size.num_layers} self-attends{shared}; the size for "
+        f"{examples}"
     )
 
 
 def warmup(recipe: Recipe, epochs: int) -> float:
-    """Return the warm-up, in epochs, of a recipe that is trained for so many epochs."""
+    """Return the warm-up of a recipe, in epochs, when it is trained for a number of epochs."""
     return min(recipe.optimizer.warmup_epochs, epochs / 10)
 
 
 def _num_training_examples(
     contents: FolderContents | TableContents, validation: float, test: float
 ) -> int:
-    """Estimate the number of training examples once the other splits are held out."""
+    """Estimate the number of training examples that remain when the other splits are held out."""
     count: float = contents.splits.get("train", 0)
     for split, share in (("test", test), ("validation", validation)):
         if split not in contents.splits:
@@ -147,14 +163,14 @@ def _num_training_examples(
 
 
 def _batch_size(examples: int) -> int:
-    """Return 8 to 64, for at least 30 steps an epoch; 128 for large sets."""
+    """Return 8 to 64, for at least 30 steps per epoch; 128 for large data sets."""
     if examples >= 20_000:
         return 128
     return next((size for size in (64, 32, 16) if examples >= 30 * size), 8)
 
 
 def _model(start: StartingPoint, size: Size, classes: int) -> ModelConfig:
-    """Return the model of the starting recipe with another input and size."""
+    """Return the model of the starting recipe with the chosen input and size."""
     base = start.recipe.model
     later = range(1, size.num_blocks)
     return replace(
@@ -172,7 +188,7 @@ def _model(start: StartingPoint, size: Size, classes: int) -> ModelConfig:
 
 
 def _epoch_seconds(model: ModelConfig, examples: int) -> float:
-    """Estimate the time of an epoch on the reference machine; backward costs twice forward."""
+    """Estimate the seconds of an epoch on the reference machine; backward costs twice forward."""
     from ..models.cost import cost
 
     return 3 * cost(model).flops * examples / SPEED
@@ -181,6 +197,7 @@ def _epoch_seconds(model: ModelConfig, examples: int) -> float:
 def _recipe(
     start: StartingPoint, model: ModelConfig, examples: int, batch_size: int, epochs: int
 ) -> Recipe:
+    """Return the starting recipe with the chosen model, batch size and number of epochs."""
     base = start.recipe
     steps = max(1, examples // batch_size) * epochs
     return Recipe(
@@ -191,7 +208,7 @@ def _recipe(
         trainer=replace(
             base.trainer,
             max_epochs=epochs,
-            # A running average over about fifty steps lags behind in short runs.
+            # The average of weights spans about fifty steps and would lag behind in short runs.
             ema_decay=base.trainer.ema_decay if steps >= 500 else 0.0,
         ),
     )

@@ -1,4 +1,4 @@
-"""What a folder of files by class or a table holds, in numbers and in a sentence."""
+"""Contents of a folder of files by class or of a table: numbers, and sentences about them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from ..modalities import FileModality
 from ..modalities.measures import Measures
 
 LINES = "lines of text"
-MAX_NAMED = 5  # suffixes that are named
+MAX_NAMED = 5  # suffixes that `count_files` names at most
 
 
 @dataclass(frozen=True)
@@ -17,28 +17,30 @@ class Sample:
     """Measurements of some of the files of a modality."""
 
     measures: Measures
-    """Distributions of what `FileModality.probe` measures."""
+    """Distributions of the measurements of `FileModality.probe`."""
     num_files: int
-    """Files that were looked into."""
+    """Number of files that were inspected."""
     unreadable: tuple[str, ...]
-    """Those among them that could not be read, each with the reason."""
+    """The inspected files that could not be read, each with the reason."""
 
 
 @dataclass(frozen=True)
 class FolderContents:
-    """What a folder of files by class holds."""
+    """Contents of a folder of files by class."""
 
     modality: FileModality
+    """Modality of the files."""
     suffixes: dict[str, int]
-    """Number of files of each suffix, without its dot; {LINES: number of lines} for texts that are
-    lines of a file."""
+    """Number of files by suffix without dot; {LINES: number of lines} if each line of a text file
+    is an example."""
     classes: tuple[str, ...]
     """Class names in the order of the labels."""
     splits: dict[str, int]
-    """Number of examples in "train", and in "validation" and "test" if the folder has its own."""
+    """Number of examples by split: "train", and "validation" and "test" if the folder has them."""
     sample: Sample
+    """Measurements of some of the files."""
     strays: dict[str, int] = field(default_factory=dict)
-    """Number of files of other modalities by suffix; they are left out."""
+    """Number of files of other modalities by suffix; they are ignored."""
 
     @property
     def num_examples(self) -> int:
@@ -47,41 +49,42 @@ class FolderContents:
 
     def sentence(self) -> str:
         """Describe the folder: "3,000 wav files in 10 classes, 8 kHz mono, median 0.42 s"."""
-        what = self.modality.describe(self.sample.measures)
-        own = _own_splits(self.splits)
-        return f"{count_files(self.suffixes)} in {len(self.classes)} classes{own}, {what}"
+        description = self.modality.describe(self.sample.measures)
+        held_out = _held_out(self.splits)
+        return (
+            f"{count_files(self.suffixes)} in {len(self.classes)} classes{held_out}, {description}"
+        )
 
     def remarks(self) -> list[str]:
-        """Describe files that are unreadable or left out, one line each."""
+        """Describe files that are unreadable or ignored, one line for each kind of problem."""
         lines = []
         if bad := self.sample.unreadable:
-            total = self.sample.num_files
-            lines.append(
-                f"{len(bad):,} of the {total:,} looked into cannot be read: {first_few(bad)}"
-            )
+            count = f"{len(bad):,} of the {self.sample.num_files:,} inspected files"
+            lines.append(f"{count} cannot be read: {first_few(bad)}")
         if self.strays:
-            lines.append(f"left out, being something else: {count_files(self.strays)}")
+            lines.append(f"files of another type, which are ignored: {count_files(self.strays)}")
         return lines
 
 
 @dataclass(frozen=True)
 class ColumnContents:
-    """A column of a table that the model will read."""
+    """Contents of a column of a table that the model reads."""
 
     what: Literal["file", "text", "numeric", "categorical"]
+    """Kind of the cells."""
     missing: int
     """Number of empty cells."""
     modality: FileModality | None = None
-    """The modality of files and of text."""
+    """Modality of a column of files or text; None for numbers and categories."""
     suffixes: tuple[str, ...] = ()
-    """Suffixes of files without dot, the most frequent first."""
+    """Suffixes without dot of a column of files, the most frequent first."""
     sample: Sample | None = None
-    """Measurements of files and of text."""
+    """Measurements of a column of files or text; None for numbers and categories."""
     categories: tuple[str, ...] = ()
-    """Categories of the training rows."""
+    """Categories that occur in the training rows, for a column of categories."""
     is_id: bool = False
-    """Whether the column may only name the row: text without spaces that differs in each row, or
-    numbers that count by one."""
+    """Whether the column may only identify the row: text without spaces that differs in each row,
+    or numbers that increase by one."""
 
     def words(self) -> str:
         """Describe the column: "wav files, 8 kHz mono, median 0.42 s, 12 missing"."""
@@ -96,27 +99,27 @@ class ColumnContents:
 
 @dataclass(frozen=True)
 class TableContents:
-    """What a table of examples holds."""
+    """Contents of a table of examples."""
 
     config: DataConfig
-    """The options the user gave, with the label columns and the task filled in."""
+    """The options of the user, with the label columns and the task filled in."""
     columns: dict[str, ColumnContents]
-    """The columns that are read, in the table's order."""
+    """The columns that the model reads, in the order of the table."""
     splits: dict[str, int]
     """Number of rows in each split."""
     classes: tuple[str, ...]
-    """Names of classes, labels or numbers, in the order of the model's outputs."""
+    """Names of the classes, labels or numbers, in the order of the model's outputs."""
     empty: tuple[str, ...] = ()
-    """Columns that are left out because they have no cells in the training rows."""
+    """Columns that are ignored because all their cells in the training rows are empty."""
 
     @property
     def task(self) -> Task:
-        """The task that the labels are for."""
+        """The task that the labels define."""
         assert self.config.task != "auto"
         return self.config.task
 
     def columns_of(self, what: str) -> dict[str, ColumnContents]:
-        """Return the columns of a kind, such as "numeric"."""
+        """Return the columns of one kind, such as "numeric"."""
         return {name: column for name, column in self.columns.items() if column.what == what}
 
     def sentence(self) -> str:
@@ -128,30 +131,36 @@ class TableContents:
             "regression": "to predict",
         }[self.task]
         words.append(f"{', '.join(self.config.label)} ({target})")
-        own = _own_splits(self.splits)
-        return f"{sum(self.splits.values()):,} rows{own}: {', '.join(words)}"
+        held_out = _held_out(self.splits)
+        return f"{sum(self.splits.values()):,} rows{held_out}: {', '.join(words)}"
 
     def remarks(self) -> list[str]:
-        """Describe unreadable files, empty columns and columns that may be ids, one line each."""
+        """Describe unreadable files, empty columns and possible identifiers, one line for each."""
         lines = []
         for name, column in self.columns.items():
             if column.sample and (bad := column.sample.unreadable):
-                count = f"{len(bad):,} of the {column.sample.num_files:,} looked into"
+                count = f"{len(bad):,} of the {column.sample.num_files:,} inspected files"
                 few = first_few(bad)
-                lines.append(f"{name}: {count} cannot be read, their rows are skipped: {few}")
+                lines.append(f"{name}: {count} cannot be read; their rows are skipped: {few}")
         if self.empty:
-            lines.append(f"left out, being empty: {', '.join(self.empty)}")
+            lines.append(f"empty columns, which are ignored: {', '.join(self.empty)}")
         if ids := [name for name, column in self.columns.items() if column.is_id]:
-            ways = f"if they only name rows: --data.ignore {','.join(ids)}"
-            lines.append(f"another in each row, and read: {', '.join(ids)}; {ways}")
+            lines.append(
+                f"different in each row: {', '.join(ids)}; the model reads them; if they only "
+                f"identify the rows, leave them out: --data.ignore {','.join(ids)}"
+            )
         return lines
 
 
 def count_files(suffixes: Mapping[str, int]) -> str:
-    """Describe numbers of files by suffix: "2,900 jpg and 100 png files"; empty if there are none.
+    """Describe how many files there are of each suffix: "2,900 jpg and 100 png files".
 
     Args:
-        suffixes: number of files by suffix, the most frequent first.
+        suffixes: number of files by suffix without dot, the most frequent first, or
+            {LINES: number of lines}.
+
+    Returns:
+        The description; empty if there are no files.
     """
     if LINES in suffixes:
         return f"{suffixes[LINES]:,} {LINES}"
@@ -165,10 +174,11 @@ def count_files(suffixes: Mapping[str, int]) -> str:
 
 
 def first_few(problems: tuple[str, ...]) -> str:
-    """Join up to three problems in one line."""
+    """Join the first three problems in one line, with an ellipsis if there are more."""
     return "; ".join(problems[:3]) + ("; …" if len(problems) > 3 else "")
 
 
-def _own_splits(splits: Mapping[str, int]) -> str:
-    own = [f"{count:,} for {name}" for name, count in splits.items() if name != "train"]
-    return f" ({' and '.join(own)})" if own else ""
+def _held_out(splits: Mapping[str, int]) -> str:
+    """Describe the splits that are not for training: " (100 for validation and 200 for test)"."""
+    counts = [f"{count:,} for {name}" for name, count in splits.items() if name != "train"]
+    return f" ({' and '.join(counts)})" if counts else ""

@@ -10,47 +10,48 @@ from ..modalities import FILE_MODALITIES, FileModality
 from ..modalities.measures import Distribution
 from .findings import LINES, FolderContents, Sample, count_files
 
-MAX_FILES = 200  # files that are measured
-MAX_BYTES = 256 * 10**6  # of files that are read whole to be measured
-NUM_TRIED = 5  # files that are tried where a suffix belongs to several modalities
-MAX_STRAYS = 0.05  # fraction of files of other modalities that is left out instead of refused
+MAX_FILES = 200  # files that are measured at most
+MAX_BYTES = 256 * 10**6  # total size of measured files, where measuring reads the whole file
+NUM_TRIED = 5  # files that are tried if a suffix belongs to several modalities
+MAX_STRAYS = 0.05  # up to this fraction, files of other modalities are ignored, not refused
 
 
 def inspect_folder(path: str | Path, *, seed: int = 0) -> FolderContents:
     """Inspect a folder with one sub-folder of files for each class.
 
-    All files are counted. Up to `MAX_FILES` of them, drawn at random, are measured; of modalities
-    whose files are read whole, no more than `MAX_BYTES`. An unreadable file is reported in
+    All files are counted. Up to `MAX_FILES` of them, drawn at random, are measured. If measuring
+    reads whole files, their total size is limited to `MAX_BYTES`. Unreadable files are listed in
     `FolderContents.sample`.
 
     Args:
-        path: the folder, laid out as `data.folder.read_folder` reads it.
+        path: the folder; see `data.layout.class_places` for its layout.
         seed: seed of the random draw.
 
     Raises:
         FileNotFoundError: the folder does not exist.
-        ValueError: it is not a folder, holds no files of a known kind, fewer than two classes or
-            files of several modalities, a class is empty or has files in sub-folders, or no file
-            can be read.
+        ValueError: the path is a file; the folder has no files of a known modality, fewer than two
+            classes, or files of several modalities; a class is empty or has files in sub-folders;
+            or none of the measured files can be read.
     """
     path = Path(path).expanduser()
     if not path.exists():
         raise FileNotFoundError(f"no folder {path}; check the path given to --data")
     if not path.is_dir():
-        raise ValueError(f"{path} is a file; expected a folder with one sub-folder a class")
+        raise ValueError(f"{path} is a file; expected a folder with one sub-folder for each class")
     splits = class_locations(path, line_modality().suffixes)
     classes = tuple(sorted({name for places in splits.values() for name in places}))
     if not classes:
-        held = count_files(_suffixes([path]))
+        files = count_files(_suffixes([path]))
         raise ValueError(
-            f"{path} has no sub-folders{f', only {held}' if held else ''}; expected one folder of "
-            "files for each class, or of texts one .txt file of lines each"
+            f"{path} has no sub-folders{f', only {files}' if files else ''}; expected one folder "
+            "of files for each class, or for texts one .txt file for each class, with an example "
+            "on each line"
         )
     if len(classes) < 2:
-        held = count_files(_suffixes([p for places in splits.values() for p in places.values()]))
+        files = count_files(_suffixes([p for places in splits.values() for p in places.values()]))
         raise ValueError(
-            f"{path} has one class, {classes[0]!r}, with {held or 'no files'}; expected at least "
-            "two: a folder each"
+            f"{path} has one class, {classes[0]!r}, with {files or 'no files'}; expected at least "
+            "two classes, each in a sub-folder of its own"
         )
     if any(place.is_file() for places in splits.values() for place in places.values()):
         return _inspect_lines(splits, classes)
@@ -58,12 +59,12 @@ def inspect_folder(path: str | Path, *, seed: int = 0) -> FolderContents:
 
 
 def line_modality() -> FileModality:
-    """Return the modality whose files may hold one example in each line: text."""
+    """Return the modality whose files may have an example on each line: text."""
     return next(m for m in FILE_MODALITIES if m.example_per_line)
 
 
 def _inspect_lines(splits: dict[str, dict[str, Path]], classes: tuple[str, ...]) -> FolderContents:
-    """Inspect texts that are the lines of one file for each class."""
+    """Inspect a folder with one text file for each class, with an example on each line."""
     from ..modalities.text.decode import decode_lines
 
     lengths: list[float] = []
@@ -77,7 +78,9 @@ def _inspect_lines(splits: dict[str, dict[str, Path]], classes: tuple[str, ...])
             counts[split] += len(lines)
             lengths += [len(line.encode()) for line in lines]
     if not lengths:
-        raise ValueError(f"the {len(classes)} files of text are empty; expected an example a line")
+        raise ValueError(
+            f"all {len(classes)} text files are empty; expected an example on each line"
+        )
     sample = Sample({"bytes": Distribution.of(lengths)}, len(lengths), ())
     return FolderContents(line_modality(), {LINES: len(lengths)}, classes, counts, sample)
 
@@ -88,6 +91,7 @@ def _inspect_files(
     classes: tuple[str, ...],
     generator: random.Random,
 ) -> FolderContents:
+    """Inspect a folder with one sub-folder of files for each class."""
     places = [place for places in splits.values() for place in places.values()]
     suffixes = _suffixes(places)
     modality, kept = _main_modality(path, places, suffixes, generator)
@@ -109,9 +113,9 @@ def _inspect_files(
 
 
 def _suffixes(places: Sequence[Path]) -> dict[str, int]:
-    """Count the files in and under folders by suffix without dot, the most frequent first."""
+    """Count files, and the files anywhere below folders, by suffix; the most frequent first."""
     counts = Counter(
-        file.suffix.lower().lstrip(".") or "nameless"
+        file.suffix.lower().lstrip(".") or "suffixless"
         for place in places
         for file in ([place] if place.is_file() else place.rglob("*"))
         if not file.name.startswith(".") and file.is_file()
@@ -123,7 +127,7 @@ def _main_modality(
     path: Path, places: Sequence[Path], suffixes: dict[str, int], generator: random.Random
 ) -> tuple[FileModality, dict[str, int]]:
     """Return the modality of nearly all known files, and the number of its files by suffix."""
-    by: dict[FileModality, dict[str, int]] = {}
+    counts: dict[FileModality, dict[str, int]] = {}
     for suffix, count in suffixes.items():
         possible = candidates(suffix)
         if possible:
@@ -133,34 +137,34 @@ def _main_modality(
                     f for p in places for f in p.rglob("*") if f.suffix.lower() == f".{suffix}"
                 ]
                 modality = most_readable(possible, sorted(files), generator)
-            by.setdefault(modality, {})[suffix] = count
-    if not by:
+            counts.setdefault(modality, {})[suffix] = count
+    if not counts:
         raise ValueError(
             f"{path} holds {count_files(suffixes) or 'no files'}; expected images, videos, sound "
-            "files, point clouds or texts, one folder of them for each class"
+            "files, point clouds or texts, in one sub-folder for each class"
         )
-    modality = max(by, key=lambda m: sum(by[m].values()))
-    total = sum(sum(counts.values()) for counts in by.values())
-    if sum(by[modality].values()) < (1 - MAX_STRAYS) * total:
-        each = " and ".join(f"{count_files(counts)} ({m.noun})" for m, counts in by.items())
+    totals = {modality: sum(by_suffix.values()) for modality, by_suffix in counts.items()}
+    main = max(totals, key=lambda modality: totals[modality])
+    if totals[main] < (1 - MAX_STRAYS) * sum(totals.values()):
+        listed = " and ".join(f"{count_files(c)} ({m.noun})" for m, c in counts.items())
         raise ValueError(
-            f"{path} mixes modalities: {each}; expected files of one in all classes: move the "
-            "others elsewhere"
+            f"{path} mixes modalities: {listed}; expected files of one modality in all classes; "
+            "move the others to another folder"
         )
-    return modality, by[modality]
+    return main, counts[main]
 
 
 def measure_some(modality: FileModality, files: Sequence[Path], generator: random.Random) -> Sample:
-    """Measure up to `MAX_FILES` of the files.
+    """Measure up to `MAX_FILES` of the files, drawn at random.
 
     Raises:
-        ValueError: none of them can be read.
+        ValueError: none of the drawn files can be read.
     """
     drawn = generator.sample(files, min(MAX_FILES, len(files)))
     measured, unreadable = _measure(modality, drawn)
     if not measured:
         raise ValueError(
-            f"none of {len(unreadable)} {modality.noun} can be read; the first: {unreadable[0]}"
+            f"none of {len(unreadable)} {modality.noun} can be read; first error: {unreadable[0]}"
         )
     names = dict.fromkeys(name for values in measured for name in values)
     return Sample(
@@ -174,17 +178,17 @@ def measure_some(modality: FileModality, files: Sequence[Path], generator: rando
 
 
 def candidates(suffix: str) -> list[FileModality]:
-    """Return the modalities that have files of a suffix (without its dot)."""
+    """Return the modalities whose files may have a suffix (given without its dot)."""
     return [m for m in FILE_MODALITIES if f".{suffix}" in m.suffixes]
 
 
 def most_readable(
     possible: Sequence[FileModality], files: Sequence[Path], generator: random.Random
 ) -> FileModality:
-    """Return the modality that can read most of a few files; on a tie the first one."""
+    """Return the modality that can read the most of `NUM_TRIED` files; on a tie the first one."""
     few = generator.sample(files, min(NUM_TRIED, len(files)))
     readable = {modality: len(_measure(modality, few)[0]) for modality in possible}
-    if not any(readable.values()):  # files without any structure are most likely text
+    if not any(readable.values()):  # unreadable by all: most likely a damaged text
         return next((m for m in possible if m.example_per_line), possible[0])
     return max(possible, key=lambda modality: readable[modality])
 
@@ -192,7 +196,7 @@ def most_readable(
 def _measure(
     modality: FileModality, files: Sequence[Path]
 ) -> tuple[list[dict[str, float]], list[str]]:
-    """Return the measurements of each readable file, and what is wrong with the others."""
+    """Return the measurements of the readable files, and an error message for each other file."""
     measured: list[dict[str, float]] = []
     unreadable: list[str] = []
     num_bytes = 0

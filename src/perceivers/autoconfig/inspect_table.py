@@ -1,4 +1,4 @@
-"""Inspect a table of examples: read all cells and measure some of the files it names."""
+"""Inspect a table of examples: read all cells and measure some of the files that it names."""
 
 import random
 from collections import Counter
@@ -19,12 +19,12 @@ from .inspect_folder import candidates, line_modality, measure_some, most_readab
 def inspect_table(path: Path, config: DataConfig, *, seed: int = 0) -> TableContents:
     """Inspect a table of examples as `data.manifest.read_table` reads it.
 
-    All cells are read. Of the files that a column names, up to `inspect_folder.MAX_FILES` are
-    measured, drawn at random.
+    All cells are read. Up to `inspect_folder.MAX_FILES` of the files that a column names, drawn at
+    random, are measured.
 
     Args:
         path: path of the table.
-        config: its label, ignore, categorical and task options are used.
+        config: options; the fields label, ignore, categorical and task are used.
         seed: seed of the random draw.
 
     Raises:
@@ -46,7 +46,10 @@ def inspect_table(path: Path, config: DataConfig, *, seed: int = 0) -> TableCont
             else:
                 columns[name] = column
         if not columns:
-            raise ValueError(f"all columns beside {', '.join(manifest.labels)} are empty")
+            raise ValueError(
+                f"all columns except the label {', '.join(manifest.labels)} are empty; expected at "
+                "least one column to read"
+            )
     return TableContents(
         replace(config, label=tuple(manifest.labels), task=labels.task),
         columns,
@@ -70,15 +73,15 @@ def _check_column_options(manifest: Manifest, config: DataConfig) -> None:
 def _inspect_column(
     name: str, cells: Cells, kind: ColumnKind, manifest: Manifest, generator: random.Random
 ) -> ColumnContents | None:
-    """Return what a column holds; None if its training rows are empty."""
+    """Return the contents of a column; None if all its cells in the training rows are empty."""
     missing = sum(cell is None for cell in cells)
     filled = [cell for cell in cells if cell is not None]
     if kind.what == "file":
         return _inspect_files(name, filled, missing, manifest.path.parent, generator)
     if kind.what == "text":
         lengths = Distribution.of([len(cell.encode()) for cell in filled])
-        words = any(any(map(str.isspace, cell)) for cell in filled)
-        is_id = not words and len(set(filled)) == len(filled)
+        has_spaces = any(any(map(str.isspace, cell)) for cell in filled)
+        is_id = not has_spaces and len(set(filled)) == len(filled)
         sample = Sample({"bytes": lengths}, 0, ())
         return ColumnContents("text", missing, modality=line_modality(), sample=sample, is_id=is_id)
     try:

@@ -1,4 +1,4 @@
-"""The recipe to start from for files of a modality, with its input chosen for them."""
+"""The recipe to start from for files of a modality, and the input chosen for the files."""
 
 from dataclasses import dataclass, replace
 
@@ -10,18 +10,23 @@ from ..training.recipe import Recipe
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """A recipe for such data, and the input that replaces the recipe's own."""
+    """A recipe for a kind of data, and the input configuration that replaces the recipe's own."""
 
     recipe: Recipe
-    """The recipe, with its augmentation adapted."""
+    """The recipe, with its augmentation adapted to the data."""
     input: InputConfig
     """The chosen input configuration."""
     lines: tuple[str, ...]
-    """The chosen input in words, one line each."""
+    """Descriptions of the chosen input, one line each."""
 
 
 def choose_input(modality: FileModality, measures: Measures) -> StartingPoint:
-    """Choose the input of a model for measured files of a modality."""
+    """Choose a recipe and the input of its model for files of a modality.
+
+    Args:
+        modality: modality of the files.
+        measures: distributions of the measurements of the files.
+    """
     recipe = get_recipe(modality.recipe_for(measures))
     choice = modality.choose(measures, recipe.model.input)
     data = replace(recipe.data, **choice.augmentation)

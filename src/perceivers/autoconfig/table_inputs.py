@@ -1,10 +1,11 @@
-"""Choose the input of a model for a table: a part for each column of files or text, and one for
-all numbers and categories. Imports no torch at the top.
+"""Choose the input of a model for a table. Imports no torch at module level.
 
-This is a rule of thumb; nothing about it is published, and it was not compared with others. Each
-part is read as a folder of such files would be. Tables with several parts are trained as the recipe
-`grid-av` is: each part is masked in a tenth of the training examples, and every augmentation is as
-weak as the weakest of the parts' recipes has it.
+The input has a part for each column of files or text, and one for all numbers and categories.
+
+This is a rule of thumb; nothing about it is published, and it was not compared with other rules.
+Each part has the input that would be chosen for a folder of such files. Tables with several parts
+are trained like the recipe `grid-av`: each part is masked in a tenth of the training examples, and
+each augmentation is as weak as in the weakest of the parts' recipes.
 """
 
 import dataclasses
@@ -28,11 +29,11 @@ DROPOUT = 0.1  # fraction of the training examples in which a part is masked
 
 
 def choose_table_input(contents: TableContents) -> StartingPoint:
-    """Choose the input of a model for a table, and the recipe to start from."""
+    """Choose the input of a model for an inspected table, and the recipe to start from."""
     parts: dict[str, InputConfig] = {}
     columns: dict[str, dict[str, str]] = {"file": {}, "text": {}}
     lines: list[str] = []
-    chosen: list[StartingPoint] = []
+    starts: list[StartingPoint] = []
     for name, column in contents.columns.items():
         if column.modality is None or column.sample is None:
             continue
@@ -41,17 +42,17 @@ def choose_table_input(contents: TableContents) -> StartingPoint:
             part = _part_name(f"{name}_{track}" if track else name, parts)
             parts[part] = config
             columns[column.what][part] = name
-        chosen.append(start)
+        starts.append(start)
         lines += [f"{name}: {line}" for line in start.lines]
     cells = _cells_config(contents)
     if cells is not None:
         parts[_part_name("table", parts)] = cells
-        lines.append(f"{', '.join((*cells.numeric, *cells.categorical))}: each an element")
+        lines.append(f"{', '.join((*cells.numeric, *cells.categorical))}: one element per column")
     dropout = dict.fromkeys(parts, DROPOUT) if len(parts) > 1 else {}
     config = RowsConfig(parts=parts, files=columns["file"], texts=columns["text"], dropout=dropout)
-    recipe = chosen[0].recipe if len(chosen) == 1 and cells is None else grid_av()
+    recipe = starts[0].recipe if len(starts) == 1 and cells is None else grid_av()
     data = replace(
-        _weakest_augmentation(chosen, mixed=cells is None),
+        _weakest_augmentation(starts, allow_mixup=cells is None),
         label=contents.config.label,
         task=contents.task,
         ignore=contents.config.ignore,
@@ -64,12 +65,12 @@ def choose_table_input(contents: TableContents) -> StartingPoint:
 
 
 def _tracks(config: InputConfig) -> dict[str, InputConfig]:
-    """Return the parts of one column: a video and its sound are two, anything else is one."""
+    """Return the inputs of one column by track: "audio" and "video", or one without a name."""
     return config.parts if isinstance(config, FusionConfig) else {"": config}
 
 
 def _cells_config(contents: TableContents) -> TabularConfig | None:
-    """Return the part of all numbers and categories; None if the table has neither."""
+    """Return the input of all numbers and categories; None if the table has neither."""
     numeric, categorical = contents.columns_of("numeric"), contents.columns_of("categorical")
     if not (numeric or categorical):
         return None
@@ -80,28 +81,28 @@ def _cells_config(contents: TableContents) -> TabularConfig | None:
     )
 
 
-def _weakest_augmentation(chosen: list[StartingPoint], *, mixed: bool) -> DataConfig:
-    """Return each augmentation at the weakest setting of the parts that it concerns.
+def _weakest_augmentation(starts: list[StartingPoint], *, allow_mixup: bool) -> DataConfig:
+    """Set each augmentation to its weakest setting among the parts that it applies to.
 
     Args:
-        chosen: the starting point of each column.
-        mixed: whether mixup is used, at the weakest setting of all parts.
+        starts: the starting point of each column.
+        allow_mixup: whether mixup is used too, at its weakest setting among all parts.
     """
     values = {}
     for field in dataclasses.fields(AugmentationConfig):
         settings = [
             getattr(start.recipe.data, field.name)
-            for start in chosen
+            for start in starts
             if field.name in modality_of(start.input).augmentations(start.input)
         ]
         if settings:
             values[field.name] = min(settings)
-    mixup = min((start.recipe.data.mixup for start in chosen), default=0.0) if mixed else 0.0
-    return DataConfig(**values, mixup=mixup)
+    mixup = min((start.recipe.data.mixup for start in starts), default=0.0)
+    return DataConfig(**values, mixup=mixup if allow_mixup else 0.0)
 
 
 def _part_name(name: str, taken: dict[str, InputConfig]) -> str:
-    """Turn the name of a column into a valid part name that is not taken yet."""
+    """Turn the name of a column into a valid name of a part that is not taken yet."""
     from ..modalities.fusion.adapter import is_part_name
 
     word = re.sub(r"\W", "_", name)

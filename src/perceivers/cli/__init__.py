@@ -1,4 +1,4 @@
-"""The command line, a file a command. Imports torch only inside a command that needs it."""
+"""The command line, one file for each command. Imports torch only inside commands that need it."""
 
 import argparse
 import logging
@@ -12,9 +12,16 @@ from .parser import Parser, adder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 0 if all went well.
+    """Run one command of the command line.
 
-    What a user can mend is one line on stderr; `PERCEIVERS_DEBUG=1` shows where it came from.
+    An error that the user can fix is printed to stderr as one line. If the environment variable
+    PERCEIVERS_DEBUG is set, it is raised instead, with its traceback.
+
+    Args:
+        arguments: the arguments after the name of the program; None: those of this process.
+
+    Returns:
+        The exit status: 0 for success, 1 for an error, 130 if the user interrupted.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
@@ -27,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # what reads our output has enough, such as head
+    except BrokenPipeError:  # the reader of our output has closed it, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (ValueError, OSError, ImportError) as error:
@@ -41,15 +48,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """Parse a command line, without reading files.
 
+    Args:
+        arguments: the arguments after the name of the program.
+
     Returns:
-        The options, and the options of the recipe that `train` parses once it knows the recipe.
+        The options of the command, and the arguments that are left. These are options of a recipe,
+        which `train` parses once it knows the recipe.
 
     Raises:
-        ValueError: an argument that the command does not take.
+        ValueError: the command does not take one of the arguments.
     """
-    fixed, of_recipe = options.split(arguments)
+    fixed, recipe_options = options.split(arguments)
     namespace, rest = build_parser().parse_known_args(fixed)
-    rest += of_recipe
+    rest += recipe_options
     if rest and namespace.command != "train":
         raise ValueError(f"unexpected argument {rest[0]!r}; see perceivers {namespace.command} -h")
     return namespace, rest
@@ -58,9 +69,13 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 def build_parser() -> Parser:
     """Build the parser of the whole command line."""
     parser = Parser(
-        prog="perceivers", description="Train and use Perceivers, on any input.", allow_abbrev=False
+        prog="perceivers",
+        description="Train and use Perceiver models on any kind of input.",
+        allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument(
+        "--version", action="version", version=__version__, help="print the version and exit"
+    )
     command = adder(parser)
     listing.add(command)
     train.add(command)

@@ -1,4 +1,4 @@
-"""`python -m perceivers.cli`."""
+"""Run the command line as `python -m perceivers.cli`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`perceivers convert`."""
+"""The command `perceivers convert`."""
 
 import argparse
 import ast
@@ -9,30 +9,50 @@ from .parser import Add
 
 
 def add(command: Add) -> None:
-    """See `Add`."""
+    """Add the command `convert` to the command line."""
     sub = command(
-        "convert", _convert, "Weights of the Keras example or perceiver-pytorch to our format."
+        "convert",
+        _convert,
+        "Convert weights of the Keras example or of perceiver-pytorch to a saved model.",
     )
-    sub.add_argument("source", type=Path, metavar="SOURCE", help="the other library's file")
-    sub.add_argument("dest", type=Path, metavar="DEST", help="a new directory")
+    sub.add_argument(
+        "source", type=Path, metavar="SOURCE", help="file of weights saved by the other library"
+    )
+    sub.add_argument(
+        "dest", type=Path, metavar="DEST", help="directory to create for the converted model"
+    )
     sub.add_argument(
         "--arguments", nargs="+", default=[], metavar="NAME=VALUE",
-        help="what the file does not tell, such as depth=6 max_freq=10 num_freq_bands=6",
+        help="settings that the file does not store: for perceiver-pytorch, arguments of its "
+        "constructor, such as depth=6 max_freq=10 num_freq_bands=6; for the Keras example, "
+        "arguments of perceivers.interop.from_keras, such as num_iterations=2",
     )  # fmt: skip
     sub.add_argument(
-        "--input-shape", type=int, nargs="+", metavar="SIZE", help="such as 32 32 for images"
+        "--input-shape", type=int, nargs="+", metavar="SIZE",
+        help="for perceiver-pytorch, size of each axis of the input, such as 32 32 for images "
+        "[1024, 224 224 or 16 224 224, by the number of axes]",
+    )  # fmt: skip
+    sub.add_argument(
+        "--labels",
+        nargs="+",
+        metavar="NAME",
+        help="class names in the order of the outputs [0 1 …]",
     )
-    sub.add_argument("--labels", nargs="+", metavar="NAME", help="class names in output order")
-    for name, text in (("mean", "subtracted from"), ("std", "then divided into")):
-        sub.add_argument(
-            f"--{name}", type=float, nargs="+", metavar="X",
-            help=f"{text} each channel of images in [0, 1], as the model was trained with",
-        )  # fmt: skip
+    sub.add_argument(
+        "--mean", type=float, nargs="+", metavar="X",
+        help="mean that was subtracted from pixel values in [0, 1] when the model was trained: one "
+        "number, or one for each channel [the file's own, if it stores one]",
+    )  # fmt: skip
+    sub.add_argument(
+        "--std", type=float, nargs="+", metavar="X",
+        help="standard deviation that pixel values were divided by after the mean was subtracted: "
+        "one number, or one for each channel [the file's own, if it stores one]",
+    )  # fmt: skip
 
 
 def _convert(options: argparse.Namespace, rest: list[str]) -> int:
     if options.dest.exists() and (not options.dest.is_dir() or any(options.dest.iterdir())):
-        raise FileExistsError(f"{options.dest} exists already; choose another DEST")
+        raise FileExistsError(f"{options.dest} exists already; choose a new directory as DEST")
     arguments = {}
     for text in options.arguments:
         name, equals, value = text.partition("=")
@@ -56,15 +76,15 @@ def _convert(options: argparse.Namespace, rest: list[str]) -> int:
         print(f"not compared with {converted.library}: {converted.why_not}")
     else:
         print(
-            f"largest difference to {converted.library} on a random batch: "
-            f"{converted.difference:.2g}"
+            f"largest difference between the outputs of {converted.library} and of the converted "
+            f"model on a random batch: {converted.difference:.2g}"
         )
     print(f"model: {options.dest}")
     return 0
 
 
 def _literal(text: str) -> Any:
-    """A number, truth value or tuple as Python writes it; anything else is a string."""
+    """Parse a Python literal, or true or false; return any other text as it is."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):

@@ -1,4 +1,4 @@
-"""`perceivers cost`."""
+"""The command `perceivers cost`."""
 
 import argparse
 from pathlib import Path
@@ -8,12 +8,19 @@ from .parser import Add
 
 
 def add(command: Add) -> None:
-    """See `Add`."""
-    sub = command("cost", _cost, "Count parameters and FLOPs, and how they grow with the input.")
-    sub.add_argument("model", metavar="PRESET|RUN_DIR")
-    sub.add_argument(
-        "--inputs", type=int, nargs="+", default=[], metavar="M", help="elements of an example"
+    """Add the command `cost` to the command line."""
+    sub = command(
+        "cost", _cost, "Count the parameters and FLOPs of a model, for inputs of several sizes."
     )
+    sub.add_argument(
+        "model", metavar="PRESET|RUN_DIR",
+        help="name of a preset (see perceivers list), or directory of a run or saved model",
+    )  # fmt: skip
+    sub.add_argument(
+        "--inputs", type=int, nargs="+", default=[], metavar="M",
+        help="numbers of input elements per example to count FLOPs for "
+        "[1/16, 1/4, 1, 4 and 16 times the number that the model is configured for]",
+    )  # fmt: skip
 
 
 def _cost(options: argparse.Namespace, rest: list[str]) -> int:
@@ -37,7 +44,5 @@ def _cost(options: argparse.Namespace, rest: list[str]) -> int:
     for c in costs:
         cells = (c.cross_flops, c.latent_flops, c.flops, c.flops_published)
         print(f"{c.num_inputs:>12,}" + "".join(f" {value / 1e9:>12.3f}" for value in cells))
-    print(
-        "as published: keys and values of a shared cross-attend made anew each time it is applied"
-    )
+    print("as published: with the keys and values of a shared cross-attend computed at each step")
     return 0

@@ -1,4 +1,4 @@
-"""`perceivers eval`, and how scores are said."""
+"""The command `perceivers eval`, and the formatting of scores."""
 
 import argparse
 import functools
@@ -10,10 +10,18 @@ from .parser import Add, add_clips
 
 
 def add(command: Add) -> None:
-    """See `Add`."""
-    sub = command("eval", _eval, "Score a run on its test split; writes metrics.json.")
-    sub.add_argument("run_dir", type=Path, metavar="RUN_DIR")
-    sub.add_argument("--data", metavar="PATH|HUB_NAME", help="other data with the same classes")
+    """Add the command `eval` to the command line."""
+    sub = command(
+        "eval",
+        _eval,
+        "Score a trained run on test data; the scores are also written to its metrics.json.",
+    )
+    sub.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="directory of the run")
+    sub.add_argument(
+        "--data", metavar="PATH|HUB_NAME",
+        help="other data with the same classes or labels: its test split, or all of it if it has "
+        "none [the test split of the run's own data]",
+    )  # fmt: skip
     add_clips(sub)
 
 
@@ -26,7 +34,10 @@ def _eval(options: argparse.Namespace, rest: list[str]) -> int:
 
 
 def scores_formatter(run_dir: Path) -> Callable[..., str]:
-    """Writes scores as a run's task calls them; see `training.scores.say_scores`."""
+    """Return a function that formats the scores of a run.
+
+    It is `training.scores.format_scores` for the task and the labels of the run.
+    """
     from ..checkpoint import read_config
     from ..models.config import ModelConfig, from_dict
     from ..training.scores import format_scores
@@ -36,6 +47,12 @@ def scores_formatter(run_dir: Path) -> Callable[..., str]:
     return functools.partial(format_scores, task, config["labels"])
 
 
-def test_line(scores: dict[str, Any], say: Callable[..., str]) -> str:
-    """A line of `evaluate`'s scores."""
-    return f"test {say(scores)}, loss {scores['loss']:.4f} on {scores['examples']:,} examples"
+def test_line(scores: dict[str, Any], format_scores: Callable[..., str]) -> str:
+    """Format the result of `training.engine.evaluate` as one line.
+
+    Args:
+        scores: the scores of the test examples.
+        format_scores: result of `scores_formatter`.
+    """
+    loss, count = scores["loss"], scores["examples"]
+    return f"test {format_scores(scores)}, loss {loss:.4f} on {count:,} examples"

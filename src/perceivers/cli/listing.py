@@ -1,4 +1,4 @@
-"""`perceivers list`."""
+"""The command `perceivers list`."""
 
 import argparse
 from typing import Any
@@ -10,8 +10,8 @@ from .parser import Add
 
 
 def add(command: Add) -> None:
-    """See `Add`."""
-    command("list", _list, "Show recipes, presets and data sets.")
+    """Add the command `list` to the command line."""
+    command("list", _list, "List the recipes, model presets and data sets.")
 
 
 def _list(options: argparse.Namespace, rest: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""Command-line options made from configuration dataclasses, typed and documented by them."""
+"""Command-line options made from the fields, types and docstrings of configuration dataclasses."""
 
 import argparse
 import ast
@@ -15,42 +15,59 @@ from .parser import Parser
 
 
 def add_options(parser: argparse.ArgumentParser, config: Any) -> None:
-    """One option a field, named by its path (`--model.num_latents`), the default being config's."""
+    """Add an option for each field of a configuration to a parser.
+
+    An option is named by the path of its field (`--model.num_latents`). Its help is the docstring
+    of the field, followed by the value in the configuration in brackets. The parser returns only
+    the options that are given.
+
+    Args:
+        parser: the parser.
+        config: the configuration, whose fields are configurations.
+    """
     sections = {field.name: parser.add_argument_group(field.name) for field in _sections(config)}
-    for path, hint, default, text in _leaves(config):
+    for path, hint, default, text in _option_fields(config):
         sections[path.split(".")[0]].add_argument(
             f"--{path}",
             dest=path,
-            type=_parser_of(hint),
+            type=_value_parser(hint),
             default=argparse.SUPPRESS,
-            metavar=_describe(hint),
-            help=f"{text} [{show(default)}]".replace("%", "%%"),
+            metavar=_describe_type(hint),
+            help=f"{text} [{format_value(default)}]".replace("%", "%%"),
         )
 
 
 def apply(config: Any, values: dict[str, Any]) -> Any:
-    """A configuration with the given paths ("model.num_latents") replaced."""
+    """Return a configuration with the values at some paths replaced.
+
+    Args:
+        config: the configuration.
+        values: new values by path, such as {"model.num_latents": 64}.
+    """
     for path, value in values.items():
         config = _replace(config, path.split("."), value)
     return config
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Separate the options with a dot in their name (`--model.num_latents 64`) from the others.
+    """Separate options with a dot in their name (`--model.num_latents 64`) from other arguments.
+
+    Args:
+        arguments: the arguments of the command line.
 
     Returns:
-        The other arguments, and these options with their values.
+        The other arguments, and the options with a dot, each followed by its value.
     """
     others: list[str] = []
     dotted: list[str] = []
-    waiting = iter(arguments)
-    for argument in waiting:
+    remaining = iter(arguments)
+    for argument in remaining:
         name, equals, _ = argument.partition("=")
         if not (name.startswith("--") and "." in name):
             others.append(argument)
             continue
         dotted.append(argument)
-        value = None if equals else next(waiting, None)
+        value = None if equals else next(remaining, None)
         if value is not None:
             dotted.append(value)
     return others, dotted
@@ -59,19 +76,19 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 def parse(
     arguments: Sequence[str], config: Any, *, prog: str, ignore_unknown: bool = False
 ) -> dict[str, Any]:
-    """Parse options of a configuration.
+    """Parse options made from a configuration.
 
     Args:
-        arguments: the options as typed.
-        config: configuration that has the fields.
-        prog: name of the program for errors.
-        ignore_unknown: whether options that no field has are ignored instead of refused.
+        arguments: the options and their values, as typed.
+        config: the configuration that the options are made from.
+        prog: name of the program in error messages.
+        ignore_unknown: whether unknown options are ignored instead of refused.
 
     Returns:
-        The values given, by path, such as {"model.num_latents": 64}.
+        The values of the options that are given, by path, such as {"model.num_latents": 64}.
 
     Raises:
-        ValueError: an option that no field has, with the nearest one.
+        ValueError: an option does not exist; the message suggests the nearest one.
     """
     parser = Parser(prog=prog, add_help=False, allow_abbrev=False)
     add_options(parser, config)
@@ -82,42 +99,56 @@ def parse(
 
 
 def reject_unknown(arguments: Sequence[str], config: Any) -> None:
-    """ValueError for the first option that no field has, with the nearest that one has."""
-    known = [f"--{path}" for path, *_ in _leaves(config)]
+    """Raise an error if any arguments are left after all known options were parsed.
+
+    Args:
+        arguments: the arguments that are left.
+        config: the configuration that the known options are made from.
+
+    Raises:
+        ValueError: there are such arguments; for an option the message suggests the nearest one.
+    """
+    known = [f"--{path}" for path, *_ in _option_fields(config)]
     for argument in arguments:
         if argument.startswith("--"):
             raise unknown("option", argument.split("=")[0], known)
     if arguments:
-        raise ValueError(f"unexpected argument {arguments[0]!r}; options look like --name VALUE")
+        raise ValueError(
+            f"unexpected argument {arguments[0]!r}; expected options such as --name VALUE"
+        )
 
 
 def _sections(config: Any) -> list[dataclasses.Field[Any]]:
-    """The fields that are configurations themselves."""
+    """Return the fields whose values are configurations."""
     return [
         f for f in dataclasses.fields(config) if dataclasses.is_dataclass(getattr(config, f.name))
     ]
 
 
-def _leaves(config: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any, str]]:
-    """(path, type, value, description) of every field that is not itself a configuration."""
-    hints, texts = typing.get_type_hints(type(config)), _field_texts(type(config))
-    # The class's own fields come before the inherited ones, which are more general.
+def _option_fields(config: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any, str]]:
+    """Yield (path, type, value, docstring) of each field of a configuration and those within it.
+
+    Fields that are configurations themselves are left out, and so are the fields at the top level,
+    such as the name of a recipe.
+    """
+    hints, texts = typing.get_type_hints(type(config)), _field_docstrings(type(config))
+    # The fields of the class itself come first: inherited ones are more general.
     own = type(config).__annotations__
     for field in sorted(dataclasses.fields(config), key=lambda f: f.name not in own):
         value = getattr(config, field.name)
         if dataclasses.is_dataclass(value):
-            yield from _leaves(value, f"{prefix}{field.name}.")
-        elif isinstance(value, dict) and _by_name(hints[field.name]) is None:  # of configurations
+            yield from _option_fields(value, f"{prefix}{field.name}.")
+        elif isinstance(value, dict) and _plain_value_type(hints[field.name]) is None:
             for name, item in value.items():
-                yield from _leaves(item, f"{prefix}{field.name}.{name}.")
-        elif prefix:  # what lies at the top, the recipe's name, is no option
+                yield from _option_fields(item, f"{prefix}{field.name}.{name}.")
+        elif prefix:
             yield f"{prefix}{field.name}", hints[field.name], value, texts.get(field.name, "")
 
 
-def _field_texts(cls: type) -> dict[str, str]:
-    """The string literal under each field of a dataclass, inherited fields included."""
+def _field_docstrings(cls: type) -> dict[str, str]:
+    """Return the string literal below each field of a dataclass, including inherited fields."""
     bases = [base for base in cls.__bases__ if dataclasses.is_dataclass(base)]
-    texts = {name: text for base in bases for name, text in _field_texts(base).items()}
+    texts = {name: text for base in bases for name, text in _field_docstrings(base).items()}
     body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
     assert isinstance(body, ast.ClassDef)
     for statement, following in zip(body.body, body.body[1:], strict=False):
@@ -131,17 +162,18 @@ def _field_texts(cls: type) -> dict[str, str]:
     return texts
 
 
-def _parser_of(hint: Any) -> Callable[[str], Any]:
-    """A function from the option's text to a value of the type."""
+def _value_parser(hint: Any) -> Callable[[str], Any]:
+    """Return a function that parses the text of an option to a value of a type."""
 
     def parse(text: str) -> Any:
         return _parse(hint, text.strip())
 
-    parse.__name__ = _describe(hint)  # argparse: "invalid <name> value: <text>"
+    parse.__name__ = _describe_type(hint)  # argparse: "invalid <name> value: <text>"
     return parse
 
 
 def _parse(hint: Any, text: str) -> Any:
+    """Parse a text to a value of a type; ValueError if it is not one."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         if text.lower() == "none" and type(None) in arguments:
@@ -151,11 +183,11 @@ def _parse(hint: Any, text: str) -> Any:
         if text not in arguments:
             raise ValueError(text)
         return text
-    if (of := _by_name(hint)) is not None:
+    if (value_type := _plain_value_type(hint)) is not None:
         pairs = [part.partition("=") for part in text.split(",") if part]
         if not all(equals for _, equals, _ in pairs):
             raise ValueError(text)
-        return {name.strip(): _parse(of, value.strip()) for name, _, value in pairs}
+        return {name.strip(): _parse(value_type, value.strip()) for name, _, value in pairs}
     if origin is tuple:
         return tuple(_parse(arguments[0], part.strip()) for part in text.split(",") if part)
     if hint is bool:
@@ -165,38 +197,43 @@ def _parse(hint: Any, text: str) -> Any:
     return hint(text)
 
 
-def _describe(hint: Any) -> str:
+def _describe_type(hint: Any) -> str:
+    """Describe what an option of a type takes, such as "int|none" or "NAME=float,…"."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        return "|".join("none" if a is type(None) else _describe(a) for a in arguments)
+        return "|".join("none" if a is type(None) else _describe_type(a) for a in arguments)
     if origin is Literal:
         return "|".join(arguments)
-    if (of := _by_name(hint)) is not None:
-        return f"NAME={_describe(of)},…"
+    if (value_type := _plain_value_type(hint)) is not None:
+        return f"NAME={_describe_type(value_type)},…"
     if origin is tuple:
-        return f"{_describe(arguments[0])},…"
+        return f"{_describe_type(arguments[0])},…"
     return "true|false" if hint is bool else hint.__name__
 
 
-def _by_name(hint: Any) -> Any:
-    """The type of plain values by name; None if the hint is of anything else."""
+def _plain_value_type(hint: Any) -> Any:
+    """Return the type of the values of a dictionary type; None if they are configurations.
+
+    Also None if the type is not a dictionary type.
+    """
     arguments = typing.get_args(hint)
-    by_name = typing.get_origin(hint) is dict and not dataclasses.is_dataclass(arguments[1])
-    return arguments[1] if by_name else None
+    is_dict = typing.get_origin(hint) is dict
+    return arguments[1] if is_dict and not dataclasses.is_dataclass(arguments[1]) else None
 
 
-def show(value: Any) -> str:
-    """A value as it is typed after its option; "empty" for none of several."""
+def format_value(value: Any) -> str:
+    """Format a value as it is typed after its option; an empty list is shown as "empty"."""
     if isinstance(value, dict):
-        return ",".join(f"{name}={show(item)}" for name, item in value.items()) or "empty"
+        return ",".join(f"{name}={format_value(item)}" for name, item in value.items()) or "empty"
     if isinstance(value, tuple):
-        return ",".join(show(item) for item in value) or "empty"
+        return ",".join(format_value(item) for item in value) or "empty"
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def _replace(config: Any, path: list[str], value: Any) -> Any:
+    """Return a configuration, or a dictionary of them, with the value at a path replaced."""
     name, *rest = path
-    inside = isinstance(config, dict)
+    is_dict = isinstance(config, dict)
     if rest:
-        value = _replace(config[name] if inside else getattr(config, name), rest, value)
-    return {**config, name: value} if inside else dataclasses.replace(config, **{name: value})
+        value = _replace(config[name] if is_dict else getattr(config, name), rest, value)
+    return {**config, name: value} if is_dict else dataclasses.replace(config, **{name: value})

@@ -1,37 +1,37 @@
-"""argparse with one-line errors, and what each command adds to it."""
+"""An argparse parser with one-line errors, and helpers for adding commands to it."""
 
 import argparse
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 
 Run = Callable[[argparse.Namespace, list[str]], int]
-"""A command: takes its options and the arguments left over, returns the exit status."""
+"""A command: it takes its options and the remaining arguments and returns the exit status."""
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that prints an error as one line."""
+    """Argument parser that prints an error as one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Print the error and exit with status 2."""
+        """Print the error as one line, without the usage, and exit with status 2."""
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
 class Add(Protocol):
-    """Adds a command to the command line."""
+    """A function that adds a command to the command line."""
 
     def __call__(self, name: str, run: Run, text: str, *, add_help: bool = True) -> Parser:
         """Add a command and return the parser of its options.
 
         Args:
             name: name of the command.
-            run: function that runs it.
-            text: one line for the help.
-            add_help: whether argparse handles --help.
+            run: function that runs the command.
+            text: one line that describes the command, for the help.
+            add_help: whether argparse handles --help for the command.
         """
 
 
 def adder(parser: Parser) -> Add:
-    """Return a function that adds commands to a parser."""
+    """Return a function that adds commands to a parser of the whole command line."""
     commands: Any = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND", parser_class=Parser
     )
@@ -47,6 +47,9 @@ def adder(parser: Parser) -> Add:
 
 
 def add_clips(parser: Parser) -> None:
-    """Add the option --clips of the commands that read files without training on them."""
-    text = "number of clips of each sound or video to average predictions over [1, its middle]"
+    """Add the option --clips, which `eval` and `predict` share."""
+    text = (
+        "number of clips, spread evenly over each sound or video, whose predictions are averaged "
+        "[1: the middle of the file]"
+    )
     parser.add_argument("--clips", type=int, default=1, metavar="K", help=text)

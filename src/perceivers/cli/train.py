@@ -1,4 +1,4 @@
-"""`perceivers train`."""
+"""The command `perceivers train`."""
 
 import argparse
 import logging
@@ -19,34 +19,47 @@ TIME_FORMAT = "%Y%m%d-%H%M%S"  # in the default name of a run directory
 
 
 def add(command: Add) -> None:
-    """Add the command to the command line."""
-    text = "Train a recipe, or continue a run (RUN_DIR --resume)."
+    """Add the command `train` to the command line."""
+    text = "Train a model with a recipe, or continue a run (RUN_DIR --resume)."
     _add_fixed_options(command("train", _train, text, add_help=False))
 
 
 def _add_fixed_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that do not depend on the recipe."""
     names = ", ".join(RECIPES)
-    parser.add_argument("recipe", nargs="?", metavar="RECIPE|RUN_DIR", help=f"one of {names}")
     parser.add_argument(
-        "-h", "--help", action="store_true", help="show this help, with the options of RECIPE"
+        "recipe", nargs="?", metavar="RECIPE|RUN_DIR",
+        help=f"recipe to train, one of {names}; with --resume, directory of the run to continue",
+    )  # fmt: skip
+    parser.add_argument(
+        "-h", "--help", action="store_true",
+        help="show this help message, with the options of RECIPE, and exit",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data", metavar="PATH|HUB_NAME",
+        help="data to train on: a folder, a table, an archive, or the name of a data set on the "
+        "Hugging Face hub; the same as --data.path",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", type=Path, metavar="RUN_DIR",
+        help="directory to create for the run [runs/RECIPE-TIME]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--resume", action="store_true",
+        help="continue the run in RUN_DIR from its last checkpoint",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="random seed; the same as --trainer.seed"
     )
     parser.add_argument(
-        "--data", metavar="PATH|HUB_NAME", help="folder, table, archive or hub name of the data"
-    )
+        "--strict", action="store_true",
+        help="stop at the first unreadable file instead of skipping it; the same as --data.strict "
+        "true",
+    )  # fmt: skip
     parser.add_argument(
-        "--out", type=Path, metavar="RUN_DIR", help="new run directory [runs/RECIPE-TIME]"
-    )
-    parser.add_argument(
-        "--resume", action="store_true", help="continue RUN_DIR from its last checkpoint"
-    )
-    parser.add_argument("--seed", type=int, help="random seed, the same as --trainer.seed")
-    parser.add_argument(
-        "--strict", action="store_true", help="stop at an unreadable file instead of skipping it"
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="print what would be trained, without training"
-    )
+        "--dry-run", action="store_true",
+        help="print what would be trained and how long it would take, without training",
+    )  # fmt: skip
 
 
 def _train(namespace: argparse.Namespace, rest: list[str]) -> int:
@@ -66,12 +79,14 @@ def _train(namespace: argparse.Namespace, rest: list[str]) -> int:
     lines = list(start.lines)
     options = {path: value for path, value in changes.items() if path != "data.path"}
     if lines and options:
-        given = [f"--{path} {config_options.show(value)}" for path, value in options.items()]
-        lines.append(f"changed: {' '.join(given)}")
+        changed = [
+            f"--{path} {config_options.format_value(value)}" for path, value in options.items()
+        ]
+        lines.append(f"changed: {' '.join(changed)}")
     if lines or namespace.dry_run:
         lines += plan(recipe).lines()
     if namespace.dry_run:
-        print("\n".join([*lines, f"run: {run_dir}, of which nothing was written"]))
+        print("\n".join([*lines, f"run: {run_dir} (dry run, nothing was written)"]))
         return 0
     for line in lines:
         log.info(line)
@@ -81,19 +96,21 @@ def _train(namespace: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _starting_point(namespace: argparse.Namespace, rest: list[str]) -> Choice:
-    """Return the recipe before options: a run's, a named one, or one chosen for the data."""
+    """Return the recipe before any options: of a run, by name, or chosen for the data."""
     name, run_dir = namespace.recipe, Path(namespace.recipe)
     if namespace.resume:
         from ..training.engine import read_recipe
 
         return Choice(read_recipe(run_dir))
     if name not in RECIPES and (run_dir / "config.json").is_file():
-        raise ValueError(f"{run_dir} is a run; to continue it: {PROG} {run_dir} --resume")
+        raise ValueError(
+            f"{run_dir} is a run, not a recipe; to continue it: {PROG} {run_dir} --resume"
+        )
     recipe = get_recipe(name)
     if name != "folder" or not namespace.data:
         return Choice(recipe)
-    given = config_options.parse(rest, recipe, prog=PROG, ignore_unknown=True)
-    data_options = {path: value for path, value in given.items() if path.startswith("data.")}
+    values = config_options.parse(rest, recipe, prog=PROG, ignore_unknown=True)
+    data_options = {path: value for path, value in values.items() if path.startswith("data.")}
     return choose_for(namespace.data, config_options.apply(recipe, data_options).data)
 
 
@@ -103,9 +120,17 @@ def _run_dir(namespace: argparse.Namespace) -> Path:
     return namespace.out or Path("runs") / f"{namespace.recipe}-{time.strftime(TIME_FORMAT)}"
 
 
-def _changes(namespace: argparse.Namespace, start: Choice, given: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields that the options change, by path."""
-    changes = dict(given)
+def _changes(
+    namespace: argparse.Namespace, start: Choice, values: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the new values of all fields that the options change, by path.
+
+    Args:
+        namespace: the options that do not depend on the recipe.
+        start: the recipe before any options.
+        values: the values given by the options of the recipe, by path.
+    """
+    changes = dict(values)
     if start.lines and (epochs := changes.get("trainer.max_epochs")):
         changes.setdefault("optimizer.warmup_epochs", warmup(start.recipe, epochs))
     if namespace.seed is not None:
@@ -118,21 +143,33 @@ def _changes(namespace: argparse.Namespace, start: Choice, given: dict[str, Any]
 
 
 def _print_help(namespace: argparse.Namespace, start: Choice) -> int:
-    """Print the help, with the options of a recipe and the values that it has."""
+    """Print the help, with the options of a recipe and their values in it."""
     usage = f"{PROG} RECIPE|RUN_DIR [OPTION VALUE]…"
     parser = Parser(prog=PROG, usage=usage, add_help=False)
     _add_fixed_options(parser)
     config_options.add_options(parser, start.recipe)
     if namespace.recipe is None:
-        parser.description = "Train a recipe; the options below are those of `folder`."
+        parser.description = (
+            "Train a model with a recipe, or continue a run. The options in the groups below are "
+            "those of the recipe folder, with their default values in brackets. Options with "
+            "several values take them separated by commas."
+        )
     else:
-        parser.description = f"Options of {namespace.recipe}, with their values in brackets."
+        parser.description = (
+            f"The options of {namespace.recipe}, with their default values in brackets. Options "
+            "with several values take them separated by commas."
+        )
     parser.print_help()
     return 0
 
 
 def report(result: dict[str, Any], run_dir: Path) -> None:
-    """Print the result of a run."""
+    """Print the result of a run.
+
+    Args:
+        result: the result of `training.engine.train` or `resume`.
+        run_dir: directory of the run.
+    """
     scores, best = scores_formatter(run_dir), result["best"]
     if best:
         print(f"best epoch {best['epoch']}: validation {scores(best, 'val_')}")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..errors import misfits
+from ..errors import weight_mismatches
 from ..modalities.image.adapter import ImageAdapter
 from ..models.build import build, build_on_meta
 from ..models.keras_example import KerasExample
@@ -183,7 +183,7 @@ def _shapes(datasets: Datasets) -> dict[str, tuple[int, ...]]:
 
 
 def _require_fit(source: Any, shapes: Shapes, entries: list[Entry]) -> None:
-    problems = misfits(shapes, {e.path: e.shape for e in entries})
+    problems = weight_mismatches(shapes, {e.path: e.shape for e in entries})
     if problems:
         raise ValueError(f"{_name(source)} is not the Keras example's model: {'; '.join(problems)}")
 

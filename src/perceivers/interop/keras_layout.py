@@ -110,7 +110,7 @@ def config_of(
 ) -> KerasExampleConfig:
     """Return the configuration that follows from the shapes of the arrays.
 
-    For missing arrays it uses the example's sizes; `misfits` then lists them.
+    For missing arrays it uses the example's sizes; `weight_mismatches` then lists them.
 
     Args:
         shapes: shape of each array by its path.

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ..errors import misfits, missing_extra
+from ..errors import missing_extra, weight_mismatches
 from ..modalities.array.adapter import ArrayAdapter
 from ..models.build import build
 from ..models.classifier import PerceiverClassifier
@@ -205,7 +205,7 @@ def _load(model: PerceiverClassifier, state: dict[str, Tensor], call: Arguments)
             filled |= zip(our_names, value.float().chunk(len(our_names)), strict=True)
     repeats = _repeats(call, expected)
     expected |= {name: expected[first] for name, first in repeats.items()}
-    problems = misfits({name: tensor.shape for name, tensor in state.items()}, expected)
+    problems = weight_mismatches({name: tensor.shape for name, tensor in state.items()}, expected)
     if not problems:
         problems = [
             f"{name} differs from {first}; expected equal weights with weight_tie_layers=True"

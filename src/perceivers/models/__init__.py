@@ -1,1 +1,1 @@
-"""Model configurations, their building, the published presets and what each costs."""
+"""Model configurations, the models built from them, published presets and their cost."""

@@ -1,4 +1,4 @@
-"""One answer from several clips of an example."""
+"""Average the outputs of several clips of an example."""
 
 import math
 
@@ -10,16 +10,17 @@ from ..data.config import Task
 
 
 def average_clips(outputs: Tensor, task: Task) -> Tensor:
-    """Outputs of the clips of each example → outputs of the example.
+    """Average the outputs of several clips of each example into one output.
 
-    Probabilities are averaged (arXiv 2103.03206v2, §4.2) and given as logits again; so are numbers.
+    Probabilities are averaged (arXiv 2103.03206v2, §4.2) and returned as logits. Numbers of a
+    regression are averaged as they are.
 
     Args:
-        outputs: (B, clips, K), logits or numbers of the task.
-        task: what they are.
+        outputs: (B, clips, K), logits of K classes or labels, or K numbers.
+        task: task of the model that the outputs come from.
 
     Returns:
-        (B, K).
+        (B, K), logits or numbers as in `outputs`.
     """
     if task == "regression":
         return outputs.mean(dim=1)
@@ -29,5 +30,5 @@ def average_clips(outputs: Tensor, task: Task) -> Tensor:
 
 
 def _log_mean(logs: Tensor) -> Tensor:
-    """Of probabilities over the clips, by their logarithms."""
+    """Return the logarithm of the mean over clips, from the logarithms of probabilities."""
     return torch.logsumexp(logs, dim=1) - math.log(logs.shape[1])

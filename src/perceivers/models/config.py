@@ -1,4 +1,4 @@
-"""What a model is, as plain data: saved with every model, overridable by name. Imports no torch."""
+"""Model configurations as plain data, saved with every model. Imports no torch."""
 
 import dataclasses
 import typing
@@ -10,76 +10,82 @@ from ..errors import unknown
 from ..modalities import ImageConfig, InputConfig
 
 Order = tuple[int | None, ...]
-# Files of the first versions name no kind: all inputs were images.
+# Files saved by the first versions have no "kind": all their inputs were images.
 DEFAULTS: dict[Any, Any] = {InputConfig: ImageConfig}
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """A Perceiver that classifies or predicts numbers: adapter, latents, order of its parts, head.
+    """A Perceiver with an input adapter and a head that classifies or predicts numbers.
 
-    What was saved before there were tasks is read as classification.
+    Models saved before there were tasks are loaded as classification.
     """
 
     kind: ClassVar[str] = "perceiver"
 
     num_classes: int = 1000
-    """Width of the output: classes, labels, or numbers to predict."""
+    """Number of outputs: classes, labels, or numbers to predict; training takes it from the
+    data."""
     task: Task = "classification"
-    """What the output is: logits of one class or of each label, or numbers in their units."""
+    """Type of the outputs: logits of exclusive classes (classification), logits of independent
+    labels (multilabel), or numbers (regression); training takes it from the data."""
     input: InputConfig = field(default_factory=ImageConfig)
     """The input adapter."""
     num_latents: int = 512
-    """Rows of the latent array (N)."""
+    """Number of latents (N)."""
     latent_dim: int = 1024
-    """Channels of a latent (D)."""
+    """Channels of each latent (D)."""
     cross_order: Order = (0, 1, 1, 1, 1, 1, 1, 1)
-    """Which distinct cross-attend reads the input at each step; none: no reading there."""
+    """Index of the cross-attend applied at each step; a repeated index shares its weights; none:
+    no cross-attend at this step. As long as block_order."""
     block_order: Order = (0, 0, 0, 0, 0, 0, 0, 0)
-    """Which distinct block of self-attends follows at each step; none: no block there."""
+    """Index of the block of self-attends applied at each step, after the cross-attend; a repeated
+    index shares its weights; none: no block at this step. As long as cross_order."""
     num_layers_per_block: int = 6
-    """Self-attends in a block."""
+    """Number of self-attends in each block."""
     num_cross_heads: int = 1
-    """Heads of a cross-attend."""
+    """Attention heads of each cross-attend."""
     num_self_heads: int = 8
-    """Heads of a self-attend."""
+    """Attention heads of each self-attend."""
     qk_dim: int | None = None
-    """Width of cross-attend queries and keys over all heads; none: min(D, C)."""
+    """Total width of the queries and keys over all heads of a cross-attend; none: the smaller of
+    latent_dim and the channels of an input element."""
     v_dim: int | None = None
-    """Width of cross-attend values over all heads; none: qk_dim."""
+    """Total width of the values over all heads of a cross-attend; none: the same as the queries."""
     self_qk_dim: int | None = None
-    """Width of self-attend queries and keys over all heads; none: D."""
+    """Total width of the queries and keys over all heads of a self-attend; none: latent_dim."""
     self_v_dim: int | None = None
-    """Width of self-attend values over all heads; none: self_qk_dim."""
+    """Total width of the values over all heads of a self-attend; none: the same as the queries."""
     qkv_bias: bool = True
-    """Biases of queries, keys and values."""
+    """Whether the linear maps to queries, keys and values have biases."""
     attention: Literal["content", "position", "both"] = "both"
-    """The term of the attention logits that counts in cross-attends."""
+    """Term of the attention logits that cross-attends use: the keys' content, their position, or
+    the sum of both (the papers)."""
     attention_dropout: float = 0.0
-    """Share of attention weights dropped in training (the papers: 0)."""
+    """Probability of dropping an attention weight in training (the papers: 0)."""
     widening_factor: int = 1
-    """Hidden width of each feed-forward over D."""
+    """Hidden width of each feed-forward layer, as a multiple of latent_dim."""
     activation: Literal["gelu", "geglu"] = "gelu"
-    """Of each feed-forward; geglu is gated, with a first linear twice as wide."""
+    """Activation of each feed-forward layer; geglu is gated: its first linear map is twice as
+    wide."""
     dropout: float = 0.0
-    """Share of each feed-forward's outputs dropped in training (the papers: 0)."""
+    """Probability of dropping an output of a feed-forward layer in training (the papers: 0)."""
     latent_std: float = 0.02
-    """Spread of the initial latents."""
+    """Standard deviation of the initial latents."""
     final_norm: bool = False
-    """LayerNorm before the average over latents (the paper has none)."""
+    """Whether a LayerNorm precedes the average over latents (the paper has none)."""
     pooled_norm: bool = False
-    """LayerNorm after the average over latents (perceiver-pytorch)."""
+    """Whether a LayerNorm follows the average over latents (perceiver-pytorch has one)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class KerasExampleConfig(ModelConfig):
-    """The Keras example's own Perceiver; see `perceivers.models.keras_example.KerasExample`."""
+    """The Perceiver of the Keras example; see `perceivers.models.keras_example.KerasExample`."""
 
     kind: ClassVar[str] = "keras-example"
 
     num_classes: int = 100
-    """Width of the output: classes, labels, or numbers to predict."""
     input: InputConfig = field(
         default_factory=lambda: ImageConfig(
             image_size=64,
@@ -90,40 +96,39 @@ class KerasExampleConfig(ModelConfig):
             fusion="add",
         )
     )
-    """The input adapter."""
     num_latents: int = 256
-    """Rows of the latent array (N)."""
     latent_dim: int = 256
-    """Channels of a latent (D)."""
     cross_order: Order = (0, 0)
-    """Which distinct cross-attend reads the input at each step; none: no reading there."""
     block_order: Order = (0, 0)
-    """Which distinct block of self-attends follows at each step; none: no block there."""
     num_layers_per_block: int = 4
-    """Self-attends in a block."""
     self_qk_dim: int | None = 2048
-    """Width of self-attend queries and keys over all heads; none: D."""
     attention_dropout: float = 0.1
-    """Share of attention weights dropped in training."""
     dropout: float = 0.2
-    """Share of each feed-forward's outputs, and of the logits, dropped in training."""
+    """Probability of dropping an output of a feed-forward layer, and a logit, in training."""
     latent_std: float = 0.05
-    """Spread of the initial latents."""
     head_dim: int = 256
-    """Width of the head's hidden layer."""
+    """Width of the hidden layer of the head."""
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """A configuration dataclass as plain JSON-able data; one of several kinds says which it is."""
+    """Convert a configuration dataclass to plain data that JSON can hold.
+
+    A configuration that has a kind gets an additional entry "kind".
+    """
     data = {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
     return {"kind": config.kind, **data} if hasattr(config, "kind") else data
 
 
 def from_dict(cls: type[T], data: dict[str, Any], where: str = "configuration") -> T:
-    """A configuration dataclass from what `to_dict` gave (or JSON of it).
+    """Build a configuration dataclass from the result of `to_dict`, or from its JSON.
+
+    Args:
+        cls: class of the configuration, or the base class of its kind.
+        data: the plain data.
+        where: name of the configuration in error messages, such as "model".
 
     Raises:
-        ValueError: a name that the dataclass does not have.
+        ValueError: the data has a field or a kind that the class does not have.
     """
     cls = _of_kind(cls, data, where)
     hints = typing.get_type_hints(cls)
@@ -136,9 +141,12 @@ def from_dict(cls: type[T], data: dict[str, Any], where: str = "configuration") 
             raise unknown(f"field of {where}", name, fields)
         if dataclasses.is_dataclass(hints[name]):
             value = from_dict(hints[name], value, f"{where}.{name}")
-        elif _of_configs(hints[name]):
-            of = typing.get_args(hints[name])[1]
-            value = {key: from_dict(of, v, f"{where}.{name}.{key}") for key, v in value.items()}
+        elif _holds_configs_by_name(hints[name]):
+            item_cls = typing.get_args(hints[name])[1]
+            value = {
+                key: from_dict(item_cls, item, f"{where}.{name}.{key}")
+                for key, item in value.items()
+            }
         elif isinstance(value, list):
             value = tuple(value)
         values[name] = value
@@ -146,31 +154,37 @@ def from_dict(cls: type[T], data: dict[str, Any], where: str = "configuration") 
 
 
 def with_changes(config: Any, changes: dict[str, Any], where: str) -> Any:
-    """A configuration with fields replaced; those of a configuration within it by a dictionary.
+    """Return a configuration with some of its fields replaced.
+
+    Args:
+        config: the configuration, or a dictionary of configurations.
+        changes: new values by field name. A dictionary given for a field that is itself a
+            configuration changes only the fields that it names.
+        where: name of the configuration in error messages, such as "model".
 
     Raises:
-        ValueError: a name that the configuration does not have.
+        ValueError: the configuration has no field of this name.
     """
-    by_name = isinstance(config, dict)  # configurations by name, such as the parts of a fusion
+    by_name = isinstance(config, dict)  # a dictionary of configurations, as the parts of a fusion
     fields = config if by_name else vars(config)
     values = {}
     for name, value in changes.items():
         if name not in fields:
             raise unknown(f"field of {where}", name, fields)
-        if isinstance(value, dict) and _has_fields(fields[name]):
+        if isinstance(value, dict) and _is_config(fields[name]):
             value = with_changes(fields[name], value, f"{where}.{name}")
         values[name] = value
     return {**fields, **values} if by_name else dataclasses.replace(config, **values)
 
 
-def _of_configs(hint: Any) -> bool:
-    """Whether a field holds configurations by name."""
+def _holds_configs_by_name(hint: Any) -> bool:
+    """Return whether a field's type is a dictionary of configurations."""
     arguments = typing.get_args(hint)
     return typing.get_origin(hint) is dict and dataclasses.is_dataclass(arguments[1])
 
 
-def _has_fields(value: Any) -> bool:
-    """Whether a value is a configuration, or several by name."""
+def _is_config(value: Any) -> bool:
+    """Return whether a value is a configuration, or a dictionary of configurations."""
     values = value.values() if isinstance(value, dict) else [value]
     return any(dataclasses.is_dataclass(item) for item in values)
 
@@ -182,7 +196,7 @@ def _plain(value: Any) -> Any:
 
 
 def _of_kind(cls: Any, data: dict[str, Any], where: str) -> Any:
-    """Return the subclass that the data names as its kind."""
+    """Return the subclass of the kind that the data names, or of the default kind."""
     kinds = {c.kind: c for c in _with_subclasses(cls) if hasattr(c, "kind")}
     if not kinds:
         return cls
@@ -193,5 +207,6 @@ def _of_kind(cls: Any, data: dict[str, Any], where: str) -> Any:
 
 
 def _with_subclasses(cls: Any) -> list[Any]:
-    """A class, then all that derive from it, each before the next of its level."""
-    return [cls, *(below for sub in cls.__subclasses__() for below in _with_subclasses(sub))]
+    """Return a class and all its subclasses, depth first."""
+    subclasses = [c for child in cls.__subclasses__() for c in _with_subclasses(child)]
+    return [cls, *subclasses]

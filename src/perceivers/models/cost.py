@@ -1,4 +1,8 @@
-"""What a model costs: parameters and floating-point operations, counted without running it."""
+"""Parameters and floating-point operations of a model, counted without running it.
+
+A multiplication and an addition count as two operations, as in the paper. Norms, activations and
+softmax are not counted, as in the paper; nor is the work of an adapter before the Perceiver.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,74 +15,81 @@ from .build import build_on_meta
 from .classifier import PerceiverClassifier
 from .config import ModelConfig
 
-# M inputs. A multiply and an add count as two, as in the paper; norms, activations and softmax are
-# left out, as there. What an adapter does before the Perceiver is not counted.
-
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of one forward pass over one example."""
+    """Parameters of a model, and FLOPs of its forward pass over one example of M elements."""
 
     num_inputs: int
-    """M."""
+    """Number of input elements M of the example."""
     num_parameters: int
-    """Learned numbers, shared ones counted once."""
+    """Number of learned parameters; shared ones are counted once."""
     cross_flops_fixed: int
-    """Of all cross-attends, what does not depend on M."""
+    """FLOPs of all cross-attends that do not depend on M."""
     cross_flops_per_input: int
-    """Of all cross-attends, what each input costs; a shared one makes its keys and values once, as
-    long as they are few enough to hold (`core.layers.MAX_STORED`)."""
+    """FLOPs of all cross-attends for each input element. The keys and values of a shared
+    cross-attend are counted once, as they are computed once unless they are too large to keep in
+    memory (`core/layers.py`)."""
     remade_flops_per_input: int
-    """What each input would cost more if keys and values were made anew at each step, as the paper
-    counts."""
+    """Additional FLOPs for each input element if the keys and values of a shared cross-attend are
+    computed at each step, as the paper counts them."""
     latent_flops: int
-    """All self-attends."""
+    """FLOPs of all self-attends."""
     head_flops: int
-    """The output projection."""
+    """FLOPs of the head."""
 
     @property
     def cross_flops(self) -> int:
-        """All cross-attends as run here."""
+        """FLOPs of all cross-attends as this library runs them."""
         return self.cross_flops_fixed + self.num_inputs * self.cross_flops_per_input
 
     @property
     def cross_flops_published(self) -> int:
-        """All cross-attends as the paper counts."""
+        """FLOPs of all cross-attends as the paper counts them."""
         return self.cross_flops + self.num_inputs * self.remade_flops_per_input
 
     def at(self, num_inputs: int) -> "Cost":
-        """The same model's for another M."""
+        """Return the cost of the same model for another number of input elements.
+
+        Raises:
+            ValueError: `num_inputs` is less than 1.
+        """
         if num_inputs < 1:
-            raise ValueError(f"inputs={num_inputs}; expected at least one element")
+            raise ValueError(f"inputs={num_inputs}; expected at least one element per example")
         return replace(self, num_inputs=num_inputs)
 
     @property
     def flops(self) -> int:
-        """Total as run here."""
+        """All FLOPs as this library runs the model."""
         return self.cross_flops + self.latent_flops + self.head_flops
 
     @property
     def flops_published(self) -> int:
-        """Total as the paper counts."""
+        """All FLOPs as the paper counts them."""
         return self.cross_flops_published + self.latent_flops + self.head_flops
 
 
 def cost(config: ModelConfig, num_inputs: int | None = None) -> Cost:
-    """Parameters and FLOPs of a configuration.
+    """Count the parameters and FLOPs of a model.
 
     Args:
-        config: the model.
-        num_inputs: M, elements of an example; None: what the configured input size gives.
+        config: configuration of the model.
+        num_inputs: number M of input elements of an example; None: the number that the configured
+            input size gives.
+
+    Raises:
+        ValueError: the configuration is not valid, or `num_inputs` is less than 1.
     """
     model = build_on_meta(config)
-    one, two = _count(model, 1), _count(model, 2)  # all is linear in M
+    one, two = _count(model, 1), _count(model, 2)  # FLOPs are linear in M
     per_input = two["cross"] - one["cross"]
     steps = [index for index in config.cross_order if index is not None]
     remade = 0
     if steps:
-        read: Any = model.perceiver.cross_attends[0]
-        widths = read.attention.to_k.weight.numel() + read.attention.to_v.weight.numel()
-        remade = 2 * widths * (len(steps) - len(set(steps)))
+        cross_attend: Any = model.perceiver.cross_attends[0]
+        to_k, to_v = cross_attend.attention.to_k, cross_attend.attention.to_v
+        weights = to_k.weight.numel() + to_v.weight.numel()
+        remade = 2 * weights * (len(steps) - len(set(steps)))
     native = Cost(
         num_inputs=model.adapter.num_inputs,
         num_parameters=sum(p.numel() for p in model.parameters()),
@@ -92,7 +103,7 @@ def cost(config: ModelConfig, num_inputs: int | None = None) -> Cost:
 
 
 def _count(model: PerceiverClassifier, num_inputs: int) -> dict[str, int]:
-    """FLOPs by part, counted by torch on a model without memory."""
+    """Count the FLOPs of each part with torch, on a model on the meta device."""
     elements = torch.empty(1, num_inputs, model.adapter.dim, device="meta")
     with FlopCounterMode(display=False) as counter:
         model.classify(Inputs(elements))

@@ -1,4 +1,4 @@
-"""Published configurations by name, each with its citation. Imports no torch."""
+"""Published model configurations by name, each with its citation. Imports no torch."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,78 +16,81 @@ from .config import KerasExampleConfig, ModelConfig
 
 
 def perceiver_imagenet() -> ModelConfig:
-    """ImageNet Perceiver: 224² pixels, 8 cross-attends, shared as published; 44.91M, 707 GFLOPs.
+    """Perceiver for ImageNet, weights shared as in the paper: 44.91M parameters, 707 GFLOPs.
 
-    arXiv 2103.03206v2, §4.1 and Table 7 ("shared"): the first cross-attend has weights of its own,
-    the other seven share theirs, and all eight latent transformers are one. Top-1 78.0 there.
+    arXiv 2103.03206v2, §4.1 and Table 7 ("shared"): 224² pixels; of 8 cross-attends the first has
+    weights of its own and the other seven share theirs; all 8 latent transformers share theirs.
+    Top-1 78.0 in the paper.
     """
     return ModelConfig()
 
 
 def perceiver_imagenet_1x() -> ModelConfig:
-    """ImageNet Perceiver reading its input once: 42.1M parameters, 404 GFLOPs.
+    """Perceiver for ImageNet that reads its input once: 42.1M parameters, 404 GFLOPs.
 
-    arXiv 2103.03206v2, Table 6 (one cross-attend at the start; top-1 76.7 there).
+    arXiv 2103.03206v2, Table 6 (one cross-attend at the start; top-1 76.7 in the paper).
     """
     return replace(perceiver_imagenet(), cross_order=(0, *(None,) * 7))
 
 
 def perceiver_imagenet_unshared() -> ModelConfig:
-    """ImageNet Perceiver without any weight sharing: 326.2M parameters, which overfit.
+    """Perceiver for ImageNet without weight sharing: 326.2M parameters, which overfit.
 
-    arXiv 2103.03206v2, Table 7 (top-1 72.9 validation, 87.7 training there).
+    arXiv 2103.03206v2, Table 7 (top-1 72.9 in validation, 87.7 in training in the paper).
     """
     return replace(perceiver_imagenet(), cross_order=tuple(range(8)), block_order=tuple(range(8)))
 
 
 def perceiver_modelnet40() -> ModelConfig:
-    """ModelNet40 Perceiver: 3-D points, two cross-attends, one block shared; 44.79M parameters.
+    """Perceiver for ModelNet40: 3-D points, two cross-attends, one shared block; 44.79M parameters.
 
-    arXiv 2103.03206v2, §4.3 and Table 4 (top-1 85.7 there, chosen by test score): 2 cross-attends,
-    each followed by 6 self-attends, otherwise as for ImageNet, so the first cross-attend has
-    weights of its own and both latent transformers are one. 64 bands up to a frequency of 1120; how
-    that is read: `PointAdapter`. About 2,000 points an object there; the
-    2,048 here are what `perceivers cost perceiver-modelnet40` counts with, any number is read.
+    arXiv 2103.03206v2, §4.3 and Table 4 (top-1 85.7 in the paper, chosen by test score): 2
+    cross-attends, each followed by 6 self-attends, otherwise as for ImageNet. So the two
+    cross-attends have weights of their own, and both latent transformers share theirs. 64 bands up
+    to a frequency of 1120; for what this frequency means here see `PointAdapter`. The paper has
+    about 2,000 points per object; the 2,048 here are the number that `perceivers cost
+    perceiver-modelnet40` counts with, and the model takes any number.
     """
     return ModelConfig(num_classes=40, input=PointsConfig(), cross_order=(0, 1), block_order=(0, 0))
 
 
 def perceiver_audioset_audio() -> ModelConfig:
-    """AudioSet Perceiver on raw audio: 1.28 s at 48 kHz, nothing shared; 107.42M parameters.
+    """Perceiver for AudioSet on raw audio: 1.28 s at 48 kHz, nothing shared; 107.42M parameters.
 
-    arXiv 2103.03206v2, §4.2 and Table 3 (mAP 38.3 there): 61,440 samples in 480 patches of 128, 2
-    cross-attends, each followed by 8 self-attends, no sharing; 527 classes, trained by sigmoid
-    cross-entropy: the logits are not exclusive. The number of Fourier bands is not known to us; it
-    is ImageNet's 64 here, up to the Nyquist frequency of the patches, and the number of parameters
-    (`perceivers cost perceiver-audioset-audio`) depends on it.
+    arXiv 2103.03206v2, §4.2 and Table 3 (mAP 38.3 in the paper): 61,440 samples in 480 patches of
+    128, 2 cross-attends, each followed by 8 self-attends, no sharing; 527 classes that do not
+    exclude each other, trained with sigmoid cross-entropy. We do not know the number of Fourier
+    bands; here it is 64 as for ImageNet, up to the Nyquist frequency of the patches, and the number
+    of parameters (`perceivers cost perceiver-audioset-audio`) depends on it.
     """
     return _audioset(AudioConfig())
 
 
 def perceiver_audioset_video() -> ModelConfig:
-    """AudioSet Perceiver on video: 32 frames of 224² pixels, nothing shared; 111.64M parameters.
+    """Perceiver for AudioSet on video: 32 frames of 224², nothing shared; 111.64M parameters.
 
-    arXiv 2103.03206v2, §4.2 and Table 3 (mAP 25.8 there): 12,544 patches of 2×8×8 with 3-D
-    positions; the rest, and what is not known, as for `perceiver_audioset_audio`. Parameters by
-    `perceivers cost perceiver-audioset-video`.
+    arXiv 2103.03206v2, §4.2 and Table 3 (mAP 25.8 in the paper): 12,544 patches of 2×8×8 pixels
+    with 3-D positions. The rest, and what is not known, is as for `perceiver_audioset_audio`.
+    Parameters as counted by `perceivers cost perceiver-audioset-video`.
     """
     return _audioset(VideoConfig(seconds=1.28))
 
 
 def perceiver_audioset_av() -> ModelConfig:
-    """AudioSet Perceiver on raw audio and video in one array, nothing shared; 111.69M parameters.
+    """Perceiver for AudioSet on raw audio and video together, nothing shared; 111.69M parameters.
 
-    arXiv 2103.03206v2, §4.2 and Table 3 (mAP 43.5 there): the inputs of the two models above, told
-    apart by a learned embedding of 4 channels for video and as many for audio as make both equally
-    wide. Trained there with the whole video dropped at a probability of 0.3. What is not known is
-    as for `perceiver_audioset_audio`. Parameters by `perceivers cost perceiver-audioset-av`.
+    arXiv 2103.03206v2, §4.2 and Table 3 (mAP 43.5 in the paper): one array of the inputs of the
+    two models above. A learned embedding marks the modality: 4 channels for video, and for audio as
+    many as make both equally wide. The paper drops the whole video with probability 0.3 in
+    training. What is not known is as for `perceiver_audioset_audio`. Parameters as counted by
+    `perceivers cost perceiver-audioset-av`.
     """
     parts: dict[str, InputConfig] = {"audio": AudioConfig(), "video": VideoConfig(seconds=1.28)}
     return _audioset(FusionConfig(parts=parts, dropout={"video": 0.3}))
 
 
 def _audioset(inputs: InputConfig) -> ModelConfig:
-    """What the AudioSet models have in common."""
+    """Return the configuration that the AudioSet models have in common, for an input."""
     return ModelConfig(
         num_classes=527,
         task="multilabel",
@@ -99,26 +102,28 @@ def _audioset(inputs: InputConfig) -> ModelConfig:
 
 
 def perceiver_io_kinetics_encoder() -> ModelConfig:
-    """Perceiver IO's encoder for Kinetics-700 video with sound, read once; 15.63M parameters.
+    """Encoder of Perceiver IO for Kinetics-700 video with sound, read once; 15.63M parameters.
 
-    arXiv 2107.14795, Table 17 (784 latents of 512 channels, the largest of three), and what is not
-    there from DeepMind's code (https://github.com/google-deepmind/deepmind-research, perceiver/
-    colabs/video_autoencoding.ipynb): 16 frames of 224² pixels at 25 a second in 50,176 patches of
-    1×4×4 with 32 bands an axis, their 0.64 s of sound at 48 kHz in 1,920 patches of 16 samples with
-    192 bands up to the samples' Nyquist frequency, both filled up to 704 channels by learned ones;
-    one cross-attend of one head, 8 self-attends of 8, nothing shared.
+    arXiv 2107.14795, Table 17 (784 latents of 512 channels, the largest of three). What the paper
+    does not say is from DeepMind's code (https://github.com/google-deepmind/deepmind-research,
+    perceiver/colabs/video_autoencoding.ipynb): 16 frames of 224² pixels at 25 per second in 50,176
+    patches of 1×4×4 with 32 bands per axis; their 0.64 s of sound at 48 kHz in 1,920 patches of 16
+    samples with 192 bands up to the Nyquist frequency of the samples; both filled up to 704
+    channels with learned ones; one cross-attend with one head, 8 self-attends with 8 heads, nothing
+    shared.
 
-    Published is an autoencoder of video, sound and class label (20.0M parameters; top-1 of the
-    label 10.2% at this size). This is its encoder alone, under this library's classifier: a head on
-    the mean of the latents, for which nothing is published. There is no decoder, hence no
-    reconstruction, and no element for the label, of which the encoder saw one of 700 channels or a
-    mask. Parameters by `perceivers cost perceiver-io-kinetics-encoder`.
+    The published model is an autoencoder of video, sound and class label (20.0M parameters; top-1
+    10.2% for the label at this size). This is its encoder alone with the head of this library, on
+    the mean of the latents; no results are published for it. There is no decoder, hence no
+    reconstruction, and no input element for the label, which the published encoder receives as 700
+    one-hot channels or masked. Parameters as counted by `perceivers cost
+    perceiver-io-kinetics-encoder`.
     """
     sound = AudioConfig(num_samples=30_720, patch_size=16, num_bands=192, max_resolution=30_720.0)
     pictures = VideoConfig(num_frames=16, seconds=0.64, patch_frames=1, patch_size=4, num_bands=32)
     return ModelConfig(
         num_classes=700,
-        # 700 channels of the label and 4 learned ones, less the 401 of sound.
+        # 700 channels of the label and 4 learned ones, minus the 401 channels of sound.
         input=FusionConfig(parts={"audio": sound, "video": pictures}, min_embedding_dim=303),
         num_latents=784,
         latent_dim=512,
@@ -130,11 +135,12 @@ def perceiver_io_kinetics_encoder() -> ModelConfig:
 
 
 def perceiver_pytorch_cifar10() -> ModelConfig:
-    """The small model of a guide to perceiver-pytorch on CIFAR-10: 2.45M parameters, 32 latents.
+    """Small model of a guide to perceiver-pytorch on CIFAR-10: 32 latents; 2.45M parameters.
 
     "Guide to Perceiver: A Scalable Transformer-based Model" (Analytics India Magazine): depth 6,
-    nothing shared, 32 latents of 128 channels, 6 bands up to max_freq 10, one cross head and two
-    latent heads of 8. The library's architecture: `perceivers.interop.from_perceiver_pytorch`.
+    nothing shared, 32 latents of 128 channels, 6 bands up to max_freq 10, one cross-attend head and
+    two self-attend heads of 8 channels. For the architecture of that library see
+    `perceivers.interop.from_perceiver_pytorch`.
     """
     order = tuple(range(6))
     return ModelConfig(
@@ -157,12 +163,13 @@ def perceiver_pytorch_cifar10() -> ModelConfig:
 
 
 def keras_cifar100() -> ModelConfig:
-    """The Keras example's model for CIFAR-100: 64² images in 2×2 patches; 9.70M parameters.
+    """Model of the Keras example for CIFAR-100: 64² images in 2×2 patches; 9.70M parameters.
 
     https://keras.io/examples/vision/perceiver_image_classification/ (Khalid Salama, 2021), after
     arXiv 2103.03206: 256 latents of 256 channels, one cross-attend and one block of four
-    self-attends, both applied twice. Test top-1 52.64, top-5 80.87 there, in its version trained by
-    LAMB. What it does otherwise than the paper: `perceivers.models.keras_example.KerasExample`.
+    self-attends, both applied twice. Test top-1 52.64, top-5 80.87 on that page, in its version
+    trained with LAMB. For the differences from the paper see
+    `perceivers.models.keras_example.KerasExample`.
     """
     return KerasExampleConfig()
 

@@ -1,4 +1,4 @@
-"""One short file a recipe. Imports no torch."""
+"""The named recipes, one file for each. Imports no torch."""
 
 from collections.abc import Callable
 
@@ -38,7 +38,11 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
 
 
 def get_recipe(name: str) -> Recipe:
-    """The recipe of that name; ValueError with the nearest name if there is none."""
+    """Return the recipe of a name.
+
+    Raises:
+        ValueError: no recipe has this name; the message suggests the nearest one.
+    """
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
     return RECIPES[name]()

@@ -1,4 +1,4 @@
-"""CIFAR-100 from scratch: for a GPU, and cut down to an hour of two CPU cores."""
+"""CIFAR-100 from scratch: a model for a GPU, and one for an hour on two CPU cores."""
 
 from dataclasses import replace
 
@@ -10,11 +10,12 @@ from .cifar10 import cifar10
 
 
 def cifar100() -> Recipe:
-    """CIFAR-100 on a GPU: 7.3M parameters, 45 epochs, RandAugment, mixup, CutMix, averaging.
+    """Classify CIFAR-100 on a GPU: 7.3M parameters, 45 epochs, RandAugment, mixup, CutMix, EMA.
 
-    `perceivers train cifar100 --data cifar-100-python.tar.gz`. Not measured yet: no GPU was at hand
-    on 2026-11-21. To compare with: 52.64% / 80.87% of the Keras example's LAMB version, stopped
-    after 45 epochs (https://keras.io/examples/vision/perceiver_image_classification/).
+    `perceivers train cifar100 --data cifar-100-python.tar.gz`. Not measured yet: no GPU was
+    available on 2026-11-21. For comparison, the LAMB version of the Keras example reports top-1
+    52.64% and top-5 80.87%, stopped after 45 epochs
+    (https://keras.io/examples/vision/perceiver_image_classification/).
     """
     return Recipe(
         name="cifar100",
@@ -51,13 +52,12 @@ def cifar100() -> Recipe:
 
 
 def cifar100_small() -> Recipe:
-    """CIFAR-100 in an hour on two CPU cores: the `cifar10` recipe with 100 classes.
+    """Classify CIFAR-100 in an hour on two CPU cores: the recipe `cifar10` with 100 classes.
 
-    Measured with half the epochs so far, `perceivers train cifar100-small --data
-    cifar-100-python.tar.gz --trainer.max_epochs 8`: test top-1 48.32%, top-5 78.30%
-    (validation 47.48%), 25 min of training on 2 CPU cores shared with other work (AMD
-    EPYC with AVX-512 bfloat16, torch 2.13.0), seed 0, one run, 2026-11-21;
-    docs/results/cifar100-small.
+    Measured so far with half the epochs, `perceivers train cifar100-small --data
+    cifar-100-python.tar.gz --trainer.max_epochs 8`: test top-1 48.32%, top-5 78.30% (validation
+    47.48%), 25 min of training on 2 CPU cores shared with other work (AMD EPYC with AVX-512
+    bfloat16, torch 2.13.0), seed 0, one run, 2026-11-21; docs/results/cifar100-small.
     """
     recipe = cifar10()
     return replace(

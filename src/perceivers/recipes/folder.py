@@ -1,4 +1,4 @@
-"""Your own folder: what is not chosen for its files (`choose.py`)."""
+"""The recipe for your own data, before `autoconfig` adapts it to the files."""
 
 from ..data.config import DataConfig
 from ..modalities import ImageConfig
@@ -7,12 +7,13 @@ from ..training.recipe import OptimizerConfig, Recipe, TrainerConfig
 
 
 def folder() -> Recipe:
-    """Your own images, sound, videos, points or texts by folder, or a table of any: --data PATH.
+    """Train on your own images, sounds, videos, point clouds, texts or tables: --data PATH.
 
-    `perceivers train folder --data DIR` (one sub-folder a class, or a manifest.csv) or `--data
-    TABLE` looks at the files and chooses input, size and epochs for them and the machine;
-    `--dry-run` stops after saying so. What stands here is for images that cannot be looked at
-    beforehand, in parquet files or on the hub. Not measured on any set.
+    `perceivers train folder --data DIR` (one sub-folder for each class, or a manifest.csv) or
+    `--data TABLE` inspects the files and chooses the input, the size of the model and the number of
+    epochs for them; `--dry-run` prints the choice and stops. The settings below are for images that
+    cannot be inspected first: parquet files and data sets on the Hugging Face hub. They have not
+    been measured on any data set.
     """
     return Recipe(
         name="folder",

@@ -1,4 +1,4 @@
-"""Spoken digits, from log-mel spectrograms and from the waveform itself."""
+"""Spoken digits, from log-mel spectrograms and from the raw waveform."""
 
 from ..data.config import DataConfig
 from ..modalities import AudioConfig, InputConfig, MelConfig
@@ -7,11 +7,11 @@ from .small import small
 
 
 def fsdd() -> Recipe:
-    """Spoken digits (FSDD) from log-mel spectrograms, one element a frame of 20 ms.
+    """Classify spoken digits (FSDD) from log-mel spectrograms, one element for each 20 ms.
 
-    `perceivers train fsdd --data free-spoken-digit-dataset`: test top-1 99.00 ± 0.33% of upstream's
-    300 (mean and standard deviation of 3 seeds), 4 to 7 minutes of training on one shared core (AMD
-    EPYC, torch 2.13.0, float32), 2026-11-21; docs/results.md.
+    `perceivers train fsdd --data free-spoken-digit-dataset`: test top-1 99.00 ± 0.33% on the 300
+    test recordings of the data set (mean and standard deviation of 3 seeds), 4 to 7 minutes of
+    training on one shared core (AMD EPYC, torch 2.13.0, float32), 2026-11-21; docs/results.md.
     """
     return _fsdd(
         "fsdd",
@@ -33,11 +33,11 @@ def fsdd() -> Recipe:
 
 
 def fsdd_raw() -> Recipe:
-    """Spoken digits (FSDD) from the waveform: overlapping patches of 4 ms of its samples.
+    """Classify spoken digits (FSDD) from the raw waveform, in overlapping patches of 4 ms.
 
-    `perceivers train fsdd-raw --data free-spoken-digit-dataset`: test top-1 96.11 ± 0.84% of
-    upstream's 300 (mean and standard deviation of 3 seeds), 8 to 11 minutes of training on one
-    shared core (AMD EPYC, torch 2.13.0, float32), 2026-11-21; docs/results.md.
+    `perceivers train fsdd-raw --data free-spoken-digit-dataset`: test top-1 96.11 ± 0.84% on the
+    300 test recordings of the data set (mean and standard deviation of 3 seeds), 8 to 11 minutes of
+    training on one shared core (AMD EPYC, torch 2.13.0, float32), 2026-11-21; docs/results.md.
     """
     return _fsdd(
         "fsdd-raw",

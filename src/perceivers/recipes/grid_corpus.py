@@ -1,4 +1,4 @@
-"""Spoken digits of one talker (GRID): from the sound, from the lips, and from both."""
+"""Digits spoken by one talker of the GRID corpus: from the sound, the lips, or both."""
 
 from ..data.config import DataConfig
 from ..modalities import FusionConfig, InputConfig, MelConfig, VideoConfig
@@ -22,38 +22,42 @@ PICTURES = VideoConfig(num_frames=16, image_size=48, channels=1, num_bands=8)
 
 
 def grid_audio() -> Recipe:
-    """GRID's digits from 0.64 s of sound, one element a run of 20 ms of its log-mel spectrogram.
+    """Classify digits spoken by one GRID talker from 0.64 s of sound, one element for each 20 ms.
 
-    `python examples/grid_clips.py SOURCE DEST`, then `perceivers train grid-audio --data DEST`:
-    test top-1 100.00 ± 0.00% of 200 clips (mean and standard deviation of 3 seeds), 2 to 4 minutes
-    of training on one shared core (AMD EPYC, torch 2.13.0, float32), 2026-11-21; docs/results.md.
+    Reads a log-mel spectrogram. `python examples/grid_clips.py SOURCE DEST`, then `perceivers train
+    grid-audio --data DEST`: test top-1 100.00 ± 0.00% on 200 clips (mean and standard deviation of
+    3 seeds), 2 to 4 minutes of training on one shared core (AMD EPYC, torch 2.13.0, float32),
+    2026-11-21; docs/results.md.
     """
     return _grid("grid-audio", SOUND)
 
 
 def grid_video() -> Recipe:
-    """GRID's digits from the lips alone: 16 grey frames of 48² pixels in patches of 2×8×8.
+    """Classify digits spoken by one GRID talker from the lips alone: 16 grey frames of 48² pixels.
 
-    `python examples/grid_clips.py SOURCE DEST`, then `perceivers train grid-video --data DEST`:
-    test top-1 93.83 ± 1.04% of 200 clips (mean and standard deviation of 3 seeds), 5 to 6 minutes
-    of training on one shared core (AMD EPYC, torch 2.13.0, float32), 2026-11-21; docs/results.md.
+    Reads patches of 2×8×8. `python examples/grid_clips.py SOURCE DEST`, then `perceivers train
+    grid-video --data DEST`: test top-1 93.83 ± 1.04% on 200 clips (mean and standard deviation of
+    3 seeds), 5 to 6 minutes of training on one shared core (AMD EPYC, torch 2.13.0, float32),
+    2026-11-21; docs/results.md.
     """
     return _grid("grid-video", PICTURES)
 
 
 def grid_av() -> Recipe:
-    """GRID's digits from sound and lips in one array, with the paper's video dropout (0.3).
+    """Classify digits spoken by one GRID talker from sound and lips together.
 
-    `python examples/grid_clips.py SOURCE DEST`, then `perceivers train grid-av --data DEST`: test
-    top-1 100.00 ± 0.00% of 200 clips (mean and standard deviation of 3 seeds), 4 to 5 minutes of
-    training on one shared core (AMD EPYC, torch 2.13.0, float32), 2026-11-21; docs/results.md.
+    Both modalities are one input array; the video is dropped in training with the paper's
+    probability, 0.3. `python examples/grid_clips.py SOURCE DEST`, then `perceivers train grid-av
+    --data DEST`: test top-1 100.00 ± 0.00% on 200 clips (mean and standard deviation of 3 seeds),
+    4 to 5 minutes of training on one shared core (AMD EPYC, torch 2.13.0, float32), 2026-11-21;
+    docs/results.md.
     """
     parts: dict[str, InputConfig] = {"audio": SOUND, "video": PICTURES}
     return _grid("grid-av", FusionConfig(parts=parts, dropout={"video": 0.3}))
 
 
 def _grid(name: str, inputs: InputConfig) -> Recipe:
-    """What the three have in common."""
+    """Return the recipe that the three have in common, for an input."""
     data = DataConfig(
         name="grid",
         batch_size=32,

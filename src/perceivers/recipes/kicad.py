@@ -7,13 +7,13 @@ from .small import small
 
 
 def kicad() -> Recipe:
-    """KiCad's 3-D parts, 24 kinds, 1,024 points each, their surface and their size in millimetres.
+    """Classify KiCad's electronic parts into 24 kinds from 1,024 points, their surface and size.
 
-    `python examples/kicad_ply.py SOURCE DEST`, then `perceivers train kicad --data DEST`: test
-    top-1 80.99 ± 1.27% of 582 parts of other families than those trained on (mean and standard
-    deviation of 3 seeds), 5 minutes of training on one shared core (AMD EPYC, torch 2.13.0,
-    float32), 2026-11-21; docs/results.md. PointNet on the same channels: 78.92 ± 0.95%.
-    What was tried: docs/log.md.
+    The size is in millimetres. `python examples/kicad_ply.py SOURCE DEST`, then `perceivers train
+    kicad --data DEST`: test top-1 80.99 ± 1.27% on 582 parts of families that are not trained on
+    (mean and standard deviation of 3 seeds), 5 minutes of training on one shared core (AMD EPYC,
+    torch 2.13.0, float32), 2026-11-21; docs/results.md. PointNet on the same channels: 78.92 ±
+    0.95%. Other settings that were tried: docs/log.md.
     """
     return small(
         "kicad",

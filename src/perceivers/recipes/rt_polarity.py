@@ -1,4 +1,4 @@
-"""Film reviews: text byte by byte, from nothing."""
+"""Sentences of film reviews, read byte by byte, without pretraining."""
 
 from ..data.config import DataConfig
 from ..modalities import TextConfig
@@ -7,12 +7,12 @@ from .small import small
 
 
 def rt_polarity() -> Recipe:
-    """Sentences of film reviews, positive or negative, from their bytes without pretraining.
+    """Classify sentences of film reviews as positive or negative from their bytes, no pretraining.
 
-    A byte is read with the runs of 3 to 6 bytes that end there. `perceivers train rt-polarity
-    --data rt-polaritydata`: test top-1 76.64 ± 0.68% of 1,066 sentences held out (mean and standard
-    deviation of 3 seeds), 3 minutes of training on one shared core (AMD EPYC, torch 2.13.0,
-    float32), 2026-11-21; docs/results.md. A bag of n-grams of bytes: 76.36 ± 0.32%.
+    Each byte is read together with the n-grams of 3 to 6 bytes that end at it. `perceivers train
+    rt-polarity --data rt-polaritydata`: test top-1 76.64 ± 0.68% on 1,066 held-out sentences (mean
+    and standard deviation of 3 seeds), 3 minutes of training on one shared core (AMD EPYC, torch
+    2.13.0, float32), 2026-11-21; docs/results.md. A bag of byte n-grams: 76.36 ± 0.32%.
     """
     return small(
         "rt-polarity",
