@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
+from typing_extensions import override
 
 from ..modalities.files import as_tensor
 from ..modalities.reader import stack_if_equal
@@ -37,10 +38,12 @@ class DatasetExamples(ExampleSet):
     def __init__(self, dataset: Dataset[Any], labels: Tensor, indices: Sequence[int]) -> None:
         self.dataset, self.labels, self.indices = dataset, labels, list(indices)
 
+    @override
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         examples = [self.dataset[self.indices[index]][0] for index in indices]
         return _collate(examples), self.labels[torch.as_tensor(indices, dtype=torch.int64)]
 
+    @override
     def subset(self, indices: Sequence[int]) -> "DatasetExamples":
         labels = self.labels[torch.as_tensor(indices, dtype=torch.int64)]
         return DatasetExamples(self.dataset, labels, [self.indices[index] for index in indices])
