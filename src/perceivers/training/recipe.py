@@ -1,4 +1,4 @@
-"""A recipe: everything that defines a training run, as plain data. Imports no torch."""
+"""The recipe of a training run, as plain data. Imports no torch."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,78 +9,77 @@ from ..models.config import ModelConfig
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """The optimiser and its learning-rate schedule."""
+    """Configuration of the optimiser and its learning-rate schedule."""
 
     name: Literal["adamw", "lamb", "adam", "sgd", "muon"] = "adamw"
-    """The update rule; sgd has momentum, muon leaves all but hidden matrices to adamw."""
+    """Optimiser; sgd has momentum, muon uses adamw for all but hidden matrices."""
     lr: float = 1e-3
     """Peak learning rate."""
     weight_decay: float = 0.05
-    """Decoupled for adamw, lamb and muon, added to the gradient for adam and sgd."""
+    """Weight decay; part of the gradient for adam and sgd, decoupled for adamw, lamb and muon."""
     decay_all: bool = False
-    """Also decay biases and norms."""
+    """Apply weight decay to biases and norms too."""
     momentum: float = 0.9
-    """Of sgd and muon."""
+    """Momentum of sgd and muon."""
     beta1: float = 0.9
-    """First-moment decay of the others."""
+    """Decay of the first moment for adamw, lamb and adam, and for muon's adamw."""
     beta2: float = 0.999
-    """Second-moment decay of the others."""
+    """Decay of the second moment for adamw, lamb and adam, and for muon's adamw."""
     schedule: Literal["constant", "cosine", "multistep", "plateau"] = "cosine"
-    """Shape of the learning rate over the run, after the warm-up."""
+    """Course of the learning rate after the warm-up."""
     warmup_epochs: float = 0.0
-    """Linear rise from 0, in epochs."""
+    """Epochs in which the learning rate rises linearly from 0 to its peak; 0: no warm-up."""
     milestones: tuple[int, ...] = ()
-    """Epochs at which multistep multiplies the rate by gamma."""
+    """Epochs after which multistep multiplies the learning rate by gamma."""
     gamma: float = 0.1
-    """Factor of multistep."""
+    """Factor by which multistep multiplies the learning rate at each milestone."""
     plateau_factor: float = 0.2
-    """Factor of plateau, applied when the validation loss has stopped falling."""
+    """Factor by which plateau lowers the learning rate when the validation loss stops falling."""
     plateau_patience: int = 3
-    """Epochs that plateau waits."""
+    """Epochs without a lower validation loss that plateau allows before it acts."""
     clip_norm: float = 0.0
-    """Gradients are scaled down to this norm; 0: not."""
+    """Largest norm of the gradients, which are scaled down if they exceed it; 0: no limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainerConfig:
-    """The loop around it."""
+    """Configuration of the training loop."""
 
     max_epochs: int = 30
     """Passes over the training examples."""
     label_smoothing: float = 0.0
-    """Share of the target spread evenly over all classes; other tasks than classification go
-    without."""
+    """Share of each target that is spread evenly over all classes; for classification only."""
     patience: int = 15
-    """Epochs without a better validation score before stopping early; 0: never stop early."""
+    """Epochs without a better monitored score before the run stops early; 0: never stop early."""
     monitor: Literal[
         "val_loss", "val_top1", "val_top5", "val_map", "val_f1", "val_mae", "val_r2"
     ] = "val_loss"
-    """The score that decides which weights are best, and when to stop; one of the task's."""
+    """Score of the task that decides which weights are best and when to stop early."""
     ema_decay: float = 0.0
-    """Decay of the running average of weights that is evaluated and saved; 0: no average."""
+    """Decay per step of a running average of the weights, which is scored and saved; 0: none."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of matrix products; auto: bfloat16 on CUDA, float32 on CPU."""
+    """Precision of matrix products; auto: bfloat16 on CUDA, float32 on CPU."""
     compile: Literal["auto", "on", "off"] = "auto"
-    """Compile the model with torch.compile; auto: on CUDA. Without a compiler it goes on as is."""
+    """Whether to train with torch.compile; auto: on CUDA. If compilation fails, it is not used."""
     activation_checkpointing: bool = False
-    """Keep only the latents between layers for the backward pass: less memory, more time."""
+    """Keep only the latents between layers for the backward pass, to save memory at some time."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto: CUDA if there."""
+    """Device to train on; auto: CUDA if there is a CUDA device, else the CPU."""
     seed: int = 0
-    """Of the initial weights, the order of examples and the augmentation."""
+    """Random seed of the initial weights, the order of examples and the augmentation."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Model, data, optimiser and loop of one run."""
+    """Configuration of a training run: model, data, optimiser and loop."""
 
     name: str
-    """What `perceivers train` calls it."""
+    """Name of the recipe for `perceivers train`."""
     model: ModelConfig = field(default_factory=ModelConfig)
-    """The model; num_classes and task follow the data."""
+    """The model; its num_classes and task are set by the data."""
     data: DataConfig = field(default_factory=DataConfig)
-    """The data."""
+    """The data and its augmentation."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    """The optimiser."""
+    """The optimiser and its schedule."""
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
-    """The loop."""
+    """The training loop."""
