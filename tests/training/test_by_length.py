@@ -52,16 +52,15 @@ def by_length(lengths, batch_size=4, seed=0, epoch=0):
     st.integers(0, 3),
 )
 def test_an_epoch_has_every_example_once(lengths, batch_size, epoch):
-    batches_ = by_length(lengths, batch_size, epoch=epoch)
+    drawn_batches = by_length(lengths, batch_size, epoch=epoch)
     sampler = ShuffleSampler(len(lengths), 0)
-    assert len(BatchesByLength(sampler, torch.tensor(lengths), batch_size)) == len(batches_)
-    drawn = [index for batch in batches_ for index in batch]
+    assert len(BatchesByLength(sampler, torch.tensor(lengths), batch_size)) == len(drawn_batches)
+    drawn = [index for batch in drawn_batches for index in batch]
     assert len(set(drawn)) == len(drawn)
     whole = len(lengths) // batch_size * batch_size
-    assert len(drawn) == (
-        whole or len(lengths)
-    )  # a partial batch is kept only if it is the only one
-    assert {len(batch) for batch in batches_} == {batch_size if whole else len(lengths)}
+    # A partial batch is drawn only if it is the only batch.
+    assert len(drawn) == (whole or len(lengths))
+    assert {len(batch) for batch in drawn_batches} == {batch_size if whole else len(lengths)}
 
 
 def test_batches_depend_on_seed_and_epoch_alone():
@@ -80,7 +79,7 @@ def padding(drawn, lengths):
     return 1 - sum(float(x.sum()) for x in filled) / sum(float(x.max()) * len(x) for x in filled)
 
 
-def test_batches_have_little_padding():
+def test_drawn_batcheshave_little_padding():
     torch.manual_seed(0)
     lengths = torch.rand(8 * BATCHES_PER_WINDOW * 2).tolist()
     shuffled = torch.randperm(len(lengths)).split(8)
@@ -91,7 +90,7 @@ def test_batches_have_little_padding():
     assert not together & {frozenset(batch) for batch in by_length(lengths, 8, epoch=1)}
 
 
-def test_batches_are_sorted_by_length_if_lengths_are_known():
+def test_drawn_batchesare_sorted_by_length_if_lengths_are_known():
     reader = SoundReader(40, RATE, 1, own_length=True)
     sounds = collate([np.full((n, 1), n, np.float32) for n in (30, 10, 40, 20, 11, 31)])
     table = InMemoryExamples(sounds, torch.arange(6), reader)

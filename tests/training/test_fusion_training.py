@@ -140,13 +140,13 @@ def test_normalisation_of_a_part_that_no_example_has():
     adapter = build_adapter(BOTH)
     reader = build_reader(BOTH)
 
-    class ExampleSet(list):
+    class SilentExamples(list):
         def __getitems__(self, indices):
             zeros = [np.zeros(part.shape, np.float32) for part in reader.parts.values()]
             example = {"audio": zeros[0], "audio.present": np.array(False), "video": zeros[1] + 0.5}
             return collate([example] * len(indices)), None
 
-    measure_normalisation(adapter, ExampleSet(range(5)))
+    measure_normalisation(adapter, SilentExamples(range(5)))
     assert torch.equal(adapter.parts["audio"].std, torch.ones(1))
     assert adapter.parts["video"].mean.item() == pytest.approx(0.5)
 

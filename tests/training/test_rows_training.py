@@ -43,7 +43,7 @@ def rows(mixed_table):
 
 
 def test_label_is_learnt_from_two_columns(run, mixed_table):
-    """From one column alone half of the labels could be right, as with the commonest class."""
+    """One column alone determines half of the labels; the commonest class is half of them too."""
     trained = json.loads((run / "metrics.json").read_text())
     assert trained["test"]["examples"] == 39
     assert trained["test"]["top1"] > 0.8

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 import perceivers
 from perceivers import cli
-from perceivers.data import splits as read
+from perceivers.data import splits
 from perceivers.data.examples import InMemoryExamples
 from perceivers.data.mixing import mix
 from perceivers.data.splits import read_digits
@@ -69,8 +69,11 @@ def relabelled(monkeypatch):
 
     def relabel(task):
         labels, names = digits_as(task)
+        examples = InMemoryExamples(read_digits()[0], labels)
         monkeypatch.setattr(
-            read, "_find", lambda *_: ({"train": InMemoryExamples(read_digits()[0], labels)}, names)
+            splits,
+            "_find",
+            lambda *_: ({"train": examples}, names),
         )
 
     return relabel

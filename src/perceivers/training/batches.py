@@ -17,7 +17,7 @@ EXAMPLES_PER_MEASUREMENT = 16
 
 
 class ShuffleSampler(Sampler[int]):
-    """Shuffle the examples anew each epoch.
+    """Random order of the examples, a new one for each epoch.
 
     The order depends on the seed and the epoch alone, so that a resumed run sees the same order.
 
@@ -45,7 +45,7 @@ class ShuffleSampler(Sampler[int]):
 
 
 class BatchesByLength(Sampler[list[int]]):
-    """Draw batches of examples of similar length, so that batches need little padding.
+    """Batches of examples of similar length, which need little padding.
 
     The shuffled examples are cut into windows of `BATCHES_PER_WINDOW` batches. Each window is
     sorted by length and cut into batches, and the batches of all windows are shuffled. An epoch
@@ -131,7 +131,8 @@ def measure_normalisation(adapter: Adapter, examples: ExampleSet, limit: int = 1
     Args:
         adapter: adapter whose normalisation is set; one without normalisation stays as it is.
         examples: training examples.
-        limit: about how many examples are measured at most, spread evenly over all.
+        limit: approximate number of examples to measure, evenly spaced; less than twice as many
+            are measured.
     """
     indices = range(0, len(examples), max(1, len(examples) // limit))
     moments: dict[str | None, _Moments] = {}

@@ -163,9 +163,9 @@ def evaluate(run_dir: Path, data_path: str | None = None, *, clips: int = 1) -> 
 
     Args:
         run_dir: run directory that `train` wrote.
-        data_path: other data to score, with all or some of the same classes or labels, or with the
-            same numbers. Of its test, validation and train splits the first that exists is
-            scored; data without splits is scored whole. None: the test split of the run's data.
+        data_path: other data to score, with the labels of the model or, except for regression,
+            some of them. The first of its test, validation and train splits that exists is scored;
+            data without splits is scored whole. None: the test split of the run's own data.
         clips: number of parts of each sound or video whose predictions are averaged; 1: the
             middle, as in training.
 
@@ -239,14 +239,14 @@ def _run_epochs(
     trainer: pl.Trainer, learner: Learner, splits: Splits, run_dir: Path, checkpoint: Path | None
 ) -> bool:
     """Train and validate all epochs; return whether the user interrupted the run."""
-    recipe, pin = learner.recipe, _pins(trainer)
+    recipe, pin_memory = learner.recipe, _uses_gpu(trainer)
     train_loader = batches(
         splits.examples["train"],
         recipe.data,
         shuffle_seed=recipe.trainer.seed,
-        pin_memory=pin,
+        pin_memory=pin_memory,
     )
-    val_loader = batches(splits.examples["validation"], recipe.data, pin_memory=pin)
+    val_loader = batches(splits.examples["validation"], recipe.data, pin_memory=pin_memory)
     try:
         with interruptible(trainer):
             trainer.fit(learner, train_loader, val_loader, ckpt_path=checkpoint, weights_only=True)
@@ -280,7 +280,7 @@ def _test(model: PerceiverClassifier, recipe: Recipe, splits: Splits) -> dict[st
     learner = Learner(model, recipe)
     with quiet_lightning():
         trainer = make_trainer(recipe.trainer, callbacks=[TQDMProgressBar()], logger=False)
-        loader = batches(examples, recipe.data, pin_memory=_pins(trainer))
+        loader = batches(examples, recipe.data, pin_memory=_uses_gpu(trainer))
         trainer.test(learner, loader, verbose=False)
     each = by_label(learner.test_scores, model.labels)
     return {
@@ -290,6 +290,6 @@ def _test(model: PerceiverClassifier, recipe: Recipe, splits: Splits) -> dict[st
     }
 
 
-def _pins(trainer: pl.Trainer) -> bool:
-    """Return whether batches are copied to a GPU, which is faster from pinned memory."""
+def _uses_gpu(trainer: pl.Trainer) -> bool:
+    """Return whether batches are copied to a GPU, for which they should be in pinned memory."""
     return trainer.strategy.root_device.type == "cuda"

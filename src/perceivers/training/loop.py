@@ -46,13 +46,13 @@ def make_callbacks(config: TrainerConfig, run_dir: Path, recorder: Recorder) -> 
         run_dir: run directory, for the checkpoint.
         recorder: recorder of the run.
     """
-    chosen: list[pl.Callback] = [TQDMProgressBar(), recorder]
+    callbacks: list[pl.Callback] = [TQDMProgressBar(), recorder]
     if config.ema_decay:
-        chosen.append(EMAWeightAveraging(decay=config.ema_decay))
+        callbacks.append(EMAWeightAveraging(decay=config.ema_decay))
     if config.patience:
         mode = monitor_mode(config.monitor)
-        chosen.append(EarlyStopping(config.monitor, patience=config.patience, mode=mode))
-    chosen.append(
+        callbacks.append(EarlyStopping(config.monitor, patience=config.patience, mode=mode))
+    callbacks.append(
         ModelCheckpoint(
             run_dir / LAST_CHECKPOINT.parent,
             filename=LAST_CHECKPOINT.stem,
@@ -60,7 +60,7 @@ def make_callbacks(config: TrainerConfig, run_dir: Path, recorder: Recorder) -> 
             enable_version_counter=False,
         )
     )
-    return chosen
+    return callbacks
 
 
 def make_trainer(config: TrainerConfig, **arguments: Any) -> pl.Trainer:
@@ -129,8 +129,7 @@ def log_file(run_dir: Path, notes: Sequence[str] = ()) -> Iterator[None]:
 def interruptible(trainer: pl.Trainer) -> Iterator[None]:
     """Raise `Interrupted` after the current batch on Ctrl-C; a second Ctrl-C stops at once.
 
-    In other threads than the main thread this has no effect, because Python handles signals in the
-    main thread only.
+    Outside the main thread this has no effect, because Python handles signals only there.
 
     Args:
         trainer: trainer that runs inside this context.

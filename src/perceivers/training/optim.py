@@ -123,7 +123,7 @@ class MuonAdamW(torch.optim.Optimizer):
     def _share_state(self) -> None:
         """Make Muon and AdamW use this optimiser's own parameter groups and state.
 
-        Schedules and checkpoints then need to know this one optimiser only.
+        Schedules and checkpoints then see a single optimiser.
         """
         muon, adamw = self.parts
         muon.param_groups, adamw.param_groups = self.param_groups[:1], self.param_groups[1:]

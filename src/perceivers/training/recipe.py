@@ -28,7 +28,7 @@ class OptimizerConfig:
     schedule: Literal["constant", "cosine", "multistep", "plateau"] = "cosine"
     """Course of the learning rate after the warm-up."""
     warmup_epochs: float = 0.0
-    """Epochs in which the learning rate rises linearly from 0 to its peak; 0: no warm-up."""
+    """Epochs in which the learning rate first rises linearly from 0 to its peak; 0 for plateau."""
     milestones: tuple[int, ...] = ()
     """Epochs after which multistep multiplies the learning rate by gamma."""
     gamma: float = 0.1
@@ -36,9 +36,10 @@ class OptimizerConfig:
     plateau_factor: float = 0.2
     """Factor by which plateau lowers the learning rate when the validation loss stops falling."""
     plateau_patience: int = 3
-    """Epochs without a lower validation loss that plateau allows before it acts."""
+    """Epochs without a lower validation loss that plateau allows before it lowers the learning
+    rate."""
     clip_norm: float = 0.0
-    """Largest norm of the gradients, which are scaled down if they exceed it; 0: no limit."""
+    """Largest norm of the gradient of all parameters, scaled down to it if larger; 0: no limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,15 +55,16 @@ class TrainerConfig:
     monitor: Literal[
         "val_loss", "val_top1", "val_top5", "val_map", "val_f1", "val_mae", "val_r2"
     ] = "val_loss"
-    """Score of the task that decides which weights are best and when to stop early."""
+    """Validation score that decides which weights are best and when to stop; one of the task's."""
     ema_decay: float = 0.0
-    """Decay per step of a running average of the weights, which is scored and saved; 0: none."""
+    """Decay per step of a running average of the weights, to be scored and saved; 0: no average."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of matrix products; auto: bfloat16 on CUDA, float32 on CPU."""
     compile: Literal["auto", "on", "off"] = "auto"
-    """Whether to train with torch.compile; auto: on CUDA. If compilation fails, it is not used."""
+    """Train with torch.compile; auto: on CUDA only. If it fails, training continues without it."""
     activation_checkpointing: bool = False
-    """Keep only the latents between layers for the backward pass, to save memory at some time."""
+    """Save memory at the cost of time: keep only the latents between layers for the backward
+    pass."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Device to train on; auto: CUDA if there is a CUDA device, else the CPU."""
     seed: int = 0

@@ -76,8 +76,8 @@ def check_labels(model: PerceiverClassifier, splits: Splits) -> None:
 
     Args:
         model: model with the task and labels that it was trained on.
-        splits: data with the same task and the same numbers, or all or some of the same classes or
-            labels.
+        splits: data to score. Its task must be the model's, and its labels must be those of the
+            model or, except for regression, some of them.
 
     Raises:
         ValueError: the data has another task or other labels.

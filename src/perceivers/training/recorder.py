@@ -22,7 +22,7 @@ Row = dict[str, float]
 
 
 class Recorder(pl.Callback):
-    """Keep the run directory up to date, so that a run stopped at any moment is usable.
+    """Callback that keeps the run directory up to date, so that a stopped run is always usable.
 
     The weights are saved after each validation that is the best so far; if the weights are
     averaged, the average is in place then. After each epoch metrics.csv and curves.png are written

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class Learner(pl.LightningModule):
-    """Train a model on augmented batches, and score it on all splits.
+    """Training of a model on augmented batches, and its scores on all splits.
 
     - The augmentation of a batch depends on the seed, the step and the rank alone, so that a
       resumed run repeats it.
@@ -145,8 +145,8 @@ def compiled(
 ) -> Callable[[Inputs], Tensor]:
     """Return a function compiled with torch.compile, which falls back to the original.
 
-    If the compilation fails at the first call, the reason is logged as a warning, and that call and
-    all later ones use the original function.
+    If compilation fails during a call, the reason is logged as a warning, and that call and all
+    later ones use the original function.
 
     Args:
         function: function to compile.
