@@ -79,7 +79,7 @@ def padding(drawn, lengths):
     return 1 - sum(float(x.sum()) for x in filled) / sum(float(x.max()) * len(x) for x in filled)
 
 
-def test_drawn_batcheshave_little_padding():
+def test_batches_have_little_padding():
     torch.manual_seed(0)
     lengths = torch.rand(8 * BATCHES_PER_WINDOW * 2).tolist()
     shuffled = torch.randperm(len(lengths)).split(8)
@@ -90,7 +90,7 @@ def test_drawn_batcheshave_little_padding():
     assert not together & {frozenset(batch) for batch in by_length(lengths, 8, epoch=1)}
 
 
-def test_drawn_batchesare_sorted_by_length_if_lengths_are_known():
+def test_batches_are_sorted_by_length_if_lengths_are_known():
     reader = SoundReader(40, RATE, 1, own_length=True)
     sounds = collate([np.full((n, 1), n, np.float32) for n in (30, 10, 40, 20, 11, 31)])
     table = InMemoryExamples(sounds, torch.arange(6), reader)

@@ -46,11 +46,11 @@ class Plan:
     steps: int
     """Optimiser steps in an epoch."""
     decode_seconds: float
-    """Estimated time to decode the files: once if `in_memory`, else in every epoch."""
+    """Estimated seconds to decode the files: once if `in_memory`, else in every epoch."""
     in_memory: bool
     """Whether all decoded examples are kept in memory."""
     seconds: float
-    """Estimated time of an epoch with its validation; without decoding if `in_memory`."""
+    """Estimated seconds of an epoch with its validation; without decoding if `in_memory`."""
     machine: str
     """The machine that the times were measured on."""
 
@@ -84,8 +84,8 @@ def plan(recipe: Recipe) -> Plan:
         recipe: recipe to be trained.
 
     Raises:
-        ValueError: bad data or configuration, with the message that `train` has for it.
-        OSError: data that cannot be read, likewise.
+        ValueError: bad data or configuration, with the same message as from `train`.
+        OSError: data that cannot be read, with the same message as from `train`.
     """
     check_mixing(recipe.data, recipe.model.input)
     splits = read_splits(recipe.data, build_reader(recipe.model.input), decode=False)
@@ -120,7 +120,7 @@ def plan(recipe: Recipe) -> Plan:
 
 
 def _sample_batch(examples: ExampleSet, batch_size: int) -> tuple[Any, float]:
-    """Return a batch of evenly spaced examples and the time that one of them took, in seconds."""
+    """Return a batch of evenly spaced examples and the seconds that each took to decode."""
     began = time.perf_counter()
     step = max(1, len(examples) // batch_size)
     batch, _ = examples.__getitems__(range(0, len(examples), step)[:batch_size])
@@ -160,7 +160,7 @@ def _time_steps(
         optimizer.zero_grad()
         with place.autocast():
             outputs = model(modality.augment(batch, inputs, recipe.data))
-        # The loss of the task takes no notable time, so that any loss will do.
+        # Any loss will do: nearly all of the time goes to the model.
         outputs.float().logsumexp(-1).mean().backward()
         optimizer.step()
 

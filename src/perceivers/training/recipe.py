@@ -12,7 +12,8 @@ class OptimizerConfig:
     """Configuration of the optimiser and its learning-rate schedule."""
 
     name: Literal["adamw", "lamb", "adam", "sgd", "muon"] = "adamw"
-    """Optimiser; sgd has momentum, muon uses adamw for all but hidden matrices."""
+    """Optimiser; sgd has momentum, muon is used with adamw for all but the matrices of hidden
+    layers."""
     lr: float = 1e-3
     """Peak learning rate."""
     weight_decay: float = 0.05
@@ -22,13 +23,14 @@ class OptimizerConfig:
     momentum: float = 0.9
     """Momentum of sgd and muon."""
     beta1: float = 0.9
-    """Decay of the first moment for adamw, lamb and adam, and for muon's adamw."""
+    """Decay of the first moment; for adamw, lamb, adam, and the adamw of muon."""
     beta2: float = 0.999
-    """Decay of the second moment for adamw, lamb and adam, and for muon's adamw."""
+    """Decay of the second moment; for adamw, lamb, adam, and the adamw of muon."""
     schedule: Literal["constant", "cosine", "multistep", "plateau"] = "cosine"
-    """Course of the learning rate after the warm-up."""
+    """Learning-rate schedule after the warm-up."""
     warmup_epochs: float = 0.0
-    """Epochs in which the learning rate first rises linearly from 0 to its peak; 0 for plateau."""
+    """Epochs over which the learning rate first rises linearly from 0 to its peak; 0: no warm-up,
+    as plateau requires."""
     milestones: tuple[int, ...] = ()
     """Epochs after which multistep multiplies the learning rate by gamma."""
     gamma: float = 0.1
@@ -36,10 +38,9 @@ class OptimizerConfig:
     plateau_factor: float = 0.2
     """Factor by which plateau lowers the learning rate when the validation loss stops falling."""
     plateau_patience: int = 3
-    """Epochs without a lower validation loss that plateau allows before it lowers the learning
-    rate."""
+    """Number of epochs without a lower validation loss that plateau tolerates."""
     clip_norm: float = 0.0
-    """Largest norm of the gradient of all parameters, scaled down to it if larger; 0: no limit."""
+    """Norm to which the gradient of all parameters is clipped; 0: no clipping."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,13 +52,15 @@ class TrainerConfig:
     label_smoothing: float = 0.0
     """Share of each target that is spread evenly over all classes; for classification only."""
     patience: int = 15
-    """Epochs without a better monitored score before the run stops early; 0: never stop early."""
+    """Epochs without a better score `monitor` after which training stops; 0: never stop early."""
     monitor: Literal[
         "val_loss", "val_top1", "val_top5", "val_map", "val_f1", "val_mae", "val_r2"
     ] = "val_loss"
-    """Validation score that decides which weights are best and when to stop; one of the task's."""
+    """Validation score that decides which weights are best and when to stop early; must be a score
+    of the task."""
     ema_decay: float = 0.0
-    """Decay per step of a running average of the weights, to be scored and saved; 0: no average."""
+    """Decay per step of a running average of the weights, which is then scored and saved instead
+    of them; 0: no average."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of matrix products; auto: bfloat16 on CUDA, float32 on CPU."""
     compile: Literal["auto", "on", "off"] = "auto"
