@@ -29,7 +29,7 @@ from perceivers.modalities.image.adapter import ImageAdapter
 from perceivers.modalities.image.reader import ImageReader
 from perceivers.recipes import get_recipe
 from perceivers.training import engine
-from perceivers.training.batches import batches, normalise
+from perceivers.training.batches import batches, measure_normalisation
 from perceivers.training.recipe import Recipe
 from perceivers.training.task import permutation
 
@@ -86,7 +86,7 @@ def train_conv_net(recipe: Recipe, conv_net: Callable[[int, int], nn.Module]) ->
     adapter = ImageAdapter(
         image_size=8, channels=1, num_bands=getattr(recipe.model.input, "num_bands", 4)
     )
-    normalise(adapter, splits.examples["train"])
+    measure_normalisation(adapter, splits.examples["train"])
     net = conv_net(adapter.dim, len(splits.labels))
     loader = batches(splits.examples["train"], recipe.data, shuffle_seed=recipe.trainer.seed)
     epochs, order = recipe.trainer.max_epochs, recipe.data.permute

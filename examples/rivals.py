@@ -28,7 +28,7 @@ from perceivers.modalities.points.adapter import PointAdapter
 from perceivers.modalities.sound.mel import MelAdapter
 from perceivers.modalities.text.adapter import TextAdapter
 from perceivers.modalities.text.decode import PAD
-from perceivers.training.batches import batches, normalise
+from perceivers.training.batches import batches, measure_normalisation
 from perceivers.training.recipe import Recipe
 
 
@@ -129,7 +129,7 @@ def train_rival(recipe: Recipe) -> float:
     splits = read_splits(recipe.data, build_reader(inputs))
     torch.manual_seed(recipe.trainer.seed)
     adapter = build_adapter(inputs)
-    normalise(adapter, splits.examples["train"])
+    measure_normalisation(adapter, splits.examples["train"])
     _, make, lr = RIVALS[type(inputs)]
     net = make(adapter, len(splits.labels))
     loader = batches(splits.examples["train"], recipe.data, shuffle_seed=recipe.trainer.seed)

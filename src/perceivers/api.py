@@ -21,6 +21,7 @@ from .recipes import get_recipe
 from .recipes.folder import folder
 from .training import engine
 from .training.recipe import Recipe
+from .training.recipe_data import read_recipe
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ def _choice(
     if isinstance(recipe, Recipe):
         return Choice(recipe)
     if resume:
-        return Choice(engine.read_recipe(Path(recipe)))
+        return Choice(read_recipe(Path(recipe)))
     if str(recipe) == "folder" and isinstance(data, str | Path):
         return choose_for(str(data))
     return Choice(get_recipe(str(recipe)))

@@ -1,4 +1,4 @@
-"""Batches of a table: their order, who makes them, and constants measured on them."""
+"""Batches of examples: their order, worker processes and normalisation."""
 
 import math
 
@@ -12,36 +12,36 @@ from perceivers.modalities.fusion.adapter import FusionAdapter
 from perceivers.modalities.image.adapter import ImageAdapter
 from perceivers.modalities.image.reader import ImageReader
 from perceivers.modalities.table.adapter import TabularAdapter
-from perceivers.training.batches import ShuffleSampler, batches, normalise
+from perceivers.training.batches import ShuffleSampler, batches, measure_normalisation
 
 NAN, INF = math.nan, math.inf
 
 
-def measured(*columns):
-    """The constants of numeric columns, measured over several batches."""
+def mean_and_std(*columns):
+    """Measure the mean and the standard deviation of numeric columns over several batches."""
     rows = torch.tensor(columns, dtype=torch.float64).T
     adapter = TabularAdapter(numeric=[str(i) for i in range(len(columns))])
-    normalise(adapter, InMemoryExamples(rows, torch.zeros(len(rows))))
+    measure_normalisation(adapter, InMemoryExamples(rows, torch.zeros(len(rows))))
     return adapter.mean, adapter.std
 
 
-def test_what_is_missing_does_not_count():
-    mean, std = measured([1.0, 3.0, NAN, INF] * 9, [NAN] * 36, [NAN] * 33 + [4.0, 8.0, NAN])
+def test_missing_values_are_not_counted():
+    mean, std = mean_and_std([1.0, 3.0, NAN, INF] * 9, [NAN] * 36, [NAN] * 33 + [4.0, 8.0, NAN])
     torch.testing.assert_close(mean, torch.tensor([2.0, 0.0, 6.0]))
     torch.testing.assert_close(std, torch.tensor([1.0, 1.0, 2.0]))
 
 
-def test_digits_are_kept_whatever_the_scale():
-    """Seconds since 1970, billionths, and numbers that do not vary."""
+def test_precision_does_not_depend_on_the_scale():
+    """Seconds since 1970, billionths, and constant columns."""
     steps = torch.arange(40, dtype=torch.float64)
     columns = [1.7e9 + steps, 1e-9 * steps, 7.1 + 0 * steps, 0 * steps]
-    mean, std = measured(*(column.tolist() for column in columns))
+    mean, std = mean_and_std(*(column.tolist() for column in columns))
     spread = steps.std(correction=0).item()
     assert std.tolist() == pytest.approx([spread, 1e-9 * spread, 1, 1], rel=1e-6)
     assert mean.tolist() == pytest.approx([1.7e9 + 19.5, 19.5e-9, 7.1, 0], rel=1e-6)
 
 
-def test_a_table_among_other_parts():
+def test_table_with_missing_rows_in_a_fusion():
     parts = {
         "a": TabularAdapter(numeric=["x"]),
         "b": TabularAdapter(categorical="c", categories=["xy"]),
@@ -52,7 +52,7 @@ def test_a_table_among_other_parts():
         "a.present": torch.tensor([True, True, False]),
         "b": torch.tensor([[0.0], [1.0], [0.0]]),
     }
-    normalise(adapter, InMemoryExamples(batch, torch.zeros(3)))
+    measure_normalisation(adapter, InMemoryExamples(batch, torch.zeros(3)))
     assert (adapter.parts["a"].mean.item(), adapter.parts["a"].std.item()) == (3, 1)
 
 
@@ -65,23 +65,23 @@ def test_order_depends_on_seed_and_epoch_alone():
     assert list(ShuffleSampler(50, seed=4)) != list(first)
 
 
-def test_normalisation_is_that_of_the_pixels():
-    table = read_splits(DataConfig(name="digits"), ImageReader(8, 1)).examples["train"]
+def test_normalisation_of_images():
+    examples = read_splits(DataConfig(name="digits"), ImageReader(8, 1)).examples["train"]
     adapter = ImageAdapter(image_size=8, channels=1)
-    normalise(adapter, table)
-    pixels = table.examples.double() / 255
+    measure_normalisation(adapter, examples)
+    pixels = examples.examples.double() / 255
     assert adapter.mean.item() == pytest.approx(pixels.mean().item(), abs=1e-6)
     assert adapter.std.item() == pytest.approx(pixels.std(unbiased=False).item(), abs=1e-6)
 
 
 def test_worker_processes_give_the_same_batches(image_folder):
     config = DataConfig(path=str(image_folder), hold_gb=0.0)
-    table = read_splits(config, ImageReader(8, 3)).examples["train"]
-    here, there = (
-        list(batches(table, DataConfig(workers=workers, batch_size=5), shuffle_seed=1))
+    examples = read_splits(config, ImageReader(8, 3)).examples["train"]
+    in_process, in_worker = (
+        list(batches(examples, DataConfig(workers=workers, batch_size=5), shuffle_seed=1))
         for workers in (0, 1)
     )
-    assert len(here) == len(table) // 5
-    for a, b in zip(here, there, strict=True):
+    assert len(in_process) == len(examples) // 5
+    for a, b in zip(in_process, in_worker, strict=True):
         assert torch.equal(a[0], b[0])
         assert torch.equal(a[1], b[1])

@@ -1,4 +1,4 @@
-"""Batches of similar lengths; runs on sounds and texts of different lengths."""
+"""Batches of similar lengths, and runs on sounds and texts of different lengths."""
 
 import csv
 import dataclasses
@@ -22,7 +22,15 @@ from perceivers.models.config import ModelConfig
 from perceivers.recipes import get_recipe
 from perceivers.training import engine
 from perceivers.training import plan as planning
-from perceivers.training.batches import WINDOW, BatchesByLength, ShuffleSampler, batches, normalise
+from perceivers.training.batches import (
+    BATCHES_PER_WINDOW,
+    BatchesByLength,
+    ShuffleSampler,
+    batches,
+    measure_normalisation,
+)
+from perceivers.training.evaluation import evaluate
+from perceivers.training.recipe_data import read_recipe, read_recipe_splits
 from perceivers.training.recorder import Recorder
 
 RATE = 8000
@@ -45,14 +53,15 @@ def by_length(lengths, batch_size=4, seed=0, epoch=0):
     st.integers(0, 3),
 )
 def test_an_epoch_has_every_example_once(lengths, batch_size, epoch):
-    found = by_length(lengths, batch_size, epoch=epoch)
+    drawn_batches = by_length(lengths, batch_size, epoch=epoch)
     sampler = ShuffleSampler(len(lengths), 0)
-    assert len(BatchesByLength(sampler, torch.tensor(lengths), batch_size)) == len(found)
-    drawn = [index for batch in found for index in batch]
+    assert len(BatchesByLength(sampler, torch.tensor(lengths), batch_size)) == len(drawn_batches)
+    drawn = [index for batch in drawn_batches for index in batch]
     assert len(set(drawn)) == len(drawn)
     whole = len(lengths) // batch_size * batch_size
-    assert len(drawn) == (whole or len(lengths))  # but for a last partial batch, if there are more
-    assert {len(batch) for batch in found} == {batch_size if whole else len(lengths)}
+    # A partial batch is drawn only if it is the only batch.
+    assert len(drawn) == (whole or len(lengths))
+    assert {len(batch) for batch in drawn_batches} == {batch_size if whole else len(lengths)}
 
 
 def test_batches_depend_on_seed_and_epoch_alone():
@@ -62,27 +71,27 @@ def test_batches_depend_on_seed_and_epoch_alone():
     assert by_length(lengths, epoch=1) != first
     assert by_length(lengths, seed=1) != first
     longest = [max(lengths[i] for i in batch) for batch in first]
-    assert longest != sorted(longest)  # they come in any order
+    assert longest != sorted(longest)  # the batches are shuffled
 
 
-def padding(found, lengths):
-    """Share of the batches that is padding."""
-    filled = [torch.tensor([lengths[i] for i in batch]) for batch in found]
+def padding(drawn, lengths):
+    """Return the padded share of batches of example indices."""
+    filled = [torch.tensor([lengths[i] for i in batch]) for batch in drawn]
     return 1 - sum(float(x.sum()) for x in filled) / sum(float(x.max()) * len(x) for x in filled)
 
 
-def test_little_is_padding():
+def test_batches_have_little_padding():
     torch.manual_seed(0)
-    lengths = torch.rand(8 * WINDOW * 2).tolist()
+    lengths = torch.rand(8 * BATCHES_PER_WINDOW * 2).tolist()
     shuffled = torch.randperm(len(lengths)).split(8)
     assert padding(shuffled, lengths) > 0.4
     assert padding(by_length(lengths, 8), lengths) < 0.03
-    # More than one window: a batch is not always of the same neighbours.
+    # With more than one window, no batch is the same in the next epoch.
     together = {frozenset(batch) for batch in by_length(lengths, 8)}
     assert not together & {frozenset(batch) for batch in by_length(lengths, 8, epoch=1)}
 
 
-def test_a_loader_knows_the_lengths_of_its_table():
+def test_batches_are_sorted_by_length_if_lengths_are_known():
     reader = SoundReader(40, RATE, 1, own_length=True)
     sounds = collate([np.full((n, 1), n, np.float32) for n in (30, 10, 40, 20, 11, 31)])
     table = InMemoryExamples(sounds, torch.arange(6), reader)
@@ -100,17 +109,19 @@ def test_a_loader_knows_the_lengths_of_its_table():
     assert [x.shape for x, _ in loader] == [(2, 2), (2, 7)]
 
 
-def test_constants_are_those_of_what_is_there():
+def test_padding_is_not_measured():
     adapter = build_adapter(SOUND)
     sounds = [np.random.default_rng(n).normal(size=(n, 1)).astype(np.float32) for n in (160, 480)]
-    normalise(adapter, InMemoryExamples(collate(sounds), torch.arange(2), build_reader(SOUND)))
+    measure_normalisation(
+        adapter, InMemoryExamples(collate(sounds), torch.arange(2), build_reader(SOUND))
+    )
     values = [adapter.log_mel(torch.from_numpy(x)[None]).flatten() for x in sounds]
     assert adapter.mean.item() == pytest.approx(torch.cat(values).mean().item(), abs=1e-4)
 
 
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory):
-    """Two classes of short sounds, loud and faint, of 0.01 to 0.25 s."""
+    """A folder with two classes of sounds, loud and faint, of 0.01 to 0.25 s."""
     root = tmp_path_factory.mktemp("sounds")
     rng = np.random.default_rng(0)
     for name, level in (("loud", 9000), ("faint", 300)):
@@ -141,7 +152,7 @@ def test_sounds_of_different_lengths_from_files_to_predictions(sounds, tmp_path)
     recipe = recipe_for(sounds, SOUND)
     result = engine.train(recipe, tmp_path / "run")
     assert result["test"]["top1"] > 0.8
-    assert engine.evaluate(tmp_path / "run")["top1"] == pytest.approx(result["test"]["top1"])
+    assert evaluate(tmp_path / "run")["top1"] == pytest.approx(result["test"]["top1"])
     predictor = perceivers.Predictor(tmp_path / "run")
     files = sorted((sounds / "loud").iterdir())[:5]
     assert len({predictor.prepare(file).shape for file in files}) > 2
@@ -155,16 +166,16 @@ def test_a_killed_run_on_sounds_resumes_to_the_same_numbers(sounds, tmp_path, mo
     engine.train(recipe, tmp_path / "whole")
     original = Recorder.on_validation_epoch_start
 
-    def die(self, trainer, task):
+    def kill(self, trainer, task):
         original(self, trainer, task)
         if trainer.current_epoch == 1:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Recorder, "on_validation_epoch_start", die)
+        patch.setattr(Recorder, "on_validation_epoch_start", kill)
         with pytest.raises((KeyboardInterrupt, SystemExit)):
             engine.train(recipe, tmp_path / "killed")
-    engine.resume(tmp_path / "killed", engine.read_recipe(tmp_path / "killed"))
+    engine.resume(tmp_path / "killed", read_recipe(tmp_path / "killed"))
     first, second = (load_file(tmp_path / d / "model.safetensors") for d in ("whole", "killed"))
     assert all(torch.equal(first[name], second[name]) for name in first)
     losses = []
@@ -174,15 +185,16 @@ def test_a_killed_run_on_sounds_resumes_to_the_same_numbers(sounds, tmp_path, mo
     assert losses[0] == losses[1]
 
 
-def test_texts_come_by_length(tmp_path):
+def test_texts_are_batched_by_length(tmp_path):
     for name, word in (("yes", "good "), ("no", "bad ")):
         (tmp_path / f"{name}.txt").write_text("".join(word * n + "\n" for n in range(1, 25)))
     config = TextConfig(max_length=128, embedding_dim=8)
     recipe = recipe_for(tmp_path, config)
     recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, time_shift=0.0))
-    seen = []
-    table = engine._read(recipe).examples["train"]
-    for ids, _ in batches(table, recipe.data, shuffle_seed=0):
-        seen.append(float((ids == 0).float().mean()))
-    assert np.median(seen) < 0.15
+    examples = read_recipe_splits(recipe).examples["train"]
+    padded_shares = [
+        float((ids == 0).float().mean())
+        for ids, _ in batches(examples, recipe.data, shuffle_seed=0)
+    ]
+    assert np.median(padded_shares) < 0.15
     assert engine.train(recipe, tmp_path / "run")["epochs"] == 2

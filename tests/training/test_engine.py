@@ -1,4 +1,4 @@
-"""Runs from beginning to end, on the packaged digits and small folders."""
+"""Whole runs on the packaged digits and on small folders."""
 
 import csv
 import dataclasses
@@ -20,11 +20,13 @@ from perceivers.models.config import ModelConfig
 from perceivers.recipes import get_recipe
 from perceivers.training import engine
 from perceivers.training.batches import batches
-from perceivers.training.recorder import Recorder, duration
+from perceivers.training.evaluation import evaluate
+from perceivers.training.recipe_data import read_recipe, read_recipe_splits
+from perceivers.training.recorder import Recorder, format_duration
 
 
 def tiny(epochs=2, data=None, trainer=None, optimizer=None):
-    """The digits recipe with a model of a few thousand weights and few examples."""
+    """Return the digits recipe with a model of a few thousand weights and few examples."""
     recipe = get_recipe("digits")
     model = dataclasses.replace(
         recipe.model, num_latents=4, latent_dim=16, cross_order=(0, 0), block_order=(0, 0),
@@ -46,15 +48,17 @@ def rows(run_dir):
         return list(csv.DictReader(file))
 
 
-def test_an_impossible_schedule_is_told_before_the_data(tmp_path):
+def test_impossible_schedule_is_refused_before_reading_the_data(tmp_path):
     recipe = tiny(data={"name": "folder", "path": str(tmp_path / "none")})
     long = dataclasses.replace(recipe.optimizer, warmup_epochs=2)
-    with pytest.raises(ValueError, match="warmup_epochs=2 is no shorter .*max_epochs=2; lower it"):
+    with pytest.raises(
+        ValueError, match="warmup_epochs=2 is not less than .*max_epochs=2; lower it"
+    ):
         engine.train(dataclasses.replace(recipe, optimizer=long), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_leaves_all_it_should(tmp_path):
+def test_files_of_a_run(tmp_path):
     run = tmp_path / "run"
     result = engine.train(tiny(), run)
     names = {path.name for path in run.iterdir()}
@@ -74,12 +78,12 @@ def test_a_run_leaves_all_it_should(tmp_path):
     assert result["test"]["examples"] > 1000
     model = perceivers.load(run)
     assert model.adapter.mean.item() == pytest.approx(0.305, abs=0.01)
-    scored = engine.evaluate(run)
+    scored = evaluate(run)
     assert scored["top1"] == pytest.approx(result["test"]["top1"])
     assert json.loads((run / "metrics.json").read_text())["eval"] == scored
 
 
-def test_same_seed_same_numbers_other_seed_others(tmp_path):
+def test_results_depend_on_the_seed_alone(tmp_path):
     recipe = tiny(1, data={"crop_padding": 1, "mixup": 0.2, "cutmix": 1.0})
     other = dataclasses.replace(recipe, trainer=dataclasses.replace(recipe.trainer, seed=1))
     losses = []
@@ -90,7 +94,7 @@ def test_same_seed_same_numbers_other_seed_others(tmp_path):
 
 
 class Killed(BaseException):
-    """Stands for a kill that no handler sees."""
+    """Stands for a kill that no handler can catch."""
 
 
 def test_a_killed_run_resumes_to_the_same_numbers(tmp_path, monkeypatch):
@@ -99,18 +103,18 @@ def test_a_killed_run_resumes_to_the_same_numbers(tmp_path, monkeypatch):
 
     original = Recorder.on_validation_epoch_start
 
-    def die(self, trainer, task):
+    def kill(self, trainer, task):
         original(self, trainer, task)
         if trainer.current_epoch == 2:
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(Recorder, "on_validation_epoch_start", die)
+        patch.setattr(Recorder, "on_validation_epoch_start", kill)
         with pytest.raises(Killed):
             engine.train(recipe, tmp_path / "killed")
     run = tmp_path / "killed"
     assert len(rows(run)) == 2
-    result = engine.resume(run, engine.read_recipe(run))
+    result = engine.resume(run, read_recipe(run))
     assert result["epochs"] == 4
     whole, resumed = rows(tmp_path / "whole"), rows(run)
     for a, b in zip(whole, resumed, strict=True):
@@ -158,24 +162,27 @@ class Malicious:
         return exec, ("raise SystemExit('ran')",)
 
 
-@pytest.mark.parametrize("damage", ["cut short", "empty", "malicious"])
-def test_a_damaged_checkpoint_is_said(tmp_path, damage):
+@pytest.mark.parametrize("damage", ["truncated", "empty", "malicious"])
+def test_damaged_checkpoint(tmp_path, damage):
     engine.train(tiny(1), tmp_path / "run")
-    checkpoint = tmp_path / "run" / engine.LAST
+    checkpoint = tmp_path / "run" / engine.LAST_CHECKPOINT
     raw = checkpoint.read_bytes()
     pickled = pickle.dumps(Malicious())
-    damaged = {"cut short": raw[: len(raw) // 2], "empty": b"", "malicious": pickled}
+    damaged = {"truncated": raw[: len(raw) // 2], "empty": b"", "malicious": pickled}
     checkpoint.write_bytes(damaged[damage])
-    with pytest.raises(ValueError, match="is damaged, cut short or not a checkpoint"):
+    with pytest.raises(ValueError, match="is damaged, truncated or not a checkpoint"):
         engine.resume(tmp_path / "run", tiny(2))
     assert perceivers.load(tmp_path / "run")
 
 
-def test_a_full_disk_keeps_the_last_whole_epoch(tmp_path):
-    """A process that may write no file of more than 24 KiB: the checkpoint does not fit."""
+def test_full_disk_keeps_the_last_complete_epoch(tmp_path):
+    """The process may write no file of more than 24 KiB, and the checkpoint is larger."""
     run = tmp_path / "run"
     engine.train(tiny(1), run)
-    kept = {path: path.read_bytes() for path in (run / engine.LAST, run / "model.safetensors")}
+    kept = {
+        path: path.read_bytes()
+        for path in (run / engine.LAST_CHECKPOINT, run / "model.safetensors")
+    }
     code = (
         "import resource, signal, sys\n"
         "from perceivers.cli import main\n"
@@ -184,11 +191,11 @@ def test_a_full_disk_keeps_the_last_whole_epoch(tmp_path):
         "sys.exit(main(['train', sys.argv[1], '--resume', '--trainer.max_epochs', '2']))\n"
     )
     ran = subprocess.run([sys.executable, "-c", code, run], capture_output=True, text=True)
-    said = [line for line in ran.stderr.splitlines() if line.startswith("perceivers:")]
+    errors = [line for line in ran.stderr.splitlines() if line.startswith("perceivers:")]
     assert ran.returncode == 1
-    assert len(said) == 1
-    assert "could not write" in said[0]
-    assert "File too large" in said[0]
+    assert len(errors) == 1
+    assert "could not write" in errors[0]
+    assert "File too large" in errors[0]
     assert kept == {path: path.read_bytes() for path in kept}
 
 
@@ -201,7 +208,7 @@ def test_existing_run_is_not_overwritten(tmp_path):
 
 
 def test_early_stopping_keeps_the_best_weights(tmp_path):
-    """With a rate that destroys the model, the first epoch stays the best one."""
+    """The learning rate is so high that a later epoch is not better than an early one."""
     recipe = tiny(
         20,
         trainer={"patience": 2, "monitor": "val_loss"},
@@ -213,7 +220,7 @@ def test_early_stopping_keeps_the_best_weights(tmp_path):
     assert len(losses) == best + 3 < 20
     assert result["best"]["epoch"] == best + 1
     torch.manual_seed(0)
-    loader = batches(engine._read(recipe).examples["validation"], recipe.data)
+    loader = batches(read_recipe_splits(recipe).examples["validation"], recipe.data)
     model = perceivers.load(tmp_path / "run")
     with torch.inference_mode():
         losses_again = [
@@ -242,13 +249,13 @@ def test_each_field_reaches_the_loop(tmp_path, section, change):
     assert rows(tmp_path / "a")[0]["val_loss"] != rows(tmp_path / "b")[0]["val_loss"]
 
 
-def test_divergence_is_said_and_keeps_the_best_weights(tmp_path):
+def test_divergence_raises(tmp_path):
     recipe = tiny(3, optimizer={"name": "sgd", "lr": 1e30, "schedule": "constant"})
-    with pytest.raises(ValueError, match="training diverged; lower --optimizer.lr"):
+    with pytest.raises(ValueError, match="the training diverged; lower --optimizer.lr"):
         engine.train(recipe, tmp_path / "run")
 
 
-def test_cuda_where_there_is_none(tmp_path, monkeypatch):
+def test_missing_cuda_device(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match="torch finds no CUDA device"):
         engine.train(tiny(trainer={"device": "cuda"}), tmp_path / "run")
@@ -265,7 +272,7 @@ def small_folder_recipe(path, **data):
     )
 
 
-@pytest.mark.parametrize("hold_gb", [1.0, 0.0], ids=["held", "batch by batch"])
+@pytest.mark.parametrize("hold_gb", [1.0, 0.0], ids=["in memory", "batch by batch"])
 def test_a_folder_of_images(image_folder, tmp_path, hold_gb, caplog):
     caplog.set_level(logging.INFO)
     (image_folder / "dark" / "broken.png").write_bytes(b"no image")
@@ -278,42 +285,42 @@ def test_a_folder_of_images(image_folder, tmp_path, hold_gb, caplog):
     assert predictor([image_folder / "dark" / "0.png"], top_k=1)[0][0][0] in ("bright", "dark")
 
 
-def test_evaluating_on_other_data(image_folder, tmp_path):
+def test_data_with_other_labels_cannot_be_scored(image_folder, tmp_path):
     engine.train(tiny(1), tmp_path / "run")
-    with pytest.raises(ValueError, match="the data has .* the model knows"):
-        engine.evaluate(tmp_path / "run", str(image_folder))
+    with pytest.raises(ValueError, match="the data has .* the model was trained on"):
+        evaluate(tmp_path / "run", str(image_folder))
 
 
-def test_other_data_is_scored_whole(image_folder, tmp_path):
+def test_other_data_without_splits_is_scored_whole(image_folder, tmp_path):
     recipe = small_folder_recipe(image_folder)
     result = engine.train(recipe, tmp_path / "run")
     assert result["test"]["examples"] == 2
-    assert engine.evaluate(tmp_path / "run")["examples"] == 2
-    assert engine.evaluate(tmp_path / "run", str(image_folder))["examples"] == 24
+    assert evaluate(tmp_path / "run")["examples"] == 2
+    assert evaluate(tmp_path / "run", str(image_folder))["examples"] == 24
 
 
-def test_a_run_keeps_its_model(tmp_path):
+def test_resuming_with_another_model(tmp_path):
     engine.train(tiny(1), tmp_path / "run")
-    recipe = engine.read_recipe(tmp_path / "run")
+    recipe = read_recipe(tmp_path / "run")
     changed = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, num_latents=9))
-    with pytest.raises(ValueError, match="goes on with the model it began with"):
+    with pytest.raises(ValueError, match="a resumed run cannot change its model"):
         engine.resume(tmp_path / "run", changed)
 
 
-def test_a_relative_data_path_holds_from_anywhere(image_folder, tmp_path, monkeypatch):
+def test_relative_data_path_is_saved_as_absolute(image_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(image_folder.parent)
     engine.train(small_folder_recipe(image_folder.name), tmp_path / "run")
     monkeypatch.chdir("/")
-    assert engine.evaluate(tmp_path / "run")["examples"] == 2
+    assert evaluate(tmp_path / "run")["examples"] == 2
 
 
-def test_a_saved_model_is_no_run(tmp_path):
+def test_saved_model_is_not_a_run(tmp_path):
     from perceivers.models.build import build
 
     perceivers.save(build(ModelConfig(num_latents=2, latent_dim=8)), tmp_path / "model")
     with pytest.raises(ValueError, match="is a saved model, not a training run"):
-        engine.evaluate(tmp_path / "model")
+        evaluate(tmp_path / "model")
 
 
-def test_durations():
-    assert [duration(s) for s in (5, 125, 3725)] == ["0:05", "2:05", "1:02:05"]
+def test_format_duration():
+    assert [format_duration(s) for s in (5, 125, 3725)] == ["0:05", "2:05", "1:02:05"]

@@ -1,4 +1,4 @@
-"""A folder of films with sound: trained, evaluated, predicted; one without sound is no error."""
+"""Training, evaluation and prediction on videos with sound, some with one of the two missing."""
 
 import dataclasses
 import json
@@ -18,7 +18,8 @@ from perceivers.modalities import FusionConfig, MelConfig, VideoConfig, build_ad
 from perceivers.modalities.reader import collate
 from perceivers.recipes import get_recipe
 from perceivers.training import engine
-from perceivers.training.batches import normalise
+from perceivers.training.batches import measure_normalisation
+from perceivers.training.evaluation import evaluate
 
 RATE, FRAMES = 8000, 25
 SOUND = MelConfig(
@@ -31,7 +32,7 @@ PICTURES = VideoConfig(
 
 
 def write_film(path, level, *, sound=True, pictures=True):
-    """Half a second, the louder and brighter the higher its level in [0, 1]."""
+    """Write a film of half a second; a higher level in [0, 1] is louder and brighter."""
     rng = np.random.default_rng(len(path.name))
     with av.open(str(path), "w") as file:
         if pictures:
@@ -39,7 +40,7 @@ def write_film(path, level, *, sound=True, pictures=True):
             track.width = track.height = 10
             track.pix_fmt = "gray"
         if sound:
-            heard = file.add_stream("pcm_s16le", rate=RATE, layout="mono")
+            sound_track = file.add_stream("pcm_s16le", rate=RATE, layout="mono")
         if pictures:
             for number in range(FRAMES // 2):
                 noise = rng.integers(0, 50, (10, 10)) + 200 * level
@@ -51,19 +52,22 @@ def write_film(path, level, *, sound=True, pictures=True):
             wave = rng.normal(size=(1, RATE // 2)) * (300 + 6000 * level)
             frame = av.AudioFrame.from_ndarray(wave.astype(np.int16), "s16", "mono")
             frame.sample_rate, frame.pts = RATE, 0
-            file.mux(heard.encode(frame))
-            file.mux(heard.encode(None))
+            file.mux(sound_track.encode(frame))
+            file.mux(sound_track.encode(None))
 
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory):
-    """Two classes of 14, quiet and dark, loud and bright; one film is silent, one only heard."""
+    """A folder with 14 quiet, dark films and 14 loud, bright ones.
+
+    In each class one film has no sound and one has no pictures.
+    """
     root = tmp_path_factory.mktemp("films")
     for level, label in enumerate(("dull", "vivid")):
         (root / label).mkdir()
         for index in range(14):
-            gone = {3: {"sound": False}, 5: {"pictures": False}}.get(index, {})
-            write_film(root / label / f"{index}.mkv", level, **gone)
+            missing = {3: {"sound": False}, 5: {"pictures": False}}.get(index, {})
+            write_film(root / label / f"{index}.mkv", level, **missing)
     return root
 
 
@@ -95,19 +99,19 @@ def run(films, tmp_path_factory):
     return path
 
 
-def test_it_learns_and_is_scored(run, films):
+def test_training_and_evaluation(run, films):
     trained = json.loads((run / "metrics.json").read_text())
     assert trained["skipped_files"] == []
     assert trained["test"]["top1"] > 0.8
-    assert engine.evaluate(run)["top1"] == pytest.approx(trained["test"]["top1"])
-    several = engine.evaluate(run, str(films), clips=3)
+    assert evaluate(run)["top1"] == pytest.approx(trained["test"]["top1"])
+    several = evaluate(run, str(films), clips=3)
     assert (several["clips"], several["examples"]) == (3, 28)
     assert several["top1"] > 0.8
-    assert several["loss"] != engine.evaluate(run, str(films))["loss"]
+    assert several["loss"] != evaluate(run, str(films))["loss"]
 
 
 @pytest.mark.parametrize("clips", [1, 2])
-def test_films_that_are_not_scored_are_not_opened(run, monkeypatch, clips):
+def test_only_scored_films_are_opened(run, monkeypatch, clips):
     opened, decode = [], FileExamples._decode
     monkeypatch.setattr(
         FileExamples,
@@ -116,45 +120,45 @@ def test_films_that_are_not_scored_are_not_opened(run, monkeypatch, clips):
             opened.append(table.files[int(table.rows[index])][0]) or decode(table, index)
         ),
     )
-    assert engine.evaluate(run, clips=clips)["examples"] == 6
+    assert evaluate(run, clips=clips)["examples"] == 6
     assert len(opened) == len(set(opened)) == 6
 
 
-def test_constants_are_those_of_the_parts(run, films):
+def test_normalisation_of_each_part(run, films):
     adapter = perceivers.load(run).adapter
     table = read_splits(
         DataConfig(path=str(films), validation=0.2, test=0.2), build_reader(BOTH)
     ).examples["train"]
     for name, part in adapter.parts.items():
-        there = table.examples[f"{name}.present"]
-        assert not there.all()
-        x = part.values_to_normalise(table.examples[name][there]).flatten(0, -2).double()
+        present = table.examples[f"{name}.present"]
+        assert not present.all()
+        x = part.values_to_normalise(table.examples[name][present]).flatten(0, -2).double()
         torch.testing.assert_close(part.mean.double(), x.mean(0), atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(part.std.double(), x.std(0), atol=1e-3, rtol=1e-3)
 
 
-def test_no_example_has_a_part_so_nothing_is_measured():
+def test_normalisation_of_a_part_that_no_example_has():
     adapter = build_adapter(BOTH)
     reader = build_reader(BOTH)
 
-    class ExampleSet(list):
+    class SilentExamples(list):
         def __getitems__(self, indices):
             zeros = [np.zeros(part.shape, np.float32) for part in reader.parts.values()]
             example = {"audio": zeros[0], "audio.present": np.array(False), "video": zeros[1] + 0.5}
             return collate([example] * len(indices)), None
 
-    normalise(adapter, ExampleSet(range(5)))
+    measure_normalisation(adapter, SilentExamples(range(5)))
     assert torch.equal(adapter.parts["audio"].std, torch.ones(1))
     assert adapter.parts["video"].mean.item() == pytest.approx(0.5)
 
 
-def test_what_is_missing_is_masked_in_prediction(run, films, tmp_path, caplog):
+def test_missing_parts_are_masked_in_prediction(run, films, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     predictor = perceivers.Predictor(run)
     write_film(tmp_path / "whole.mkv", 1)
     write_film(tmp_path / "silent.mkv", 1, sound=False)
-    write_film(tmp_path / "heard.mkv", 0, pictures=False)
-    files = [tmp_path / f"{name}.mkv" for name in ("whole", "silent", "heard")]
+    write_film(tmp_path / "sound_only.mkv", 0, pictures=False)
+    files = [tmp_path / f"{name}.mkv" for name in ("whole", "silent", "sound_only")]
     together = predictor(files)
     assert "1 of 3 have no audio, 1 of 3 have no video; it is masked there" in caplog.text
     assert [result[0][0] for result in together] == ["vivid", "vivid", "dull"]
@@ -163,7 +167,7 @@ def test_what_is_missing_is_masked_in_prediction(run, films, tmp_path, caplog):
     for file, result in zip(files, together, strict=True):
         alone = dict(predictor([file])[0])
         assert dict(result) == pytest.approx(alone, abs=1e-5)
-    # The silent film is what its pictures alone are.
+    # The prediction for the silent film is that for its pictures alone.
     example = predictor.prepare(files[1])
     with torch.no_grad():
         video = torch.from_numpy(example["video"][None])
@@ -186,7 +190,7 @@ def test_clips_are_averaged(run, films):
     assert perceivers.Predictor(run)([file])[0] != got
 
 
-def test_the_whole_of_a_film(run, films):
+def test_predicting_a_whole_film(run, films):
     file = films / "vivid" / "0.mkv"
     whole = perceivers.Predictor(run, own_size=True)
     assert whole.prepare(file)["video"].shape == (12, 8, 8, 1)
@@ -194,7 +198,7 @@ def test_the_whole_of_a_film(run, films):
     assert whole([file])[0][0][0] == "vivid"
 
 
-def test_by_the_command_line(run, films, tmp_path, capsys):
+def test_command_line(run, films, tmp_path, capsys):
     (tmp_path / "bad.mkv").write_bytes(b"nonsense")
     silent = str(films / "vivid" / "3.mkv")
     status = cli.main(["predict", str(run), silent, str(tmp_path / "bad.mkv"), "--clips", "2"])
@@ -209,18 +213,18 @@ def test_by_the_command_line(run, films, tmp_path, capsys):
 
 @pytest.mark.parametrize("hold_gb", [0, 4])
 @pytest.mark.parametrize(("name", "inputs"), [("grid-audio", SOUND), ("grid-video", PICTURES)])
-def test_each_modality_alone_of_the_same_files(films, tmp_path, name, inputs, hold_gb):
-    """What lacks it is left out, as any file that cannot be read."""
+def test_one_modality_of_the_films(films, tmp_path, name, inputs, hold_gb):
+    """Films without that modality are skipped, as unreadable files are."""
     recipe = tiny(name, inputs, films, hold_gb=hold_gb, workers=0)
     result = engine.train(recipe, tmp_path / "run")
     assert 0 < result["best"]["val_loss"] < 2
     if hold_gb:
         number = {"grid-audio": 3, "grid-video": 5}[name]
-        lacking = [str(films / label / f"{number}.mkv") for label in ("dull", "vivid")]
-        assert sorted(result["skipped_files"]) == lacking
+        without = [str(films / label / f"{number}.mkv") for label in ("dull", "vivid")]
+        assert sorted(result["skipped_files"]) == without
     assert len(perceivers.Predictor(tmp_path / "run")([films / "dull" / "0.mkv"])[0]) == 2
 
 
-def test_films_decoded_when_asked_for_train_too(films, tmp_path):
+def test_training_on_films_decoded_batch_by_batch(films, tmp_path):
     result = engine.train(tiny("grid-av", BOTH, films, hold_gb=0, workers=1), tmp_path / "run")
     assert result["test"]["examples"] == 6

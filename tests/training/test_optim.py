@@ -1,4 +1,4 @@
-"""LAMB against its formula, schedules against theirs."""
+"""Optimisers and schedules, compared with their formulas."""
 
 import math
 
@@ -12,7 +12,7 @@ from perceivers.training.recipe import OptimizerConfig
 
 
 def published_lamb(w, gradients, lr, beta1, beta2, eps, decay):
-    """arXiv 1904.00962, Algorithm 2, in float64 NumPy."""
+    """Apply arXiv 1904.00962, Algorithm 2, in float64 with NumPy."""
     m = v = np.zeros_like(w)
     for t, g in enumerate(gradients, start=1):
         m = beta1 * m + (1 - beta1) * g
@@ -24,7 +24,7 @@ def published_lamb(w, gradients, lr, beta1, beta2, eps, decay):
     return w
 
 
-def test_lamb_equals_the_published_update_over_ten_steps():
+def test_lamb_equals_the_published_algorithm_over_ten_steps():
     rng = np.random.default_rng(0)
     start, gradients = rng.normal(size=(6, 5)), rng.normal(size=(10, 6, 5))
     w = nn.Parameter(torch.from_numpy(start.copy()))
@@ -67,7 +67,7 @@ def test_lamb_evaluates_a_closure():
 
 
 def two_optimizers(model, lr):
-    """Muon and AdamW side by side, by torch alone."""
+    """Return torch's Muon and AdamW as two optimisers."""
     muon = torch.optim.Muon(
         [model[0].weight, model[2].weight],
         lr=lr,
@@ -79,27 +79,27 @@ def two_optimizers(model, lr):
     return muon, torch.optim.AdamW(rest, lr=lr, weight_decay=0.0, betas=(0.9, 0.98))
 
 
-def test_muon_and_adamw_as_one_equal_the_two_apart_also_after_restoring():
+def test_muon_with_adamw_equals_two_optimizers_also_after_restoring():
     def make():
         torch.manual_seed(0)
         return nn.Sequential(nn.Linear(6, 5), nn.LayerNorm(5), nn.Linear(5, 6))
 
     config = OptimizerConfig(name="muon", lr=0.01, weight_decay=0.1, momentum=0.95, beta2=0.98)
     one, two = make(), make()
-    combined, apart = build_optimizer(one, config), two_optimizers(two, lr=0.01)
+    combined, separate = build_optimizer(one, config), two_optimizers(two, lr=0.01)
     x = torch.randn(9, 6)
     for step in range(4):
-        for optimizer in (combined, *apart):
+        for optimizer in (combined, *separate):
             optimizer.zero_grad()
         for model in (one, two):
             model(x).square().sum().backward()
-        for optimizer in (combined, *apart):
+        for optimizer in (combined, *separate):
             optimizer.step()
         if step == 1:
             state = combined.state_dict()
             combined = build_optimizer(one, config)
             combined.load_state_dict(state)
-        for group in (*combined.param_groups, *(g for part in apart for g in part.param_groups)):
+        for group in (*combined.param_groups, *(g for part in separate for g in part.param_groups)):
             group["lr"] *= 0.5  # as a schedule does
     for ours, theirs in zip(one.parameters(), two.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs)
@@ -112,12 +112,12 @@ MODEL = nn.Sequential(nn.Linear(4, 3), nn.LayerNorm(3))
 def test_biases_and_norms_are_not_decayed(name):
     groups = build_optimizer(MODEL, OptimizerConfig(name=name, weight_decay=0.3)).param_groups
     assert [(len(g["params"]), g["weight_decay"]) for g in groups] == [(1, 0.3), (3, 0.0)]
-    all_of_them = OptimizerConfig(name=name, weight_decay=0.3, decay_all=True)
-    groups = build_optimizer(MODEL, all_of_them).param_groups
+    decay_all = OptimizerConfig(name=name, weight_decay=0.3, decay_all=True)
+    groups = build_optimizer(MODEL, decay_all).param_groups
     assert [(len(g["params"]), g["weight_decay"]) for g in groups] == [(4, 0.3)]
 
 
-def test_optimizer_arguments_arrive():
+def test_optimizer_arguments():
     adam = build_optimizer(MODEL, OptimizerConfig(name="adam", beta1=0.5, beta2=0.6, lr=0.2))
     assert (adam.defaults["betas"], adam.defaults["lr"]) == ((0.5, 0.6), 0.2)
     sgd = build_optimizer(MODEL, OptimizerConfig(name="sgd", momentum=0.7))
@@ -126,42 +126,42 @@ def test_optimizer_arguments_arrive():
         build_optimizer(MODEL, OptimizerConfig(name="rmsprop"))
 
 
-def rates(epochs=4, steps=5, **config):
+def learning_rates(epochs=4, steps=5, **config):
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     schedule = build_schedule(optimizer, OptimizerConfig(**config), epochs=epochs, steps=steps)
-    seen = []
+    values = []
     for _ in range(epochs * steps):
-        seen.append(optimizer.param_groups[0]["lr"])
+        values.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         schedule.step()
-    return seen
+    return values
 
 
 def test_cosine_with_warm_up():
-    seen = rates(schedule="cosine", warmup_epochs=1)
-    assert seen[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    values = learning_rates(schedule="cosine", warmup_epochs=1)
+    assert values[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
     expected = [0.5 * (1 + math.cos(math.pi * k / 15)) for k in range(15)]
-    assert seen[5:] == pytest.approx(expected)
+    assert values[5:] == pytest.approx(expected)
 
 
 def test_constant_and_multistep():
-    assert rates(schedule="constant") == [1.0] * 20
-    seen = rates(schedule="multistep", milestones=(1, 3), gamma=0.5)
-    assert seen == [1.0] * 5 + [0.5] * 10 + [0.25] * 5
+    assert learning_rates(schedule="constant") == [1.0] * 20
+    values = learning_rates(schedule="multistep", milestones=(1, 3), gamma=0.5)
+    assert values == [1.0] * 5 + [0.5] * 10 + [0.25] * 5
 
 
 def test_plateau_waits_then_lowers():
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     config = OptimizerConfig(schedule="plateau", plateau_factor=0.2, plateau_patience=3)
     schedule = build_schedule(optimizer, config, epochs=9, steps=1)
-    seen = []
+    values = []
     for _ in range(6):
         schedule.step(1.0)
-        seen.append(optimizer.param_groups[0]["lr"])
-    assert seen == pytest.approx([1.0, 1.0, 1.0, 1.0, 0.2, 0.2])
+        values.append(optimizer.param_groups[0]["lr"])
+    assert values == pytest.approx([1.0, 1.0, 1.0, 1.0, 0.2, 0.2])
 
 
-def test_a_warmup_that_is_nearly_all():
+def test_warmup_of_nearly_the_whole_run():
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     config = OptimizerConfig(schedule="cosine", warmup_epochs=0.9)
     schedule = build_schedule(optimizer, config, epochs=1, steps=1)
@@ -171,14 +171,16 @@ def test_a_warmup_that_is_nearly_all():
     assert math.isfinite(optimizer.param_groups[0]["lr"])
 
 
-def test_schedules_that_cannot_be():
-    with pytest.raises(ValueError, match="no shorter than the run, trainer.max_epochs=4"):
-        rates(schedule="cosine", warmup_epochs=4)
-    with pytest.raises(ValueError, match="does not go with plateau"):
-        rates(schedule="plateau", warmup_epochs=1)
+def test_impossible_schedules():
+    with pytest.raises(ValueError, match="warmup_epochs=4 is not less than trainer.max_epochs=4"):
+        learning_rates(schedule="cosine", warmup_epochs=4)
+    with pytest.raises(
+        ValueError, match="warmup_epochs=1 cannot be combined with optimizer.schedule=plateau"
+    ):
+        learning_rates(schedule="plateau", warmup_epochs=1)
 
 
-def test_a_head_of_several_layers_is_no_hidden_layer():
+def test_muon_leaves_a_head_of_several_layers_to_adamw():
     model = nn.Sequential()
     model.add_module("body", nn.Linear(3, 4))
     model.add_module("head", nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2)))

@@ -1,4 +1,4 @@
-"""What is told of a run before it begins, beside what the run then does."""
+"""The plan of a run, compared with the run."""
 
 import dataclasses
 import json
@@ -15,6 +15,7 @@ from perceivers.training import engine
 from perceivers.training import plan as planning
 from perceivers.training.plan import plan
 from perceivers.training.recipe import Recipe, TrainerConfig
+from perceivers.training.recipe_data import read_recipe
 
 
 def recipe(path=None, **data):
@@ -33,23 +34,23 @@ def recipe(path=None, **data):
     return Recipe(name="x", model=model, data=changed, trainer=TrainerConfig(max_epochs=2, seed=3))
 
 
-def test_a_plan_is_what_then_happens(image_folder, tmp_path):
+def test_plan_agrees_with_the_run(image_folder, tmp_path):
     before = sorted(tmp_path.rglob("*"))
     made = plan(recipe(image_folder, batch_size=4))
     assert sorted(tmp_path.rglob("*")) == before
     result = engine.train(recipe(image_folder, batch_size=4), tmp_path / "run")
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert made.labels == tuple(config["labels"]) == ("bright", "dark")
-    assert made.recipe == engine.read_recipe(tmp_path / "run")
+    assert made.recipe == read_recipe(tmp_path / "run")
     assert made.examples["train"] == result["train_examples"]
     assert list(made.examples) == ["train", "validation", "test"]
     assert made.num_parameters == result["parameters"]
-    state = torch.load(tmp_path / "run" / engine.LAST, weights_only=True)
+    state = torch.load(tmp_path / "run" / engine.LAST_CHECKPOINT, weights_only=True)
     assert state["global_step"] == 2 * made.steps
     assert made.num_inputs == 4
 
 
-def test_a_plan_changes_nothing_of_the_run(image_folder, tmp_path):
+def test_planning_does_not_change_the_run(image_folder, tmp_path):
     first = engine.train(recipe(image_folder), tmp_path / "first")
     plan(recipe(image_folder))
     again = engine.train(recipe(image_folder), tmp_path / "again")
@@ -57,25 +58,27 @@ def test_a_plan_changes_nothing_of_the_run(image_folder, tmp_path):
 
 
 def test_lines(monkeypatch):
-    monkeypatch.setattr(planning, "_seconds", lambda function, device: 0.1)
+    monkeypatch.setattr(planning, "_shortest_call", lambda function, device: 0.1)
     lines = plan(recipe(batch_size=100)).lines()
     assert lines[0].startswith("data: 1,295 train, 143 validation, 359 test; 10 classes")
     assert lines[1].startswith("parameters: ")
     assert "M = 64 elements" in lines[1]
     assert lines[2] == "steps: 2 × 12 of 100 examples"
-    assert lines[3].startswith("time: about 0:01 an epoch, 0:03 in all, by a few steps on ")
+    assert lines[3].startswith(
+        "time: about 0:01 an epoch, 0:03 in total, estimated from a few steps on "
+    )
 
 
 def test_files_are_decoded_once_or_every_epoch(image_folder):
-    held, not_held = (plan(recipe(image_folder, hold_gb=gb)) for gb in (4, 0))
-    assert (held.held, not_held.held) == (True, False)
-    assert held.decode_seconds > 0
-    for made, said in ((held, "once"), (not_held, "every epoch")):
+    kept, not_kept = (plan(recipe(image_folder, hold_gb=gb)) for gb in (4, 0))
+    assert (kept.in_memory, not_kept.in_memory) == (True, False)
+    assert kept.decode_seconds > 0
+    for made, often in ((kept, "once"), (not_kept, "every epoch")):
         slow = dataclasses.replace(made, decode_seconds=90.0)
-        assert slow.lines()[-1] == f"decoding: about 1:30 of it, {said}"
+        assert slow.lines()[-1] == f"decoding: about 1:30 of this time, {often}"
     assert (
-        "0:00 an epoch, 1:30 in all"
-        in dataclasses.replace(held, decode_seconds=90.0, seconds=0.01).lines()[3]
+        "0:00 an epoch, 1:30 in total"
+        in dataclasses.replace(kept, decode_seconds=90.0, seconds=0.01).lines()[3]
     )
 
 
@@ -85,30 +88,30 @@ def test_the_augmentation_and_the_optimiser_are_timed(image_folder, monkeypatch)
     monkeypatch.setattr(Image, "augment", lambda *a: calls.append("augment") or augment(*a))
     build = planning.build_optimizer
 
-    def watched(*arguments):
+    def build_counting(*arguments):
         optimizer = build(*arguments)
         optimizer.register_step_post_hook(lambda *_: calls.append("step"))
         return optimizer
 
-    monkeypatch.setattr(planning, "build_optimizer", watched)
+    monkeypatch.setattr(planning, "build_optimizer", build_counting)
     plan(recipe(image_folder))
-    assert calls.count("augment") == calls.count("step") == 1 + planning.STEPS
+    assert calls.count("augment") == calls.count("step") == 1 + planning.MAX_TIMED_CALLS
 
 
-def test_bad_data_is_told_as_in_training(image_folder):
+def test_errors_are_those_of_training(image_folder):
     (image_folder / "bright" / "0.png").write_bytes(b"x")
     with pytest.raises(ValueError, match=r"0\.png: not an image.*repair or remove it"):
         plan(recipe(image_folder, strict=True))
-    wrong = recipe(image_folder)
-    long = dataclasses.replace(wrong.optimizer, warmup_epochs=2)
-    with pytest.raises(ValueError, match="warmup_epochs=2 is no shorter .*max_epochs=2"):
-        plan(dataclasses.replace(wrong, optimizer=long))
+    base = recipe(image_folder)
+    long = dataclasses.replace(base.optimizer, warmup_epochs=2)
+    with pytest.raises(ValueError, match="warmup_epochs=2 is not less than .*max_epochs=2"):
+        plan(dataclasses.replace(base, optimizer=long))
     with pytest.raises(ValueError, match="val_map"):
-        plan(dataclasses.replace(wrong, trainer=TrainerConfig(monitor="val_map")))
+        plan(dataclasses.replace(base, trainer=TrainerConfig(monitor="val_map")))
 
 
 @pytest.mark.parametrize("begin", [plan, lambda recipe: engine.train(recipe, Path("never"))])
-def test_what_cannot_be_mixed_is_told_before_the_data_is_looked_for(begin):
+def test_unmixable_examples_are_refused_before_reading_the_data(begin):
     recipe = get_recipe("rt-polarity")
     recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, mixup=0.2))
     with pytest.raises(ValueError, match="the bytes of texts cannot be mixed"):

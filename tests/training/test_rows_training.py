@@ -1,4 +1,4 @@
-"""Tables of files and values: trained, evaluated, predicted; what is missing is masked."""
+"""Training, evaluation and prediction on tables of files and values, with missing cells."""
 
 import csv
 import dataclasses
@@ -14,11 +14,12 @@ from perceivers.autoconfig.choose import choose_for
 from perceivers.data.config import DataConfig
 from perceivers.modalities.reader import collate
 from perceivers.training import engine
+from perceivers.training.evaluation import evaluate
 
 
-def recipe(table, epochs, **asked):
-    """As it is chosen, but for a model of a few thousand weights."""
-    chosen = choose_for(str(table), DataConfig(**asked)).recipe
+def recipe(table, epochs, **options):
+    """Return the recipe that is chosen for a table, with a model of a few thousand weights."""
+    chosen = choose_for(str(table), DataConfig(**options)).recipe
     sizes = {"num_latents": 8, "latent_dim": 32, "num_layers_per_block": 1}
     return dataclasses.replace(
         chosen,
@@ -42,40 +43,42 @@ def rows(mixed_table):
         return list(csv.DictReader(file))
 
 
-def test_it_learns_what_two_columns_tell_together(run, mixed_table):
-    """One column alone tells half of the rows; so does the commonest class."""
+def test_label_is_learnt_from_two_columns(run, mixed_table):
+    """One column alone determines half of the labels; the commonest class is half of them too."""
     trained = json.loads((run / "metrics.json").read_text())
     assert trained["test"]["examples"] == 39
     assert trained["test"]["top1"] > 0.8
     assert trained["skipped_files"] == []
-    assert engine.evaluate(run)["top1"] == pytest.approx(trained["test"]["top1"])
-    assert engine.evaluate(run, str(mixed_table / "manifest.csv"))["examples"] == 160
+    assert evaluate(run)["top1"] == pytest.approx(trained["test"]["top1"])
+    assert evaluate(run, str(mixed_table / "manifest.csv"))["examples"] == 160
 
 
-def test_other_rows_need_not_have_every_class(run, rows, mixed_table):
-    """Their classes are numbered as the model's, not by their own order."""
+def test_scored_rows_need_not_have_every_class(run, rows, mixed_table):
+    """Their classes have the model's numbers, not those of their own order."""
     path = mixed_table / "two.csv"
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows([row for row in rows if row["label"] in ("none", "one")])
     try:
-        assert engine.evaluate(run, str(path))["top1"] > 0.8
+        assert evaluate(run, str(path))["top1"] > 0.8
         path.write_text(path.read_text().replace(",one\n", ",three\n"))
-        with pytest.raises(ValueError, match=r"labels \['none', 'three'\], the model knows"):
-            engine.evaluate(run, str(path))
+        with pytest.raises(
+            ValueError, match=r"labels \['none', 'three'\], but the model was trained on"
+        ):
+            evaluate(run, str(path))
     finally:
         path.unlink()
 
 
-def test_constants_are_of_the_rows_that_have_them(run, rows):
+def test_normalisation_ignores_missing_cells(run, rows):
     table = perceivers.load(run).adapter.parts["table"]
     ages = [float(row["age [years]"]) for row in rows if row["age [years]"]]
     assert table.mean.item() == pytest.approx(np.mean(ages), abs=2)
     assert table.std.item() == pytest.approx(np.std(ages), rel=0.2)
 
 
-def test_a_row_gives_the_same_alone_and_among_others(run, rows, mixed_table, monkeypatch):
+def test_predictions_do_not_depend_on_the_batch(run, rows, mixed_table, monkeypatch):
     monkeypatch.chdir(mixed_table)
     predictor = perceivers.Predictor(run)
     photo, sound = rows[0]["photo"], rows[1]["sound"]
@@ -95,11 +98,11 @@ def test_a_row_gives_the_same_alone_and_among_others(run, rows, mixed_table, mon
         }
         together = predictor.model(batch)
         for example, logits in zip(examples, together, strict=True):
-            held = collate([example])
-            alone = predictor.model(predictor.reader.batch(held))[0]
+            single = collate([example])
+            alone = predictor.model(predictor.reader.batch(single))[0]
             torch.testing.assert_close(alone, logits, atol=1e-5, rtol=0)
-            there = {n: held[n] for n in predictor.reader.parts if held[f"{n}.present"]}
-            only = predictor.model(predictor.reader.batch(there))[0]  # the rest is not even given
+            present = {n: single[n] for n in predictor.reader.parts if single[f"{n}.present"]}
+            only = predictor.model(predictor.reader.batch(present))[0]  # without the missing parts
             torch.testing.assert_close(only, logits, atol=1e-5, rtol=0)
     results = predictor(mix)
     assert dict(results[-1]) == pytest.approx(dict(results[10]), abs=1e-5)
@@ -107,7 +110,7 @@ def test_a_row_gives_the_same_alone_and_among_others(run, rows, mixed_table, mon
     assert sum(right) >= 8
 
 
-def test_what_is_missing_is_said(run, mixed_table, caplog):
+def test_missing_parts_are_logged(run, mixed_table, caplog):
     caplog.set_level(logging.INFO)
     perceivers.Predictor(run)([mixed_table / "0.png"])
     assert "1 of 1 have no sound, 1 of 1 have no note, 1 of 1 have no table" in caplog.text
@@ -117,37 +120,37 @@ def test_what_is_missing_is_said(run, mixed_table, caplog):
         perceivers.Predictor(run)([{"foto": "0.png"}])
 
 
-def test_clips_of_the_sound_in_a_row(run, mixed_table):
-    scores = engine.evaluate(run, str(mixed_table), clips=2)
+def test_clips_of_the_sounds_in_a_table(run, mixed_table):
+    scores = evaluate(run, str(mixed_table), clips=2)
     assert (scores["clips"], scores["examples"]) == (2, 160)
     with pytest.raises(ValueError, match="leave own_size out"):
         perceivers.Predictor(run, own_size=True)([mixed_table / "0.png"])
 
 
-def test_numbers_with_their_unit(mixed_table, tmp_path):
+def test_regression_with_a_unit(mixed_table, tmp_path):
     ignored = ("tags", "label", "note", "town")
-    asked = recipe(mixed_table, 8, label=("price [CHF]",), ignore=ignored)
-    scores = engine.train(asked, tmp_path / "run")["test"]
+    chosen = recipe(mixed_table, 8, label=("price [CHF]",), ignore=ignored)
+    scores = engine.train(chosen, tmp_path / "run")["test"]
     assert scores["r2"] > 0.5
     predictor = perceivers.Predictor(tmp_path / "run")
     assert predictor.as_text(predictor([mixed_table / "0.png"])[0]).endswith(" CHF")
 
 
-def test_any_of_several_labels(mixed_table, tmp_path):
-    asked = recipe(mixed_table, 5, label=("tags",), ignore=("label", "price [CHF]", "note"))
-    result = engine.train(asked, tmp_path / "run")
+def test_multilabel_column(mixed_table, tmp_path):
+    chosen = recipe(mixed_table, 5, label=("tags",), ignore=("label", "price [CHF]", "note"))
+    result = engine.train(chosen, tmp_path / "run")
     assert result["task"] == "multilabel"
     assert result["test"]["map"] > 0.8
     other = tmp_path / "other.csv"
     lines = ["photo,tags", *(f"{mixed_table}/{i}.png,dark|{'ab'[i % 2]}" for i in range(9))]
     other.write_text("\n".join(lines).replace("dark|a", "loud").replace("dark|b", "loud|bright"))
-    assert set(engine.evaluate(tmp_path / "run", str(other))["by_label"]) == {"bright", "loud"}
+    assert set(evaluate(tmp_path / "run", str(other))["by_label"]) == {"bright", "loud"}
 
 
-def test_only_numbers_and_categories_decoded_when_asked_for(mixed_table, tmp_path):
+def test_table_without_files_decoded_batch_by_batch(mixed_table, tmp_path):
     ignored = ("photo", "sound", "note", "label", "price [CHF]")
-    asked = recipe(mixed_table, 1, label=("tags",), ignore=ignored)
-    data = dataclasses.replace(asked.data, hold_gb=0, workers=1)
-    result = engine.train(dataclasses.replace(asked, data=data), tmp_path / "run")
+    chosen = recipe(mixed_table, 1, label=("tags",), ignore=ignored)
+    data = dataclasses.replace(chosen.data, hold_gb=0, workers=1)
+    result = engine.train(dataclasses.replace(chosen, data=data), tmp_path / "run")
     assert list(perceivers.load(tmp_path / "run").adapter.parts) == ["table"]
     assert result["test"]["examples"] == 40

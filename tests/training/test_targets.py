@@ -1,4 +1,4 @@
-"""Losses and scores of each task by hand, and digits learnt as each."""
+"""Losses and scores of each task compared with their formulas; digits learnt as each task."""
 
 import csv
 import dataclasses
@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 import perceivers
 from perceivers import cli
-from perceivers.data import splits as read
+from perceivers.data import splits
 from perceivers.data.examples import InMemoryExamples
 from perceivers.data.mixing import mix
 from perceivers.data.splits import read_digits
@@ -23,7 +23,9 @@ from perceivers.models.build import build
 from perceivers.models.config import ModelConfig
 from perceivers.recipes import get_recipe
 from perceivers.training import engine
-from perceivers.training.scores import check_monitor, mode_of, scores_of
+from perceivers.training.evaluation import evaluate
+from perceivers.training.recipe_data import read_recipe
+from perceivers.training.scores import check_monitor, monitor_mode, scores_of
 from perceivers.training.targets import by_label, summary, targets_of
 
 LABELS = ("even", "loop", "above 4")
@@ -40,7 +42,7 @@ def model_of(task, labels):
 
 
 def digits_as(task):
-    """Labels of the packaged digits, and their names."""
+    """Return the labels of the packaged digits for a task, and their names."""
     _, digits = read_digits()
     if task == "multilabel":
         even, above = digits % 2 == 0, digits > 4
@@ -65,15 +67,18 @@ def recipe_of(task, epochs, **trainer):
 
 @pytest.fixture
 def relabelled(monkeypatch):
-    """Makes the digits recipe read digits labelled for a task."""
+    """Return a function that makes the digits recipe read digits labelled for a task."""
 
-    def put(task):
+    def relabel(task):
         labels, names = digits_as(task)
+        examples = InMemoryExamples(read_digits()[0], labels)
         monkeypatch.setattr(
-            read, "_find", lambda *_: ({"train": InMemoryExamples(read_digits()[0], labels)}, names)
+            splits,
+            "_find",
+            lambda *_: ({"train": examples}, names),
         )
 
-    return put
+    return relabel
 
 
 @pytest.mark.parametrize(
@@ -81,7 +86,7 @@ def relabelled(monkeypatch):
     [("multilabel", 3, "map", 0.9), ("regression", 3, "r2", 0.6)],
 )
 def test_digits_are_learnt(tmp_path, relabelled, task, epochs, score, least, capsys, caplog):
-    """Far above chance: a mAP of about ½ and an R² of 0."""
+    """Chance is a mAP of about ½ and an R² of 0."""
     caplog.set_level(logging.INFO)
     relabelled(task)
     run = tmp_path / "run"
@@ -98,48 +103,51 @@ def test_digits_are_learnt(tmp_path, relabelled, task, epochs, score, least, cap
     assert json.loads((run / "metrics.json").read_text()) == result
     assert (run / "curves.png").stat().st_size > 5_000
     assert f": {task} (by the labels' type" in caplog.text
-    assert f"label_smoothing=0.1 is for classification; {task} goes without" in caplog.text
+    assert (
+        f"label_smoothing=0.1 is ignored: it is for classification, the task is {task}"
+        in caplog.text
+    )
 
     cli.train.report(result, run)
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     log_text = (run / "log.txt").read_text()
     titles = ("mAP", "micro F1") if task == "multilabel" else ("MAE", "R²")
-    for text in (told, log_text):
+    for text in (printed, log_text):
         assert all(f"{title} " in text for title in titles)
-    assert ("units" in told) is (task == "regression")
+    assert ("units" in printed) is (task == "regression")
 
-    assert engine.evaluate(run)[score] == pytest.approx(result["test"][score], rel=1e-5)
+    assert evaluate(run)[score] == pytest.approx(result["test"][score], rel=1e-5)
     relabelled("classification")
     with pytest.raises(ValueError, match=f"the task is {task} .* labels are for classification"):
-        engine.evaluate(run)
+        evaluate(run)
     _predict_real_files(perceivers.Predictor(run), task, tmp_path)
 
 
 def _predict_real_files(predictor, task, folder):
-    """Forty digits as png files: most labels are told, numbers to about one."""
+    """Predict forty png files: most labels are right, and numbers are right to about 1."""
     images, _ = read_digits()
     files = [folder / f"{index}.png" for index in range(40)]
     for image, file in zip(images, files, strict=False):
         Image.fromarray(image[..., 0].numpy()).save(file)
     truth, names = digits_as(task)
     predictions = [dict(pairs) for pairs in predictor(files)]
-    told = torch.tensor([[pairs[name] for name in names] for pairs in predictions])
+    values = torch.tensor([[pairs[name] for name in names] for pairs in predictions])
     truth = truth[:40].view(40, -1)
     if task == "multilabel":
-        assert ((told > 0.5) == truth.bool()).float().mean() > 0.8
+        assert ((values > 0.5) == truth.bool()).float().mean() > 0.8
     else:
-        assert (told - truth).abs().mean() < 1.5
+        assert (values - truth).abs().mean() < 1.5
 
 
-def test_a_run_of_numbers_resumes_with_its_constants(tmp_path, relabelled):
-    """Also with an average of weights, which must leave constants alone."""
+def test_resumed_regression_keeps_its_target_scale(tmp_path, relabelled):
+    """Averaging of the weights must not change the scale either."""
     relabelled("regression")
     run = tmp_path / "run"
     recipe = recipe_of("regression", 1)
     recipe = dataclasses.replace(recipe, trainer=dataclasses.replace(recipe.trainer, ema_decay=0.9))
     engine.train(recipe, run)
     before = load_file(run / "model.safetensors")
-    again = engine.read_recipe(run)
+    again = read_recipe(run)
     more = dataclasses.replace(again, trainer=dataclasses.replace(again.trainer, max_epochs=2))
     assert engine.resume(run, more)["epochs"] == 2
     after = load_file(run / "model.safetensors")
@@ -159,13 +167,13 @@ def test_a_run_of_numbers_resumes_with_its_constants(tmp_path, relabelled):
         (
             "regression",
             {"trainer.monitor": "val_top1"},
-            "monitor=val_top1 is no score of regression; expected val_loss, val_mae, val_r2",
+            "monitor=val_top1 is not a score of regression; expected val_loss, val_mae, val_r2",
         ),
-        ("multilabel", {"model.task": "regression"}, "but the labels are for multilabel; leave"),
+        ("multilabel", {"model.task": "regression"}, "but the labels are for multilabel; omit"),
         ("multilabel", {"data.task": "classification"}, "but the labels are for multilabel"),
     ],
 )
-def test_what_does_not_go_together_is_said_before_anything_is_written(
+def test_contradictory_options_are_refused_before_anything_is_written(
     tmp_path, relabelled, task, changes, message
 ):
     relabelled(task)
@@ -175,7 +183,7 @@ def test_what_does_not_go_together_is_said_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
-def test_zeros_and_ones_as_numbers(tmp_path, relabelled):
+def test_regression_of_zeros_and_ones(tmp_path, relabelled):
     relabelled("multilabel")
     recipe = perceivers.cli.options.apply(
         recipe_of("multilabel", 1, monitor="val_mae"), {"data.task": "regression"}
@@ -184,12 +192,12 @@ def test_zeros_and_ones_as_numbers(tmp_path, relabelled):
     assert result["task"] == "regression"
     assert set(result["test"]["by_label"]) == set(LABELS)
     assert set(result["test"]["by_label"]["loop"]) == {"mae", "r2"}
-    assert engine.evaluate(tmp_path / "run")["mae"] == pytest.approx(result["test"]["mae"])
+    assert evaluate(tmp_path / "run")["mae"] == pytest.approx(result["test"]["mae"])
 
 
-def test_which_way_is_better():
-    assert [mode_of(f"val_{name}") for name in ("loss", "mae")] == ["min", "min"]
-    assert {mode_of(f"val_{name}") for name in ("top1", "top5", "map", "f1", "r2")} == {"max"}
+def test_monitor_modes():
+    assert [monitor_mode(f"val_{name}") for name in ("loss", "mae")] == ["min", "min"]
+    assert {monitor_mode(f"val_{name}") for name in ("top1", "top5", "map", "f1", "r2")} == {"max"}
     for task, monitors in (
         ("classification", ("val_loss", "val_top1", "val_top5")),
         ("multilabel", ("val_loss", "val_map", "val_f1")),
@@ -200,7 +208,7 @@ def test_which_way_is_better():
 
 
 def scored(task, labels, outputs, targets):
-    """The scores of two batches, by a model's targets; also by label."""
+    """Return the scores of two batches, averaged and by label."""
     made = targets_of(model_of(task, labels))
     if task == "regression":
         made.measure(torch.tensor([[0.0, 10.0], [4.0, 30.0]])[:, : len(labels)])
@@ -210,7 +218,7 @@ def scored(task, labels, outputs, targets):
     return summary(collection), by_label(collection, labels)
 
 
-def test_scores_of_one_class():
+def test_classification_scores():
     outputs = torch.tensor([[2.0, 1, 0], [0, 1, 2], [0, 3, 1]])
     labels = torch.tensor([0, 1, 0])
     scores, each = scored("classification", ("a", "b", "c"), outputs, labels)
@@ -222,8 +230,8 @@ def test_scores_of_one_class():
     assert each == {}
 
 
-def test_scores_of_any_labels():
-    """Average precision from the definition; a label that no example has counts for nothing."""
+def test_multilabel_scores():
+    """Average precision by its definition; a label that no example has is left out."""
     outputs = torch.tensor([[0.4, 0.1, 9.0], [0.3, 0.9, -9], [0.2, 0.8, -9], [0.1, 0.2, -9]])
     labels = torch.tensor([[1.0, 0, 0], [0, 1, 0], [1, 0, 0], [0, 1, 0]])
     scores, each = scored("multilabel", ("a", "b", "c"), outputs, labels)
@@ -231,7 +239,8 @@ def test_scores_of_any_labels():
     assert each["a"] == {"map": pytest.approx(first)}
     assert each["c"] == {}
     assert scores["map"] == pytest.approx((first + second) / 2)
-    # At a probability of ½ all of a and b are said, and c of the first: 4 right, 5 wrong, 0 missed.
+    # At a probability of ½, a and b are predicted for all examples and c for the first one:
+    # 4 true positives, 5 false positives, 0 false negatives.
     assert scores["f1"] == pytest.approx(2 * 4 / (2 * 4 + 5))
     assert scores["loss"] == pytest.approx(
         -(labels * outputs.sigmoid().log() + (1 - labels) * (-outputs).sigmoid().log())
@@ -241,7 +250,7 @@ def test_scores_of_any_labels():
     )
 
 
-def test_scores_of_numbers():
+def test_regression_scores():
     outputs = torch.tensor([[1.0, 20.0], [2.0, 20.0], [3.0, 40.0]])
     labels = torch.tensor([[1.0, 10.0], [3.0, 20.0], [3.0, 30.0]])
     scores, each = scored("regression", ("x [m]", "y"), outputs, labels)
@@ -250,12 +259,12 @@ def test_scores_of_numbers():
     }  # fmt: skip
     assert each["y"] == {"mae": pytest.approx(20 / 3), "r2": pytest.approx(1 - 200 / 200)}
     assert scores["mae"] == pytest.approx((1 / 3 + 20 / 3) / 2)
-    # Spreads of 2 and 10: errors of ½, and of 1 twice, in standard deviations.
+    # The standard deviations are 2 and 10, so that the errors are ½, 1 and 1 of them.
     assert scores["loss"] == pytest.approx((0.25 + 1 + 1) / 6)
 
 
-def test_r2_of_numbers_far_from_zero():
-    """Years: in float32 the squares of the numbers themselves would leave nothing of it."""
+def test_r2_far_from_zero():
+    """In float32 the sums of squares of numbers such as years would lose all digits."""
     made = targets_of(model_of("regression", ("year",)))
     years = 2e6 + torch.arange(100.0)
     made.measure(years)
@@ -269,7 +278,7 @@ def test_r2_of_numbers_far_from_zero():
 
 
 def test_outputs_are_in_the_units_of_the_data():
-    """A new head says the mean; after it z becomes mean + std · z."""
+    """A new head predicts the mean; an output z of the head becomes mean + std · z."""
     model = model_of("regression", ("a", "b"))
     targets_of(model).measure(torch.tensor([[0.0, 10.0], [4.0, 30.0]]))
     images = torch.randint(0, 256, (3, 8, 8, 1), dtype=torch.uint8)
@@ -281,8 +290,10 @@ def test_outputs_are_in_the_units_of_the_data():
     torch.testing.assert_close(model.classify_stream([inputs]), model.classify(inputs))
 
 
-def test_a_number_that_never_varies():
-    with pytest.raises(ValueError, match="'b' is 7 for every training example; there is nothing"):
+def test_constant_number():
+    with pytest.raises(
+        ValueError, match="'b' is 7 for every training example, so there is nothing"
+    ):
         targets_of(model_of("regression", ("a", "b"))).measure(
             torch.tensor([[0.0, 7.0], [1.0, 7.0]])
         )
@@ -290,7 +301,7 @@ def test_a_number_that_never_varies():
 
 @pytest.mark.parametrize("task", ["classification", "multilabel", "regression"])
 def test_mixed_targets(task):
-    """Mixup's targets are a weighted sum, and the loss is of that."""
+    """Mixup's targets are weighted sums, and the loss is that of the mixed targets."""
     labels, names = digits_as(task)
     labels = labels[:6]
     made = targets_of(model_of(task, names))
@@ -311,16 +322,16 @@ def test_mixed_targets(task):
         torch.testing.assert_close(made.loss(outputs, targets), expected)
 
 
-def test_label_smoothing_is_of_classes_alone():
+def test_label_smoothing_is_for_classification_only():
     for task, smoothed in (("classification", True), ("multilabel", False), ("regression", False)):
         labels, names = digits_as(task)
         made = targets_of(model_of(task, names))
         outputs = torch.randn(4, len(names))
         plain, smooth = (made.loss(outputs, labels[:4], s) for s in (0.0, 0.3))
-        assert made.smoothed is smoothed is not bool(torch.equal(plain, smooth))
+        assert made.uses_label_smoothing is smoothed is not bool(torch.equal(plain, smooth))
 
 
-def test_labels_that_no_example_has_leave_a_number():
+def test_map_is_finite_if_a_label_is_absent():
     made = targets_of(model_of("multilabel", ("a", "b")))
     collection = made.collection()
     outputs, labels = torch.randn(3, 2), torch.tensor([[0.0, 1], [0, 1], [0, 0]])

@@ -1,4 +1,4 @@
-"""One step: the permuted-image experiment, compilation, activation checkpointing."""
+"""Training steps: permuted images, compilation, activation checkpointing, label smoothing."""
 
 import dataclasses
 import logging
@@ -13,39 +13,39 @@ from perceivers.training import task
 from perceivers.training.task import Learner, compiled, permutation
 
 
-def seen(kind: str, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """(content, position) that the Perceiver is given for four images that tell their pixels."""
+def model_inputs(kind: str, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the content and position of four images whose pixels have their index as value."""
     recipe = get_recipe("digits")
     recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, permute=kind))
     model = build(recipe.model)
-    given = []
-    model.perceiver.register_forward_pre_hook(lambda _, args: given.append(args[0]))
+    recorded = []
+    model.perceiver.register_forward_pre_hook(lambda _, args: recorded.append(args[0]))
     images = torch.arange(64, dtype=torch.uint8).view(1, 8, 8, 1).expand(4, 8, 8, 1)
     Learner(model, recipe)._outputs(images, seed)
-    [inputs] = given
+    [inputs] = recorded
     return (inputs.content[..., 0] * 255).round().long(), inputs.dense_position
 
 
 def test_without_permutation_pixels_come_row_by_row():
-    content, _ = seen("none")
+    content, _ = model_inputs("none")
     assert torch.equal(content, torch.arange(64).expand(4, 64))
 
 
-def test_fixed_is_one_order_for_all_images_and_steps():
-    content, position = seen("fixed")
+def test_fixed_order_is_the_same_for_all_images_and_steps():
+    content, position = model_inputs("fixed")
     assert torch.equal(content, content[:1].expand(4, 64))
     assert not torch.equal(content[0], torch.arange(64))
-    assert torch.equal(content, seen("fixed", seed=7)[0])
-    assert torch.equal(position, seen("none")[1][:, content[0]])
+    assert torch.equal(content, model_inputs("fixed", seed=7)[0])
+    assert torch.equal(position, model_inputs("none")[1][:, content[0]])
 
 
-def test_random_is_an_order_for_each_image_and_step():
-    content, position = seen("random")
+def test_random_order_is_new_for_each_image_and_step():
+    content, position = model_inputs("random")
     assert not torch.equal(content[0], content[1])
     assert torch.equal(content.sort().values, torch.arange(64).expand(4, 64))
-    assert torch.equal(content, seen("random")[0])
-    assert not torch.equal(content, seen("random", seed=7)[0])
-    assert torch.equal(position, seen("none")[1][0][content])
+    assert torch.equal(content, model_inputs("random")[0])
+    assert not torch.equal(content, model_inputs("random", seed=7)[0])
+    assert torch.equal(position, model_inputs("none")[1][0][content])
 
 
 def test_unknown_permutation():
@@ -59,16 +59,16 @@ def learner(**trainer):
     return Learner(build(recipe.model), dataclasses.replace(recipe, trainer=trainer))
 
 
-@pytest.mark.parametrize(("asked", "expected"), [("on", True), ("auto", False), ("off", False)])
-def test_compilation_is_asked_for_or_not_on_cpu(monkeypatch, asked, expected):
+@pytest.mark.parametrize(("option", "expected"), [("on", True), ("auto", False), ("off", False)])
+def test_compile_option_on_cpu(monkeypatch, option, expected):
     monkeypatch.setattr(task, "compiled", lambda function: "compiled")
-    module = learner(compile=asked)
+    module = learner(compile=option)
     module.on_fit_start()
     assert (module.classify == "compiled") is expected
 
 
 @pytest.mark.filterwarnings("default")  # dynamo warns while it traces
-def test_compiled_is_the_same_function():
+def test_compiled_function_gives_the_same_outputs():
     model = build(get_recipe("digits").model)
     torch.nn.init.normal_(model.head.weight)
     inputs = model.adapter(torch.randint(0, 256, (2, 8, 8, 1), dtype=torch.uint8))
@@ -78,7 +78,7 @@ def test_compiled_is_the_same_function():
 
 
 @pytest.mark.filterwarnings("default")
-def test_where_nothing_compiles_it_goes_on_and_says_so(caplog):
+def test_failed_compilation_is_logged_once_and_training_continues(caplog):
     calls = []
 
     def broken(graph, example_inputs):
@@ -91,18 +91,18 @@ def test_where_nothing_compiles_it_goes_on_and_says_so(caplog):
             assert torch.equal(function(Inputs(torch.ones(1, 2, 3))), torch.full((1, 2, 3), 2.0))
     assert len(calls) == 1
     [record] = [r for r in caplog.records if r.name == task.__name__]
-    assert "going on without torch.compile" in record.message
+    assert "torch.compile failed, continuing without it" in record.message
     assert "no compiler here" in record.message
 
 
-@pytest.mark.parametrize("asked", [False, True])
-def test_activation_checkpointing_reaches_the_model(asked):
-    module = learner(activation_checkpointing=asked)
-    assert module.model.perceiver.activation_checkpointing is asked
+@pytest.mark.parametrize("enabled", [False, True])
+def test_activation_checkpointing_reaches_the_model(enabled):
+    module = learner(activation_checkpointing=enabled)
+    assert module.model.perceiver.activation_checkpointing is enabled
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_smoothing_that_a_task_goes_without_is_said(caplog, smoothing):
+def test_label_smoothing_of_another_task_is_logged_as_ignored(caplog, smoothing):
     recipe = get_recipe("digits")
     recipe = dataclasses.replace(
         recipe,
@@ -111,10 +111,12 @@ def test_smoothing_that_a_task_goes_without_is_said(caplog, smoothing):
     )
     with caplog.at_level(logging.INFO):
         Learner(build(recipe.model), recipe).on_fit_start()
-    assert ("regression goes without" in caplog.text) is bool(smoothing)
+    assert ("is ignored: it is for classification, the task is regression" in caplog.text) is bool(
+        smoothing
+    )
 
 
-def test_smoothing_of_classes_is_not_remarked_on(caplog):
+def test_label_smoothing_of_classification_is_not_logged(caplog):
     with caplog.at_level(logging.INFO):
         learner().on_fit_start()
     assert not caplog.text

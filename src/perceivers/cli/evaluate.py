@@ -26,7 +26,7 @@ def add(command: Add) -> None:
 
 
 def _eval(options: argparse.Namespace, rest: list[str]) -> int:
-    from ..training.engine import evaluate
+    from ..training.evaluation import evaluate
 
     scores = evaluate(options.run_dir, options.data, clips=options.clips)
     print(test_line(scores, scores_formatter(options.run_dir)))
@@ -48,7 +48,7 @@ def scores_formatter(run_dir: Path) -> Callable[..., str]:
 
 
 def test_line(scores: dict[str, Any], format_scores: Callable[..., str]) -> str:
-    """Format the result of `training.engine.evaluate` as one line.
+    """Format the result of `training.evaluation.evaluate` as one line.
 
     Args:
         scores: the scores of the test examples.

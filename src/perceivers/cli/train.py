@@ -99,7 +99,7 @@ def _starting_point(namespace: argparse.Namespace, rest: list[str]) -> Choice:
     """Return the recipe before any options: of a run, by name, or chosen for the data."""
     name, run_dir = namespace.recipe, Path(namespace.recipe)
     if namespace.resume:
-        from ..training.engine import read_recipe
+        from ..training.recipe_data import read_recipe
 
         return Choice(read_recipe(run_dir))
     if name not in RECIPES and (run_dir / "config.json").is_file():

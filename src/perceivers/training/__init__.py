@@ -1,1 +1,1 @@
-"""The recipes' engine, on Lightning."""
+"""Training and evaluation of recipes, built on Lightning."""

@@ -1,4 +1,4 @@
-"""Tables to batches: order, size, and the constants measured on them."""
+"""Data loaders over example sets, and the normalisation constants measured on them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,23 +11,26 @@ from ..data.config import DataConfig
 from ..data.examples import Batch, ExampleSet, FileExamples
 from ..modalities.adapter import Adapter
 
-WINDOW = 50  # batches whose examples are sorted by length
-AT_ONCE = 16  # examples measured together: a video of the paper's size is 39 MB in float64
+BATCHES_PER_WINDOW = 50  # examples are sorted by length within a window of this many batches
+# Few examples are measured at once: a video of the paper's size is 39 MB in float64.
+EXAMPLES_PER_MEASUREMENT = 16
 
 
 class ShuffleSampler(Sampler[int]):
-    """A new order each epoch, drawn from (seed, epoch) alone, so that a resumed run sees the same.
+    """Random order of the examples, a new one for each epoch.
+
+    The order depends on the seed and the epoch alone, so that a resumed run sees the same order.
 
     Args:
         length: number of examples.
-        seed: of the run.
+        seed: seed of the run.
     """
 
     def __init__(self, length: int, seed: int) -> None:
         self.length, self.seed, self.epoch = length, seed, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning when an epoch begins."""
+        """Select the epoch, counted from 0. Lightning calls this when an epoch begins."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -37,21 +40,22 @@ class ShuffleSampler(Sampler[int]):
         yield from torch.randperm(self.length, generator=self.generator()).tolist()
 
     def generator(self) -> torch.Generator:
-        """Of what is random in this epoch."""
+        """Return a new random generator, seeded for the current epoch."""
         return torch.Generator().manual_seed(1_000_003 * self.seed + self.epoch)
 
 
 class BatchesByLength(Sampler[list[int]]):
-    """Batches of examples of similar length, so that little of a batch is padding.
+    """Batches of examples of similar length, which need little padding.
 
-    The order of the examples is cut into windows of `WINDOW` batches, each is sorted by length and
-    cut into batches, and these are shuffled: an epoch has every example once, as without, and a
-    batch is as random as one of a window can be.
+    The shuffled examples are cut into windows of `BATCHES_PER_WINDOW` batches. Each window is
+    sorted by length and cut into batches, and the batches of all windows are shuffled. An epoch
+    therefore has every example once, except those of a last partial batch, which is left out if
+    there are others.
 
     Args:
-        sampler: the order of each epoch.
-        lengths: of each example, (examples,).
-        batch_size: examples of a batch.
+        sampler: order of the examples in each epoch.
+        lengths: length of each example, (examples,).
+        batch_size: number of examples in a batch.
     """
 
     def __init__(self, sampler: ShuffleSampler, lengths: Tensor, batch_size: int) -> None:
@@ -62,84 +66,108 @@ class BatchesByLength(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         size = self.batch_size
-        order = torch.tensor(list(self.sampler))[: len(self) * size]  # less a last partial batch
-        found: list[list[int]] = []
-        for window in order.split(WINDOW * size):
+        order = torch.tensor(list(self.sampler))[: len(self) * size]  # without a partial batch
+        drawn: list[list[int]] = []
+        for window in order.split(BATCHES_PER_WINDOW * size):
             by_length = window[self.lengths[window].argsort(stable=True)]
-            found += [batch.tolist() for batch in by_length.split(size)]
-        shuffled = torch.randperm(len(found), generator=self.sampler.generator())
-        yield from (found[i] for i in shuffled.tolist())
+            drawn += [batch.tolist() for batch in by_length.split(size)]
+        shuffled = torch.randperm(len(drawn), generator=self.sampler.generator())
+        yield from (drawn[i] for i in shuffled.tolist())
 
 
 def batches(
-    table: ExampleSet,
+    examples: ExampleSet,
     config: DataConfig,
     *,
     shuffle_seed: int | None = None,
     pin_memory: bool = False,
 ) -> DataLoader[Batch]:
-    """A loader of (raw batch of the model, labels (B,)).
+    """Return a data loader of pairs (raw batch of the model, labels (B, …)).
+
+    If the lengths of the examples are known, a batch has examples of similar length.
 
     Args:
-        table: the examples.
-        config: batch size and decoding processes.
-        shuffle_seed: of the order, for training, where a last partial batch is left out if there
-            are others; None: in order, all of them, the shortest first where lengths are known.
-        pin_memory: keep batches in pinned memory, from which copies to a GPU are faster.
-
-    Where the table knows the lengths of its examples, a batch has those of similar ones.
+        examples: examples to load.
+        config: batch size and number of decoding processes.
+        shuffle_seed: seed of the order of training examples; a last partial batch is then left
+            out if there are others. None: all examples in order, or by increasing length if the
+            lengths are known.
+        pin_memory: whether batches are kept in pinned memory, which speeds up copies to a GPU.
     """
     return DataLoader(
-        table,
-        batch_sampler=_batch_sampler(table.lengths, len(table), config.batch_size, shuffle_seed),
-        collate_fn=_whole,
-        num_workers=config.workers if isinstance(table, FileExamples) else 0,
+        examples,
+        batch_sampler=_batch_sampler(
+            examples.lengths, len(examples), config.batch_size, shuffle_seed
+        ),
+        collate_fn=_identity,
+        num_workers=config.workers if isinstance(examples, FileExamples) else 0,
         pin_memory=pin_memory,
     )
 
 
 def _batch_sampler(
-    lengths: Tensor | None, examples: int, size: int, seed: int | None
+    lengths: Tensor | None, num_examples: int, batch_size: int, seed: int | None
 ) -> Sampler[list[int]]:
     if seed is None:
-        order = range(examples) if lengths is None else lengths.argsort(stable=True).tolist()
-        return BatchSampler(order, size, drop_last=False)
-    shuffled = ShuffleSampler(examples, seed)
+        order = range(num_examples) if lengths is None else lengths.argsort(stable=True).tolist()
+        return BatchSampler(order, batch_size, drop_last=False)
+    shuffled = ShuffleSampler(num_examples, seed)
     if lengths is None:
-        return BatchSampler(shuffled, size, drop_last=examples >= size)
-    return BatchesByLength(shuffled, lengths, size)
+        return BatchSampler(shuffled, batch_size, drop_last=num_examples >= batch_size)
+    return BatchesByLength(shuffled, lengths, batch_size)
 
 
-def _whole(batch: Any) -> Any:
-    """The table made the batch already."""
+def _identity(batch: Any) -> Any:
+    """Return the batch unchanged: an `ExampleSet` returns collated batches."""
     return batch
 
 
-def normalise(adapter: Adapter, table: ExampleSet, limit: int = 10_000) -> None:
-    """Give an adapter the mean and spread of each channel of the training examples.
+def is_normalised(adapter: Adapter) -> bool:
+    """Return whether any normalising constant of an adapter has been set."""
+    identity = {"mean": 0.0, "std": 1.0}
+    constants = [(name.rpartition(".")[2], buffer) for name, buffer in adapter.named_buffers()]
+    return any(
+        bool((buffer != identity[name]).any()) for name, buffer in constants if name in identity
+    )
 
-    Measured on up to `limit` examples spread evenly over the table, of several modalities each by
-    itself; a channel that never varies keeps its scale.
+
+def measure_normalisation(adapter: Adapter, examples: ExampleSet, limit: int = 10_000) -> None:
+    """Measure the mean and standard deviation of each channel and set them on an adapter.
+
+    The modalities of an adapter with several are measured separately. A channel that never varies
+    gets a standard deviation of 1. Missing values (NaN) are not counted.
+
+    Args:
+        adapter: adapter whose normalisation is set; one without normalisation stays as it is.
+        examples: training examples.
+        limit: approximate number of examples to measure, evenly spaced; less than twice as many
+            are measured.
     """
-    indices = range(0, len(table), max(1, len(table) // limit))
+    indices = range(0, len(examples), max(1, len(examples) // limit))
     moments: dict[str | None, _Moments] = {}
-    for start in range(0, len(indices), AT_ONCE):
-        batch = table.__getitems__(list(indices[start : start + AT_ONCE]))[0]
-        measured = adapter.values_to_normalise(batch)
-        if measured is None:
+    for start in range(0, len(indices), EXAMPLES_PER_MEASUREMENT):
+        chosen = list(indices[start : start + EXAMPLES_PER_MEASUREMENT])
+        batch, _ = examples.__getitems__(chosen)
+        values = adapter.values_to_normalise(batch)
+        if values is None:
             return
-        for name, x in measured.items() if isinstance(measured, dict) else [(None, measured)]:
+        for name, x in values.items() if isinstance(values, dict) else [(None, values)]:
             moments.setdefault(name, _Moments()).add(x)
     if None in moments:
         adapter.set_normalisation(*moments[None].mean_and_std())
     elif moments:
-        both = {name: of.mean_and_std() for name, of in moments.items()}
-        adapter.set_normalisation(*({name: pair[i] for name, pair in both.items()} for i in (0, 1)))
+        constants = {name: measured.mean_and_std() for name, measured in moments.items()}
+        adapter.set_normalisation(
+            {name: mean for name, (mean, _) in constants.items()},
+            {name: std for name, (_, std) in constants.items()},
+        )
 
 
 class _Moments:
-    """Mean and spread of each channel, merged part by part (Chan et al., 1983, eq. 2.1), so that
-    no digits are lost to a mean far from 0. NaN does not count.
+    """Running mean and standard deviation of each channel; NaN is not counted.
+
+    Batches are merged as in Chan et al. (1983), eq. 2.1, which loses no digits if a mean is far
+    from 0.
     """
 
     def __init__(self) -> None:
@@ -147,22 +175,24 @@ class _Moments:
         self.exact = False
 
     def add(self, x: Tensor) -> None:
-        """(…, channels)."""
+        """Add values (…, channels)."""
         self.exact = x.dtype == torch.float64
         x = x.flatten(0, -2).double()
         count = (~x.isnan()).sum(0)
         mean = x.nanmean(0).nan_to_num(0.0)
-        both = (self.count + count).clamp(min=1)
-        apart = mean - self.mean
+        total = (self.count + count).clamp(min=1)
+        delta = mean - self.mean
         self.squares = self.squares + (x - mean).square().nansum(0)
-        self.squares = self.squares + apart.square() * self.count * count / both
-        self.mean = self.mean + apart * count / both
+        self.squares = self.squares + delta.square() * self.count * count / total
+        self.mean = self.mean + delta * count / total
         self.count = self.count + count
 
     def mean_and_std(self) -> tuple[Tensor, Tensor]:
-        """(channels,) each; of what was never there 0 and 1."""
+        """Return the mean and standard deviation, (channels,) each; 0 and 1 without any value."""
         std = (self.squares / self.count.clamp(min=1)).sqrt()
-        # What does not vary but for rounding errors. Of samples in float32 they are not known.
-        still = std <= (1e-12 * self.mean.abs() if self.exact else 1e-4)
+        # A spread of the size of rounding errors counts as none. The rounding errors of float64
+        # values are relative to the mean; those of float32 values are unknown, so their threshold
+        # is fixed.
+        constant = std <= (1e-12 * self.mean.abs() if self.exact else 1e-4)
         std = std.float()
-        return self.mean.float(), std.where(~still & (std > 0), 1.0)
+        return self.mean.float(), std.where(~constant & (std > 0), 1.0)

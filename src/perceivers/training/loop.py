@@ -1,4 +1,4 @@
-"""The loop: Lightning's trainer as a run wants it, and what surrounds it while it goes."""
+"""Lightning's trainer and callbacks, and the contexts in which it runs: logging and Ctrl-C."""
 
 import logging
 import signal
@@ -24,38 +24,55 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from ..machine import placement
 from .recipe import TrainerConfig
 from .recorder import Recorder
-from .scores import mode_of
+from .scores import monitor_mode
 
 log = logging.getLogger(__name__)
 
-LAST = Path("checkpoints") / "last.ckpt"
+LAST_CHECKPOINT = Path("checkpoints") / "last.ckpt"  # in the run directory
 
 
 class Interrupted(Exception):
-    """The user pressed Ctrl-C; raised between two batches, when everything is in order."""
+    """The user pressed Ctrl-C. Raised between two batches, when the run is in a usable state."""
 
 
-def callbacks(config: TrainerConfig, run_dir: Path, recorder: Recorder) -> list[pl.Callback]:
-    """In the order their hooks run: the recorder looks while the averaged weights are in place."""
-    chosen: list[pl.Callback] = [TQDMProgressBar(), recorder]
+def make_callbacks(config: TrainerConfig, run_dir: Path, recorder: Recorder) -> list[pl.Callback]:
+    """Return the callbacks of a training run, in the order in which Lightning calls them.
+
+    The recorder comes before the averaging of weights, so that it sees the averaged weights at the
+    end of a validation.
+
+    Args:
+        config: averaging of weights, early stopping and the monitored score.
+        run_dir: run directory, for the checkpoint.
+        recorder: recorder of the run.
+    """
+    callbacks: list[pl.Callback] = [TQDMProgressBar(), recorder]
     if config.ema_decay:
-        chosen.append(EMAWeightAveraging(decay=config.ema_decay))
+        callbacks.append(EMAWeightAveraging(decay=config.ema_decay))
     if config.patience:
-        mode = mode_of(config.monitor)
-        chosen.append(EarlyStopping(config.monitor, patience=config.patience, mode=mode))
-    chosen.append(
+        mode = monitor_mode(config.monitor)
+        callbacks.append(EarlyStopping(config.monitor, patience=config.patience, mode=mode))
+    callbacks.append(
         ModelCheckpoint(
-            run_dir / LAST.parent,
-            filename=LAST.stem,
+            run_dir / LAST_CHECKPOINT.parent,
+            filename=LAST_CHECKPOINT.stem,
             save_on_train_epoch_end=True,
             enable_version_counter=False,
         )
     )
-    return chosen
+    return callbacks
 
 
 def make_trainer(config: TrainerConfig, **arguments: Any) -> pl.Trainer:
-    """Lightning's trainer on the configured device and precision."""
+    """Return Lightning's trainer for the configured device and precision.
+
+    Args:
+        config: device and precision.
+        arguments: further arguments of `lightning.pytorch.Trainer`.
+
+    Raises:
+        ValueError: the configured device is missing.
+    """
     place = placement(config.device, config.precision)
     on_cpu = place.device.type == "cpu"
     return pl.Trainer(
@@ -70,23 +87,28 @@ def make_trainer(config: TrainerConfig, **arguments: Any) -> pl.Trainer:
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Lightning's progress bars on stderr, and none of its advice about what is on purpose here."""
+    """Print Lightning's progress bars to stderr and suppress its advice on intended settings."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     with warnings.catch_warnings(), redirect_stdout(sys.stderr), logging_redirect_tqdm():
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
         warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
-        warnings.filterwarnings("ignore", ".*LeafSpec.*")  # its own use of torch
+        warnings.filterwarnings("ignore", ".*LeafSpec.*")  # caused by Lightning's own use of torch
         try:
             yield
         except BaseException:
-            print(file=sys.stderr)  # what is said next begins on a line of its own
+            print(file=sys.stderr)  # end the line of the progress bar before the error message
             raise
 
 
 @contextmanager
 def log_file(run_dir: Path, notes: Sequence[str] = ()) -> Iterator[None]:
-    """Copies this package's log lines to the run's `log.txt`, after some that were said before."""
+    """Append this package's log lines, from level INFO, to `log.txt` in the run directory.
+
+    Args:
+        run_dir: existing run directory.
+        notes: lines to write first, such as those logged before the directory existed.
+    """
     handler = logging.FileHandler(run_dir / "log.txt")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     for note in notes:
@@ -105,31 +127,37 @@ def log_file(run_dir: Path, notes: Sequence[str] = ()) -> Iterator[None]:
 
 @contextmanager
 def interruptible(trainer: pl.Trainer) -> Iterator[None]:
-    """Turn Ctrl-C into `Interrupted` after the batch under way; a second one stops at once."""
+    """Raise `Interrupted` after the current batch on Ctrl-C; a second Ctrl-C stops at once.
+
+    Outside the main thread this has no effect, because Python handles signals only there.
+
+    Args:
+        trainer: trainer that runs inside this context.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     previous = signal.getsignal(signal.SIGINT)
 
-    class Watch(pl.Callback):
-        asked = False
+    class StopOnRequest(pl.Callback):
+        requested = False
 
         def on_train_batch_end(self, *_: Any) -> None:
-            if self.asked:
+            if self.requested:
                 raise Interrupted
 
         def on_validation_batch_end(self, *_: Any) -> None:
             self.on_train_batch_end()
 
-    watch = Watch()
+    callback = StopOnRequest()
 
-    def ask(signum: int, frame: FrameType | None) -> None:
+    def request_stop(signum: int, frame: FrameType | None) -> None:
         log.info("stopping after this batch; press Ctrl-C again to stop at once")
-        watch.asked = True
+        callback.requested = True
         signal.signal(signal.SIGINT, previous)
 
-    trainer.callbacks.append(watch)  # type: ignore[attr-defined]
-    signal.signal(signal.SIGINT, ask)
+    trainer.callbacks.append(callback)  # type: ignore[attr-defined]
+    signal.signal(signal.SIGINT, request_stop)
     try:
         yield
     finally:

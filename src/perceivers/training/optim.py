@@ -1,4 +1,4 @@
-"""LAMB, Muon beside AdamW, parameter groups and learning-rate schedules."""
+"""Optimisers (LAMB, Muon with AdamW), parameter groups and learning-rate schedules."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -7,22 +7,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
+from typing_extensions import override
 
 from .recipe import OptimizerConfig
 
 
 class Lamb(torch.optim.Optimizer):
-    """LAMB (arXiv 1904.00962, Algorithm 2): Adam's step, scaled layer by layer.
+    """LAMB (arXiv 1904.00962, Algorithm 2): Adam's update, rescaled for each parameter tensor.
 
-    m ← β₁m + (1-β₁)g, v ← β₂v + (1-β₂)g², both bias-corrected;
-    u = m̂ / (√v̂ + ε) + λw; w ← w - lr · ‖w‖/‖u‖ · u, the ratio being 1 where either norm is 0.
+    m ← β₁m + (1-β₁)g and v ← β₂v + (1-β₂)g², both bias-corrected to m̂ and v̂;
+    u = m̂ / (√v̂ + ε) + λw; w ← w - lr · ‖w‖/‖u‖ · u. The ratio is 1 if either norm is 0.
 
     Args:
-        params: parameters or groups.
+        params: parameters or parameter groups.
         lr: learning rate.
-        betas: decay of first and second moment.
-        eps: ε.
-        weight_decay: λ.
+        betas: β₁ and β₂, decay of the first and the second moment.
+        eps: ε, added to the denominator.
+        weight_decay: λ, decoupled from the gradient.
     """
 
     def __init__(
@@ -37,9 +38,9 @@ class Lamb(torch.optim.Optimizer):
             params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         )
 
+    @override
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One update; returns what `closure` returned."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -68,18 +69,18 @@ class Lamb(torch.optim.Optimizer):
 
 
 class MuonAdamW(torch.optim.Optimizer):
-    """torch's Muon for the matrices of hidden layers and AdamW for all else, as one optimiser.
+    """Muon for the matrices of hidden layers and AdamW for all other parameters, as one optimiser.
 
-    Muon (https://kellerjordan.github.io/posts/muon/) orthogonalises each update; its step is scaled
+    Muon (https://kellerjordan.github.io/posts/muon/) orthogonalises each update. Its step is scaled
     to the size of AdamW's (arXiv 2502.16982), so that one learning rate serves both.
 
     Args:
-        hidden: two-axis weights for Muon.
-        others: AdamW's parameter groups.
+        hidden: matrices for Muon.
+        others: parameter groups for AdamW, each with its own weight decay.
         lr: learning rate of both.
-        weight_decay: of the hidden weights; the other groups bring their own.
-        momentum: of Muon.
-        betas: of AdamW.
+        weight_decay: weight decay of the matrices.
+        momentum: momentum of Muon.
+        betas: decay of AdamW's first and second moment.
     """
 
     def __init__(
@@ -101,11 +102,11 @@ class MuonAdamW(torch.optim.Optimizer):
         )
         self.parts = (muon, torch.optim.AdamW(others, lr=lr, betas=betas, fused=True))
         super().__init__([group for part in self.parts for group in part.param_groups], {"lr": lr})
-        self._share()
+        self._share_state()
 
+    @override
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One update; returns what `closure` returned."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -114,14 +115,15 @@ class MuonAdamW(torch.optim.Optimizer):
             part.step()
         return loss
 
+    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore both parts."""
         super().load_state_dict(state_dict)
-        self._share()
+        self._share_state()
 
-    def _share(self) -> None:
-        """Let the parts work on this optimiser's own groups and state: a schedule or a checkpoint
-        sees a single optimiser.
+    def _share_state(self) -> None:
+        """Make Muon and AdamW use this optimiser's own parameter groups and state.
+
+        Schedules and checkpoints then see a single optimiser.
         """
         muon, adamw = self.parts
         muon.param_groups, adamw.param_groups = self.param_groups[:1], self.param_groups[1:]
@@ -129,19 +131,30 @@ class MuonAdamW(torch.optim.Optimizer):
 
 
 def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """The configured optimiser; biases and norms (one axis) are not decayed unless `decay_all`."""
+    """Return the configured optimiser of a model's parameters.
+
+    Parameters with a single axis (biases and norms) have no weight decay unless `decay_all`. Muon
+    takes the weights of all linear layers outside the head.
+
+    Args:
+        model: model to optimise.
+        config: name and options of the optimiser.
+
+    Raises:
+        ValueError: unknown optimiser.
+    """
     hidden = [
         module.weight
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear) and name.split(".")[0] != "head" and config.name == "muon"
     ]
-    taken = {id(weight) for weight in hidden}
-    parameters = [p for p in model.parameters() if id(p) not in taken]
+    hidden_ids = {id(weight) for weight in hidden}
+    parameters = [p for p in model.parameters() if id(p) not in hidden_ids]
     decayed = [p for p in parameters if p.ndim > 1 or config.decay_all]
-    spared = [p for p in parameters if p.ndim <= 1 and not config.decay_all]
+    not_decayed = [p for p in parameters if p.ndim <= 1 and not config.decay_all]
     groups = [
         {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": spared, "weight_decay": 0.0},
+        {"params": not_decayed, "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
     betas = (config.beta1, config.beta2)
@@ -166,12 +179,23 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Op
 
 
 def check_schedule(config: OptimizerConfig, epochs: int) -> None:
-    """ValueError unless the schedule can be run over so many epochs."""
+    """Check that a schedule fits a run.
+
+    Args:
+        config: schedule and warm-up.
+        epochs: number of epochs of the run.
+
+    Raises:
+        ValueError: a warm-up together with plateau, or one that takes the whole run.
+    """
     if config.schedule == "plateau" and config.warmup_epochs:
-        raise ValueError("optimizer.warmup_epochs does not go with plateau; set it to 0")
+        raise ValueError(
+            f"optimizer.warmup_epochs={config.warmup_epochs} cannot be combined with "
+            "optimizer.schedule=plateau; set it to 0"
+        )
     if config.schedule == "cosine" and config.warmup_epochs >= epochs:
         raise ValueError(
-            f"optimizer.warmup_epochs={config.warmup_epochs} is no shorter than the run, "
+            f"optimizer.warmup_epochs={config.warmup_epochs} is not less than "
             f"trainer.max_epochs={epochs}; lower it"
         )
 
@@ -179,10 +203,19 @@ def check_schedule(config: OptimizerConfig, epochs: int) -> None:
 def build_schedule(
     optimizer: torch.optim.Optimizer, config: OptimizerConfig, *, epochs: int, steps: int
 ) -> LRScheduler | ReduceLROnPlateau:
-    """The configured schedule over `epochs` epochs of `steps` optimiser steps each.
+    """Return the configured learning-rate schedule.
 
-    All but plateau are stepped after every optimiser step; plateau after every epoch, with the
-    validation loss.
+    Plateau is to be stepped after each epoch with the validation loss, all other schedules after
+    each optimiser step.
+
+    Args:
+        optimizer: optimiser whose learning rate is scheduled.
+        config: schedule and its options.
+        epochs: number of epochs of the run.
+        steps: number of optimiser steps in an epoch.
+
+    Raises:
+        ValueError: as in `check_schedule`.
     """
     check_schedule(config, epochs)
     warmup = round(config.warmup_epochs * steps)

@@ -1,164 +1,193 @@
-"""What a run would be, told before it begins: data, model, steps and time."""
+"""The plan of a run before it begins: data, model, steps and time."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from ..data.examples import FileExamples
+from ..data.examples import ExampleSet, FileExamples
 from ..data.labels import describe_labels
 from ..data.mixing import check_mixing
-from ..data.splits import read_splits
+from ..data.splits import Splits, read_splits
 from ..machine import Placement, describe_machine, placement
 from ..modalities import build_reader, modality_of
 from ..modalities.reader import to_device
 from ..models.build import build
 from ..models.classifier import PerceiverClassifier
 from ..models.cost import cost
-from .engine import fit_to_data
 from .optim import build_optimizer, build_schedule
 from .recipe import Recipe
-from .recorder import duration
+from .recipe_data import fit_to_data
+from .recorder import format_duration
 
-ORDER = ("train", "validation", "test")
-STEPS = 3  # timed, after a first one that counts for nothing
-ENOUGH = 2.0  # seconds of timing after which no other step is begun
+SPLIT_ORDER = ("train", "validation", "test")
+MAX_TIMED_CALLS = 3  # besides a first call that is not timed
+MAX_TIMING_SECONDS = 2.0  # no further call is timed after this time
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A run that has not begun."""
+    """The size and the expected duration of a run that has not begun."""
 
     recipe: Recipe
-    """As it would be written down: labels and task as the data has them."""
+    """The recipe as it would be saved, with the task and the number of classes of the data."""
     labels: tuple[str, ...]
-    """In the order of the model's outputs."""
+    """Names of the classes, labels or numbers, in the order of the model's outputs."""
     examples: dict[str, int]
-    """Of each split; those among them that cannot be read are not known yet."""
+    """Number of examples of each split, including files that turn out to be unreadable."""
     num_inputs: int
-    """M."""
+    """M, the number of input elements of an example."""
     num_parameters: int
+    """Number of learned parameters."""
     flops: int
-    """Of a forward pass over one example."""
+    """Floating-point operations of a forward pass over one example."""
     steps: int
-    """Of an epoch."""
+    """Optimiser steps in an epoch."""
     decode_seconds: float
-    """About how long all files take to decode: once, or every epoch where `held` is False."""
-    held: bool
-    """Decoded examples are kept in memory."""
+    """Estimated seconds to decode the files: once if `in_memory`, else in every epoch."""
+    in_memory: bool
+    """Whether all decoded examples are kept in memory."""
     seconds: float
-    """About how long an epoch takes, its validation included."""
+    """Estimated seconds of an epoch with its validation; without decoding if `in_memory`."""
     machine: str
+    """The machine that the times were measured on."""
 
     def lines(self) -> list[str]:
-        """What is to be said."""
+        """Return the plan as lines of text for the user."""
         recipe, epochs = self.recipe, self.recipe.trainer.max_epochs
         counts = ", ".join(f"{count:,} {split}" for split, count in self.examples.items())
-        total = epochs * self.seconds + (self.decode_seconds if self.held else 0)
+        total = epochs * self.seconds + (self.decode_seconds if self.in_memory else 0)
         size = f"{self.num_parameters:,}; M = {self.num_inputs:,} elements"
-        times = f"{duration(self.seconds)} an epoch, {duration(total)} in all"
+        times = f"{format_duration(self.seconds)} an epoch, {format_duration(total)} in total"
         lines = [
             f"data: {counts}; {describe_labels(recipe.model.task, self.labels)}",
             f"parameters: {size}, {self.flops / 1e6:,.0f} MFLOPs an example",
             f"steps: {epochs} × {self.steps:,} of {recipe.data.batch_size} examples",
-            f"time: about {times}, by a few steps on {self.machine}",
+            f"time: about {times}, estimated from a few steps on {self.machine}",
         ]
         if self.decode_seconds >= 1:
-            often = "once" if self.held else "every epoch"
-            lines.append(f"decoding: about {duration(self.decode_seconds)} of it, {often}")
+            often = "once" if self.in_memory else "every epoch"
+            seconds = format_duration(self.decode_seconds)
+            lines.append(f"decoding: about {seconds} of this time, {often}")
         return lines
 
 
 def plan(recipe: Recipe) -> Plan:
-    """What `train` would do with a recipe; nothing is written.
+    """Return what `train` would do with a recipe, without writing anything.
 
-    Files are listed and one batch of them is decoded. A few steps are timed on that batch, as
-    `train` does them but for compilation.
+    The files are listed, and one batch of them is decoded. A few steps are timed on that batch, as
+    `train` does them but without compilation.
+
+    Args:
+        recipe: recipe to be trained.
 
     Raises:
-        ValueError, OSError: bad data or configuration, as `train` tells them.
+        ValueError: bad data or configuration, with the same message as from `train`.
+        OSError: data that cannot be read, with the same message as from `train`.
     """
     check_mixing(recipe.data, recipe.model.input)
     splits = read_splits(recipe.data, build_reader(recipe.model.input), decode=False)
     recipe = fit_to_data(recipe, splits)
     counted = cost(recipe.model)
-    table = splits.examples["train"]
-    size = recipe.data.batch_size
-    began = time.perf_counter()
-    batch = table.__getitems__(range(0, len(table), max(1, len(table) // size))[:size])[0]
-    each = (time.perf_counter() - began) / min(size, len(table))
-    files = isinstance(table, FileExamples)
-    held = not files or all(
-        not isinstance(t, FileExamples) or t.decoded_bytes <= recipe.data.hold_gb * 1e9
-        for t in splits.examples.values()
-    )
-    every = sum(len(t) for name, t in splits.examples.items() if held or name != "test")
-    decode_seconds = each * every / max(1, torch.get_num_threads()) if files else 0.0
+    batch_size, num_train = recipe.data.batch_size, len(splits.examples["train"])
+    steps = max(1, num_train // batch_size)
+    batch, seconds_per_example = _sample_batch(splits.examples["train"], batch_size)
+    in_memory = _fits_in_memory(splits, recipe.data.hold_gb)
+    decode_seconds = _decode_seconds(splits, seconds_per_example, in_memory)
     place = placement(recipe.trainer.device, recipe.trainer.precision)
     model = build(recipe.model, splits.labels).to(place.device)
-    steps = max(1, len(table) // size)
     optimizer = build_optimizer(model, recipe.optimizer)
     build_schedule(optimizer, recipe.optimizer, epochs=recipe.trainer.max_epochs, steps=steps)
-    step, look = _timed(model, optimizer, recipe, to_device(batch, place.device), place)
-    seconds = steps * step + len(splits.examples["validation"]) / size * look
+    train_step, validation_step = _time_steps(
+        model, optimizer, recipe, to_device(batch, place.device), place
+    )
+    seconds = steps * train_step + len(splits.examples["validation"]) / batch_size * validation_step
     return Plan(
         recipe=recipe,
         labels=splits.labels,
-        examples={n: len(splits.examples[n]) for n in ORDER if n in splits.examples},
+        examples={n: len(splits.examples[n]) for n in SPLIT_ORDER if n in splits.examples},
         num_inputs=counted.num_inputs,
         num_parameters=counted.num_parameters,
         flops=counted.flops,
         steps=steps,
         decode_seconds=decode_seconds,
-        held=held,
-        seconds=seconds + (0 if held else decode_seconds),
+        in_memory=in_memory,
+        seconds=seconds + (0 if in_memory else decode_seconds),
         machine=describe_machine(place.device),
     )
 
 
-def _timed(
+def _sample_batch(examples: ExampleSet, batch_size: int) -> tuple[Any, float]:
+    """Return a batch of evenly spaced examples and the seconds that each took to decode."""
+    began = time.perf_counter()
+    step = max(1, len(examples) // batch_size)
+    batch, _ = examples.__getitems__(range(0, len(examples), step)[:batch_size])
+    return batch, (time.perf_counter() - began) / min(batch_size, len(examples))
+
+
+def _fits_in_memory(splits: Splits, limit_gb: float) -> bool:
+    """Return whether `train` keeps the decoded examples of every split in memory."""
+    return not isinstance(splits.examples["train"], FileExamples) or all(
+        not isinstance(examples, FileExamples) or examples.decoded_bytes <= limit_gb * 1e9
+        for examples in splits.examples.values()
+    )
+
+
+def _decode_seconds(splits: Splits, seconds_per_example: float, in_memory: bool) -> float:
+    """Estimate the time to decode all files, or those of an epoch if they are not kept."""
+    if not isinstance(splits.examples["train"], FileExamples):
+        return 0.0
+    count = sum(
+        len(examples) for name, examples in splits.examples.items() if in_memory or name != "test"
+    )
+    return seconds_per_example * count / max(1, torch.get_num_threads())
+
+
+def _time_steps(
     model: PerceiverClassifier,
     optimizer: torch.optim.Optimizer,
     recipe: Recipe,
     batch: Any,
     place: Placement,
 ) -> tuple[float, float]:
-    """Seconds of a training step and of a look at a batch."""
+    """Return the time of a training step and of a validation step, in seconds."""
     inputs = recipe.model.input
     modality = modality_of(inputs)
 
-    def step() -> None:
+    def train_step() -> None:
         optimizer.zero_grad()
         with place.autocast():
             outputs = model(modality.augment(batch, inputs, recipe.data))
-        outputs.float().logsumexp(-1).mean().backward()  # any loss: it is the model that takes time
+        # Any loss will do: nearly all of the time goes to the model.
+        outputs.float().logsumexp(-1).mean().backward()
         optimizer.step()
 
     @torch.inference_mode()
-    def look() -> None:
+    def validation_step() -> None:
         with place.autocast():
             model(batch)
 
     model.train()
-    training = _seconds(step, place.device)
+    train_seconds = _shortest_call(train_step, place.device)
     model.eval()
-    return training, _seconds(look, place.device)
+    return train_seconds, _shortest_call(validation_step, place.device)
 
 
-def _seconds(function: Any, device: torch.device) -> float:
-    """The shortest of a few calls."""
-    function()
+def _shortest_call(function: Callable[[], None], device: torch.device) -> float:
+    """Return the time of the fastest of a few calls, in seconds."""
+    function()  # not timed: threads and libraries start
     times: list[float] = []
-    while len(times) < STEPS and sum(times) < ENOUGH:
-        _wait(device)
+    while len(times) < MAX_TIMED_CALLS and sum(times) < MAX_TIMING_SECONDS:
+        _synchronise(device)
         began = time.perf_counter()
         function()
-        _wait(device)
+        _synchronise(device)
         times.append(time.perf_counter() - began)
     return min(times)
 
 
-def _wait(device: torch.device) -> None:
+def _synchronise(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)

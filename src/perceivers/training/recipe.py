@@ -1,4 +1,4 @@
-"""A recipe: everything that defines a training run, as plain data. Imports no torch."""
+"""The recipe of a training run, as plain data. Imports no torch."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,78 +9,82 @@ from ..models.config import ModelConfig
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """The optimiser and its learning-rate schedule."""
+    """Configuration of the optimiser and its learning-rate schedule."""
 
     name: Literal["adamw", "lamb", "adam", "sgd", "muon"] = "adamw"
-    """The update rule; sgd has momentum, muon leaves all but hidden matrices to adamw."""
+    """Optimiser; sgd has momentum, muon is used with adamw for all but the matrices of hidden
+    layers."""
     lr: float = 1e-3
     """Peak learning rate."""
     weight_decay: float = 0.05
-    """Decoupled for adamw, lamb and muon, added to the gradient for adam and sgd."""
+    """Weight decay; part of the gradient for adam and sgd, decoupled for adamw, lamb and muon."""
     decay_all: bool = False
-    """Also decay biases and norms."""
+    """Apply weight decay to biases and norms too."""
     momentum: float = 0.9
-    """Of sgd and muon."""
+    """Momentum of sgd and muon."""
     beta1: float = 0.9
-    """First-moment decay of the others."""
+    """Decay of the first moment; for adamw, lamb, adam, and the adamw of muon."""
     beta2: float = 0.999
-    """Second-moment decay of the others."""
+    """Decay of the second moment; for adamw, lamb, adam, and the adamw of muon."""
     schedule: Literal["constant", "cosine", "multistep", "plateau"] = "cosine"
-    """Shape of the learning rate over the run, after the warm-up."""
+    """Learning-rate schedule after the warm-up."""
     warmup_epochs: float = 0.0
-    """Linear rise from 0, in epochs."""
+    """Epochs over which the learning rate first rises linearly from 0 to its peak; 0: no warm-up,
+    as plateau requires."""
     milestones: tuple[int, ...] = ()
-    """Epochs at which multistep multiplies the rate by gamma."""
+    """Epochs after which multistep multiplies the learning rate by gamma."""
     gamma: float = 0.1
-    """Factor of multistep."""
+    """Factor by which multistep multiplies the learning rate at each milestone."""
     plateau_factor: float = 0.2
-    """Factor of plateau, applied when the validation loss has stopped falling."""
+    """Factor by which plateau lowers the learning rate when the validation loss stops falling."""
     plateau_patience: int = 3
-    """Epochs that plateau waits."""
+    """Number of epochs without a lower validation loss that plateau tolerates."""
     clip_norm: float = 0.0
-    """Gradients are scaled down to this norm; 0: not."""
+    """Norm to which the gradient of all parameters is clipped; 0: no clipping."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainerConfig:
-    """The loop around it."""
+    """Configuration of the training loop."""
 
     max_epochs: int = 30
     """Passes over the training examples."""
     label_smoothing: float = 0.0
-    """Share of the target spread evenly over all classes; other tasks than classification go
-    without."""
+    """Share of each target that is spread evenly over all classes; for classification only."""
     patience: int = 15
-    """Epochs without a better validation score before stopping early; 0: never stop early."""
+    """Epochs without a better score `monitor` after which training stops; 0: never stop early."""
     monitor: Literal[
         "val_loss", "val_top1", "val_top5", "val_map", "val_f1", "val_mae", "val_r2"
     ] = "val_loss"
-    """The score that decides which weights are best, and when to stop; one of the task's."""
+    """Validation score that decides which weights are best and when to stop early; must be a score
+    of the task."""
     ema_decay: float = 0.0
-    """Decay of the running average of weights that is evaluated and saved; 0: no average."""
+    """Decay per step of a running average of the weights, which is then scored and saved instead
+    of them; 0: no average."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of matrix products; auto: bfloat16 on CUDA, float32 on CPU."""
+    """Precision of matrix products; auto: bfloat16 on CUDA, float32 on CPU."""
     compile: Literal["auto", "on", "off"] = "auto"
-    """Compile the model with torch.compile; auto: on CUDA. Without a compiler it goes on as is."""
+    """Train with torch.compile; auto: on CUDA only. If it fails, training continues without it."""
     activation_checkpointing: bool = False
-    """Keep only the latents between layers for the backward pass: less memory, more time."""
+    """Save memory at the cost of time: keep only the latents between layers for the backward
+    pass."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto: CUDA if there."""
+    """Device to train on; auto: CUDA if there is a CUDA device, else the CPU."""
     seed: int = 0
-    """Of the initial weights, the order of examples and the augmentation."""
+    """Random seed of the initial weights, the order of examples and the augmentation."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Model, data, optimiser and loop of one run."""
+    """Configuration of a training run: model, data, optimiser and loop."""
 
     name: str
-    """What `perceivers train` calls it."""
+    """Name of the recipe for `perceivers train`."""
     model: ModelConfig = field(default_factory=ModelConfig)
-    """The model; num_classes and task follow the data."""
+    """The model; its num_classes and task are set by the data."""
     data: DataConfig = field(default_factory=DataConfig)
-    """The data."""
+    """The data and its augmentation."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    """The optimiser."""
+    """The optimiser and its schedule."""
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
-    """The loop."""
+    """The training loop."""

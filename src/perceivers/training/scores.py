@@ -1,7 +1,7 @@
-"""The scores of each task: how they are called, written and compared."""
+"""The scores of each task: their names, formats and directions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..data.config import Task
 from ..data.labels import split_unit
@@ -12,30 +12,30 @@ class Score:
     """A score by which models are judged."""
 
     name: str
-    """In files, after the split: val_top1."""
+    """Name in files, there after the split: top1 in val_top1."""
     title: str
-    """In what people read."""
-    form: str
-    """Its format; with % it is a share of 1."""
+    """Name in text and plots."""
+    format_spec: str
+    """Python format specification of the value; one that ends in % is for a share of 1."""
     higher_is_better: bool = True
-    """Whether more is better."""
+    """Whether a higher value is better."""
     unit: str = ""
-    """Of the number, if it has one."""
+    """Unit of the value, if it has one."""
 
-    def say(self, value: float) -> str:
-        """Such as "top-1 98.61%"."""
-        return f"{self.title} {value:{self.form}} {self.unit}".rstrip()
+    def format(self, value: float) -> str:
+        """Return the title, the value and the unit, such as "top-1 98.61%"."""
+        return f"{self.title} {value:{self.format_spec}} {self.unit}".rstrip()
 
     @property
     def axis(self) -> str:
-        """The label of an axis."""
-        unit = "%" if self.form.endswith("%") else self.unit
+        """The axis label of a plot: the title and the unit."""
+        unit = "%" if self.format_spec.endswith("%") else self.unit
         return f"{self.title}, {unit}" if unit else self.title
 
 
 LOSS = Score("loss", "loss", ".4f", higher_is_better=False)
 MAE = Score("mae", "MAE", ".4g", higher_is_better=False)
-OF_TASK: dict[Task, tuple[Score, ...]] = {
+TASK_SCORES: dict[Task, tuple[Score, ...]] = {
     "classification": (Score("top1", "top-1", ".2%"), Score("top5", "top-5", ".2%")),
     "multilabel": (Score("map", "mAP", ".2%"), Score("f1", "micro F1", ".2%")),
     "regression": (MAE, Score("r2", "R²", ".4f")),
@@ -43,47 +43,54 @@ OF_TASK: dict[Task, tuple[Score, ...]] = {
 
 
 def scores_of(task: Task, labels: Sequence[str]) -> tuple[Score, ...]:
-    """The scores of a task, the most telling one first.
+    """Return the scores of a task without the loss, the main score first.
 
     Args:
-        task: classification: top-1 and top-5; multilabel: mAP and F1; regression: MAE and R².
-        labels: names of the outputs; where all are in the same unit, so is the MAE.
+        task: classification has top-1 and top-5, multilabel has mAP and micro F1, regression has
+            MAE and R².
+        labels: names of the model's outputs. If all of them have the same unit, the MAE has it too.
     """
     units = {split_unit(label)[1] for label in labels}
-    scores = OF_TASK[task]
+    scores = TASK_SCORES[task]
     if task == "regression" and len(units) == 1:
-        scores = (Score("mae", "MAE", ".4g", higher_is_better=False, unit=units.pop()), *scores[1:])
+        scores = (replace(MAE, unit=units.pop()), *scores[1:])
     return scores
 
 
-def mode_of(monitor: str) -> str:
-    """Whether the "min" or the "max" of a score such as "val_loss" is the best."""
-    every = (LOSS, *(score for scores in OF_TASK.values() for score in scores))
-    return (
-        "max"
-        if {f"val_{score.name}": score for score in every}[monitor].higher_is_better
-        else "min"
-    )
+def monitor_mode(monitor: str) -> str:
+    """Return "min" or "max": which value of a monitored score such as "val_loss" is the best."""
+    scores = (LOSS, *(score for scores in TASK_SCORES.values() for score in scores))
+    by_monitor = {f"val_{score.name}": score for score in scores}
+    return "max" if by_monitor[monitor].higher_is_better else "min"
 
 
 def check_monitor(monitor: str, task: Task) -> None:
-    """ValueError if a score such as "val_top1" is not one of the task's."""
-    known = [f"val_{score.name}" for score in (LOSS, *OF_TASK[task])]
+    """Check that a task has the monitored score.
+
+    Args:
+        monitor: name of the score with its split, such as "val_top1".
+        task: task of the model.
+
+    Raises:
+        ValueError: the score is not one of the task's.
+    """
+    known = [f"val_{score.name}" for score in (LOSS, *TASK_SCORES[task])]
     if monitor not in known:
         raise ValueError(
-            f"trainer.monitor={monitor} is no score of {task}; expected {', '.join(known)}"
+            f"trainer.monitor={monitor} is not a score of {task}; expected {', '.join(known)}"
         )
 
 
 def format_scores(
     task: Task, labels: Sequence[str], values: Mapping[str, float], prefix: str = ""
 ) -> str:
-    """Such as "top-1 98.61%, top-5 100.00%".
+    """Format the scores of a task for people, such as "top-1 98.61%, top-5 100.00%".
 
     Args:
-        task: which scores.
-        labels: see `scores_of`.
-        values: the scores by name.
-        prefix: of the names among the values, such as "val_".
+        task: task of the model.
+        labels: names of the model's outputs.
+        values: values of the scores by name.
+        prefix: prefix of the names in `values`, such as "val_".
     """
-    return ", ".join(score.say(values[prefix + score.name]) for score in scores_of(task, labels))
+    scores = scores_of(task, labels)
+    return ", ".join(score.format(values[prefix + score.name]) for score in scores)

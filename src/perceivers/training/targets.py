@@ -1,4 +1,4 @@
-"""What a model's outputs are compared with: the loss and the scores of each task."""
+"""Loss and scores of each task."""
 
 import abc
 import math
@@ -15,57 +15,88 @@ from torchmetrics.classification import (
     MultilabelF1Score,
 )
 from torchmetrics.utilities import dim_zero_cat
+from typing_extensions import override
 
 from ..data.config import Task
 from ..models.classifier import PerceiverClassifier, TargetScale
 from .scores import LOSS, scores_of
 
-# B batch · K num_classes: classes, labels or numbers
+# Shapes: B examples in a batch, K outputs (`num_classes`: classes, labels or numbers).
 
 
 class Targets(abc.ABC):
-    """The targets of a task.
+    """The loss and the scores of a task, for the outputs of one model.
 
     Args:
-        model: whose outputs (B, K) they are compared with.
+        model: model with outputs (B, K).
     """
 
-    smoothed: ClassVar[bool] = False
-    """Whether label smoothing means anything."""
+    uses_label_smoothing: ClassVar[bool] = False
+    """Whether the loss uses label smoothing."""
 
     def __init__(self, model: PerceiverClassifier) -> None:
         self.model = model
-        self.width = model.config.num_classes
+        self.num_outputs = model.config.num_classes
         self.scores = (LOSS, *scores_of(model.config.task, model.labels))
 
     def measure(self, labels: Tensor) -> None:  # noqa: B027
-        """Give the model the constants of the training split's labels, if it has any."""
+        """Set the constants of the model that depend on the labels; most tasks have none.
+
+        Args:
+            labels: labels of the training split, (examples, …).
+
+        Raises:
+            ValueError: nothing can be learnt from the labels.
+        """
 
     @abc.abstractmethod
     def as_floats(self, labels: Tensor) -> Tensor:
-        """A batch's labels as float (B, K), of which weighted sums are targets too."""
+        """Return labels as float targets (B, K), of which weighted sums are targets too.
+
+        Args:
+            labels: labels of a batch, as in the data.
+        """
 
     @abc.abstractmethod
     def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
-        """Mean over the batch, of targets as they are in the data or `mixable`."""
+        """Return the mean loss of a batch.
+
+        Args:
+            outputs: outputs of the model, (B, K).
+            targets: labels as in the data, or targets (B, K) made from them by `as_floats`.
+            smoothing: label smoothing; ignored unless `uses_label_smoothing`.
+        """
 
     @abc.abstractmethod
     def metrics(self) -> dict[str, Metric]:
-        """Empty metrics by the names of the scores, without the loss."""
+        """Return a new metric for each score but the loss, by name."""
 
     @abc.abstractmethod
     def metric_inputs(self, name: str, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """What the metric of that name compares."""
+        """Return predictions and targets in the form that a metric expects.
+
+        Args:
+            name: name of the score.
+            outputs: outputs of the model, (B, K).
+            labels: labels as in the data.
+        """
 
     def collection(self) -> MetricCollection:
-        """Empty metrics of a split."""
+        """Return new metrics for the loss and all scores of a split."""
         loss = MeanMetric(nan_strategy="ignore")
         return MetricCollection({"loss": loss, **self.metrics()}, compute_groups=False)
 
     def update(
         self, collection: MetricCollection, outputs: Tensor, labels: Tensor, loss: Tensor
     ) -> None:
-        """Count a batch in, its labels as they are in the data."""
+        """Add a batch to the metrics of a split.
+
+        Args:
+            collection: metrics from `collection`.
+            outputs: outputs of the model, (B, K).
+            labels: labels as in the data.
+            loss: mean loss of the batch.
+        """
         collection["loss"].update(loss.detach(), weight=len(labels))
         for score in self.scores[1:]:
             metric_inputs = self.metric_inputs(score.name, outputs.detach(), labels)
@@ -73,107 +104,124 @@ class Targets(abc.ABC):
 
 
 class ClassTargets(Targets):
-    """Labels int64 (B,): cross-entropy, top-1 and top-5."""
+    """Classification, with labels int64 (B,).
 
-    smoothed = True
+    The loss is the cross-entropy with label smoothing. The scores are the shares of examples whose
+    class is the likeliest (top-1) or among the five likeliest (top-5).
+    """
 
+    uses_label_smoothing = True
+
+    @override
     def as_floats(self, labels: Tensor) -> Tensor:
-        """One-hot."""
-        return F.one_hot(labels, self.width).float()
+        return F.one_hot(labels, self.num_outputs).float()
 
+    @override
     def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
-        """Cross-entropy, `smoothing` of it with the even distribution over all classes."""
         return F.cross_entropy(outputs, targets, label_smoothing=smoothing)
 
+    @override
     def metrics(self) -> dict[str, Metric]:
-        """Shares of examples whose class is the likeliest, or among the five likeliest."""
-        top = {"top1": 1, "top5": min(5, self.width)}
+        top = {"top1": 1, "top5": min(5, self.num_outputs)}
         return {
-            name: MulticlassAccuracy(self.width, top_k=k, average="micro")
+            name: MulticlassAccuracy(self.num_outputs, top_k=k, average="micro")
             for name, k in top.items()
         }
 
+    @override
     def metric_inputs(self, name: str, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and classes."""
         return outputs, labels
 
 
 class LabelTargets(Targets):
-    """Labels (B, K) of 0 and 1: binary cross-entropy, mAP and micro F1."""
+    """Multi-label classification, with labels (B, K) of 0 and 1.
 
+    The loss is the mean binary cross-entropy of all labels. The scores are the mean over labels of
+    the average precision (mAP), and the F1 score of all decisions at a probability of ½ (micro F1).
+    """
+
+    @override
     def as_floats(self, labels: Tensor) -> Tensor:
-        """As they are."""
         return labels.float()
 
+    @override
     def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
-        """Binary cross-entropy of every label, its mean."""
         return F.binary_cross_entropy_with_logits(outputs, targets.float())
 
+    @override
     def metrics(self) -> dict[str, Metric]:
-        """Mean over labels of the average precision; F1 of all decisions at a probability of ½."""
         return {
-            "map": AveragePrecisions(self.width, average=None),
-            "f1": MultilabelF1Score(self.width, average="micro"),
+            "map": AveragePrecisions(self.num_outputs, average=None),
+            "f1": MultilabelF1Score(self.num_outputs, average="micro"),
         }
 
+    @override
     def metric_inputs(self, name: str, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Probabilities (torchmetrics would take logits within [0, 1] for such) and labels."""
+        # torchmetrics takes logits for probabilities if all of them lie in [0, 1].
         return outputs.sigmoid(), labels.long()
 
 
 class NumberTargets(Targets):
-    """Labels (B,) or (B, K) in the data's units: squared error of what is standardised; MAE, R²."""
+    """Regression, with labels (B,) or (B, K) in the units of the data.
+
+    The loss is the mean squared error in standard deviations of the training split. The scores are
+    the mean absolute error in the units of the data (MAE) and the explained share of the variance
+    (R²), of each number.
+    """
 
     def __init__(self, model: PerceiverClassifier) -> None:
         super().__init__(model)
         assert isinstance(model.target_scale, TargetScale)
         self.scale = model.target_scale
 
+    @override
     def measure(self, labels: Tensor) -> None:
-        """Mean and standard deviation; ValueError if a number never varies."""
         targets = self.as_floats(labels)
         for name, column in zip(self.model.labels, targets.T, strict=True):
             if (column == column[0]).all():
                 raise ValueError(
-                    f"label {name!r} is {column[0].item():g} for every training example; there is "
-                    "nothing to learn: leave it out"
+                    f"label {name!r} is {column[0].item():g} for every training example, so there "
+                    "is nothing to learn; leave the label out"
                 )
         self.scale.measure(targets)
 
+    @override
     def as_floats(self, labels: Tensor) -> Tensor:
-        """As they are, (B, K)."""
-        return labels.float().view(-1, self.width)
+        return labels.float().view(-1, self.num_outputs)
 
+    @override
     def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
-        """Mean squared error in standard deviations of the training split."""
         return ((outputs - self.as_floats(targets)) / self.scale.std).square().mean()
 
+    @override
     def metrics(self) -> dict[str, Metric]:
-        """Mean absolute error and the share of variance explained, of each number."""
         return {
-            "mae": MeanAbsoluteError(num_outputs=self.width),
+            "mae": MeanAbsoluteError(num_outputs=self.num_outputs),
             "r2": R2Score(multioutput="raw_values"),
         }
 
+    @override
     def metric_inputs(self, name: str, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Numbers in their units; of R², whose sums of squares lose digits, standardised ones."""
         targets = self.as_floats(labels)
-        if name == "r2":
+        if name == "r2":  # standardised, because its sums of squares would lose digits
             mean, std = self.scale.mean, self.scale.std
             return (outputs - mean) / std, (targets - mean) / std
         return outputs, targets
 
 
 class AveragePrecisions(MultilabelAveragePrecision):
-    """Of each label; NaN where no example has it (torchmetrics: 0, with a warning)."""
+    """The average precision of each label, (K,); NaN for a label that no example has.
 
+    torchmetrics has 0 for such a label, with a warning.
+    """
+
+    @override
     def compute(self) -> Tensor:  # type: ignore[override]
-        """(K,)."""
-        there = dim_zero_cat(self.target).sum(0) > 0
+        present = dim_zero_cat(self.target).sum(0) > 0
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "No positive samples")
             values: Tensor = super().compute()
-        return values.where(there, math.nan)
+        return values.where(present, math.nan)
 
 
 TARGETS: dict[Task, type[Targets]] = {
@@ -184,20 +232,33 @@ TARGETS: dict[Task, type[Targets]] = {
 
 
 def targets_of(model: PerceiverClassifier) -> Targets:
-    """What the outputs of a model are compared with."""
+    """Return the loss and the scores of a model's task."""
     return TARGETS[model.config.task](model)
 
 
 def summary(collection: MetricCollection) -> dict[str, float]:
-    """The scores gathered since the last reset, those of several labels or numbers averaged.
+    """Return the scores since the last reset, by name.
 
-    Labels that no example has are left out of the average.
+    Scores of several labels or numbers are averaged; labels that no example has are left out of the
+    average.
+
+    Args:
+        collection: metrics from `Targets.collection`.
     """
     return {name: float(value.nanmean()) for name, value in collection.compute().items()}
 
 
 def by_label(collection: MetricCollection, labels: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    """The scores of each label or number; of one that no example has, none."""
+    """Return the scores of each label or number since the last reset, by label and name.
+
+    Args:
+        collection: metrics from `Targets.collection`.
+        labels: names of the model's outputs.
+
+    Returns:
+        The scores of each label, none for a label that no example has. Empty if the task has no
+        scores by label, or if there is a single label or number.
+    """
     values = {name: value for name, value in collection.compute().items() if value.numel() > 1}
     return {
         label: {name: float(v[i]) for name, v in values.items() if not torch.isnan(v[i])}

@@ -1,4 +1,4 @@
-"""What one step of training or evaluation does."""
+"""One step of training, validation and test, as a Lightning module."""
 
 import logging
 from collections.abc import Callable
@@ -8,6 +8,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
+from typing_extensions import override
 
 from ..core import Inputs
 from ..data.examples import Batch
@@ -23,11 +24,21 @@ log = logging.getLogger(__name__)
 
 
 class Learner(pl.LightningModule):
-    """The loss of the model's task on augmented batches; loss and scores of every split.
+    """Training of a model on augmented batches, and its scores on all splits.
+
+    - The augmentation of a batch depends on the seed, the step and the rank alone, so that a
+      resumed run repeats it.
+    - Batches for validation and test are not augmented. A loss that is not finite there raises a
+      ValueError: the training has diverged.
+    - The validation scores are logged for early stopping, the plateau schedule and the progress
+      bar.
+    - Gradients are clipped here, because Lightning's own clipping refuses fused optimisers in
+      bfloat16.
+    - The model is compiled only for training: for evaluation alone it takes longer than it saves.
 
     Args:
-        model: what is trained.
-        recipe: augmentation, optimiser, label smoothing and seed.
+        model: model to train.
+        recipe: augmentation, optimiser, label smoothing, compilation and seed.
     """
 
     def __init__(self, model: PerceiverClassifier, recipe: Recipe) -> None:
@@ -41,23 +52,21 @@ class Learner(pl.LightningModule):
         self.val_scores = self.targets.collection()
         self.test_scores = self.targets.collection()
 
+    @override
     def on_fit_start(self) -> None:
-        """Compile, now that the model is on its device. Evaluation alone is not worth the wait."""
         smoothing = self.recipe.trainer.label_smoothing
-        if smoothing and not self.targets.smoothed:
+        if smoothing and not self.targets.uses_label_smoothing:
             log.info(
-                "trainer.label_smoothing=%g is for classification; %s goes without",
+                "trainer.label_smoothing=%g is ignored: it is for classification, the task is %s",
                 smoothing,
                 self.model.config.task,
             )
-        asked = self.recipe.trainer.compile
-        if asked == "on" or (asked == "auto" and self.device.type == "cuda"):
+        option = self.recipe.trainer.compile
+        if option == "on" or (option == "auto" and self.device.type == "cuda"):
             self.classify = compiled(self.model.classify)
 
+    @override
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Loss of one batch, its augmentation drawn from (seed, step, rank) alone: a resumed run
-        draws it again the same.
-        """
         seed = 1_000_003 * self.recipe.trainer.seed + self.global_step
         torch.manual_seed(64 * seed + self.global_rank)
         examples, labels = batch
@@ -71,26 +80,26 @@ class Learner(pl.LightningModule):
         self.targets.update(self.train_scores, outputs, labels, loss)
         return loss
 
+    @override
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Clip gradients. (Lightning's own clipping refuses fused optimisers in bfloat16.)"""
         if self.recipe.optimizer.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.optimizer.clip_norm)
 
+    @override
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Score one batch, as it is."""
         self._evaluate(self.val_scores, batch, batch_index)
 
+    @override
     def test_step(self, batch: Batch, batch_index: int) -> None:
-        """Score one batch, as it is."""
         self._evaluate(self.test_scores, batch, batch_index)
 
+    @override
     def on_validation_epoch_end(self) -> None:
-        """Make the scores known to early stopping, the plateau schedule and the progress bar."""
         scores = summary(self.val_scores)
         self.log_dict({f"val_{name}": value for name, value in scores.items()}, prog_bar=True)
 
+    @override
     def configure_optimizers(self) -> Any:
-        """The recipe's optimiser and schedule."""
         config = self.recipe.optimizer
         optimizer = build_optimizer(self.model, config)
         epochs = self.recipe.trainer.max_epochs
@@ -107,7 +116,7 @@ class Learner(pl.LightningModule):
         }
 
     def _outputs(self, examples: Any, seed: int) -> Tensor:
-        """(B, num_classes) in float32; the elements come in a permuted order if asked for."""
+        """Return the outputs (B, num_classes) in float32, for permuted elements if configured."""
         inputs = self.model.adapter(examples)
         kind = self.recipe.data.permute
         if kind != "none":
@@ -126,7 +135,7 @@ class Learner(pl.LightningModule):
         if not loss.isfinite():
             raise ValueError(
                 f"the loss on held-out examples is {loss.item()} after epoch "
-                f"{self.current_epoch + 1}: training diverged; lower --optimizer.lr"
+                f"{self.current_epoch + 1}: the training diverged; lower --optimizer.lr"
             )
         self.targets.update(scores, outputs, labels, loss)
 
@@ -134,37 +143,53 @@ class Learner(pl.LightningModule):
 def compiled(
     function: Callable[[Inputs], Tensor], backend: str = "inductor"
 ) -> Callable[[Inputs], Tensor]:
-    """The same function by torch.compile; itself, with a word of why, where that cannot be done."""
-    from torch._dynamo.exc import TorchDynamoException  # a second of imports
+    """Return a function compiled with torch.compile, which falls back to the original.
 
-    fast: Callable[[Inputs], Tensor] | None = torch.compile(function, backend=backend)
+    If compilation fails during a call, the reason is logged as a warning, and that call and all
+    later ones use the original function.
+
+    Args:
+        function: function to compile.
+        backend: backend of torch.compile.
+    """
+    from torch._dynamo.exc import TorchDynamoException  # this import takes a second
+
+    compiled_function: Callable[[Inputs], Tensor] | None = torch.compile(function, backend=backend)
 
     def call(inputs: Inputs) -> Tensor:
-        nonlocal fast
-        if fast is not None:
+        nonlocal compiled_function
+        if compiled_function is not None:
             try:
-                return fast(inputs)
+                return compiled_function(inputs)
             except TorchDynamoException as error:
-                why = " ".join(str(error).strip().splitlines()[:2])
-                log.warning("going on without torch.compile (--trainer.compile off): %s", why)
-                fast = None
+                reason = " ".join(str(error).strip().splitlines()[:2])
+                log.warning(
+                    "torch.compile failed, continuing without it (to avoid this warning: "
+                    "--trainer.compile off): %s",
+                    reason,
+                )
+                compiled_function = None
         return function(inputs)
 
     return call
 
 
 def permutation(kind: str, *, batch: int, elements: int, seed: int) -> Tensor:
-    """An order of elements for the permuted-image experiment (arXiv 2103.03206, Table 2).
+    """Return an order of elements for the permuted-image experiment (arXiv 2103.03206, Table 2).
 
     Args:
-        kind: "fixed", the same for all images of all runs; or "random", a new one for each image
-            (v1 of the paper).
-        batch: B.
-        elements: M.
-        seed: of the random ones.
+        kind: "fixed" for one order for all images of all runs, or "random" for a new order for each
+            image (v1 of the paper).
+        batch: B, number of images.
+        elements: M, number of elements of an image.
+        seed: seed of a random order; a fixed order does not depend on it.
 
     Returns:
-        (M,) if fixed, (B, M) if random; entry i is the element that comes i-th.
+        The order (M,) if fixed, or (B, M) if random; entry i is the index of the element that comes
+        i-th.
+
+    Raises:
+        ValueError: unknown kind.
     """
     if kind == "fixed":
         return torch.randperm(elements, generator=torch.Generator().manual_seed(0))

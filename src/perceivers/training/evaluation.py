@@ -1,0 +1,95 @@
+"""Score a model, and evaluate a run directory."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import TQDMProgressBar
+
+from ..checkpoint import load
+from ..data.splits import EVALUATED, Splits
+from ..files import read_json, write_json
+from ..models.classifier import PerceiverClassifier
+from .batches import batches
+from .loop import make_trainer, quiet_lightning
+from .recipe import Recipe
+from .recipe_data import (
+    absolute_path,
+    check_labels,
+    read_recipe,
+    read_recipe_splits,
+    renumber_labels,
+)
+from .targets import by_label, summary
+from .task import Learner
+
+METRICS_FILE = "metrics.json"
+
+
+def evaluate(run_dir: Path, data_path: str | None = None, *, clips: int = 1) -> dict[str, Any]:
+    """Score a run's best weights on its test split and add the scores to its `metrics.json`.
+
+    Args:
+        run_dir: run directory that `train` wrote.
+        data_path: other data to score, with the labels of the model or, except for regression,
+            some of them. The first of its test, validation and train splits that exists is scored;
+            data without splits is scored whole. None: the test split of the run's own data.
+        clips: number of parts of each sound or video whose predictions are averaged; 1: the
+            middle, as in training.
+
+    Returns:
+        A dictionary with "loss", "examples" (their number), "data" (its path or name), "clips" if
+        there are several, and the scores of the task: "top1" and "top5"; "map" and "f1"; or "mae",
+        in the data's units, and "r2". Shares are of 1. With several labels or numbers these two
+        scores are averages, and "by_label" has those of each label.
+
+    Raises:
+        ValueError: the data does not fit the model, or it cannot be read in clips.
+        OSError: the run or the data cannot be read.
+    """
+    recipe = read_recipe(run_dir)
+    model = load(run_dir)
+    if data_path is not None:
+        data = dataclasses.replace(recipe.data, path=absolute_path(data_path))
+        recipe = dataclasses.replace(recipe, data=data)
+    splits = read_recipe_splits(recipe, hold_out=data_path is None, scored=True, clips=clips)
+    check_labels(model, splits)
+    renumber_labels(model.labels, splits)
+    scores = score(model, recipe, splits)
+    scores["data"] = recipe.data.path or recipe.data.name
+    if clips > 1:
+        scores["clips"] = clips
+    path = run_dir / METRICS_FILE
+    write_json(path, {**(read_json(path) if path.exists() else {}), "eval": scores})
+    return scores
+
+
+def score(model: PerceiverClassifier, recipe: Recipe, splits: Splits) -> dict[str, Any]:
+    """Score a model on the first of the `EVALUATED` splits that exists.
+
+    Args:
+        model: the model.
+        recipe: the recipe of its run.
+        splits: the data.
+
+    Returns:
+        The loss, the scores of the task, their values by label, and the number of examples.
+    """
+    examples = next(splits.examples[name] for name in EVALUATED if name in splits.examples)
+    learner = Learner(model, recipe)
+    with quiet_lightning():
+        trainer = make_trainer(recipe.trainer, callbacks=[TQDMProgressBar()], logger=False)
+        loader = batches(examples, recipe.data, pin_memory=uses_gpu(trainer))
+        trainer.test(learner, loader, verbose=False)
+    each = by_label(learner.test_scores, model.labels)
+    return {
+        **summary(learner.test_scores),
+        **({"by_label": each} if each else {}),
+        "examples": len(examples),
+    }
+
+
+def uses_gpu(trainer: pl.Trainer) -> bool:
+    """Return whether batches are copied to a GPU, for which they should be in pinned memory."""
+    return trainer.strategy.root_device.type == "cuda"

@@ -1,0 +1,148 @@
+"""The data of a recipe: reading it, completing the recipe by it, and comparing labels."""
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from ..checkpoint import read_config
+from ..data.splits import Splits, read_splits
+from ..modalities import build_reader
+from ..modalities.clips import with_clips
+from ..models.classifier import PerceiverClassifier
+from ..models.config import ModelConfig, from_dict
+from .recipe import Recipe
+from .scores import check_monitor
+
+log = logging.getLogger(__name__)
+
+
+def read_recipe(run_dir: Path) -> Recipe:
+    """Read the recipe of a training run.
+
+    Args:
+        run_dir: run directory that `train` wrote.
+
+    Raises:
+        ValueError: the directory holds a saved model without a recipe.
+        OSError: the directory does not exist or cannot be read.
+    """
+    config = read_config(run_dir)
+    if "recipe" not in config:
+        raise ValueError(f"{run_dir} is a saved model, not a training run: it has no recipe")
+    return from_dict(Recipe, config["recipe"], "recipe")
+
+
+def read_recipe_splits(
+    recipe: Recipe, *, hold_out: bool = True, scored: bool = False, clips: int = 1
+) -> Splits:
+    """Read the data of a recipe with the reader of its model, and log the progress of long reads.
+
+    Args:
+        recipe: data and model.
+        hold_out: whether validation and test splits are held out of the training examples if the
+            data has none of its own.
+        scored: whether only the split to score a model on is read: the first of test, validation
+            and train that exists.
+        clips: number of parts to read of each sound or video.
+
+    Raises:
+        ValueError: bad data, or data that cannot be read in clips.
+        OSError: data that cannot be read.
+    """
+    reader = with_clips(build_reader(recipe.model.input), clips)
+
+    def progress(done: int, total: int) -> None:
+        if total > 5000:
+            log.info("decoded %d of %d %s", done, total, reader.noun)
+
+    return read_splits(recipe.data, reader, hold_out=hold_out, scored=scored, progress=progress)
+
+
+def absolute_path(path: str | None) -> str | None:
+    """Return an existing local path as an absolute path, and anything else unchanged."""
+    if path is None or not Path(path).expanduser().exists():
+        return path
+    return str(Path(path).expanduser().resolve())
+
+
+def fit_to_data(recipe: Recipe, splits: Splits) -> Recipe:
+    """Return the recipe with the task, the number of classes and the absolute path of its data.
+
+    Args:
+        recipe: recipe to complete.
+        splits: the data that it is trained on.
+
+    Raises:
+        ValueError: the recipe's task or monitored score does not fit the labels of the data.
+    """
+    if recipe.model.task not in ("classification", splits.task):
+        raise ValueError(
+            f"model.task={recipe.model.task}, but the labels are for {splits.task}; "
+            f"omit it (it follows from the data) or set --data.task {recipe.model.task}"
+        )
+    check_monitor(recipe.trainer.monitor, splits.task)
+    model = dataclasses.replace(recipe.model, num_classes=len(splits.labels), task=splits.task)
+    data = dataclasses.replace(recipe.data, path=absolute_path(recipe.data.path), task=splits.task)
+    return dataclasses.replace(recipe, model=model, data=data)
+
+
+def check_labels(model: PerceiverClassifier, splits: Splits) -> None:
+    """Check that a model can be scored on data.
+
+    Args:
+        model: model with the task and labels that it was trained on.
+        splits: data to score. Its task must be the model's, and its labels must be those of the
+            model or, except for regression, some of them.
+
+    Raises:
+        ValueError: the data has another task or other labels.
+    """
+    if splits.task == "regression":
+        known = splits.labels == model.labels
+    else:
+        known = set(splits.labels) <= set(model.labels)
+    if splits.task != model.config.task or not known:
+        raise ValueError(
+            f"the data has {splits.task} labels {list(splits.labels)[:10]}, but the model was "
+            f"trained on {model.config.task} labels {list(model.labels)[:10]}; use data with the "
+            "same labels"
+        )
+
+
+def renumber_labels(model_labels: Sequence[str], splits: Splits) -> None:
+    """Replace the data's indices of classes or labels by those of a model, in place.
+
+    Args:
+        model_labels: labels of the model, in output order; they include those of the data.
+        splits: data to change.
+    """
+    indices = torch.tensor([model_labels.index(name) for name in splits.labels])
+    for examples in splits.examples.values():
+        if splits.task == "classification":
+            examples.labels = indices[examples.labels]
+        elif splits.task == "multilabel":
+            original = examples.labels
+            examples.labels = original.new_zeros(len(original), len(model_labels))
+            examples.labels[:, indices] = original
+
+
+def check_outputs(model: PerceiverClassifier, config: ModelConfig) -> None:
+    """Check that a model has as many outputs as the data needs, for the same task.
+
+    Args:
+        model: the model.
+        config: configuration with the task and the number of outputs that the data needs.
+
+    Raises:
+        ValueError: it has not.
+    """
+    own = model.config
+    if (own.num_classes, own.task) != (config.num_classes, config.task):
+        raise ValueError(
+            f"the model has {own.num_classes} outputs for {own.task}, the data has "
+            f"{config.num_classes} for {config.task}; create the model with "
+            f"num_classes={config.num_classes}, task={config.task!r}"
+        )
