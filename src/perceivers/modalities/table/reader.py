@@ -16,8 +16,8 @@ from .kinds import parse_number
 class CellReader:
     """Convert the numbers and categories of a row to an array for `TabularAdapter`.
 
-    The array is float64 (n + k,): the numbers, then the categories. A category becomes its index in the list of its column, or -1 if it is not in the list. A
-    missing cell becomes NaN.
+    The array is float64 (n + k,): the numbers, then the categories. A category becomes its index in
+    the list of its column, or -1 if it is not in the list. A missing cell becomes NaN.
     """
 
     numeric: tuple[str, ...]
