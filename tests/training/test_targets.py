@@ -102,7 +102,7 @@ def test_digits_are_learnt(tmp_path, relabelled, task, epochs, score, least, cap
     assert float(rows[-1]["val_loss"]) < 0.7 * float(rows[0]["val_loss"])
     assert json.loads((run / "metrics.json").read_text()) == result
     assert (run / "curves.png").stat().st_size > 5_000
-    assert f": {task} (by the labels' type" in caplog.text
+    assert f": {task} (from the labels" in caplog.text
     assert (
         f"label_smoothing=0.1 is ignored: it is for classification, the task is {task}"
         in caplog.text
