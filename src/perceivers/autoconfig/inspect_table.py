@@ -47,7 +47,7 @@ def inspect_table(path: Path, config: DataConfig, *, seed: int = 0) -> TableCont
                 columns[name] = column
         if not columns:
             raise ValueError(
-                f"all columns except the label {', '.join(manifest.labels)} are empty; expected at "
+                f"all columns except {', '.join(manifest.labels)} are empty; expected at "
                 "least one column to read"
             )
     return TableContents(
