@@ -269,3 +269,38 @@ def test_unknown_task(predictor):
     config = dataclasses.replace(predictor.model.config, task="multilable")
     with pytest.raises(ValueError, match="unknown task 'multilable'; did you mean 'multilabel'"):
         build(config)
+
+
+def test_device(predictor, tmp_path):
+    """A saved model goes where it is told to; a model given as an object stays where it is."""
+    perceivers.save(predictor.model, tmp_path)
+    saved = perceivers.Predictor(tmp_path, device="cpu")
+    assert next(saved.model.parameters()).device.type == "cpu"
+    chosen = perceivers.Predictor(tmp_path)
+    expected = "cuda" if torch.cuda.is_available() else "cpu"
+    assert next(chosen.model.parameters()).device.type == expected
+    assert perceivers.Predictor(predictor.model).model is predictor.model
+    with pytest.raises(ValueError, match="unknown device 'gpu'; expected auto, cpu, cuda"):
+        perceivers.Predictor(tmp_path, device="gpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="torch finds no CUDA device"):
+            perceivers.Predictor(tmp_path, device="cuda")
+
+
+def test_prepared_examples_are_predicted_as_their_files(predictor, photo, tmp_path):
+    photo.save(tmp_path / "photo.png")
+    prepared = predictor.prepare(tmp_path / "photo.png")
+    assert (prepared.dtype, prepared.shape) == (np.uint8, (8, 8, 3))
+    both = predictor.predict_prepared([prepared, prepared], top_k=2)
+    assert both == [predictor([tmp_path / "photo.png"], top_k=2)[0]] * 2
+    assert predictor.predict_prepared([]) == []
+
+
+def test_files_are_predicted_or_give_their_error(predictor, photo, tmp_path):
+    photo.save(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_bytes(b"nothing")
+    files = [tmp_path / "bad.png", tmp_path / "good.png"]
+    (bad, error), (good, prediction) = predictor.predict_files(files, top_k=1)
+    assert (bad, good) == tuple(map(str, files))
+    assert str(error).startswith(f"{files[0]}: not an image")
+    assert prediction == predictor([files[1]], top_k=1)[0]

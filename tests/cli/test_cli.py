@@ -267,3 +267,30 @@ def test_a_killed_process_resumes(tmp_path):
         json.loads((run / "metrics.json").read_text())["test"] for run in (uninterrupted, killed)
     )
     assert resumed == expected
+
+
+def test_parsing_touches_no_file(monkeypatch, tmp_path):
+    """What the options of a folder are is asked only once the command runs."""
+    monkeypatch.setattr(os, "stat", lambda *a, **k: pytest.fail("a file was looked at"))
+    monkeypatch.setattr(os, "scandir", lambda *a, **k: pytest.fail("a folder was read"))
+    monkeypatch.setattr(time, "perf_counter", lambda: pytest.fail("something was timed"))
+    arguments = ["train", "folder", "--data", str(tmp_path), "--model.num_latents", "4"]
+    namespace, rest = cli.parse(arguments)
+    monkeypatch.undo()
+    assert (namespace.recipe, rest) == ("folder", ["--model.num_latents", "4"])
+
+
+def test_help_shows_the_values_of_the_recipe(capsys, image_folder):
+    status, out, _ = run(capsys, "train", "digits", "--help")
+    assert status == 0
+    assert "[40]" in out[out.index("--trainer.max_epochs") :][:200]
+    status, out, _ = run(capsys, "train", "folder", "--data", image_folder, "--help")
+    assert status == 0
+    assert "[16]" in out[out.index("--model.input.image_size") :][:200]  # chosen for the images
+    assert run(capsys, "train", "--help")[0] == 0
+
+
+def test_train_without_a_recipe(capsys):
+    status, out, err = run(capsys, "train")
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert "expected a recipe or a run directory" in err

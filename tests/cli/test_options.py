@@ -116,3 +116,32 @@ def test_number_of_options():
     """A new option is a decision: change the number together with a test of its effect."""
     paths = {path for path, *_ in config_options._option_fields(Recipe(name="x"))}
     assert len(paths) == 81, sorted(paths)
+
+
+def test_options_of_the_recipe_are_separated_from_the_others():
+    """Wherever they stand, so that their values are not taken for the recipe."""
+    arguments = [
+        "train", "--model.num_latents", "4", "digits", "--optimizer.lr=-1", "--data", "a.b",
+        "--data.flip", "--out", "x", "--trainer.seed", "-1",
+    ]  # fmt: skip
+    others, dotted = config_options.split(arguments)
+    assert others == ["train", "digits", "--data", "a.b", "--out", "x"]
+    assert dotted == [
+        "--model.num_latents", "4", "--optimizer.lr=-1", "--data.flip", "--trainer.seed", "-1",
+    ]  # fmt: skip
+
+
+def test_parse_gives_the_values_that_were_typed(capsys):
+    recipe = get_recipe("digits")
+    given = config_options.parse(["--trainer.seed", "-1"], recipe, prog="p")
+    assert given == {"trainer.seed": -1}
+    unknown = ["--model.num_latent", "3", "--trainer.seed", "2"]
+    with pytest.raises(
+        ValueError, match="'--model.num_latent'; did you mean '--model.num_latents'"
+    ):
+        config_options.parse(unknown, recipe, prog="p")
+    known = config_options.parse(unknown, recipe, prog="p", ignore_unknown=True)
+    assert known == {"trainer.seed": 2}
+    with pytest.raises(SystemExit):
+        config_options.parse(["--trainer.seed"], recipe, prog="p")
+    assert "p: argument --trainer.seed: expected one argument" in capsys.readouterr().err

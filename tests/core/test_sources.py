@@ -185,6 +185,9 @@ def test_bad_streams():
     fewer = Inputs(torch.rand(2, 4, 4), torch.rand(2, 4, 4))
     with pytest.raises(ValueError, match="a chunk has 2 examples, the first had 3"):
         model.encode_stream([read, fewer])
+    dropping = perceiver(read.dim, attention_dropout=0.5).train()
+    with pytest.raises(ValueError, match=r"without attention dropout; call model.eval\(\) first"):
+        dropping.encode_stream([read])
 
 
 def test_no_inputs_equal_inputs_that_are_all_masked(monkeypatch):

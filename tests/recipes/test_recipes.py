@@ -50,6 +50,6 @@ def test_keras_recipes_run(cifar_files, tmp_path, name):
 
 
 def test_names_of_recipes():
-    assert [make().name for make in RECIPES.values()] == list(RECIPES)
+    assert len(RECIPES) == len({make.__name__ for make in RECIPES.values()})  # no name twice
     with pytest.raises(ValueError, match="unknown recipe 'digit'; did you mean 'digits'"):
         get_recipe("digit")

@@ -22,7 +22,7 @@ def _list(options: argparse.Namespace, rest: list[str]) -> int:
     ):
         print(f"{title}:")
         for name, text in entries.items():
-            print(f"  {name:28} {text}")
+            print(f"  {name:29} {text}")
     return 0
 
 

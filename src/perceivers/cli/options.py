@@ -60,16 +60,16 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """
     others: list[str] = []
     dotted: list[str] = []
-    remaining = iter(arguments)
-    for argument in remaining:
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
         name, equals, _ = argument.partition("=")
         if not (name.startswith("--") and "." in name):
             others.append(argument)
             continue
         dotted.append(argument)
-        value = None if equals else next(remaining, None)
-        if value is not None:
-            dotted.append(value)
+        if not equals and rest and not rest[0].startswith("--"):
+            dotted.append(rest.pop(0))
     return others, dotted
 
 

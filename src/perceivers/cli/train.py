@@ -64,6 +64,8 @@ def _add_fixed_options(parser: argparse.ArgumentParser) -> None:
 
 def _train(namespace: argparse.Namespace, rest: list[str]) -> int:
     if namespace.recipe is None:
+        if not namespace.help:
+            raise ValueError(f"expected a recipe or a run directory; see {PROG} --help")
         return _print_help(namespace, Choice(get_recipe("folder")))
     start = _starting_point(namespace, rest)
     if namespace.help:

@@ -119,7 +119,13 @@ class StreamedKeyValues:
 
     @torch.no_grad()
     def read(self, queries: Tensor, *, dropout: float = 0.0) -> Tensor:
-        """Attend to all parts, (1 or B, H, N, K) → (B, H, N, V); `dropout` is ignored."""
+        """Attend to all parts, (1 or B, H, N, K) → (B, H, N, V).
+
+        Raises:
+            ValueError: the stream is empty, or dropout is asked for.
+        """
+        if dropout:
+            raise ValueError("a stream is read without attention dropout; call model.eval() first")
         merged = merge_all(part.partial(queries) for part in self.open())
         if merged is None:
             raise ValueError("the stream is empty; expected at least one chunk of inputs")

@@ -15,7 +15,7 @@ from ..checkpoint import load_weights, read_config, save_weights, write_config
 from ..data.mixing import check_mixing
 from ..data.splits import Splits
 from ..files import write_json
-from ..machine import describe_machine
+from ..machine import describe_machine, placement
 from ..modalities.adapter import Adapter
 from ..models.build import build, build_on_meta
 from ..models.classifier import PerceiverClassifier
@@ -70,6 +70,7 @@ def train(
         OSError: data that cannot be read, or a file that cannot be written.
     """
     check_unused(run_dir)
+    placement(recipe.trainer.device, recipe.trainer.precision)  # or an error, before anything else
     if model is None:
         build_on_meta(recipe.model)  # fails on an impossible model before the data is read
     check_mixing(recipe.data, recipe.model.input)
