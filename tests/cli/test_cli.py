@@ -231,17 +231,18 @@ def test_errors_are_raised_in_debug_mode(capsys, monkeypatch):
 
 
 @pytest.mark.slow
-def test_ctrl_c_in_a_real_process(tmp_path):
-    """SIGINT, as a terminal sends it: a clean end, a usable run, exit status 130."""
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_to_a_real_process(tmp_path, number, status):
+    """Ctrl-C or `kill`: a clean end, a usable run, and the shell's exit status for the signal."""
     options = [*TINY, "--trainer.max_epochs", "500", "--data.batch_size", "4"]
     command = [sys.executable, "-m", "perceivers.cli", "train", "digits", "--out", tmp_path / "run"]
     process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
     deadline = time.time() + 300
     while time.time() < deadline and not (tmp_path / "run" / "metrics.csv").exists():
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=120)
-    assert process.returncode == 130
+    assert process.returncode == status
     assert "Traceback" not in err
     assert "--resume" in err
     assert cli.main(["eval", str(tmp_path / "run")]) == 0

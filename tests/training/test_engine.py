@@ -125,34 +125,48 @@ def test_a_killed_run_resumes_to_the_same_numbers(tmp_path, monkeypatch):
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_ctrl_c_leaves_a_usable_run(tmp_path, monkeypatch):
-    def press(self, trainer, task):
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_leaves_a_usable_run(tmp_path, monkeypatch, number):
+    def send(self, trainer, task):
         if trainer.current_epoch == 1:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
 
     original = Recorder.on_train_epoch_start
     monkeypatch.setattr(
         Recorder,
         "on_train_epoch_start",
-        lambda self, t, m: (original(self, t, m), press(self, t, m)),
+        lambda self, t, m: (original(self, t, m), send(self, t, m)),
     )
-    before = signal.getsignal(signal.SIGINT)
+    before = [signal.getsignal(n) for n in SIGNALS]
     result = engine.train(tiny(3), tmp_path / "run")
-    assert signal.getsignal(signal.SIGINT) is before
-    assert result["interrupted"]
+    assert [signal.getsignal(n) for n in SIGNALS] == before
+    assert result["interrupted"] == number.name
     assert result["epochs"] == 1
     assert perceivers.load(tmp_path / "run")
+    assert "--resume" in (tmp_path / "run" / "log.txt").read_text()
     monkeypatch.undo()
     assert engine.resume(tmp_path / "run", tiny(3))["epochs"] == 3
 
 
-def test_ctrl_c_in_the_first_epoch(tmp_path, monkeypatch):
+@pytest.mark.parametrize("hook", ["on_train_epoch_end", "on_validation_end", "on_train_start"])
+def test_sigterm_outside_a_training_batch(tmp_path, monkeypatch, hook):
     monkeypatch.setattr(
-        Recorder, "on_train_epoch_start", lambda *_: signal.raise_signal(signal.SIGINT)
+        Recorder, hook, lambda *_: signal.raise_signal(signal.SIGTERM), raising=False
     )
-    result = engine.train(tiny(3), tmp_path / "run")
-    assert result["interrupted"]
+    assert engine.train(tiny(3), tmp_path / "run")["interrupted"] == "SIGTERM"
     assert perceivers.load(tmp_path / "run")
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_in_the_first_epoch(tmp_path, monkeypatch, number):
+    monkeypatch.setattr(Recorder, "on_train_epoch_start", lambda *_: signal.raise_signal(number))
+    result = engine.train(tiny(3), tmp_path / "run")
+    assert result["interrupted"] == number.name
+    assert perceivers.load(tmp_path / "run")
+    assert "--resume" not in (tmp_path / "run" / "log.txt").read_text()
     with pytest.raises(FileNotFoundError, match="stopped before its first epoch ended"):
         engine.resume(tmp_path / "run", tiny(3))
 

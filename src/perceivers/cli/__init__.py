@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the arguments after the name of the program; None: those of this process.
 
     Returns:
-        The exit status: 0 for success, 1 for an error, 130 if the user interrupted.
+        The exit status: 0 for success, 1 for an error, 130 after Ctrl-C, 143 after SIGTERM.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)

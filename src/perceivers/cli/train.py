@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,8 @@ def _train(namespace: argparse.Namespace, rest: list[str]) -> int:
         log.info(line)
     result = resume(run_dir, recipe) if namespace.resume else train(recipe, run_dir, notes=lines)
     report(result, run_dir)
-    return 130 if result["interrupted"] else 0
+    stopped_by = result["interrupted"]
+    return 128 + signal.Signals[stopped_by] if stopped_by else 0
 
 
 def _starting_point(namespace: argparse.Namespace, rest: list[str]) -> Choice:

@@ -2,6 +2,7 @@
 
 import logging
 import pickle
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def train(
 
     Returns:
         The content of `metrics.json`: validation scores of the best epoch, test scores, times, and
-        whether the run was interrupted.
+        the signal that interrupted the run ("SIGINT", "SIGTERM"), or False.
 
     Raises:
         FileExistsError: the directory is not empty.
@@ -195,7 +196,7 @@ def _fit(
         "train_examples": len(splits.examples["train"]),
         "skipped_files": list(splits.skipped),
         **recorder.summary(),
-        "interrupted": interrupted,
+        "interrupted": interrupted.name if interrupted else False,
     }
     if not interrupted and "test" in splits.examples:
         load_weights(model, run_dir)
@@ -206,8 +207,8 @@ def _fit(
 
 def _run_epochs(
     trainer: pl.Trainer, learner: Learner, splits: Splits, run_dir: Path, checkpoint: Path | None
-) -> bool:
-    """Train and validate all epochs; return whether the user interrupted the run."""
+) -> signal.Signals | None:
+    """Train and validate all epochs; return the signal that stopped the run, if one did."""
     recipe, pin_memory = learner.recipe, uses_gpu(trainer)
     train_loader = batches(
         splits.examples["train"],
@@ -226,10 +227,13 @@ def _run_epochs(
             f"could not write to {run_dir}: {error.strerror}; the files of the last complete epoch "
             f"are kept. Free some space, then: perceivers train {run_dir} --resume"
         ) from error
-    except Interrupted:
-        log.info("stopped; to continue: perceivers train %s --resume", run_dir)
-        return True
-    return False
+    except Interrupted as interrupted:
+        if (run_dir / LAST_CHECKPOINT).exists():
+            log.info("stopped; to continue: perceivers train %s --resume", run_dir)
+        else:
+            log.info("stopped before the first epoch ended; there is nothing to resume")
+        return interrupted.signal
+    return None
 
 
 def _check_checkpoint(path: Path) -> None:

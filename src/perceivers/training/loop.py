@@ -1,4 +1,4 @@
-"""Lightning's trainer and callbacks, and the contexts in which it runs: logging and Ctrl-C."""
+"""Lightning's trainer and callbacks, and the contexts in which it runs: logging and signals."""
 
 import logging
 import signal
@@ -19,6 +19,7 @@ from lightning.pytorch.callbacks import (
     ModelCheckpoint,
     TQDMProgressBar,
 )
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ..machine import placement
@@ -31,8 +32,19 @@ log = logging.getLogger(__name__)
 LAST_CHECKPOINT = Path("checkpoints") / "last.ckpt"  # in the run directory
 
 
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C; `kill`, a scheduler, a shutdown
+
+
 class Interrupted(Exception):
-    """The user pressed Ctrl-C. Raised between two batches, when the run is in a usable state."""
+    """A signal stops the training. Raised between two batches, when the run is in a usable state.
+
+    Args:
+        stopped_by: the signal.
+    """
+
+    def __init__(self, stopped_by: signal.Signals) -> None:
+        super().__init__(stopped_by.name)
+        self.signal = stopped_by
 
 
 def make_callbacks(config: TrainerConfig, run_dir: Path, recorder: Recorder) -> list[pl.Callback]:
@@ -127,7 +139,7 @@ def log_file(run_dir: Path, notes: Sequence[str] = ()) -> Iterator[None]:
 
 @contextmanager
 def interruptible(trainer: pl.Trainer) -> Iterator[None]:
-    """Raise `Interrupted` after the current batch on Ctrl-C; a second Ctrl-C stops at once.
+    """Raise `Interrupted` after the current batch on Ctrl-C or SIGTERM; a second one stops at once.
 
     Outside the main thread this has no effect, because Python handles signals only there.
 
@@ -137,14 +149,18 @@ def interruptible(trainer: pl.Trainer) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = signal.getsignal(signal.SIGINT)
+    previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+
+    def restore() -> None:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
     class StopOnRequest(pl.Callback):
-        requested = False
+        stopped_by: signal.Signals | None = None
 
         def on_train_batch_end(self, *_: Any) -> None:
-            if self.requested:
-                raise Interrupted
+            if self.stopped_by is not None:
+                raise Interrupted(self.stopped_by)
 
         def on_validation_batch_end(self, *_: Any) -> None:
             self.on_train_batch_end()
@@ -152,13 +168,17 @@ def interruptible(trainer: pl.Trainer) -> Iterator[None]:
     callback = StopOnRequest()
 
     def request_stop(signum: int, frame: FrameType | None) -> None:
-        log.info("stopping after this batch; press Ctrl-C again to stop at once")
-        callback.requested = True
-        signal.signal(signal.SIGINT, previous)
+        callback.stopped_by = signal.Signals(signum)
+        again = "press Ctrl-C" if signum == signal.SIGINT else "send SIGTERM"
+        log.info("stopping after this batch; %s again to stop at once", again)
+        restore()
 
     trainer.callbacks.append(callback)  # type: ignore[attr-defined]
-    signal.signal(signal.SIGINT, request_stop)
+    for number in STOP_SIGNALS:
+        signal.signal(number, request_stop)
     try:
         yield
+    except SIGTERMException:  # Lightning's own, raised between two epochs
+        raise Interrupted(signal.SIGTERM) from None
     finally:
-        signal.signal(signal.SIGINT, previous)
+        restore()
