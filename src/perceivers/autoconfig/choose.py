@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..data.config import DataConfig
-from ..data.layout import find_manifest
+from ..data.layout import find_manifest, parquet_files
 from ..modalities import modality_of
 from ..models.config import ModelConfig
 from ..recipes.folder import folder
@@ -91,7 +91,7 @@ def choose_for(source: str, config: DataConfig | None = None) -> Choice:
     """
     path = Path(source).expanduser()
     table = find_manifest(source)
-    if table is None and (not path.is_dir() or next(path.rglob("*.parquet"), None)):
+    if table is None and (not path.is_dir() or parquet_files(path)):
         return Choice(folder())
     from .inspect_folder import inspect_folder
     from .inspect_table import inspect_table

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..data.layout import class_files, class_locations
+from ..data.layout import check_beside_splits, class_files, class_locations, visible_files
 from ..modalities import FILE_MODALITIES, FileModality
 from ..modalities.measures import Distribution
 from .findings import LINES, FolderContents, Sample, count_files
@@ -30,8 +30,9 @@ def inspect_folder(path: str | Path, *, seed: int = 0) -> FolderContents:
     Raises:
         FileNotFoundError: the folder does not exist.
         ValueError: the path is a file; the folder has no files of a known modality, fewer than two
-            classes, or files of several modalities; a class is empty or has files in sub-folders;
-            or none of the measured files can be read.
+            classes, or files of several modalities; a class is empty, has files in sub-folders or
+            lies beside the split folders; two folders stand for one split; or none of the
+            measured files can be read.
     """
     path = Path(path).expanduser()
     if not path.exists():
@@ -96,6 +97,7 @@ def _inspect_files(
     suffixes = _suffixes(places)
     modality, kept = _main_modality(path, places, suffixes, generator)
     wanted = frozenset(f".{suffix}" for suffix in kept)
+    check_beside_splits(path, splits, wanted)
     by_split = {
         split: [f for place in places.values() for f in class_files(place, wanted, modality.noun)]
         for split, places in splits.items()
@@ -117,8 +119,7 @@ def _suffixes(places: Sequence[Path]) -> dict[str, int]:
     counts = Counter(
         file.suffix.lower().lstrip(".") or "suffixless"
         for place in places
-        for file in ([place] if place.is_file() else place.rglob("*"))
-        if not file.name.startswith(".") and file.is_file()
+        for file in ([place] if place.is_file() else visible_files(place))
     )
     return dict(counts.most_common())
 
@@ -134,7 +135,7 @@ def _main_modality(
             modality = possible[0]
             if len(possible) > 1:
                 files = [
-                    f for p in places for f in p.rglob("*") if f.suffix.lower() == f".{suffix}"
+                    f for p in places for f in visible_files(p) if f.suffix.lower() == f".{suffix}"
                 ]
                 modality = most_readable(possible, sorted(files), generator)
             counts.setdefault(modality, {})[suffix] = count

@@ -1,6 +1,7 @@
 """Folders of files by class: each class is a sub-folder, or a text file of one example per line."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -9,7 +10,7 @@ from ..modalities.reader import Reader
 from ..modalities.text.decode import decode_lines
 from ..modalities.text.reader import TextReader
 from .examples import FileExamples, FileSplits, NamedSource
-from .layout import class_files, class_locations
+from .layout import check_beside_splits, class_files, class_locations, visible_files
 
 log = logging.getLogger(__name__)
 
@@ -29,13 +30,16 @@ def read_folder(path: Path, reader: Reader, *, strict: bool) -> tuple[FileSplits
         The examples of each split ("train", "validation", "test"), and the class names, sorted.
 
     Raises:
-        ValueError: there are no classes, a class has no files or has some in sub-folders, or a
-            file of lines cannot be read.
+        ValueError: there are no classes, a class has no files or has some in sub-folders, two
+            folders stand for one split, a class lies beside the splits, or a file of lines cannot
+            be read.
     """
     line_suffixes = reader.suffixes if isinstance(reader, TextReader) else frozenset()
+    locations = class_locations(path, line_suffixes)
+    check_beside_splits(path, locations, reader.suffixes)
     sources = {
-        split: {name: _class_sources(location, reader) for name, location in locations.items()}
-        for split, locations in class_locations(path, line_suffixes).items()
+        split: {name: _class_sources(location, reader) for name, location in classes.items()}
+        for split, classes in locations.items()
     }
     for split, classes in sources.items():
         if not classes:
@@ -44,6 +48,7 @@ def read_folder(path: Path, reader: Reader, *, strict: bool) -> tuple[FileSplits
             )
         log.debug("%s: %d classes", split, len(classes))
     labels = tuple(sorted({name for classes in sources.values() for name in classes}))
+    _report(path, sources)
     splits = {}
     for split, classes in sources.items():
         files = [file for class_ in classes.values() for file in class_]
@@ -52,6 +57,18 @@ def read_folder(path: Path, reader: Reader, *, strict: bool) -> tuple[FileSplits
             files, torch.tensor(numbers), torch.arange(len(files)), reader, strict
         )
     return splits, labels
+
+
+def _report(path: Path, sources: Mapping[str, Mapping[str, list[NamedSource]]]) -> None:
+    """Log the classes without training examples, and the number of hidden files."""
+    trained = sources.get("train", {})
+    for split, classes in sources.items():
+        missing = sorted(set(classes) - set(trained))
+        if trained and missing:
+            log.warning("classes in %s without training examples: %s", split, ", ".join(missing))
+    hidden = sum(f.is_file() for f in path.rglob("*")) - sum(1 for _ in visible_files(path))
+    if hidden:
+        log.info("%d hidden or system files ignored", hidden)
 
 
 def _class_sources(location: Path, reader: Reader) -> list[NamedSource]:

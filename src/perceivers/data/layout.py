@@ -3,6 +3,8 @@
 Imports no torch.
 """
 
+import itertools
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..modalities.table.config import TABLE_SUFFIXES
@@ -18,6 +20,28 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
+
+# Files and folders that operating systems leave behind, beside those whose name starts with a dot.
+SYSTEM_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
+
+
+def is_hidden(path: Path) -> bool:
+    """Return whether a file or folder is hidden, or left behind by an operating system."""
+    return path.name.startswith(".") or path.name.lower() in SYSTEM_NAMES
+
+
+def visible_files(folder: Path) -> Iterator[Path]:
+    """Yield the files anywhere below a folder, except hidden ones and those in hidden folders."""
+    for path in folder.rglob("*"):
+        parts = path.relative_to(folder).parents
+        hidden = is_hidden(path) or any(is_hidden(part) for part in parts if part.name)
+        if not hidden and path.is_file():
+            yield path
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    """Return the parquet files anywhere below a folder, sorted by path."""
+    return sorted(f for f in visible_files(folder) if f.suffix.lower() == ".parquet")
 
 
 def find_manifest(source: str) -> Path | None:
@@ -56,6 +80,9 @@ def class_locations(path: Path, line_suffixes: frozenset[str]) -> dict[str, dict
     Returns:
         {split: {class name: folder or file}} with the splits "train", "validation" and "test"; the
         dictionary of a split without classes is empty.
+
+    Raises:
+        ValueError: two folders stand for the same split, such as "val" and "valid".
     """
     # A folder called "train" is a split if it holds classes, else a class of its own.
     split_folders = [
@@ -63,6 +90,13 @@ def class_locations(path: Path, line_suffixes: frozenset[str]) -> dict[str, dict
         for folder in _folders(path)
         if folder.name.lower() in SPLIT_NAMES and _class_paths(folder, line_suffixes)
     ]
+    for folder, other in itertools.combinations(split_folders, 2):
+        split = SPLIT_NAMES[folder.name.lower()]
+        if split == SPLIT_NAMES[other.name.lower()]:
+            raise ValueError(
+                f"{path} holds both {folder.name!r} and {other.name!r}, and each stands for the "
+                f"{split} split; move their files into one folder"
+            )
     return {
         "train" if root is path else SPLIT_NAMES[root.name.lower()]: {
             location.name if location.is_dir() else location.stem: location
@@ -70,6 +104,31 @@ def class_locations(path: Path, line_suffixes: frozenset[str]) -> dict[str, dict
         }
         for root in split_folders or [path]
     }
+
+
+def check_beside_splits(
+    path: Path, splits: Mapping[str, Mapping[str, Path]], suffixes: frozenset[str]
+) -> None:
+    """Refuse class folders that lie beside split folders, where no example of them would be read.
+
+    Args:
+        path: the folder.
+        splits: its classes by split, from `class_locations`.
+        suffixes: suffixes of the files of examples, in lower case with their dot.
+
+    Raises:
+        ValueError: a folder beside the split folders has such files.
+    """
+    roots = {place.parent for classes in splits.values() for place in classes.values()}
+    if not roots or path in roots:
+        return
+    for folder in _folders(path):
+        if folder not in roots and any(f.suffix.lower() in suffixes for f in visible_files(folder)):
+            names = " and ".join(sorted(root.name for root in roots))
+            raise ValueError(
+                f"{folder} lies beside the split folders {names}, so its files would not be used; "
+                "move it into one of them, or out of this folder"
+            )
 
 
 def class_files(folder: Path, suffixes: frozenset[str], noun: str) -> list[Path]:
@@ -83,8 +142,14 @@ def class_files(folder: Path, suffixes: frozenset[str], noun: str) -> list[Path]
     Raises:
         ValueError: the folder holds no such files, or has some in sub-folders.
     """
-    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in suffixes)
+    files = sorted(f for f in visible_files(folder) if f.suffix.lower() in suffixes)
     nested = next((f for f in files if f.parent != folder), None)
+    if nested is not None and nested.parent.name.lower() in SPLIT_NAMES:
+        split = nested.parent.name
+        raise ValueError(
+            f"{nested.parent} is a split below its class; expected the split above: move the files "
+            f"to {folder.parent / split / folder.name}, and those of the other splits likewise"
+        )
     if nested is not None:
         raise ValueError(
             f"{nested} lies deeper than its class {folder.name!r}; expected all {noun} of a class "
@@ -102,8 +167,10 @@ def _class_paths(root: Path, line_suffixes: frozenset[str]) -> list[Path]:
     folders = _folders(root)
     if folders or not line_suffixes:
         return folders
-    return sorted(f for f in root.iterdir() if f.suffix.lower() in line_suffixes)
+    return sorted(
+        f for f in root.iterdir() if f.suffix.lower() in line_suffixes and not is_hidden(f)
+    )
 
 
 def _folders(path: Path) -> list[Path]:
-    return sorted(f for f in path.iterdir() if f.is_dir() and not f.name.startswith("."))
+    return sorted(f for f in path.iterdir() if f.is_dir() and not is_hidden(f))

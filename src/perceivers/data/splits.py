@@ -22,7 +22,7 @@ from .examples import ExampleSet, FileExamples, FileSplits, InMemoryExamples
 from .folder import read_folder
 from .hub import read_hub, read_parquet_folder
 from .labels import describe_labels, infer_task
-from .layout import find_manifest
+from .layout import find_manifest, parquet_files
 from .manifest import read_table
 from .official import has_official_files, read_official
 from .sets import NamedSet, named_set
@@ -248,7 +248,7 @@ def read_source(
     """
     path = Path(source).expanduser()
     if path.is_dir():
-        parquet = sorted(path.rglob("*.parquet"))
+        parquet = parquet_files(path)
         if not parquet:
             return read_folder(path, reader, strict=strict)
         return read_parquet_folder(path, parquet, reader, strict=strict)
