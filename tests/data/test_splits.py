@@ -28,6 +28,11 @@ def test_digits_come_with_the_package():
     assert labels.bincount().tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
 
 
+def test_digits_at_the_size_and_channels_of_the_reader():
+    splits = read_splits(DataConfig(name="digits"), ImageReader(16, 3))
+    assert splits.examples["train"].examples.shape[1:] == (16, 16, 3)
+
+
 def test_splits_are_stratified_disjoint_and_reproducible():
     labels = torch.tensor([0] * 50 + [1] * 10 + [2] * 2)
     kept, held_out = stratified_split(labels, 0.2)
@@ -108,6 +113,48 @@ def test_hub_data_set_with_fine_and_coarse_labels(image_folder, monkeypatch):
     assert requested == ["uoft-cs/cifar100"]
     assert splits.labels == ("f0", "f1")
     assert splits.examples["test"].labels.tolist() == [0] * 12 + [1] * 12
+
+
+def hub_splits(image_folder, **class_names):
+    """Return a data set as `datasets` gives it: two images in each split."""
+    import datasets
+
+    images = [str(image_folder / name / "0.png") for name in ("bright", "dark")]
+    return {
+        split: datasets.Dataset.from_dict(
+            {"image": images, "label": [0, 1]},
+            datasets.Features(image=datasets.Image(), label=datasets.ClassLabel(names=names)),
+        )
+        for split, names in class_names.items()
+    }
+
+
+def test_hub_splits_in_any_case(image_folder, monkeypatch, caplog):
+    names = ["bright", "dark"]
+    data = hub_splits(image_folder, Train=names, TEST=names, Dev=names, unsupervised=names)
+    monkeypatch.setattr("datasets.load_dataset", lambda name: data)
+    splits = read("someone/photos")
+    assert {name: len(s) for name, s in splits.examples.items()} == {
+        "train": 2,
+        "test": 2,
+        "validation": 2,
+    }
+    assert "the split 'unsupervised' is not used" in caplog.text
+
+
+def test_two_hub_splits_of_one_kind_are_refused(image_folder, monkeypatch):
+    names = ["bright", "dark"]
+    data = hub_splits(image_folder, train=names, dev=names, validation=names)
+    monkeypatch.setattr("datasets.load_dataset", lambda name: data)
+    with pytest.raises(ValueError, match="two stand for validation"):
+        read("someone/photos")
+
+
+def test_hub_splits_with_other_class_names_are_refused(image_folder, monkeypatch):
+    data = hub_splits(image_folder, train=["bright", "dark"], test=["dark", "bright"])
+    monkeypatch.setattr("datasets.load_dataset", lambda name: data)
+    with pytest.raises(ValueError, match="class names of the split 'test'.* differ"):
+        read("someone/photos")
 
 
 def test_large_sets_are_decoded_batch_by_batch(image_folder):

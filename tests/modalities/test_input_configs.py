@@ -230,3 +230,15 @@ def test_a_model_of_parts_is_saved_and_loaded(tmp_path):
     assert loaded.config == model.config
     with torch.no_grad():
         assert torch.equal(loaded(BATCH["fusion"]), model.eval()(BATCH["fusion"]))
+
+
+@pytest.mark.parametrize("dtype", [torch.int16, torch.int64, torch.bool, torch.complex64])
+@pytest.mark.parametrize(
+    "config", [AUDIO, MEL, VIDEO, POINTS, ImageConfig(image_size=8)], ids=id_of
+)
+def test_values_of_an_unknown_range_are_refused(config, dtype):
+    adapter = build_adapter(config)
+    batch = BATCH.get(config.kind, torch.rand(2, 8, 8, 3))
+    adapter(batch)
+    with pytest.raises(ValueError, match="expected (uint8|floats)"):
+        adapter((100 * batch).to(dtype))

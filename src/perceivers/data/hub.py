@@ -108,13 +108,26 @@ def _read_splits(
         )
     splits: FileSplits = {}
     labels: tuple[str, ...] = ()
-    for key, split in data.items():
-        if key not in SPLIT_NAMES:
-            continue
+    for key in (key for key in data if key.lower() not in SPLIT_NAMES):
+        log.warning(
+            "%s: the split %r is not used; its name is not that of a known split", source, key
+        )
+    for key in (key for key in data if key.lower() in SPLIT_NAMES):
+        split, name = data[key], SPLIT_NAMES[key.lower()]
+        if name in splits:
+            raise ValueError(
+                f"{source} has splits {sorted(data)}, of which two stand for {name}; give a data "
+                "set with one of them"
+            )
         image_column, class_column = _find_columns(split, source)
-        names = split.features[class_column].names
-        labels = tuple(names) if names else labels
-        splits[SPLIT_NAMES[key]] = FileExamples(
+        names = tuple(split.features[class_column].names or ())
+        if labels and names and names != labels:
+            raise ValueError(
+                f"{source}: the class names of the split {key!r}, {list(names)[:10]}, differ from "
+                f"those of the splits before it, {list(labels)[:10]}; give all splits the same"
+            )
+        labels = labels or names
+        splits[name] = FileExamples(
             EncodedImages(split, image_column, f"{source} {key}"),
             torch.tensor(split[class_column][:], dtype=torch.int64),
             torch.arange(len(split)),

@@ -195,7 +195,9 @@ def _find(config: DataConfig, reader: Reader) -> tuple[Mapping[str, ExampleSet],
     named = named_set(config.name)
     if config.path is None:
         if config.name == "digits":
-            return {"train": InMemoryExamples(*read_digits())}, tuple("0123456789")
+            images, classes = read_digits()
+            digits = _fit_images((images.numpy(), classes.numpy()), reader)
+            return {"train": digits}, tuple("0123456789")
         if named.hub_id is None:
             raise FileNotFoundError(
                 f"{config.name} does not come with the package; {named.how_to_get}"

@@ -155,7 +155,17 @@ class ChannelsLastAdapter(Adapter):
         return self.scaled(batch)
 
     def scaled(self, x: Tensor) -> Tensor:
-        """Convert to the floating type of the parameters; uint8 is scaled to [0, 1]."""
+        """Convert to the floating type of the parameters; uint8 is scaled to [0, 1].
+
+        Raises:
+            ValueError: `x` has integers of another type, whose range is not known.
+        """
+        if not (x.is_floating_point() or x.dtype == torch.uint8):
+            raise ValueError(
+                f"input has dtype {str(x.dtype).removeprefix('torch.')}; expected uint8, which is "
+                "divided by 255, or floats, which are taken as they are. Convert it: "
+                "x.to(torch.uint8) for pixels from 0 to 255, x / 32768 for 16-bit samples of sound"
+            )
         dtype = self.mean.dtype
         return x.to(dtype) / 255 if x.dtype == torch.uint8 else x.to(dtype)
 

@@ -95,6 +95,8 @@ class ArrayAdapter(ChannelsLastAdapter):
                 f"unknown position {position!r}; expected 'fourier', 'learned' or 'none'"
             )
         content_dim = math.prod(self.patch_size) * channels
+        if projection_dim is not None and projection_dim < 1:
+            raise ValueError(f"projection_dim={projection_dim}; expected at least 1, or None")
         self.projection: nn.Linear | None = None
         if projection_dim is not None:
             self.projection = nn.Linear(content_dim, projection_dim)

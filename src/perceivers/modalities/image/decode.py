@@ -70,7 +70,7 @@ def decode(source: PathOrBytes, *, channels: int, size: int | None) -> np.ndarra
         ValueError: the file is not an image, is damaged or is too large; the message does not name
             the file.
     """
-    if not isinstance(source, bytes) and Path(source).suffix == ".npy":
+    if not isinstance(source, bytes) and Path(source).suffix.lower() == ".npy":
         return _decode_npy(Path(source), channels=channels, size=size)
     with _open_image(source) as image:
         # JPEG files can be decoded at down to an eighth of their size; other formats ignore this.
