@@ -1,6 +1,7 @@
 """Predictions of labels and numbers from files."""
 
 import dataclasses
+import io
 import json
 import re
 
@@ -53,6 +54,30 @@ def test_all_types_of_images_give_equal_predictions(predictor, photo, tmp_path):
     assert sum(probabilities) == pytest.approx(1, abs=1e-5)
     logits = predictor.model(torch.tensor(np.asarray(photo))[None])[0]
     assert labels[0] == predictor.labels[logits.argmax()]
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        "a.png",
+        b"png",
+        np.zeros((8, 8, 3), np.uint8),
+        torch.zeros(8, 8, 3),
+        Image.new("RGB", (8, 8)),
+        io.BytesIO(b"png"),
+        {"photo": "a.png"},
+        None,
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_one_example_instead_of_a_list(predictor, one):
+    """An array without a list gave one answer for each row of its pixels."""
+    with pytest.raises(ValueError, match=r"got one \w+; expected a list of examples"):
+        predictor(one)
+
+
+def test_examples_from_a_generator(predictor, photo):
+    assert predictor(image for image in [photo, photo]) == predictor([photo, photo])
 
 
 def test_top_k(predictor, photo):

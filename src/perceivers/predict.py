@@ -1,8 +1,9 @@
 """Predict classes, labels or numbers of files with a trained model."""
 
 import functools
+import io
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +34,8 @@ T = TypeVar("T")
 Prediction = list[tuple[str, float]]
 Prepared = Example | LazyArray | dict[str, Any]
 
+# What can be iterated over, but is one example, not a list of them.
+ONE_EXAMPLE = (str, Path, bytes, bytearray, np.ndarray, Tensor, Mapping, io.IOBase)
 MAX_ELEMENTS = 2**22  # of an example that goes through the model in one piece
 # Elements of a batch of examples of their own sizes, padding included. On CPU larger images are
 # faster one by one: a grid of one size needs no keys (docs/log.md, 2026-11-21).
@@ -128,10 +131,14 @@ class Predictor:
             unit that the label ends in.
 
         Raises:
-            ValueError: a file could not be read; the message names it.
+            ValueError: a file could not be read; the message names it. Or one example was given
+                instead of a list.
         """
-        if isinstance(examples, str | Path | bytes):
-            raise ValueError("got one example; expected a list of them: predictor([example])")
+        if isinstance(examples, ONE_EXAMPLE) or not isinstance(examples, Iterable):
+            raise ValueError(
+                f"got one {type(examples).__name__}; expected a list of examples: "
+                "predictor([example]), or predictor(list(array)) for an array of many"
+            )
         check_top_k(top_k)
         return [
             prediction

@@ -184,6 +184,7 @@ ONE_ROW = HEAD + "0.png,x,1,a\n"
         ),
         ("label,target,a\n1,2,3\n", {}, "several columns could be the label: label, target; name"),
         (ONE_ROW, {"label": ("aged",)}, r"\(--data.label\) 'aged'; did you mean 'age'"),
+        (ONE_ROW, {"label": ("age", "age")}, "names a column twice: age, age"),
         (ONE_ROW, {"ignore": ("agee",)}, r"\(--data.ignore\) 'agee'; did you mean 'age'"),
         (
             ONE_ROW + "0.png,x,1,b\n",

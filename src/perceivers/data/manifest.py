@@ -178,6 +178,8 @@ def _label_names(columns: Columns, config: DataConfig) -> tuple[str, ...]:
     for name in config.label:
         if name not in columns:
             raise unknown("column (--data.label)", name, columns)
+    if len(set(config.label)) < len(config.label):
+        raise ValueError(f"--data.label names a column twice: {', '.join(config.label)}")
     if config.label:
         return config.label
     candidates = tuple(name for name in columns if split_unit(name)[0].lower() in LABEL_COLUMNS)
