@@ -242,3 +242,8 @@ def test_values_of_an_unknown_range_are_refused(config, dtype):
     adapter(batch)
     with pytest.raises(ValueError, match="expected (uint8|floats)"):
         adapter((100 * batch).to(dtype))
+
+
+def test_a_projection_to_no_channels_is_refused():
+    with pytest.raises(ValueError, match="projection_dim=0; expected at least 1, or None"):
+        build_adapter(ImageConfig(image_size=8, projection_dim=0))

@@ -133,3 +133,10 @@ def test_fit_converts_grey_images():
     fitted = fit(pixels, channels=3, size=12)
     expected = decode(encoded(Image.fromarray(pixels[1, ..., 0])), channels=3, size=12)
     np.testing.assert_array_equal(fitted[1], expected)
+
+
+def test_the_suffix_npy_in_any_case(tmp_path):
+    pixels = np.arange(4 * 4 * 3, dtype=np.uint8).reshape(4, 4, 3)
+    with (tmp_path / "photo.NPY").open("wb") as file:
+        np.save(file, pixels)
+    assert np.array_equal(decode(tmp_path / "photo.NPY", channels=3, size=4), pixels)
