@@ -40,6 +40,15 @@ def test_a_class_beside_the_splits_is_refused(splits_folder, look):
         look(splits_folder)
 
 
+def test_texts_beside_the_splits_are_refused(tmp_path):
+    for folder in ("train", "test", "more"):
+        (tmp_path / folder).mkdir()
+        for name in ("good", "bad"):
+            (tmp_path / folder / f"{name}.txt").write_text("a line\nanother")
+    with pytest.raises(ValueError, match="more lies beside the split folders test and train"):
+        inspect_folder(tmp_path)
+
+
 def test_a_folder_without_examples_may_lie_beside_the_splits(splits_folder):
     (splits_folder / "notes").mkdir()
     (splits_folder / "notes" / "boxes.json").write_text("{}")

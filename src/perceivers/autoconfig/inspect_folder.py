@@ -55,6 +55,7 @@ def inspect_folder(path: str | Path, *, seed: int = 0) -> FolderContents:
             "two classes, each in a sub-folder of its own"
         )
     if any(place.is_file() for places in splits.values() for place in places.values()):
+        check_beside_splits(path, splits, line_modality().suffixes)
         return _inspect_lines(splits, classes)
     return _inspect_files(path, splits, classes, random.Random(seed))
 

@@ -48,7 +48,7 @@ def read_folder(path: Path, reader: Reader, *, strict: bool) -> tuple[FileSplits
             )
         log.debug("%s: %d classes", split, len(classes))
     labels = tuple(sorted({name for classes in sources.values() for name in classes}))
-    _report(path, sources)
+    _log_unused(path, sources)
     splits = {}
     for split, classes in sources.items():
         files = [file for class_ in classes.values() for file in class_]
@@ -59,8 +59,8 @@ def read_folder(path: Path, reader: Reader, *, strict: bool) -> tuple[FileSplits
     return splits, labels
 
 
-def _report(path: Path, sources: Mapping[str, Mapping[str, list[NamedSource]]]) -> None:
-    """Log the classes without training examples, and the number of hidden files."""
+def _log_unused(path: Path, sources: Mapping[str, Mapping[str, list[NamedSource]]]) -> None:
+    """Log the classes that no training example has, and the number of hidden files."""
     trained = sources.get("train", {})
     for split, classes in sources.items():
         missing = sorted(set(classes) - set(trained))
