@@ -107,8 +107,10 @@ def test_error_lists_all_weights_that_do_not_fit(saved):
 def test_missing_directory_or_hub_model(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"holds no config.json"):
         perceivers.load(tmp_path)
-    with pytest.raises(FileNotFoundError, match="the download from the Hugging Face hub failed"):
+    with pytest.raises(FileNotFoundError, match="no directory nobody/nothing.*hf://nobody/nothing"):
         perceivers.load("nobody/nothing")
+    with pytest.raises(FileNotFoundError, match="could not be downloaded from the Hugging Face"):
+        perceivers.load("hf://nobody/nothing")
 
 
 def test_missing_weights(saved):

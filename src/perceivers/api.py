@@ -58,9 +58,9 @@ def train(
     Args:
         recipe: name of a recipe (`perceivers list`), a `Recipe`, or a model from `create`, `build`
             or `load` that is trained as it is. With `resume=True` the directory of a run.
-        data: path of a folder, table or archive, or a hub name; or a map-style torch `Dataset` of
-            (example, label) pairs, an example being as in the model's raw batch without the batch
-            axis. None: the recipe's own data.
+        data: path of a folder, table or archive, or hf://owner/name for a data set on the Hugging
+            Face hub; or a map-style torch `Dataset` of (example, label) pairs, an example being as
+            in the model's raw batch without the batch axis. None: the recipe's own data.
         out: new run directory; None: runs/NAME-TIME.
         validation: validation dataset; None: a tenth of the training examples is held out. Only
             with a torch `Dataset`.

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from .errors import weight_mismatches
 from .files import read_json, write_atomically, write_json
-from .hub import could_be_hub_name, download
+from .hub import download, is_hub_name, not_found
 from .modalities.adapter import Adapter
 from .models.build import build
 from .models.classifier import PerceiverClassifier
@@ -64,7 +64,7 @@ def load(directory: str | Path, *, adapter: Adapter | None = None) -> PerceiverC
 
     Args:
         directory: directory written by `save` or by a training run, or the name of such a
-            repository on the Hugging Face hub (owner/name).
+            repository on the Hugging Face hub, hf://owner/name.
         adapter: the adapter of a model that was built with one of your own; its weights are loaded
             too.
 
@@ -74,7 +74,7 @@ def load(directory: str | Path, *, adapter: Adapter | None = None) -> PerceiverC
         OSError: the files do not exist.
     """
     path = Path(directory)
-    if not path.exists() and could_be_hub_name(str(directory)):
+    if is_hub_name(str(directory)):
         path = download(str(directory), (CONFIG, WEIGHTS))
     config = read_config(path)
     try:
@@ -93,6 +93,8 @@ def read_config(directory: Path) -> dict[str, Any]:
         FileNotFoundError: there is none.
         ValueError: it is damaged or of another format version.
     """
+    if not directory.exists():
+        raise not_found("directory", str(directory))
     path = directory / CONFIG
     if not path.exists():
         raise FileNotFoundError(

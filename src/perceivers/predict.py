@@ -53,7 +53,8 @@ class Predictor:
     """Predict classes, labels or numbers of files, which are prepared exactly as in training.
 
     Args:
-        model: a run directory, the directory of a saved model, a hub name, or the model itself.
+        model: a run directory, the directory of a saved model, hf://owner/name for one on the
+            Hugging Face hub, or the model itself.
         device: where the model runs, such as "cpu" or "cuda:1". None: on CUDA if there is a GPU; a
             model that is given as an object stays on its device.
         batch_size: number of examples that go through the model together.

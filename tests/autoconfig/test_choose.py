@@ -246,7 +246,9 @@ def test_choose_for(tmp_path, image_folder):
     """Parquet files and hub names, which cannot be inspected, get the recipe for images."""
     recipe = choose_for(str(image_folder)).recipe
     assert recipe.model.input == chosen_input(image(13, 13))
-    assert choose_for("someone/some-set").recipe == folder()
+    assert choose_for("hf://someone/some-set").recipe == folder()
+    with pytest.raises(FileNotFoundError, match="no folder or table someone/some-set"):
+        choose_for("someone/some-set")
     (image_folder / "bright" / "x.parquet").touch()
     assert choose_for(str(image_folder)).recipe == folder()
     for name in "ab":

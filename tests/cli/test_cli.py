@@ -173,7 +173,7 @@ def test_help_shows_the_options_for_the_files_of_a_folder(capsys, sounds):
     assert "--model.input.n_mels" in run(capsys, "train", "folder", "--data", sounds, "-h")[1]
     assert "--model.input.n_mels" not in run(capsys, "train", "folder", "-h")[1]
     # For `eval`, "folder" is a run directory, not a recipe.
-    assert "holds no config.json" in run(capsys, "eval", "folder", "--data", sounds)[2]
+    assert "no directory folder" in run(capsys, "eval", "folder", "--data", sounds)[2]
 
 
 def test_cost(capsys):
@@ -195,15 +195,18 @@ def test_cost(capsys):
         (["train", "digits", "--optimizer.name", "adma"], "value: 'adma'"),
         (["train", "digits", "--model.num_self_heads", "7"], "not divisible by 7 heads"),
         (["train", "folder"], "point at your folder: --data DIR"),
-        (["train", "folder", "--data", "./nowhere"], "no folder ./nowhere"),
+        (["train", "folder", "--data", "./nowhere"], "no folder or table ./nowhere"),
+        (["train", "folder", "--data", "a/b"], "of the Hugging Face hub write hf://a/b"),
+        (["train", "cifar10", "--data", "a/b"], "of the Hugging Face hub write hf://a/b"),
+        (["predict", "a/b", "x.png"], "of the Hugging Face hub write hf://a/b"),
         (["train", "folder", "--data", "."], "has no sub-folders; expected one folder"),
         (["train", "folder", "--data"], "--data: expected one argument"),
         (["train", "cifar10"], "download cifar-10-python.tar.gz or cifar-10-binary.tar.gz"),
         (["train", "fsdd"], "free-spoken-digit-dataset and point at it: --data free-spoken"),
         (["train", "rt-polarity"], "unpack it and point at the folder of its two files: --data rt"),
-        (["train", "nowhere", "--resume"], "nowhere holds no config.json"),
-        (["eval", "nowhere"], "nowhere holds no config.json"),
-        (["predict", "nowhere", "x.png"], "nowhere holds no config.json"),
+        (["train", "nowhere", "--resume"], "no directory nowhere"),
+        (["eval", "nowhere"], "no directory nowhere"),
+        (["predict", "nowhere", "x.png"], "no directory nowhere"),
         (["predict", "nowhere"], "the following arguments are required: FILE"),
         (["cost", "perceiver-imagent"], "did you mean 'perceiver-imagenet'?"),
         (["cost", "perceiver-imagenet", "--inputs", "0"], "expected at least one element"),

@@ -133,7 +133,7 @@ def test_hub_splits_in_any_case(image_folder, monkeypatch, caplog):
     names = ["bright", "dark"]
     data = hub_splits(image_folder, Train=names, TEST=names, Dev=names, unsupervised=names)
     monkeypatch.setattr("datasets.load_dataset", lambda name: data)
-    splits = read("someone/photos")
+    splits = read("hf://someone/photos")
     assert {name: len(s) for name, s in splits.examples.items()} == {
         "train": 2,
         "test": 2,
@@ -147,14 +147,14 @@ def test_two_hub_splits_of_one_kind_are_refused(image_folder, monkeypatch):
     data = hub_splits(image_folder, train=names, dev=names, validation=names)
     monkeypatch.setattr("datasets.load_dataset", lambda name: data)
     with pytest.raises(ValueError, match="two stand for validation"):
-        read("someone/photos")
+        read("hf://someone/photos")
 
 
 def test_hub_splits_with_other_class_names_are_refused(image_folder, monkeypatch):
     data = hub_splits(image_folder, train=["bright", "dark"], test=["dark", "bright"])
     monkeypatch.setattr("datasets.load_dataset", lambda name: data)
     with pytest.raises(ValueError, match="class names of the split 'test'.* differ"):
-        read("someone/photos")
+        read("hf://someone/photos")
 
 
 def test_large_sets_are_decoded_batch_by_batch(image_folder):
@@ -291,9 +291,28 @@ def test_named_set_without_the_hub_says_how_to_get_it():
         assert part in message
 
 
-def test_unknown_hub_name():
-    with pytest.raises(FileNotFoundError, match="no data set of that name could be loaded"):
-        read("nobody/nothing")
+def test_hub_names_begin_with_hf(monkeypatch):
+    """A typed path that does not exist never goes to the hub; the error says how to name it."""
+    with pytest.raises(FileNotFoundError, match="hf://nobody/nothing could not be loaded"):
+        read("hf://nobody/nothing")
+    import datasets
+
+    monkeypatch.delattr(datasets, "load_dataset")
+    for path in ("nobody/nothing", "https://huggingface.co/datasets/nobody/nothing/"):
+        with pytest.raises(FileNotFoundError, match="hub write hf://nobody/nothing$"):
+            read(path)
+    with pytest.raises(FileNotFoundError, match="no folder photos; check the path$"):
+        read("photos")
+    for name in ("hf://nothing", "hf://datasets/nobody/nothing", "hf://no body/nothing"):
+        with pytest.raises(ValueError, match="expected the name of a repository, hf://owner/name"):
+            read(name)
+
+
+def test_a_local_folder_never_takes_the_place_of_a_named_set_of_the_hub(tmp_path, monkeypatch):
+    (tmp_path / "uoft-cs" / "cifar10").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match="uoft-cs/cifar10 could not be loaded"):
+        read(None, name="cifar10")
 
 
 def test_no_validation_examples(image_folder):

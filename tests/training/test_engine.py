@@ -328,6 +328,18 @@ def test_relative_data_path_is_saved_as_absolute(image_folder, tmp_path, monkeyp
     assert evaluate(tmp_path / "run")["examples"] == 2
 
 
+def test_hub_name_saved_by_an_older_version(image_folder, tmp_path, caplog):
+    """Such a run has its data as owner/name; it can still be continued, and the change is said."""
+    run_dir = tmp_path / "run"
+    engine.train(tiny(epochs=1), run_dir)
+    config = json.loads((run_dir / "config.json").read_text())
+    config["recipe"]["data"]["path"] = "owner/name"
+    (run_dir / "config.json").write_text(json.dumps(config))
+    with caplog.at_level(logging.INFO):
+        assert read_recipe(run_dir).data.path == "hf://owner/name"
+    assert "read as hf://owner/name" in caplog.text
+
+
 def test_saved_model_is_not_a_run(tmp_path):
     from perceivers.models.build import build
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from ..data.config import DataConfig
 from ..data.layout import find_manifest, parquet_files
+from ..hub import is_hub_name, not_found
 from ..modalities import modality_of
 from ..models.config import ModelConfig
 from ..recipes.folder import folder
@@ -81,16 +82,21 @@ def choose_for(source: str, config: DataConfig | None = None) -> Choice:
     unchanged recipe `folder`, which reads images.
 
     Args:
-        source: path of the folder or table, or a hub name.
+        source: path of the folder or table, or the name of a data set on the hub, hf://owner/name.
         config: options for a table: the label columns, the columns to ignore or to treat as
             categories, and the task; None: the default options.
 
     Raises:
+        FileNotFoundError: there is no such folder or table.
         ValueError: the folder or table cannot be learned from; see `inspect_folder` and
             `inspect_table`.
     """
+    if is_hub_name(source):
+        return Choice(folder())
     path = Path(source).expanduser()
     table = find_manifest(source)
+    if not path.exists():
+        raise not_found("folder or table", source)
     if table is None and (not path.is_dir() or parquet_files(path)):
         return Choice(folder())
     from .inspect_folder import inspect_folder

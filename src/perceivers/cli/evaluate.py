@@ -18,9 +18,9 @@ def add(command: Add) -> None:
     )
     sub.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="directory of the run")
     sub.add_argument(
-        "--data", metavar="PATH|HUB_NAME",
-        help="other data with the same classes or labels: its test split, or all of it if it has "
-        "none [the test split of the run's own data]",
+        "--data", metavar="PATH|hf://OWNER/NAME",
+        help="other data with the same classes or labels, a path or a data set of the Hugging Face "
+        "hub: its test split, or all of it if it has none [the test split of the run's own data]",
     )  # fmt: skip
     add_clips(sub)
 

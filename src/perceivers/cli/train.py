@@ -37,8 +37,8 @@ def _add_fixed_options(parser: argparse.ArgumentParser) -> None:
         help="show this help message, with the options of RECIPE, and exit",
     )  # fmt: skip
     parser.add_argument(
-        "--data", metavar="PATH|HUB_NAME",
-        help="data to train on: a folder, a table, an archive, or the name of a data set on the "
+        "--data", metavar="PATH|hf://OWNER/NAME",
+        help="data to train on: a folder, a table, an archive, or a data set of images on the "
         "Hugging Face hub; the same as --data.path",
     )  # fmt: skip
     parser.add_argument(

@@ -15,8 +15,8 @@ class DataConfig(AugmentationConfig):
     name: str = "folder"
     """Name of a data set that `perceivers list` shows, or "folder" for your own data."""
     path: str | None = None
-    """Path of the data (official files, a folder or a table), or the name of a data set on the
-    Hugging Face hub; none: the named set comes from the package or from the hub."""
+    """Path of the data (official files, a folder or a table), or hf://owner/name for a data set of
+    images on the Hugging Face hub; none: the named set comes from the package or from the hub."""
     task: Literal["auto", "classification", "multilabel", "regression"] = "auto"
     """What the labels of an example are: one class (classification), any number of labels
     (multilabel), or numbers (regression); auto: decided by the type of the labels."""

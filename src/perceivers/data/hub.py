@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ..errors import missing_extra
+from ..hub import PREFIX
 from ..modalities.image.reader import ImageReader
 from ..modalities.reader import Reader
 from .examples import FileExamples, FileSplits, NamedSource
@@ -62,8 +63,8 @@ def read_hub(
     """Return the splits and the class names of a data set on the Hugging Face hub.
 
     Args:
-        name: name of the data set, such as "uoft-cs/cifar10". It has an image column and a class
-            column.
+        name: repository of the data set, such as "uoft-cs/cifar10", without "hf://". It has an
+            image column and a class column.
         reader: image reader.
         strict: stop at an unreadable image instead of skipping it.
         named: the named set that the data set is; its `how_to_get` completes the message if the
@@ -91,8 +92,8 @@ def read_hub(
 def _not_on_hub(name: str, named: NamedSet | None, reason: str) -> str:
     if named is None:
         return (
-            f"there is no folder {name}, and no data set of that name could be loaded from the "
-            f"Hugging Face hub ({reason}); check the path or name given to --data"
+            f"{PREFIX}{name} could not be loaded from the Hugging Face hub ({reason}); check the "
+            "name and your connection"
         )
     return f"{name} could not be loaded from the Hugging Face hub ({reason}); {named.how_to_get}"
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..hub import is_hub_name, not_found, repository
 from ..modalities.clips import without_clips
 from ..modalities.fusion.rows import RowReader
 from ..modalities.image.decode import fit
@@ -25,7 +26,7 @@ from .labels import describe_labels, infer_task
 from .layout import find_manifest, parquet_files
 from .manifest import read_table
 from .official import has_official_files, read_official
-from .sets import NamedSet, named_set
+from .sets import named_set
 
 log = logging.getLogger(__name__)
 
@@ -202,7 +203,7 @@ def _find(config: DataConfig, reader: Reader) -> tuple[Mapping[str, ExampleSet],
             raise FileNotFoundError(
                 f"{config.name} does not come with the package; {named.how_to_get}"
             )
-        return read_source(named.hub_id, reader, strict=config.strict, named=named)
+        return read_hub(named.hub_id, reader, strict=config.strict, named=named)
     path = Path(config.path).expanduser()
     if is_cifar(config.name, path):
         train, test, labels = read_cifar(config.name, path)
@@ -229,25 +230,24 @@ def _find_own(config: DataConfig, reader: Reader) -> tuple[FileSplits, tuple[str
     return read_source(config.path, reader, strict=config.strict)
 
 
-def read_source(
-    source: str, reader: Reader, *, strict: bool, named: NamedSet | None = None
-) -> tuple[FileSplits, tuple[str, ...]]:
+def read_source(source: str, reader: Reader, *, strict: bool) -> tuple[FileSplits, tuple[str, ...]]:
     """Return the splits and the class names of a folder or of a data set on the hub.
 
     Args:
         source: path of a folder of files by class (`folder.read_folder`) or of parquet files of
-            images, or the name of a data set of images on the Hugging Face hub.
+            images, or the name of a data set of images on the Hugging Face hub, hf://owner/name.
         reader: reader of the files.
         strict: stop at an unreadable file instead of skipping it.
-        named: the named set that the hub data set is; see `hub.read_hub`.
 
     Returns:
         The examples of each split ("train", "validation", "test"), and the class names.
 
     Raises:
-        FileNotFoundError: there is no such path, and no such data set on the hub.
+        FileNotFoundError: there is no such path, or no such data set on the hub.
         ValueError: the path is not a folder, or an error of the functions that read the data.
     """
+    if is_hub_name(source):
+        return read_hub(repository(source), reader, strict=strict)
     path = Path(source).expanduser()
     if path.is_dir():
         parquet = parquet_files(path)
@@ -259,11 +259,7 @@ def read_source(
             f"{path} is a file; expected a folder with one sub-folder of files for each class, a "
             "table (csv, tsv, jsonl or parquet), or the name of a data set on the hub"
         )
-    if path.suffix.lower() in TABLE_SUFFIXES:
-        raise FileNotFoundError(f"no table {source}; check the path given to --data")
-    if source.startswith((".", "/", "~")) or source.count("/") > 1:
-        raise FileNotFoundError(f"no folder {source}; check the path given to --data")
-    return read_hub(source, reader, strict=strict, named=named)
+    raise not_found("table" if path.suffix.lower() in TABLE_SUFFIXES else "folder", source)
 
 
 def _fit_images(arrays: tuple[np.ndarray, np.ndarray], reader: Reader) -> InMemoryExamples:

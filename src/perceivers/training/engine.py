@@ -4,6 +4,7 @@ import logging
 import pickle
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from .loop import (
 )
 from .optim import check_schedule
 from .recipe import Recipe
-from .recipe_data import check_outputs, fit_to_data, read_recipe_splits
+from .recipe_data import absolute_path, check_outputs, fit_to_data, read_recipe_splits
 from .recorder import Recorder
 from .scores import check_monitor
 from .targets import targets_of
@@ -159,6 +160,8 @@ def resume(
             f"the data has {splits.task} labels {list(splits.labels)[:10]}, but the run was "
             f"trained on {recipe.model.task} labels {config['labels'][:10]}; use the same data"
         )
+    data = replace(recipe.data, path=absolute_path(recipe.data.path))
+    recipe = replace(recipe, data=data)
     write_config(run_dir, recipe=to_dict(recipe))
     model = build(recipe.model, splits.labels, adapter=adapter)
     with log_file(run_dir), quiet_lightning():

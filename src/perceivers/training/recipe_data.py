@@ -9,6 +9,7 @@ import torch
 
 from ..checkpoint import read_config
 from ..data.splits import Splits, read_splits
+from ..hub import is_hub_name, upgraded
 from ..modalities import build_reader
 from ..modalities.clips import with_clips
 from ..models.classifier import PerceiverClassifier
@@ -32,7 +33,12 @@ def read_recipe(run_dir: Path) -> Recipe:
     config = read_config(run_dir)
     if "recipe" not in config:
         raise ValueError(f"{run_dir} is a saved model, not a training run: it has no recipe")
-    return from_dict(Recipe, config["recipe"], "recipe")
+    recipe = from_dict(Recipe, config["recipe"], "recipe")
+    saved = recipe.data.path
+    if saved is not None and (path := upgraded(saved)) != saved:
+        log.info("%s names its data %s; read as %s", run_dir, saved, path)
+        recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, path=path))
+    return recipe
 
 
 def read_recipe_splits(
@@ -63,7 +69,7 @@ def read_recipe_splits(
 
 def absolute_path(path: str | None) -> str | None:
     """Return an existing local path as an absolute path, and anything else unchanged."""
-    if path is None or not Path(path).expanduser().exists():
+    if path is None or is_hub_name(path) or not Path(path).expanduser().exists():
         return path
     return str(Path(path).expanduser().resolve())
 
