@@ -104,16 +104,37 @@ def end_time(source: PathOrBytes, kind: Kind) -> float:
     """
     with open_track(source, kind) as (container, track):
         declared = declared_end_time(container, track)
-        if declared is not None:
-            return declared
-        return max(
-            (
-                float((packet.pts + (packet.duration or 0)) * packet.time_base)
-                for packet in packets(container, track)
-                if packet.pts is not None
-            ),
-            default=0.0,
-        )
+        return _end_of_packets(container, track) if declared is None else declared
+
+
+def last_time(source: PathOrBytes, kind: Kind, near: float) -> float:
+    """Return the time in seconds at which the last packet of a track ends.
+
+    Only the packets from the last key frame before `near` on are read.
+
+    Args:
+        source: a path, or the file's bytes.
+        kind: "audio" or "video".
+        near: a time shortly before the end, in seconds on the container's clock.
+
+    Raises:
+        ValueError: as `open_track`.
+    """
+    with open_track(source, kind) as (container, track):
+        container.seek(int(near / track.time_base), stream=track)
+        return _end_of_packets(container, track)
+
+
+def _end_of_packets(container: Any, track: Any) -> float:
+    """Return the end in seconds of the packet that ends last, of those not yet read."""
+    return max(
+        (
+            float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            for packet in packets(container, track)
+            if packet.pts is not None
+        ),
+        default=0.0,
+    )
 
 
 def packets(container: Any, track: Any) -> Iterator[Any]:

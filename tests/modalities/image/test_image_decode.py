@@ -77,6 +77,21 @@ def test_exif_orientation_is_applied():
     assert pixels[5, 0, 0] == 255
 
 
+@pytest.mark.parametrize(
+    ("orientation", "corners"),
+    list(enumerate(["wg..", "gw..", "..gw", "..wg", "w.g.", ".w.g", ".g.w", "g.w."], 1)),
+)
+def test_all_eight_exif_orientations(orientation, corners):
+    image = Image.new("L", (6, 6), 0)
+    image.paste(255, (0, 0, 2, 2))
+    image.paste(128, (4, 0, 6, 2))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    got = decode(encoded(image, "PNG", exif=exif), channels=1, size=6)[..., 0]
+    shades = [got[corner] for corner in [(0, 0), (0, -1), (-1, 0), (-1, -1)]]
+    assert "".join({0: ".", 128: "g", 255: "w"}[int(shade)] for shade in shades) == corners
+
+
 def test_shorter_side_is_resized_and_the_middle_kept():
     image = Image.new("RGB", (30, 10), (0, 0, 0))
     image.paste((255, 255, 255), (10, 0, 20, 10))

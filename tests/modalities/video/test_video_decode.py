@@ -53,23 +53,86 @@ def test_transparent_parts_are_white():
 
 
 @pytest.mark.parametrize(
-    ("matrix", "corner"),
-    [((0, 1, -1, 0), (0, -1)), ((-1, 0, 0, -1), (-1, -1)), ((0, -1, 1, 0), (-1, 0))],
+    ("matrix", "corners"),
+    [
+        ((1, 0, 0, 1), "wg.."),
+        ((-1, 0, 0, 1), "gw.."),  # mirrored: the camera above the screen of a telephone
+        ((1, 0, 0, -1), "..wg"),
+        ((-1, 0, 0, -1), "..gw"),
+        ((0, 1, 1, 0), "w.g."),
+        ((0, 1, -1, 0), ".w.g"),
+        ((0, -1, 1, 0), "g.w."),
+        ((0, -1, -1, 0), ".g.w"),
+    ],
 )
-def test_a_rotated_video_is_shown_upright(matrix, corner):
-    """Matrices of an mp4 (ISO/IEC 14496-12, 8.3.2) that rotate by 90, 180 and 270° clockwise."""
+def test_a_rotated_or_mirrored_video_is_shown_upright(matrix, corners):
+    """The eight matrices of an mp4 (ISO/IEC 14496-12, 8.3.2)."""
     pictures = np.zeros((2, 24, 36, 3), np.uint8)
-    pictures[:, :12, :12] = 255  # the first corner
+    pictures[:, :12, :12] = 255  # the first corner is white, and the one to its right is grey
+    pictures[:, :12, -12:] = 128
     raw = bytearray(video(pictures, "mp4", "libx264", "yuv444p"))
     offset = raw.index(b"tkhd") + 44
     a, b, c, d = (value << 16 for value in matrix)
     raw[offset : offset + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     info = probe(bytes(raw))
     assert (info.height, info.width) == ((24, 36) if b == 0 else (36, 24))
+    # The longer side loses 6 pixels at each end; the corners are 12 wide.
     got = decode(bytes(raw), num_frames=1, size=24, channels=1)[0, :, :, 0]
-    bright = {c: got[c] > 127 for c in [(0, 0), (0, -1), (-1, 0), (-1, -1)]}
-    # The longer side loses 6 pixels at each end; the corner is 12 wide.
-    assert bright == {c: c == corner for c in bright}
+    shades = [got[corner] for corner in [(0, 0), (0, -1), (-1, 0), (-1, -1)]]
+    assert "".join("." if s < 64 else "g" if s < 192 else "w" for s in shades) == corners
+
+
+@pytest.mark.parametrize("aspect", [Fraction(2), Fraction(1, 2)])
+def test_pixels_that_are_not_square_are_made_so(aspect):
+    """A square is stored as an oblong; without its aspect the crop would lose its ends."""
+    width, height = (24, 48) if aspect > 1 else (48, 24)
+    picture = np.zeros((height, width, 3), np.uint8)
+    picture[: height // 6], picture[:, : width // 6] = 255, 255
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as file:
+        track = file.add_stream("libx264", rate=25, options={"crf": "1"})
+        track.height, track.width, track.pix_fmt = height, width, "yuv444p"
+        track.codec_context.sample_aspect_ratio = aspect
+        frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="yuv444p")
+        file.mux(track.encode(frame))
+        file.mux(track.encode(None))
+    info = probe(buffer.getvalue())
+    assert (info.height, info.width) == (48, 48)
+    got = decode(buffer.getvalue(), num_frames=1, size=48, channels=1)[0, :, :, 0]
+    assert (got[:6].min() > 230, got[:, :6].min() > 230, got[10:, 10:].max() < 25) == (1, 1, 1)
+
+
+def variable_rate(times, container, codec, pixels) -> bytes:
+    """Return a film of `numbered` pictures that are first shown at these times, in seconds."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container) as file:
+        track = file.add_stream(codec, rate=25)
+        track.height = track.width = SIDE
+        track.pix_fmt = pixels
+        track.time_base = track.codec_context.time_base = Fraction(1, 1000)
+        for time, picture in zip(times, numbered(len(times)), strict=True):
+            frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format=pixels)
+            frame.pts, frame.time_base = round(1000 * time), Fraction(1, 1000)
+            file.mux(track.encode(frame))
+        file.mux(track.encode(None))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "pixels"),
+    [("mp4", "libx264", "yuv420p"), ("matroska", "ffv1", "bgr0")],
+)
+def test_a_film_of_variable_rate_is_read_to_its_end(container, codec, pixels):
+    """25 frames in the first second and 5 in each of the others, or the other way round."""
+    fast, slow = np.arange(0, 1, 1 / 25), np.arange(0, 9, 1 / 5)
+    for times in (np.r_[fast, 1 + slow], np.r_[slow, 9 + fast]):
+        raw = variable_rate(times, container, codec, pixels)
+        length = probe(raw).seconds
+        assert length == pytest.approx(times[-1] + 0.1, abs=0.11)
+        middles = (np.arange(50) + 0.5) * length / 50
+        expected = np.searchsorted(times, middles, side="right") - 1
+        assert np.abs(np.array(shown(raw, 50)) - expected).max() <= 1
+        assert shown(raw, 50)[-1] >= len(times) - 3
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ Times are seconds from the start of the file, as in the decoding of sound: equal
 `seconds` give matching frames and sound.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +14,11 @@ from typing_extensions import override
 from .. import media
 from ..files import LazyArray, PathOrBytes
 from ..image.decode import from_pixels
+from .timeline import Timeline
 
 SUFFIXES = media.VIDEO_SUFFIXES
 SEEK = 10.0  # seconds; for frames further ahead, seeking is faster than decoding all in between
+MAX_ASPECT = 8  # of a pixel; a larger one is not believed
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,9 @@ class VideoInfo:
     seconds: float
     """Length of the video track."""
     height: int
-    """Height in pixels after the rotation that the file asks for."""
+    """Height in square pixels after the rotation that the file asks for."""
     width: int
-    """Width in pixels after the rotation that the file asks for."""
+    """Width in square pixels after the rotation that the file asks for."""
     has_sound: bool
     """Whether the file has a sound track."""
     codec: str
@@ -53,12 +54,12 @@ def probe(source: PathOrBytes) -> VideoInfo:
         ValueError: as `decode`.
     """
     with media.open_track(source, "video") as (container, track):
-        timeline = _Timeline.of(source, container, track)
-        height, width, _ = _pixels(_first(media.frames(container, track))).shape
+        timeline = Timeline.of(source, container, track)
+        height, width, _ = _pixels(_first(media.frames(container, track)), track).shape
         return VideoInfo(
             timeline.frames,
             timeline.rate,
-            timeline.frames / timeline.rate,
+            timeline.seconds,
             height,
             width,
             container.streams.best("audio") is not None,
@@ -87,7 +88,8 @@ def decode(
     times instead: a frame is repeated for as long as it is shown, and the last one after the end.
 
     Each frame is resized like an image by `images.decode`: the shorter side to `size`, the longer
-    side cropped to its middle, rotated as the file says, transparent parts white.
+    side cropped to its middle, turned and mirrored as the file says, transparent parts white.
+    Pixels that are not square are made so first.
 
     Args:
         source: a path, or the file's bytes.
@@ -105,7 +107,7 @@ def decode(
             no frames, or `start` is after the end; the message does not name the file.
     """
     with media.open_track(source, "video") as (container, track):
-        timeline = _Timeline.of(source, container, track)
+        timeline = Timeline.of(source, container, track)
         numbers = timeline.frame_numbers(num_frames, start, seconds)
         return _decode(container, track, timeline, numbers, size=size, channels=channels)
 
@@ -142,8 +144,8 @@ def clips(
     if count < 1:
         raise ValueError(f"got count={count}; expected at least one clip")
     with media.open_track(source, "video") as (container, track):
-        timeline = _Timeline.of(source, container, track)
-        spare = max(0.0, timeline.frames / timeline.rate - seconds)
+        timeline = Timeline.of(source, container, track)
+        spare = max(0.0, timeline.seconds - seconds)
         starts = np.linspace(0, spare, count) if count > 1 else [spare / 2]
         first = timeline.offset  # clips lie within the video track, even if sound begins earlier
         numbers = [timeline.frame_numbers(num_frames, first + start, seconds) for start in starts]
@@ -174,7 +176,7 @@ class LazyVideo(LazyArray):
         self.source = source
         self.shape = num_frames, size, size, channels
         with media.open_track(source, "video") as (container, track):
-            self._timeline = _Timeline.of(source, container, track)
+            self._timeline = Timeline.of(source, container, track)
         first = self._timeline.offset  # start with the video track, even if sound begins earlier
         self._numbers = self._timeline.frame_numbers(num_frames, first, num_frames / rate)
 
@@ -186,77 +188,16 @@ class LazyVideo(LazyArray):
             return _decode(container, track, self._timeline, numbers, size=size, channels=channels)
 
 
-@dataclass(frozen=True)
-class _Timeline:
-    """Conversion of times to frame numbers, which are exact; many containers round times."""
-
-    frames: int
-    """Number of frames."""
-    rate: float
-    """Frames per second, on average."""
-    begin: float
-    """Time of frame 0 on the container's clock, in seconds."""
-    offset: float
-    """Seconds from the start of the file to frame 0; above 0 if sound begins earlier."""
-    counted: bool
-    """Number frames by counting, because the container stores no times of reordered frames."""
-
-    @classmethod
-    def of(cls, source: PathOrBytes, container: Any, track: Any) -> "_Timeline":
-        rate = float(track.average_rate or track.guessed_rate or 25)
-        begin = float((track.start_time or 0) * track.time_base)
-        end = media.declared_end_time(container, track)
-        end = media.end_time(source, "video") if end is None else end
-        frames = max(1, round((end - begin) * rate))
-        counted = container.format.name in {"avi", "mpeg"} and track.codec_context.has_b_frames
-        return cls(frames, rate, begin, max(0.0, begin - media.start_time(container)), counted)
-
-    def numbered(self, frames: Iterator[Any]) -> Iterator[tuple[int, Any]]:
-        """Yield frames with their numbers."""
-        number = -1
-        for frame in frames:
-            if self.counted or frame.time is None:
-                number += 1
-            else:
-                number = round((frame.time - self.begin) * self.rate)
-            yield number, frame
-
-    def end_number(self, number: int, frame: Any) -> float:
-        """Return the frame number at which a frame stops being shown."""
-        duration = (frame.duration or 0) * frame.time_base if frame.time_base else 0
-        return number + float(duration) * self.rate
-
-    def frame_numbers(self, num_frames: int, start: float, seconds: float | None) -> np.ndarray:
-        """Return the numbers of the frames to decode, (num_frames,) ascending; see `decode`."""
-        length = 1 if seconds is None else seconds
-        if num_frames < 1 or not 0 <= start < math.inf or not 0 < length < math.inf:
-            raise ValueError(
-                f"got num_frames={num_frames}, start={start}, seconds={seconds}; expected at least "
-                "one frame, a start of 0 or more, and a length above 0"
-            )
-        first = (start - self.offset) * self.rate
-        if first >= self.frames:
-            end = self.offset + self.frames / self.rate
-            raise ValueError(f"no frame at {start:g} s; the video ends at {end:.2f} s")
-        if seconds is None:
-            first = max(first, 0.0)
-            step = max(1.0, (self.frames - first) / num_frames)
-        else:
-            step = seconds * self.rate / num_frames
-        middles = first + (np.arange(num_frames) + 0.5) * step
-        return np.floor(middles + 1e-6).astype(np.int64).clip(0, self.frames - 1)
-
-
 def _decode(
     container: Any,
     track: Any,
-    timeline: _Timeline,
+    timeline: Timeline,
     numbers: np.ndarray,
     *,
     size: int,
     channels: int,
 ) -> np.ndarray:
-    """Decode frames by number: `numbers` of any shape → that shape + (size, size, channels)."""
+    """Decode frames by tick: `numbers` of any shape → that shape + (size, size, channels)."""
     unique, inverse = np.unique(numbers, return_inverse=True)
     pixels = np.empty((len(unique), size, size, channels), np.uint8)
     previous = None
@@ -264,29 +205,29 @@ def _decode(
         if frame is previous:
             pixels[index] = pixels[index - 1]
         else:
-            pixels[index] = from_pixels(_pixels(frame), channels=channels, size=size)
+            pixels[index] = from_pixels(_pixels(frame, track), channels=channels, size=size)
         previous = frame
     return pixels[inverse.reshape(numbers.shape)]
 
 
-def _frames_at(
-    container: Any, track: Any, timeline: _Timeline, numbers: list[int]
-) -> Iterator[Any]:
-    """Yield the frame that is shown at each of these ascending numbers."""
+def _frames_at(container: Any, track: Any, timeline: Timeline, numbers: list[int]) -> Iterator[Any]:
+    """Yield the frame that is shown at each of these ascending ticks."""
     frames = timeline.numbered(media.frames(container, track))
     current, frame = _first(frames)
     following = next(frames, None)
     for number in numbers:
-        if number - current > SEEK * timeline.rate and not timeline.counted:
-            time = timeline.begin + number / timeline.rate
+        if number - current > SEEK * timeline.tick_rate and not timeline.counted:
+            time = timeline.begin + number / timeline.tick_rate
             frames = timeline.numbered(media.frames_from(container, track, time))
             current, frame = next(frames, (current, frame))
             following = next(frames, None)
         while following is not None and following[0] <= number:
             (current, frame), following = following, next(frames, None)
         # Tolerate 10 % and two frames, because the number of frames is estimated from the length.
-        if following is None and timeline.end_number(current, frame) < 0.9 * number - 2:
-            raise ValueError(f"damaged video: it ends at frame {current} of {timeline.frames}")
+        shortest = 0.9 * number - 2 * timeline.ticks
+        if following is None and timeline.end_number(current, frame) < shortest:
+            last = current // timeline.ticks
+            raise ValueError(f"damaged video: it ends at frame {last} of {timeline.frames}")
         yield frame
 
 
@@ -297,8 +238,32 @@ def _first(frames: Iterator[Any]) -> Any:
     return first
 
 
-def _pixels(frame: Any) -> np.ndarray:
-    """Return the pixels of a frame, uint8 (H, W, 3 or 4), rotated as the file says."""
+def _pixels(frame: Any, track: Any) -> np.ndarray:
+    """Return the square pixels of a frame, uint8 (H, W, 3 or 4), oriented as the file says."""
     alpha = any(part.is_alpha for part in frame.format.components)
-    pixels = frame.to_ndarray(format="rgba" if alpha else "rgb24")
-    return np.rot90(pixels, round(frame.rotation / 90))
+    aspect = float(track.sample_aspect_ratio or 1)  # width of a pixel / its height
+    square = {}
+    if aspect != 1 and 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
+        square = {
+            "width": round(frame.width * max(1.0, aspect)),
+            "height": round(frame.height / min(1.0, aspect)),
+            "interpolation": "BICUBIC",
+        }
+    return _oriented(frame.to_ndarray(format="rgba" if alpha else "rgb24", **square), frame)
+
+
+def _oriented(pixels: np.ndarray, frame: Any) -> np.ndarray:
+    """Turn and mirror pixels as the display matrix of their frame says, in right angles.
+
+    The matrix shows the pixel in column x and row y in column a·x + c·y and row b·x + d·y
+    (ISO/IEC 14496-12, 8.3.2).
+    """
+    matrix = next((d for d in frame.side_data if d.type.name == "DISPLAYMATRIX"), None)
+    if matrix is None:
+        return pixels
+    a, b, _, c, d = np.frombuffer(bytes(matrix)[:20], "=i4").astype(np.int64)
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        pixels, columns, rows = pixels.swapaxes(0, 1), c, b
+    else:
+        columns, rows = a, d
+    return pixels[:: -1 if rows < 0 else 1, :: -1 if columns < 0 else 1]
