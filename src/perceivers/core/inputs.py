@@ -85,7 +85,7 @@ class Inputs:
             order: (M,), one order for all examples, or (B, M), one per example. Entry i is the
                 index of the element that comes i-th.
         """
-        batch, position = len(self.content), self.dense_position
+        batch, position = self.content.shape[0], self.dense_position
         rows = torch.arange(batch, device=order.device)[:, None]
 
         def reorder(x: Tensor) -> Tensor:
@@ -124,7 +124,7 @@ def padded(parts: Sequence[Inputs], order: Tensor | None = None) -> Inputs:
     most = max(elements for _, elements in sizes)
     content = torch.cat([_filled(part.content, most) for part in parts])
     if order is None:
-        order = torch.arange(len(content), device=content.device)
+        order = torch.arange(content.shape[0], device=content.device)
     mask = None
     if any(part.mask is not None or part.content.shape[1] < most for part in parts):
         mask = torch.cat(
@@ -160,7 +160,7 @@ def _positions(parts: Sequence[Inputs], most: int, order: Tensor) -> Tensor | Ax
     for part in parts:
         table = part.dense_position
         assert table is not None  # `_check_alike` made sure
-        own = torch.arange(len(part.content), device=order.device)
+        own = torch.arange(part.content.shape[0], device=order.device)
         rows.append(start + (own if len(table) > 1 else torch.zeros_like(own)))
         tables.append(_filled(table, most))
         start += len(table)

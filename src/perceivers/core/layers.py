@@ -114,7 +114,7 @@ class CrossAttend(nn.Module):
 
     def _too_many(self, projection: Projection) -> bool:
         """Return whether keys and values are to be computed chunk by chunk."""
-        if self.training and self.attention.dropout:
+        if (self.training and self.attention.dropout) or torch.compiler.is_exporting():
             return False
         training = torch.is_grad_enabled() and projection.scale.device.type == "cpu"
         limit = MAX_STORED_IN_CPU_TRAINING if training else MAX_STORED

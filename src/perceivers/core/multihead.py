@@ -114,12 +114,14 @@ class MultiHeadAttention(nn.Module):
             out_bias = out_bias + self.to_out.weight @ self.to_v.bias + 0.0 * self.to_k.bias.sum()
         queries = F.linear(x, query_weight, query_bias) * (channels / w_q.shape[1]) ** 0.5
         dropout = self.dropout if self.training else 0.0
-        if x.device.type == "cpu" and len(x) >= torch.get_num_threads():
+        batch = x.shape[0]
+        one_head = batch >= torch.get_num_threads() and not torch.compiler.is_exporting()
+        if x.device.type == "cpu" and one_head:
             # All heads attend to the same keys, so they can be additional queries of one head. This
             # is faster on CPU if there is an example for each thread (docs/log.md, 2026-11-21).
             source = StoredKeyValues(x[:, None], x[:, None])
-            out = source.read(queries.view(len(x), 1, -1, channels), dropout=dropout)
-            return F.linear(out.reshape(len(x), -1, heads * channels), out_weight, out_bias)
+            out = source.read(queries.view(batch, 1, -1, channels), dropout=dropout)
+            return F.linear(out.reshape(batch, -1, heads * channels), out_weight, out_bias)
         keys = x[:, None].expand(-1, heads, -1, -1)
         out = StoredKeyValues(keys, keys).read(self.split_heads(queries), dropout=dropout)
         return F.linear(out.transpose(1, 2).flatten(2), out_weight, out_bias)

@@ -134,7 +134,7 @@ class Perceiver(nn.Module):
         else:
             check_parts(inputs, group)
             z = self._read(lambda cross: cross.sharded_source(inputs, group))
-        return z.expand(len(inputs.content), -1, -1)
+        return z.expand(inputs.content.shape[0], -1, -1)
 
     @torch.no_grad()
     def encode_stream(self, chunks: Iterable[Inputs]) -> Tensor:

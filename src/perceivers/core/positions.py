@@ -30,11 +30,21 @@ def grid(*sizes: int, device: torch.device | str | None = None) -> Tensor:
     Returns:
         Float32 (sizes[0]·sizes[1]·…, number of axes).
     """
-    axes = [
-        torch.linspace(-1, 1, size, device=device) if size > 1 else torch.zeros(size, device=device)
-        for size in sizes
-    ]
+    axes = [_coordinates(size, device) for size in sizes]
     return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).flatten(0, -2)
+
+
+def _coordinates(size: int, device: torch.device | str | None) -> Tensor:
+    """Return `size` numbers from -1 to 1, evenly spaced; 0 if there is only one."""
+    if size <= 1:
+        return torch.zeros(size, device=device)
+    if not torch.compiler.is_exporting():
+        return torch.linspace(-1, 1, size, device=device)
+    # The arithmetic of torch.linspace, which cannot be exported for a size that varies.
+    index = torch.arange(size, device=device).float()
+    last = index[-1:]
+    step = 2 / last
+    return torch.where(2 * index < last, -1 + step * index, 1 - step * (last - index))
 
 
 def fourier_features(
@@ -101,7 +111,7 @@ class AxialPosition:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Shape of the dense positions, (1, M, P)."""
-        elements = math.prod([len(table) for table in self.tables])
+        elements = math.prod([table.shape[0] for table in self.tables])
         return 1, elements, self.tables[0].shape[-1]
 
     def rows_and_columns(self) -> tuple[Tensor, Tensor]:
@@ -111,7 +121,7 @@ class AxialPosition:
         after it have one entry, which is added to the columns.
         """
         *outer, columns = self.tables
-        while outer and len(columns) == 1:
+        while outer and columns.shape[0] == 1:
             columns = outer.pop() + columns
         rows = torch.zeros_like(columns[:1])
         for table in outer:
@@ -166,21 +176,27 @@ class FourierPosition(nn.Module):
             *sizes: number of elements along each axis.
             device: device of the result.
         """
+        if torch.compiler.is_exporting():
+            return self._on_grid(sizes, device)  # sizes may be symbols, which are no keys
         key = (sizes, torch.device(device or "cpu"))
         position = next((cached for other, cached in self._cached if other == key), None)
         if position is None:
             # Computed outside inference mode, so that a grid first used in inference can be used in
             # training later.
             with torch.inference_mode(False), torch.no_grad():
-                tables = (
-                    self.of_axis(axis, grid(size, device=device)[:, 0])
-                    for axis, size in enumerate(sizes)
-                )
-                position = AxialPosition(tuple(tables))
+                position = self._on_grid(sizes, device)
             self._cached.append((key, position))
             while len(self._cached) > 1 and self._rows() > MAX_CACHED_ROWS:
                 self._cached.pop(0)
         return position
+
+    def _on_grid(
+        self, sizes: tuple[int, ...], device: torch.device | str | None
+    ) -> AxialPosition:
+        tables = (
+            self.of_axis(axis, grid(size, device=device)[:, 0]) for axis, size in enumerate(sizes)
+        )
+        return AxialPosition(tuple(tables))
 
     def _rows(self) -> int:
         return sum(len(table) for _, cached in self._cached for table in cached.tables)

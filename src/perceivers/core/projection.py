@@ -48,7 +48,7 @@ class Projection(NamedTuple):
         if position is None or self.position_weight is None:
             y = F.linear(self.content, self.content_weight)
         else:
-            batch = len(self.content)
+            batch = self.content.shape[0]
             base = F.linear(position.to(self.content.dtype), self.position_weight)
             weight = self.content_weight.mT.expand(batch, -1, -1)
             y = torch.baddbmm(base.expand(batch, -1, -1), self.content, weight)

@@ -65,7 +65,7 @@ class SeparableGrid:
         """Return the output (B, H, N, V) and the logsumexp of the logits (B, H, N)."""
         weight, position_weight = self.projection.content_weight, self.projection.position_weight
         assert position_weight is not None
-        batch, (_, heads, latents, width) = len(self.features), queries.shape
+        batch, (_, heads, latents, width) = self.features.shape[0], queries.shape
         tables = [
             F.linear(table.to(position_weight.dtype), position_weight)
             for table in axes(self.projection)

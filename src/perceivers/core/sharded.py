@@ -52,7 +52,7 @@ class ShardedKeyValues:
                 f"attention_dropout={dropout}, but the ranks would drop different weights; "
                 "set it to 0"
             )
-        queries = queries.expand(len(self.keys), -1, -1, -1)
+        queries = queries.expand(self.keys.shape[0], -1, -1, -1)
         return _ReadShards.apply(queries, self.keys, self.values, self.mask, self.group)
 
 

@@ -63,12 +63,12 @@ class StoredKeyValues:
 
     def read(self, queries: Tensor, *, dropout: float = 0.0) -> Tensor:
         """Attend to all inputs, (1 or B, H, N, K) → (B, H, N, V)."""
-        queries = queries.expand(len(self.keys), -1, -1, -1)
+        queries = queries.expand(self.keys.shape[0], -1, -1, -1)
         return attend(queries, self.keys, self.values, self.mask, dropout=dropout)
 
     def partial(self, queries: Tensor) -> tuple[Tensor, Tensor]:
         """Return the output, as `read` does, and the logsumexp of the logits (B, H, N)."""
-        queries = queries.expand(len(self.keys), -1, -1, -1)
+        queries = queries.expand(self.keys.shape[0], -1, -1, -1)
         return partial_attend(queries, self.keys, self.values, self.mask)
 
 
@@ -96,7 +96,7 @@ class ChunkedKeyValues:
                 f"attention_dropout={dropout}, but keys computed in chunks do not support it; "
                 "set it to 0"
             )
-        queries = queries.expand(len(self.projection.scale), -1, -1, -1)
+        queries = queries.expand(self.projection.scale.shape[0], -1, -1, -1)
         nonempty, mask = None, self.mask
         if mask is not None:
             # An example without unmasked inputs attends to all of them; its output is zeroed below.

@@ -167,7 +167,7 @@ class FusionAdapter(Adapter):
                 "the batch has none of the modalities; expected one or more of "
                 f"{', '.join(self.parts)}"
             )
-        sizes = {name: len(part.content) for name, part in inputs.items()}
+        sizes = {name: part.content.shape[0] for name, part in inputs.items()}
         if len(set(sizes.values())) > 1:
             raise ValueError(f"batch sizes disagree: {sizes}; expected the same number of each")
         content = next(iter(inputs.values())).content
@@ -209,7 +209,7 @@ class FusionAdapter(Adapter):
         if not (self.training and dropout):
             return present
         content = next(iter(inputs.values())).content
-        batch, device = len(content), content.device
+        batch, device = content.shape[0], content.device
         all_present = torch.ones(batch, dtype=torch.bool, device=device)
         before = {name: present.get(name, all_present) for name in inputs}
         after = {
@@ -240,7 +240,7 @@ class FusionAdapter(Adapter):
             # A position that the part adds shares the channels of the content; otherwise the
             # position follows the content.
             position = F.pad(position, (part.dim - position.shape[-1], 0))
-            embedding = embedding.expand(len(position), -1, -1)
+            embedding = embedding.expand(position.shape[0], -1, -1)
         position = torch.cat([position, embedding], dim=-1)
         return Inputs(content, position, part.mask, fusion="add")
 
@@ -253,9 +253,9 @@ class FusionAdapter(Adapter):
         """
         elements = self._adapters()[name].num_inputs
         return Inputs(
-            like.new_zeros(len(like), elements, self.width),
+            like.new_zeros(like.shape[0], elements, self.width),
             like.new_zeros(1, elements, self.width),
-            torch.zeros(len(like), elements, dtype=torch.bool, device=like.device),
+            torch.zeros(like.shape[0], elements, dtype=torch.bool, device=like.device),
             fusion="add",
         )
 
@@ -275,9 +275,9 @@ class _Streams:
 
 def _concatenate(parts: list[Inputs]) -> Inputs:
     """Concatenate the elements of all parts."""
-    batch = len(parts[0].content)
+    batch = parts[0].content.shape[0]
     positions = [part.dense_position for part in parts if part.dense_position is not None]
-    num_positions = max(len(position) for position in positions)  # 1 if shared, or the batch size
+    num_positions = max(position.shape[0] for position in positions)  # 1 if shared, or the batch size
     mask = None
     if any(part.mask is not None for part in parts):
         mask = torch.cat(

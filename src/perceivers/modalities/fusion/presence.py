@@ -83,7 +83,7 @@ def present_masks(inputs: Mapping[str, Inputs], batch: Mapping[str, Any]) -> dic
     Raises:
         ValueError: a mask of another shape or dtype.
     """
-    size = len(next(iter(inputs.values())).content)
+    size = next(iter(inputs.values())).content.shape[0]
     masks: dict[str, Tensor] = {}
     for name in inputs:
         mask = batch.get(f"{name}{PRESENT}")
