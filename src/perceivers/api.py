@@ -21,7 +21,7 @@ from .recipes import get_recipe
 from .recipes.folder import folder
 from .training import engine
 from .training.recipe import Recipe
-from .training.recipe_data import read_recipe
+from .training.recipe_data import read_recipe, read_saved_splits
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,10 @@ def train(
     splits: Splits | None = None
     if isinstance(data, Dataset):
         chosen = replace(chosen, data=replace(chosen.data, name=NAME, path=None))
-        splits = read_datasets(chosen.data, data, validation=validation, test=test, labels=labels)
+        saved = read_saved_splits(Path(str(recipe))) if resume else None
+        splits = read_datasets(
+            chosen.data, data, validation=validation, test=test, labels=labels, saved=saved
+        )
     elif data is not None:
         chosen = replace(chosen, data=replace(chosen.data, path=str(data)))
     for line in choice.lines:

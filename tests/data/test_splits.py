@@ -9,7 +9,8 @@ from PIL import Image
 
 from perceivers.data.config import DataConfig
 from perceivers.data.examples import FileExamples, InMemoryExamples
-from perceivers.data.splits import read_digits, read_splits, stratified_split
+from perceivers.data.hold_out import stratified_split
+from perceivers.data.splits import read_digits, read_splits
 from perceivers.modalities.image.decode import decode
 from perceivers.modalities.image.reader import ImageReader
 

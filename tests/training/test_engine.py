@@ -13,34 +13,15 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from tiny_recipes import small_folder_recipe, tiny
 
 import perceivers
-from perceivers.modalities import ImageConfig
 from perceivers.models.config import ModelConfig
-from perceivers.recipes import get_recipe
 from perceivers.training import engine
 from perceivers.training.batches import batches
 from perceivers.training.evaluation import evaluate
 from perceivers.training.recipe_data import read_recipe, read_recipe_splits
 from perceivers.training.recorder import Recorder, format_duration
-
-
-def tiny(epochs=2, data=None, trainer=None, optimizer=None):
-    """Return the digits recipe with a model of a few thousand weights and few examples."""
-    recipe = get_recipe("digits")
-    model = dataclasses.replace(
-        recipe.model, num_latents=4, latent_dim=16, cross_order=(0, 0), block_order=(0, 0),
-        num_layers_per_block=1, num_self_heads=2, input=ImageConfig(
-            image_size=8, channels=1, num_bands=2
-        ),
-    )  # fmt: skip
-    return dataclasses.replace(
-        recipe,
-        model=model,
-        data=dataclasses.replace(recipe.data, test=0.6, **(data or {})),
-        optimizer=dataclasses.replace(recipe.optimizer, warmup_epochs=0, **(optimizer or {})),
-        trainer=dataclasses.replace(recipe.trainer, max_epochs=epochs, **(trainer or {})),
-    )
 
 
 def rows(run_dir):
@@ -64,7 +45,7 @@ def test_files_of_a_run(tmp_path):
     names = {path.name for path in run.iterdir()}
     assert names == {
         "config.json", "model.safetensors", "checkpoints", "metrics.csv", "metrics.json",
-        "curves.png", "log.txt", "tensorboard",
+        "curves.png", "log.txt", "tensorboard", "splits.json",
     }  # fmt: skip
     assert json.loads((run / "metrics.json").read_text()) == result
     assert [row["epoch"] for row in rows(run)] == ["1", "2"]
@@ -273,17 +254,6 @@ def test_missing_cuda_device(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match="torch finds no CUDA device"):
         engine.train(tiny(trainer={"device": "cuda"}), tmp_path / "run")
-
-
-def small_folder_recipe(path, **data):
-    recipe = get_recipe("folder")
-    return dataclasses.replace(
-        recipe,
-        model=dataclasses.replace(recipe.model, num_latents=4, latent_dim=16, qk_dim=None),
-        data=dataclasses.replace(recipe.data, path=str(path), batch_size=4, workers=0, **data),
-        trainer=dataclasses.replace(recipe.trainer, max_epochs=2),
-        optimizer=dataclasses.replace(recipe.optimizer, warmup_epochs=0),
-    )
 
 
 @pytest.mark.parametrize("hold_gb", [1.0, 0.0], ids=["in memory", "batch by batch"])

@@ -13,8 +13,11 @@ from ..modalities.files import as_tensor
 from ..modalities.reader import stack_if_equal
 from .config import DataConfig
 from .examples import Batch, ExampleSet
+from .hold_out import hold_out_missing
+from .identity import Identity, hash_array
 from .labels import infer_task
-from .splits import Splits, hold_out_missing
+from .saved_splits import SavedSplits
+from .splits import Splits, assign, find_saved, make_record
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +35,19 @@ class DatasetExamples(ExampleSet):
         dataset: the dataset. An example is a tensor or an array as in the model's raw batch,
             without the batch axis, or a dictionary of them by modality.
         labels: label of each of the examples, see `data.labels`.
-        indices: indices into the dataset of the examples of this set.
+        contents: hash of each of the examples as it was first read.
+        indices: indices into the dataset of the examples of this set; None: all in order.
     """
 
-    def __init__(self, dataset: Dataset[Any], labels: Tensor, indices: Sequence[int]) -> None:
-        self.dataset, self.labels, self.indices = dataset, labels, list(indices)
+    def __init__(
+        self,
+        dataset: Dataset[Any],
+        labels: Tensor,
+        contents: Sequence[str],
+        indices: Sequence[int] | None = None,
+    ) -> None:
+        self.dataset, self.labels, self.contents = dataset, labels, contents
+        self.indices = list(range(len(labels)) if indices is None else indices)
 
     @override
     def __getitems__(self, indices: Sequence[int]) -> Batch:
@@ -45,8 +56,17 @@ class DatasetExamples(ExampleSet):
 
     @override
     def subset(self, indices: Sequence[int]) -> "DatasetExamples":
-        labels = self.labels[torch.as_tensor(indices, dtype=torch.int64)]
-        return DatasetExamples(self.dataset, labels, [self.indices[index] for index in indices])
+        return DatasetExamples(
+            self.dataset,
+            self.labels[torch.as_tensor(indices, dtype=torch.int64)],
+            [self.contents[index] for index in indices],
+            [self.indices[index] for index in indices],
+        )
+
+    @override
+    def identities(self) -> list[Identity]:
+        pairs = zip(self.indices, self.contents, strict=True)
+        return [Identity(str(index), content, "position") for index, content in pairs]
 
 
 def read_datasets(
@@ -56,6 +76,7 @@ def read_datasets(
     validation: Dataset[Any] | None = None,
     test: Dataset[Any] | None = None,
     labels: Sequence[str] | None = None,
+    saved: SavedSplits | None = None,
 ) -> Splits:
     """Make splits of datasets, holding out what is not given.
 
@@ -66,26 +87,29 @@ def read_datasets(
         test: test examples; None: a share of the training examples is held out.
         labels: names of the classes, labels or numbers in the order of the model's outputs; None:
             the dataset's attribute `classes`, else 0, 1, ….
+        saved: the splits of the run that is resumed; None: they are drawn.
 
     Raises:
-        ValueError: a dataset without length, items that are not (example, label) pairs, or labels
-            of no known type.
+        ValueError: the datasets are not those of the run, a dataset without length, items that are
+            not (example, label) pairs, or labels of no known type.
     """
     datasets = {"train": train, "validation": validation, "test": test}
     examples: dict[str, ExampleSet] = {}
     for name, dataset in datasets.items():
         if dataset is not None:
-            values = _read_labels(name, dataset)
-            examples[name] = DatasetExamples(dataset, values, range(len(values)))
+            examples[name] = DatasetExamples(dataset, *_read_items(name, dataset))
     every = torch.cat([part.labels for part in examples.values()])
     names = _names(every, labels or getattr(train, "classes", None))
     task = infer_task(every, names, config.task)
-    hold_out_missing(examples, config)
-    return Splits(examples, names, task=task)
+    if saved is not None:
+        splits = assign(examples, find_saved(saved, examples))
+        return Splits(splits, names, task=task, record=saved)
+    chosen = hold_out_missing({n: part.labels for n, part in examples.items()}, config)
+    return Splits(assign(examples, chosen), names, task=task, record=make_record(examples, chosen))
 
 
-def _read_labels(name: str, dataset: Dataset[Any]) -> Tensor:
-    """Read the labels of a dataset from all its items."""
+def _read_items(name: str, dataset: Dataset[Any]) -> tuple[Tensor, list[str]]:
+    """Read the labels of a dataset, and a hash of each example, from all its items."""
     if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
         raise ValueError(
             f"the {name} dataset is a {type(dataset).__name__} without length or indices; expected "
@@ -93,7 +117,7 @@ def _read_labels(name: str, dataset: Dataset[Any]) -> Tensor:
         )
     count = len(dataset)
     log.info("reading the labels of %d examples of the %s dataset", count, name)
-    values = []
+    values, contents = [], []
     for index in range(count):
         item = dataset[index]
         if not isinstance(item, tuple | list) or len(item) != 2:
@@ -102,13 +126,21 @@ def _read_labels(name: str, dataset: Dataset[Any]) -> Tensor:
                 "(example, label)"
             )
         values.append(torch.as_tensor(item[1]))
+        contents.append(_hash(item[0]))
     if not values:
         raise ValueError(f"the {name} dataset is empty; expected at least one example")
     shapes = {tuple(value.shape) for value in values}
     if len(shapes) > 1:
         raise ValueError(f"labels of the {name} dataset have shapes {sorted(shapes)}; expected one")
     stacked = torch.stack(values)
-    return stacked.float() if stacked.is_floating_point() else stacked.long()
+    return stacked.float() if stacked.is_floating_point() else stacked.long(), contents
+
+
+def _hash(example: Any) -> str:
+    try:
+        return hash_array(example)
+    except (TypeError, ValueError, RuntimeError):
+        return ""  # not an array; taking a batch of it will say so
 
 
 def _names(labels: Tensor, given: Sequence[str] | None) -> tuple[str, ...]:

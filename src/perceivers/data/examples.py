@@ -14,8 +14,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from typing_extensions import override
 
+from ..modalities.clips import without_clips
 from ..modalities.fusion.presence import describe_missing
+from ..modalities.fusion.rows import RowReader
 from ..modalities.reader import Example, Examples, Reader, collate, stack_if_equal
+from .identity import Identity, hash_array, identify
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +55,10 @@ class ExampleSet(abc.ABC, Dataset[Batch]):
     def subset(self, indices: Sequence[int]) -> "ExampleSet":
         """Return the examples at `indices`, in this order."""
 
+    @abc.abstractmethod
+    def identities(self) -> list[Identity]:
+        """Return what each example is recognised by when the data is read again."""
+
 
 class InMemoryExamples(ExampleSet):
     """Decoded examples in memory.
@@ -82,6 +89,12 @@ class InMemoryExamples(ExampleSet):
     def subset(self, indices: Sequence[int]) -> "InMemoryExamples":
         chosen = torch.as_tensor(indices, dtype=torch.int64)
         return InMemoryExamples(_select(self.examples, chosen), self.labels[chosen], self.reader)
+
+    @override
+    def identities(self) -> list[Identity]:
+        numbers = range(len(self))
+        each = (_select(self.examples, torch.tensor([index])) for index in numbers)
+        return [Identity(str(index), hash_array(x)) for index, x in zip(numbers, each, strict=True)]
 
 
 @dataclass
@@ -125,6 +138,18 @@ class FileExamples(ExampleSet):
     def subset(self, indices: Sequence[int]) -> "FileExamples":
         chosen = torch.as_tensor(indices, dtype=torch.int64)
         return replace(self, labels=self.labels[chosen], rows=self.rows[chosen], skipped=[])
+
+    @override
+    def identities(self) -> list[Identity]:
+        reader = without_clips(self.reader)
+        columns = tuple(reader.files.values()) if isinstance(reader, RowReader) else ()
+
+        def identity(row: int) -> Identity:
+            name, source = self.files[row]
+            return identify(name, source, columns)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return list(pool.map(identity, self.rows.tolist()))
 
     def decode_all(self, progress: Callable[[int, int], None] | None = None) -> InMemoryExamples:
         """Decode all readable files into memory, with one thread per CPU core.

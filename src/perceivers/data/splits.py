@@ -21,17 +21,19 @@ from .cifar import is_cifar, read_cifar
 from .config import DataConfig, Task
 from .examples import ExampleSet, FileExamples, FileSplits, InMemoryExamples
 from .folder import read_folder
+from .hold_out import Assignment, hold_out_missing, whole
 from .hub import read_hub, read_parquet_folder
+from .identity import relative
 from .labels import describe_labels, infer_task
 from .layout import find_manifest, parquet_files
 from .manifest import read_table
 from .official import has_official_files, read_official
+from .saved_splits import SavedSplits, record, restore
 from .sets import named_set
 
 log = logging.getLogger(__name__)
 
 EVALUATED = ("test", "validation", "train")  # the first split that exists is scored
-SPLIT_SEED = 0  # seed of held-out splits: the same in every run, whatever the seed of the run
 
 Progress = Callable[[int, int], None]  # called with (files done, all files)
 
@@ -48,6 +50,8 @@ class Splits:
     """Files that cannot be read, of those decoded so far."""
     task: Task = "classification"
     """The task that the labels are for."""
+    record: SavedSplits | None = None
+    """Which example is in which split, as a run saves it."""
 
 
 def read_splits(
@@ -55,7 +59,9 @@ def read_splits(
     reader: Reader,
     *,
     hold_out: bool = True,
+    saved: SavedSplits | None = None,
     scored: bool = False,
+    identify: bool = False,
     decode: bool = True,
     progress: Progress | None = None,
 ) -> Splits:
@@ -66,7 +72,10 @@ def read_splits(
         reader: reader of the files that the model takes.
         hold_out: hold out a test and a validation split if the data has none of its own. Which
             examples are held out does not depend on which files can be read.
+        saved: the splits of a run, whose examples are found in the data; they replace the data's
+            own and those held out. What has changed since the run is logged.
         scored: read only the split to score a model on: the first of `EVALUATED` that exists.
+        identify: whether `Splits.record` is filled in, for which all files are read.
         decode: decode each split that fits into `config.hold_gb`, and log the counts of examples;
             False: only list the files.
         progress: called with (files done, all files) while a split is decoded.
@@ -80,18 +89,23 @@ def read_splits(
             task, or a split without enough examples.
     """
     loaded, labels = _find(config, reader)
-    splits, skipped = dict(loaded), list[str]()
-    values = [examples.labels for examples in splits.values() if len(examples)]
-    task = infer_task(torch.cat(values), labels, config.task) if values else "classification"
+    values = {name: examples.labels for name, examples in loaded.items()}
+    filled = [x for x in values.values() if len(x)]
+    task = infer_task(torch.cat(filled), labels, config.task) if filled else "classification"
     if task == "classification" and len(labels) < 2:
         raise ValueError(
             f"found {len(labels)} class {list(labels)}; a classifier needs at least two: "
             f"one folder of {reader.noun} each"
         )
-    if hold_out:
-        hold_out_missing(splits, config)
+    if saved is not None:
+        chosen = find_saved(saved, loaded, config.path, scored=scored)
+    else:
+        chosen = hold_out_missing(values, config) if hold_out else whole(values)
     if scored:
-        splits = dict([next((name, splits[name]) for name in EVALUATED if name in splits)])
+        chosen = first_scored(chosen)
+    splits = assign(loaded, chosen)
+    new = make_record(loaded, chosen, config.path) if identify and saved is None else saved
+    skipped: list[str] = []
     for name, examples in splits.items():
         if decode and isinstance(examples, FileExamples):
             splits[name] = _decode_if_small(examples, config.hold_gb, progress)
@@ -106,7 +120,80 @@ def read_splits(
         _log_splits(splits, len(skipped))
         reason = "as set" if config.task != "auto" else "from the labels; --data.task sets it"
         log.info("labels: %s (%s)", describe_labels(task, labels), reason)
-    return Splits(splits, labels, tuple(skipped), task)
+    return Splits(splits, labels, tuple(skipped), task, new)
+
+
+def assign(loaded: Mapping[str, ExampleSet], assignment: Assignment) -> dict[str, ExampleSet]:
+    """Return the examples of each split of an assignment."""
+    return {
+        name: loaded[own]
+        if len(indices) == len(loaded[own]) and bool((indices.diff() == 1).all())
+        else loaded[own].subset(indices.tolist())
+        for name, (own, indices) in assignment.items()
+    }
+
+
+def first_scored(assignment: Assignment) -> Assignment:
+    """Return only the split of an assignment to score a model on."""
+    name = next(name for name in EVALUATED if name in assignment)
+    return {name: assignment[name]}
+
+
+def make_record(
+    loaded: Mapping[str, ExampleSet], assignment: Assignment, path: str | None = None
+) -> SavedSplits:
+    """Return what a run saves of its splits; only the splits of the data that it uses are read.
+
+    Args:
+        loaded: the splits that the data has of its own.
+        assignment: the splits of the run.
+        path: path of the data, which names of files are relative to.
+    """
+    used = {own: loaded[own] for own, _ in assignment.values()}
+    return record(
+        assignment,
+        {name: relative(examples.identities(), path) for name, examples in used.items()},
+        {name: examples.labels for name, examples in loaded.items()},
+    )
+
+
+def find_saved(
+    saved: SavedSplits,
+    loaded: Mapping[str, ExampleSet],
+    path: str | None = None,
+    *,
+    scored: bool = False,
+) -> Assignment:
+    """Find the splits of a run in data, and log what has changed since the run.
+
+    Args:
+        saved: the splits of the run.
+        loaded: the splits that the data has of its own.
+        path: path of the data, which names of files are relative to.
+        scored: return only the split to score a model on.
+
+    Raises:
+        ValueError: none of the examples of a split is there any more; or a torch dataset is not
+            that of the run.
+    """
+    restored = restore(
+        saved,
+        {name: relative(examples.identities(), path) for name, examples in loaded.items()},
+        {name: examples.labels for name, examples in loaded.items()},
+    )
+    for line in restored.remarks():
+        log.warning("%s", line)
+    kept = restored.assignment
+    if scored:
+        kept = first_scored(kept)
+    for name, (_, indices) in kept.items():
+        if not len(indices) and saved.examples[name]:
+            raise ValueError(
+                f"none of the {len(saved.examples[name]):,} {name} examples of the run is in its "
+                f"{name} split in {path or 'the data'} any more; give the data that the run was "
+                "trained on, or start a new run"
+            )
+    return kept
 
 
 def _log_splits(splits: Mapping[str, ExampleSet], skipped: int) -> None:
@@ -126,50 +213,6 @@ def _check_split(name: str, examples: ExampleSet, task: Task) -> None:
         )
     if task == "multilabel" and not examples.labels.any():
         raise ValueError(f"no example of the {name} split has any of the labels; add one that has")
-
-
-def hold_out_missing(splits: dict[str, ExampleSet], config: DataConfig) -> None:
-    """Move training examples to the test and validation splits that do not exist, in place."""
-    if "train" not in splits:
-        raise ValueError(
-            f"found only the splits {sorted(splits)}; expected a 'train' split, or folders of "
-            "classes without splits"
-        )
-    for name, fraction in (("test", config.test), ("validation", config.validation)):
-        if name not in splits and fraction > 0:
-            kept, held_out = stratified_split(splits["train"].labels, fraction)
-            splits[name] = splits["train"].subset(held_out.tolist())
-            splits["train"] = splits["train"].subset(kept.tolist())
-    if "validation" not in splits:
-        raise ValueError(
-            f"data.validation={config.validation}; expected more than 0: the best weights are "
-            "chosen by the validation examples"
-        )
-
-
-def stratified_split(labels: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    """Split examples at random, with the same fraction of every class held out.
-
-    The split is the same in every call.
-
-    Args:
-        labels: classes (examples,) int64; or floats, whose examples are split at random regardless
-            of their labels, so that a rare label may be in one part only.
-        share: fraction to hold out. Of a class with at least two examples, at least one is held
-            out and at least one is kept; a single example is kept.
-
-    Returns:
-        Indices of the examples that are kept, and of those held out.
-    """
-    if labels.is_floating_point():
-        labels = torch.zeros(len(labels), dtype=torch.int64)
-    generator = torch.Generator().manual_seed(SPLIT_SEED)
-    held_out = torch.zeros(len(labels), dtype=torch.bool)
-    for label in labels.unique():
-        indices = (labels == label).nonzero()[:, 0]
-        count = min(max(1, round(share * len(indices))), len(indices) - 1)
-        held_out[indices[torch.randperm(len(indices), generator=generator)[:count]]] = True
-    return (~held_out).nonzero()[:, 0], held_out.nonzero()[:, 0]
 
 
 def read_digits() -> tuple[Tensor, Tensor]:

@@ -35,7 +35,13 @@ from .loop import (
 )
 from .optim import check_schedule
 from .recipe import Recipe
-from .recipe_data import absolute_path, check_outputs, fit_to_data, read_recipe_splits
+from .recipe_data import (
+    absolute_path,
+    check_outputs,
+    fit_to_data,
+    read_recipe_splits,
+    read_saved_splits,
+)
 from .recorder import Recorder
 from .scores import check_monitor
 from .targets import targets_of
@@ -77,7 +83,7 @@ def train(
         build_on_meta(recipe.model)  # fails on an impossible model before the data is read
     check_mixing(recipe.data, recipe.model.input)
     check_schedule(recipe.optimizer, recipe.trainer.max_epochs)
-    splits = splits or read_recipe_splits(recipe)
+    splits = splits or read_recipe_splits(recipe, identify=True)
     recipe = fit_to_data(recipe, splits)
     torch.manual_seed(recipe.trainer.seed)
     if model is None:
@@ -96,7 +102,11 @@ def train(
     write_config(
         run_dir, model=to_dict(recipe.model), labels=list(splits.labels), recipe=to_dict(recipe)
     )
+    if splits.record:
+        splits.record.write(run_dir)
     with log_file(run_dir, notes), quiet_lightning():
+        for line in splits.record.describe_copies() if splits.record else ():
+            log.warning("%s", line)
         return _fit(model, recipe, splits, run_dir, checkpoint=None)
 
 
@@ -154,7 +164,7 @@ def resume(
         )
     check_monitor(recipe.trainer.monitor, recipe.model.task)
     _check_checkpoint(checkpoint)
-    splits = splits or read_recipe_splits(recipe)
+    splits = splits or read_recipe_splits(recipe, saved=read_saved_splits(run_dir))
     if (splits.task, list(splits.labels)) != (recipe.model.task, config["labels"]):
         raise ValueError(
             f"the data has {splits.task} labels {list(splits.labels)[:10]}, but the run was "
@@ -198,6 +208,7 @@ def _fit(
         "parameters": parameters,
         "train_examples": len(splits.examples["train"]),
         "skipped_files": list(splits.skipped),
+        "copies_of_training_examples": splits.record.copies() if splits.record else {},
         **recorder.summary(),
         "interrupted": interrupted.name if interrupted else False,
     }

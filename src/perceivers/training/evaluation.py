@@ -1,6 +1,7 @@
 """Score a model, and evaluate a run directory."""
 
 import dataclasses
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import TQDMProgressBar
 
 from ..checkpoint import load
+from ..data.saved_splits import SPLITS_FILE, SavedSplits
 from ..data.splits import EVALUATED, Splits
 from ..files import read_json, write_json
 from ..models.classifier import PerceiverClassifier
@@ -19,10 +21,13 @@ from .recipe_data import (
     check_labels,
     read_recipe,
     read_recipe_splits,
+    read_saved_splits,
     renumber_labels,
 )
 from .targets import by_label, summary
 from .task import Learner
+
+log = logging.getLogger(__name__)
 
 METRICS_FILE = "metrics.json"
 
@@ -53,16 +58,43 @@ def evaluate(run_dir: Path, data_path: str | None = None, *, clips: int = 1) -> 
     if data_path is not None:
         data = dataclasses.replace(recipe.data, path=absolute_path(data_path))
         recipe = dataclasses.replace(recipe, data=data)
-    splits = read_recipe_splits(recipe, hold_out=data_path is None, scored=True, clips=clips)
+    other, saved = data_path is not None, None
+    if not other or (run_dir / SPLITS_FILE).exists():
+        saved = read_saved_splits(run_dir)
+    splits = read_recipe_splits(
+        recipe,
+        hold_out=not other,
+        saved=None if other else saved,
+        scored=True,
+        identify=other and saved is not None,
+        clips=clips,
+    )
     check_labels(model, splits)
     renumber_labels(model.labels, splits)
     scores = score(model, recipe, splits)
     scores["data"] = recipe.data.path or recipe.data.name
     if clips > 1:
         scores["clips"] = clips
+    if other and saved and splits.record:
+        scores["trained_on"] = _count_trained_on(saved, splits.record)
     path = run_dir / METRICS_FILE
     write_json(path, {**(read_json(path) if path.exists() else {}), "eval": scores})
     return scores
+
+
+def _count_trained_on(run: SavedSplits, scored: SavedSplits) -> int:
+    """Count, and log, the examples whose content the run was trained on."""
+    trained, [examples] = run.contents("train"), scored.examples.values()
+    names = [name for content, name in examples if content in trained]
+    if names:
+        log.warning(
+            "the run was trained on %d of these %d examples (such as %s), so their scores say "
+            "nothing about new data",
+            len(names),
+            len(examples),
+            names[0],
+        )
+    return len(names)
 
 
 def score(model: PerceiverClassifier, recipe: Recipe, splits: Splits) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from ..checkpoint import read_config
+from ..data.saved_splits import SPLITS_FILE, SavedSplits
 from ..data.splits import Splits, read_splits
 from ..hub import is_hub_name, upgraded
 from ..modalities import build_reader
@@ -41,8 +42,34 @@ def read_recipe(run_dir: Path) -> Recipe:
     return recipe
 
 
+def read_saved_splits(run_dir: Path) -> SavedSplits | None:
+    """Read the splits of a run; None, with a warning, if it was trained before they were saved.
+
+    Args:
+        run_dir: run directory that `train` wrote.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    saved = SavedSplits.read(run_dir)
+    if saved is None:
+        log.warning(
+            "%s has no %s, as its version did not save its splits: they are drawn again, and are "
+            "the same only if no example was added or removed since",
+            run_dir,
+            SPLITS_FILE,
+        )
+    return saved
+
+
 def read_recipe_splits(
-    recipe: Recipe, *, hold_out: bool = True, scored: bool = False, clips: int = 1
+    recipe: Recipe,
+    *,
+    hold_out: bool = True,
+    saved: SavedSplits | None = None,
+    scored: bool = False,
+    identify: bool = False,
+    clips: int = 1,
 ) -> Splits:
     """Read the data of a recipe with the reader of its model, and log the progress of long reads.
 
@@ -50,8 +77,10 @@ def read_recipe_splits(
         recipe: data and model.
         hold_out: whether validation and test splits are held out of the training examples if the
             data has none of its own.
+        saved: the splits of a run, which are found in the data.
         scored: whether only the split to score a model on is read: the first of test, validation
             and train that exists.
+        identify: whether the result has a record of the splits to save.
         clips: number of parts to read of each sound or video.
 
     Raises:
@@ -64,7 +93,15 @@ def read_recipe_splits(
         if total > 5000:
             log.info("decoded %d of %d %s", done, total, reader.noun)
 
-    return read_splits(recipe.data, reader, hold_out=hold_out, scored=scored, progress=progress)
+    return read_splits(
+        recipe.data,
+        reader,
+        hold_out=hold_out,
+        saved=saved,
+        scored=scored,
+        identify=identify,
+        progress=progress,
+    )
 
 
 def absolute_path(path: str | None) -> str | None:

@@ -1,0 +1,76 @@
+"""Hold out the test and validation examples that a data set has no splits for."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from .config import DataConfig
+
+SPLIT_SEED = 0  # seed of held-out splits: the same in every run, whatever the seed of the run
+
+Assignment = dict[str, tuple[str, Tensor]]
+"""For each split: the split of the data that its examples are from, and their indices there."""
+
+
+def whole(labels: Mapping[str, Tensor]) -> Assignment:
+    """Return the splits that a data set has of its own.
+
+    Args:
+        labels: the labels of each of them.
+    """
+    return {name: (name, torch.arange(len(values))) for name, values in labels.items()}
+
+
+def hold_out_missing(labels: Mapping[str, Tensor], config: DataConfig) -> Assignment:
+    """Take the test and validation splits that do not exist from the training examples.
+
+    Args:
+        labels: the labels of each split that the data has of its own.
+        config: the fractions to hold out.
+
+    Raises:
+        ValueError: there is no training split, or nothing is to be held out for validation.
+    """
+    if "train" not in labels:
+        raise ValueError(
+            f"found only the splits {sorted(labels)}; expected a 'train' split, or folders of "
+            "classes without splits"
+        )
+    splits = whole(labels)
+    for name, fraction in (("test", config.test), ("validation", config.validation)):
+        if name not in splits and fraction > 0:
+            _, rest = splits["train"]
+            kept, held_out = stratified_split(labels["train"][rest], fraction)
+            splits[name], splits["train"] = ("train", rest[held_out]), ("train", rest[kept])
+    if "validation" not in splits:
+        raise ValueError(
+            f"data.validation={config.validation}; expected more than 0: the best weights are "
+            "chosen by the validation examples"
+        )
+    return splits
+
+
+def stratified_split(labels: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    """Split examples at random, with the same fraction of every class held out.
+
+    The split is the same in every call.
+
+    Args:
+        labels: classes (examples,) int64; or floats, whose examples are split at random regardless
+            of their labels, so that a rare label may be in one part only.
+        share: fraction to hold out. Of a class with at least two examples, at least one is held
+            out and at least one is kept; a single example is kept.
+
+    Returns:
+        Indices of the examples that are kept, and of those held out.
+    """
+    if labels.is_floating_point():
+        labels = torch.zeros(len(labels), dtype=torch.int64)
+    generator = torch.Generator().manual_seed(SPLIT_SEED)
+    held_out = torch.zeros(len(labels), dtype=torch.bool)
+    for label in labels.unique():
+        indices = (labels == label).nonzero()[:, 0]
+        count = min(max(1, round(share * len(indices))), len(indices) - 1)
+        held_out[indices[torch.randperm(len(indices), generator=generator)[:count]]] = True
+    return (~held_out).nonzero()[:, 0], held_out.nonzero()[:, 0]
