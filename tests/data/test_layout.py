@@ -30,14 +30,14 @@ def splits_folder(tmp_path):
 def test_two_folders_of_one_split_are_refused(splits_folder, look):
     write_image_folder(splits_folder / "Valid", count=2)
     with pytest.raises(ValueError, match="'Valid' and 'val', and each stands for the validation"):
-        look(splits_folder)
+        look(str(splits_folder))
 
 
 @pytest.mark.parametrize("look", [read, inspect_folder, choose_for])
 def test_a_class_beside_the_splits_is_refused(splits_folder, look):
     shutil.copytree(splits_folder / "train" / "dark", splits_folder / "dusk")
     with pytest.raises(ValueError, match="dusk lies beside the split folders test and train and"):
-        look(splits_folder)
+        look(str(splits_folder))
 
 
 def test_texts_beside_the_splits_are_refused(tmp_path):
