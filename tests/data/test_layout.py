@@ -1,6 +1,7 @@
 """Class folders, split folders, and the files that operating systems leave in them."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from conftest import write_image_folder
@@ -15,7 +16,7 @@ READER = ImageReader(channels=3, size=8)
 
 
 def read(root):
-    return read_folder(root, READER, strict=True)
+    return read_folder(Path(root), READER, strict=True)
 
 
 @pytest.fixture

@@ -190,9 +190,7 @@ class FourierPosition(nn.Module):
                 self._cached.pop(0)
         return position
 
-    def _on_grid(
-        self, sizes: tuple[int, ...], device: torch.device | str | None
-    ) -> AxialPosition:
+    def _on_grid(self, sizes: tuple[int, ...], device: torch.device | str | None) -> AxialPosition:
         tables = (
             self.of_axis(axis, grid(size, device=device)[:, 0]) for axis, size in enumerate(sizes)
         )

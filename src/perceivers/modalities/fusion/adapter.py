@@ -277,7 +277,9 @@ def _concatenate(parts: list[Inputs]) -> Inputs:
     """Concatenate the elements of all parts."""
     batch = parts[0].content.shape[0]
     positions = [part.dense_position for part in parts if part.dense_position is not None]
-    num_positions = max(position.shape[0] for position in positions)  # 1 if shared, or the batch size
+    num_positions = max(
+        position.shape[0] for position in positions
+    )  # 1 if shared, or the batch size
     mask = None
     if any(part.mask is not None for part in parts):
         mask = torch.cat(
