@@ -15,6 +15,7 @@ LEVELS = {
     "files": 0,
     "hub": 0,
     "machine": 0,
+    "printing": 0,
     "core": 0,
     "modalities": 1,
     "data": 2,

@@ -1,13 +1,12 @@
 """The command line, one file for each command. Imports torch only inside commands that need it."""
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from . import convert, cost, evaluate, listing, options, predict, train
+from . import console, convert, cost, evaluate, listing, options, predict, train
 from .parser import Parser, adder
 
 
@@ -24,25 +23,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0 for success, 1 for an error, 130 after Ctrl-C, 143 after SIGTERM.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    console.prepare()
+    status = 1
     try:
         namespace, rest = parse(arguments)
-        status: int = namespace.run(namespace, rest)
-        sys.stdout.flush()
-        return status
+        status = namespace.run(namespace, rest)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader of our output has closed it, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        console.complain("interrupted")
+        status = 130
+    except SystemExit:  # after the help, the version or a wrong command line
+        console.finish()
+        raise
+    except console.OutputError as error:
+        console.drop_output(error.reason)
     except (ValueError, OSError, ImportError) as error:
         if os.environ.get("PERCEIVERS_DEBUG"):
             raise
-        message = " ".join(str(error).split())
-        print(f"perceivers: {message or type(error).__name__}", file=sys.stderr)
-        return 1
+        console.complain(str(error).strip() or type(error).__name__)
+    return status if console.finish() else max(status, 1)
 
 
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:

@@ -5,6 +5,7 @@ import ast
 from pathlib import Path
 from typing import Any
 
+from .console import say
 from .parser import Add
 
 
@@ -73,13 +74,13 @@ def _convert(options: argparse.Namespace, rest: list[str]) -> int:
     )
     save(converted.model, options.dest)
     if converted.difference is None:
-        print(f"not compared with {converted.library}: {converted.why_not}")
+        say(f"not compared with {converted.library}: {converted.why_not}")
     else:
-        print(
+        say(
             f"largest difference between the outputs of {converted.library} and of the converted "
             f"model on a random batch: {converted.difference:.2g}"
         )
-    print(f"model: {options.dest}")
+    say(f"model: {options.dest}")
     return 0
 
 

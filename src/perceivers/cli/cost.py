@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from ..models.presets import PRESETS
+from .console import say
 from .parser import Add
 
 
@@ -38,11 +39,11 @@ def _cost(options: argparse.Namespace, rest: list[str]) -> int:
     native = cost(config)
     sizes = options.inputs or [max(1, native.num_inputs * k // 16) for k in (1, 4, 16, 64, 256)]
     costs = [native.at(size) for size in sizes]
-    print(f"{native.num_parameters:,} parameters ({native.num_parameters / 1e6:.2f}M)")
-    print("GFLOPs of one example, a multiply and an add counted as two:")
-    print(f"{'inputs M':>12} {'cross':>12} {'latent':>12} {'total':>12} {'as published':>13}")
+    say(f"{native.num_parameters:,} parameters ({native.num_parameters / 1e6:.2f}M)")
+    say("GFLOPs of one example, a multiply and an add counted as two:")
+    say(f"{'inputs M':>12} {'cross':>12} {'latent':>12} {'total':>12} {'as published':>13}")
     for c in costs:
         cells = (c.cross_flops, c.latent_flops, c.flops, c.flops_published)
-        print(f"{c.num_inputs:>12,}" + "".join(f" {value / 1e9:>12.3f}" for value in cells))
-    print("as published: with the keys and values of a shared cross-attend computed at each step")
+        say(f"{c.num_inputs:>12,}" + "".join(f" {value / 1e9:>12.3f}" for value in cells))
+    say("as published: with the keys and values of a shared cross-attend computed at each step")
     return 0

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .console import say
 from .parser import Add, add_clips
 
 
@@ -29,7 +30,7 @@ def _eval(options: argparse.Namespace, rest: list[str]) -> int:
     from ..training.evaluation import evaluate
 
     scores = evaluate(options.run_dir, options.data, clips=options.clips)
-    print(test_line(scores, scores_formatter(options.run_dir)))
+    say(test_line(scores, scores_formatter(options.run_dir)))
     return 0
 
 

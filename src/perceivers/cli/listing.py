@@ -6,6 +6,7 @@ from typing import Any
 from ..data.sets import SETS
 from ..models.presets import PRESETS
 from ..recipes import RECIPES
+from .console import say
 from .parser import Add
 
 
@@ -20,9 +21,9 @@ def _list(options: argparse.Namespace, rest: list[str]) -> int:
         ("presets", {name: _first_line(make) for name, make in PRESETS.items()}),
         ("data sets", {name: entry.title for name, entry in SETS.items()}),
     ):
-        print(f"{title}:")
+        say(f"{title}:")
         for name, text in entries.items():
-            print(f"  {name:29} {text}")
+            say(f"  {name:29} {text}")
     return 0
 
 

@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 
+from ..printing import printable
+
 Run = Callable[[argparse.Namespace, list[str]], int]
 """A command: it takes its options and the remaining arguments and returns the exit status."""
 
@@ -12,8 +14,8 @@ class Parser(argparse.ArgumentParser):
     """Argument parser that prints an error as one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Print the error as one line, without the usage, and exit with status 2."""
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+        """Print the error as one line, without the usage, and exit with status 1."""
+        self.exit(1, f"{self.prog}: {printable(message)}; see {self.prog} --help\n")
 
 
 class Add(Protocol):

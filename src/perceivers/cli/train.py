@@ -10,6 +10,7 @@ from typing import Any
 from ..autoconfig.choose import Choice, choose_for, warmup
 from ..recipes import RECIPES, get_recipe
 from . import options as config_options
+from .console import say
 from .evaluate import scores_formatter, test_line
 from .parser import Add, Parser
 
@@ -89,7 +90,8 @@ def _train(namespace: argparse.Namespace, rest: list[str]) -> int:
     if lines or namespace.dry_run:
         lines += plan(recipe).lines()
     if namespace.dry_run:
-        print("\n".join([*lines, f"run: {run_dir} (dry run, nothing was written)"]))
+        for line in [*lines, f"run: {run_dir} (dry run, nothing was written)"]:
+            say(line)
         return 0
     for line in lines:
         log.info(line)
@@ -176,7 +178,7 @@ def report(result: dict[str, Any], run_dir: Path) -> None:
     """
     scores, best = scores_formatter(run_dir), result["best"]
     if best:
-        print(f"best epoch {best['epoch']}: validation {scores(best, 'val_')}")
+        say(f"best epoch {best['epoch']}: validation {scores(best, 'val_')}")
     if "test" in result:
-        print(test_line(result["test"], scores))
-    print(f"run: {run_dir}")
+        say(test_line(result["test"], scores))
+    say(f"run: {run_dir}")

@@ -23,6 +23,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ..machine import placement
+from ..printing import LineFormatter
 from .recipe import TrainerConfig
 from .recorder import Recorder
 from .scores import monitor_mode
@@ -121,10 +122,10 @@ def log_file(run_dir: Path, notes: Sequence[str] = ()) -> Iterator[None]:
         run_dir: existing run directory.
         notes: lines to write first, such as those logged before the directory existed.
     """
-    handler = logging.FileHandler(run_dir / "log.txt")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    handler = logging.FileHandler(run_dir / "log.txt", encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(LineFormatter("%(asctime)s %(message)s"))
     for note in notes:
-        handler.emit(logging.makeLogRecord({"msg": note}))
+        handler.emit(logging.makeLogRecord({"msg": note, "name": __name__}))
     package = logging.getLogger(__name__.split(".")[0])
     level = package.level
     package.addHandler(handler)
