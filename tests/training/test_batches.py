@@ -1,6 +1,9 @@
 """Batches of examples: their order, worker processes and normalisation."""
 
+import dataclasses
 import math
+import os
+import signal
 
 import pytest
 import torch
@@ -12,6 +15,8 @@ from perceivers.modalities.fusion.adapter import FusionAdapter
 from perceivers.modalities.image.adapter import ImageAdapter
 from perceivers.modalities.image.reader import ImageReader
 from perceivers.modalities.table.adapter import TabularAdapter
+from perceivers.recipes import get_recipe
+from perceivers.training import engine
 from perceivers.training.batches import ShuffleSampler, batches, measure_normalisation
 
 NAN, INF = math.nan, math.inf
@@ -85,3 +90,80 @@ def test_worker_processes_give_the_same_batches(image_folder):
     for a, b in zip(in_process, in_worker, strict=True):
         assert torch.equal(a[0], b[0])
         assert torch.equal(a[1], b[1])
+
+
+def unreadable(folder, *names):
+    """Write files that are no images into the class "dark"; return their paths."""
+    paths = [folder / "dark" / name for name in names]
+    for path in paths:
+        path.write_bytes(b"no image")
+    return sorted(map(str, paths))
+
+
+def run_recipe(path, **data):
+    recipe = get_recipe("folder")
+    return dataclasses.replace(
+        recipe,
+        model=dataclasses.replace(recipe.model, num_latents=2, latent_dim=8, qk_dim=None),
+        data=dataclasses.replace(recipe.data, path=str(path), hold_gb=0.0, **data),
+        trainer=dataclasses.replace(recipe.trainer, max_epochs=2),
+        optimizer=dataclasses.replace(recipe.optimizer, warmup_epochs=0),
+    )
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_files_that_workers_skip_are_named_once_and_in_order(
+    image_folder, tmp_path, workers, caplog
+):
+    names = unreadable(image_folder, *(f"bad{index}.png" for index in range(6)))
+    recipe = run_recipe(image_folder, batch_size=4, workers=workers, validation=0.2, test=0.2)
+    result = engine.train(recipe, tmp_path / "run")
+    assert sorted(result["skipped_files"]) == names
+    skipped = [r.message for r in caplog.records if r.message.startswith("skipped")]
+    assert sorted(message.split(": ")[0] for message in skipped) == [f"skipped {n}" for n in names]
+    assert "skipped " in (tmp_path / "run" / "log.txt").read_text()
+    again = engine.train(recipe, tmp_path / "again")
+    assert again["skipped_files"] == result["skipped_files"]
+    assert result["train_examples"] < 18
+    assert result["test"]["examples"] < 7
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_batch_without_a_readable_file_does_not_stop_the_run(image_folder, tmp_path, workers):
+    names = unreadable(image_folder, *(f"bad{index}.png" for index in range(4)))
+    recipe = run_recipe(image_folder, batch_size=1, workers=workers, validation=0.2, test=0.2)
+    result = engine.train(recipe, tmp_path / "run")
+    assert sorted(result["skipped_files"]) == names
+    assert result["epochs"] == 2
+    assert math.isfinite(result["test"]["loss"])
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_errors_of_workers_are_plain_lines(image_folder, tmp_path, workers):
+    unreadable(image_folder, "bad.png")
+    recipe = run_recipe(image_folder, batch_size=2, workers=workers, strict=True)
+    with pytest.raises(ValueError, match="bad.png: not an image.*without --strict") as caught:
+        engine.train(recipe, tmp_path / "run")
+    assert "Traceback" not in str(caught.value)
+
+
+def test_no_file_can_be_read_by_workers(image_folder):
+    examples = read_splits(DataConfig(path=str(image_folder), hold_gb=0.0), ImageReader(8, 3))
+    for path in image_folder.rglob("*.png"):
+        path.write_bytes(b"no image")
+    loader = batches(examples.examples["train"], DataConfig(workers=1, batch_size=5))
+    with pytest.raises(ValueError, match="none of 20 files can be read; the log lines above say"):
+        list(loader)
+
+
+class KilledReader(ImageReader):
+    def decode(self, source):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_worker_is_told_in_one_line(image_folder):
+    config = DataConfig(path=str(image_folder), hold_gb=0.0, workers=1, batch_size=5)
+    examples = read_splits(config, KilledReader(8, 3), decode=False).examples["train"]
+    with pytest.raises(OSError, match="ended unexpectedly .*lower --data.workers") as caught:
+        list(batches(examples, config))
+    assert "\n" not in str(caught.value)

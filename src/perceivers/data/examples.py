@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 from typing_extensions import override
 
 from ..modalities.clips import without_clips
@@ -23,7 +23,9 @@ from .identity import Identity, hash_array, identify
 log = logging.getLogger(__name__)
 
 NamedSource = tuple[str, Any]  # name for messages; what is decoded: a path, bytes or a table row
-Batch = tuple[Any, Tensor]  # raw batch of a model, such as images (B, H, W, C); labels (B, …)
+# Raw batch of a model, such as images (B, H, W, C), and labels (B, …). If none of the files of a
+# batch can be read, the pair is None and no labels.
+Batch = tuple[Any, Tensor]
 
 
 class ExampleSet(abc.ABC, Dataset[Batch]):
@@ -43,6 +45,11 @@ class ExampleSet(abc.ABC, Dataset[Batch]):
         access.
         """
         return None
+
+    @property
+    def num_readable(self) -> int:
+        """Number of examples, without those whose file was found to be unreadable."""
+        return len(self)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -97,9 +104,23 @@ class InMemoryExamples(ExampleSet):
         return [Identity(str(index), hash_array(x)) for index, x in zip(numbers, each, strict=True)]
 
 
+@dataclass(frozen=True)
+class Unreadable:
+    """A file that cannot be read."""
+
+    file: int
+    """Index of the file among the files of the data set."""
+    problem: str
+    """The name of the file, and why it cannot be read."""
+
+
 @dataclass
 class FileExamples(ExampleSet):
-    """Files that are decoded on access; an unreadable one is logged and left out of its batch."""
+    """Files that are decoded on access; an unreadable one is left out of its batch.
+
+    Each unreadable file is logged once. A worker process hands those that it finds to the main
+    process, see `take_found`.
+    """
 
     files: Sequence[NamedSource]
     """All files of the data set. An item is not read before it is accessed."""
@@ -111,8 +132,9 @@ class FileExamples(ExampleSet):
     """Reader that decodes the files."""
     strict: bool = False
     """Raise ValueError at an unreadable file instead of skipping it."""
-    skipped: list[str] = field(default_factory=list)
-    """Names of the unreadable files found so far."""
+    unreadable: dict[int, Unreadable] = field(default_factory=dict)
+    """The unreadable files found so far, by their index in `files`; subsets share them."""
+    _found: list[Unreadable] = field(default_factory=list, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -122,22 +144,59 @@ class FileExamples(ExampleSet):
         """Size in bytes of all decoded examples; an upper bound if their lengths differ."""
         return len(self) * self.reader.nbytes
 
+    @property
+    def skipped(self) -> list[str]:
+        """Names of the unreadable files of these examples found so far, in the order of files."""
+        return [
+            self.files[file][0] for file in sorted(set(self.rows.tolist()) & {*self.unreadable})
+        ]
+
+    @property
+    def num_readable(self) -> int:
+        """Number of examples, without those whose file was found to be unreadable."""
+        return sum(row not in self.unreadable for row in self.rows.tolist())
+
     @override
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         decoded = [self._decode(index) for index in indices]
-        kept = [i for i, example in zip(indices, decoded, strict=True) if example is not None]
-        examples = [example for example in decoded if example is not None]
-        if not examples:
-            raise ValueError(
-                f"none of {len(decoded)} files can be read; the log lines above say why"
-            )
-        batch = self.reader.batch(collate(examples))
-        return batch, self.labels[torch.as_tensor(kept)]
+        found = [example for example in decoded if isinstance(example, Unreadable)]
+        if get_worker_info() is None:
+            self.report(found)
+        else:
+            self._found += found
+        pairs = zip(indices, decoded, strict=True)
+        kept = [index for index, example in pairs if not isinstance(example, Unreadable)]
+        labels = self.labels[torch.as_tensor(kept, dtype=torch.int64)]
+        examples = [example for example in decoded if not isinstance(example, Unreadable)]
+        return self.reader.batch(collate(examples)) if examples else None, labels
+
+    def take_found(self) -> list[Unreadable]:
+        """Return the unreadable files that this worker process found since the last call."""
+        found, self._found = self._found, []
+        return found
+
+    def report(self, found: Sequence[Unreadable]) -> None:
+        """Log and count unreadable files that are new.
+
+        Args:
+            found: unreadable files.
+
+        Raises:
+            ValueError: there is one, and `strict` is set.
+        """
+        for unreadable in found:
+            if self.strict:
+                raise ValueError(
+                    f"{unreadable.problem}; repair or remove it, or run without --strict"
+                )
+            if unreadable.file not in self.unreadable:
+                log.warning("skipped %s", unreadable.problem)
+                self.unreadable[unreadable.file] = unreadable
 
     @override
     def subset(self, indices: Sequence[int]) -> "FileExamples":
         chosen = torch.as_tensor(indices, dtype=torch.int64)
-        return replace(self, labels=self.labels[chosen], rows=self.rows[chosen], skipped=[])
+        return replace(self, labels=self.labels[chosen], rows=self.rows[chosen])
 
     @override
     def identities(self) -> list[Identity]:
@@ -164,7 +223,9 @@ class FileExamples(ExampleSet):
         kept: list[int] = []
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for index, example in enumerate(pool.map(self._decode, range(len(self)))):
-                if example is not None:
+                if isinstance(example, Unreadable):
+                    self.report([example])
+                else:
                     storage.append(example)
                     kept.append(index)
                 if progress and (index % 1000 == 999 or index + 1 == len(self)):
@@ -175,19 +236,15 @@ class FileExamples(ExampleSet):
         labels = self.labels[torch.as_tensor(kept, dtype=torch.int64)]
         return InMemoryExamples(examples, labels, self.reader)
 
-    def _decode(self, index: int) -> Example | None:
-        """Decode an example; None if it cannot be read."""
-        name, source = self.files[int(self.rows[index])]
+    def _decode(self, index: int) -> Example | Unreadable:
+        """Decode an example, or return why it cannot be read."""
+        file = int(self.rows[index])
+        name, source = self.files[file]
         try:
             example: Example = self.reader.decode(source)
             return example
         except ValueError as error:
-            problem = f"{name}: {error}"
-        if self.strict:
-            raise ValueError(f"{problem}; repair or remove it, or run without --strict")
-        log.warning("skipped %s", problem)
-        self.skipped.append(name)
-        return None
+            return Unreadable(file, f"{name}: {error}")
 
 
 FileSplits = dict[str, FileExamples]  # by split: "train", "validation", "test"

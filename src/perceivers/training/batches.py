@@ -1,6 +1,7 @@
 """Data loaders over example sets, and the normalisation constants measured on them."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Sampler
 
 from ..data.config import DataConfig
-from ..data.examples import Batch, ExampleSet, FileExamples
+from ..data.examples import Batch, ExampleSet, FileExamples, Unreadable
 from ..modalities.adapter import Adapter
 
 BATCHES_PER_WINDOW = 50  # examples are sorted by length within a window of this many batches
@@ -75,13 +76,81 @@ class BatchesByLength(Sampler[list[int]]):
         yield from (drawn[i] for i in shuffled.tolist())
 
 
+class BatchLoader(DataLoader[Batch]):
+    """Data loader that begins an epoch when its first batch is asked for.
+
+    Lightning makes the iterator of the first epoch of a run before it tells the sampler which
+    epoch that is. Worker processes would then have drawn the first batches of a resumed run in the
+    order of epoch 0.
+
+    The unreadable files that workers find are logged and counted in the main process. A batch
+    without a readable file is (None, no labels).
+
+    Args:
+        examples: examples to load.
+        **options: further arguments of `torch.utils.data.DataLoader`.
+
+    Raises:
+        ValueError: on iteration: not one file can be read, or a file cannot and `examples.strict`
+            is set.
+        OSError: on iteration: a worker process ended, for example because memory ran out.
+    """
+
+    def __init__(self, examples: ExampleSet, **options: Any) -> None:
+        super().__init__(examples, collate_fn=_WithUnreadable(examples), **options)
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        examples: Any = self.dataset
+        num_readable = 0
+        with _plain_errors():
+            for number, (batch, unreadable) in enumerate(super().__iter__(), start=1):
+                if unreadable:
+                    examples.report(unreadable)
+                num_readable += len(batch[1])
+                if number == len(self) and not num_readable:
+                    raise ValueError(
+                        f"none of {len(examples)} files can be read; the log lines above say why"
+                    )
+                yield batch
+
+
+class _WithUnreadable:
+    """Return a batch, which is collated already, with the unreadable files that a worker found."""
+
+    def __init__(self, examples: ExampleSet) -> None:
+        self.examples = examples
+
+    def __call__(self, batch: Any) -> tuple[Batch, list[Unreadable]]:
+        found = self.examples.take_found() if isinstance(self.examples, FileExamples) else []
+        return batch, found
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Raise errors of worker processes without the workers' tracebacks in their messages."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        if not str(error).startswith("Caught "):
+            raise
+        kind = ValueError if isinstance(error, ValueError) else OSError
+        raise kind(str(error).rstrip().splitlines()[-1].partition(": ")[2]) from None
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise OSError(
+            f"a process that decodes files ended unexpectedly ({' '.join(str(error).split())}); "
+            "if memory ran out, lower --data.workers or --data.batch_size"
+        ) from None
+
+
 def batches(
     examples: ExampleSet,
     config: DataConfig,
     *,
     shuffle_seed: int | None = None,
     pin_memory: bool = False,
-) -> DataLoader[Batch]:
+) -> BatchLoader:
     """Return a data loader of pairs (raw batch of the model, labels (B, …)).
 
     If the lengths of the examples are known, a batch has examples of similar length.
@@ -94,12 +163,11 @@ def batches(
             lengths are known.
         pin_memory: whether batches are kept in pinned memory, which speeds up copies to a GPU.
     """
-    return DataLoader(
+    return BatchLoader(
         examples,
         batch_sampler=_batch_sampler(
             examples.lengths, len(examples), config.batch_size, shuffle_seed
         ),
-        collate_fn=_identity,
         num_workers=config.workers if isinstance(examples, FileExamples) else 0,
         pin_memory=pin_memory,
     )
@@ -115,11 +183,6 @@ def _batch_sampler(
     if lengths is None:
         return BatchSampler(shuffled, batch_size, drop_last=num_examples >= batch_size)
     return BatchesByLength(shuffled, lengths, batch_size)
-
-
-def _identity(batch: Any) -> Any:
-    """Return the batch unchanged: an `ExampleSet` returns collated batches."""
-    return batch
 
 
 def is_normalised(adapter: Adapter) -> bool:
@@ -148,6 +211,8 @@ def measure_normalisation(adapter: Adapter, examples: ExampleSet, limit: int = 1
     for start in range(0, len(indices), EXAMPLES_PER_MEASUREMENT):
         chosen = list(indices[start : start + EXAMPLES_PER_MEASUREMENT])
         batch, _ = examples.__getitems__(chosen)
+        if batch is None:  # no file of these can be read
+            continue
         values = adapter.values_to_normalise(batch)
         if values is None:
             return

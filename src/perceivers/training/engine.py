@@ -1,5 +1,6 @@
 """Train, resume and evaluate a recipe, in a run directory."""
 
+import itertools
 import logging
 import pickle
 import signal
@@ -14,6 +15,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from .. import __version__
 from ..checkpoint import load_weights, read_config, save_weights, write_config
+from ..data.examples import FileExamples
 from ..data.mixing import check_mixing
 from ..data.splits import Splits
 from ..files import write_json
@@ -45,7 +47,7 @@ from .recipe_data import (
 from .recorder import Recorder
 from .scores import check_monitor
 from .targets import targets_of
-from .task import Learner
+from .task import Learner, seed_generators
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +87,7 @@ def train(
     check_schedule(recipe.optimizer, recipe.trainer.max_epochs)
     splits = splits or read_recipe_splits(recipe, identify=True)
     recipe = fit_to_data(recipe, splits)
-    torch.manual_seed(recipe.trainer.seed)
+    seed_generators(recipe.trainer.seed)
     if model is None:
         model = build(recipe.model, splits.labels)
     else:
@@ -206,8 +208,7 @@ def _fit(
         "machine": machine,
         "task": model.config.task,
         "parameters": parameters,
-        "train_examples": len(splits.examples["train"]),
-        "skipped_files": list(splits.skipped),
+        "train_examples": splits.examples["train"].num_readable,
         "copies_of_training_examples": splits.record.copies() if splits.record else {},
         **recorder.summary(),
         "interrupted": interrupted.name if interrupted else False,
@@ -215,8 +216,15 @@ def _fit(
     if not interrupted and "test" in splits.examples:
         load_weights(model, run_dir)
         result["test"] = score(model, recipe, splits)
+    result["skipped_files"] = _skipped(splits)
     write_json(run_dir / METRICS_FILE, result)
     return result
+
+
+def _skipped(splits: Splits) -> list[str]:
+    """Return the names of all unreadable files, each once."""
+    found = [x.skipped for x in splits.examples.values() if isinstance(x, FileExamples)]
+    return list(dict.fromkeys([*splits.skipped, *itertools.chain(*found)]))
 
 
 def _run_epochs(

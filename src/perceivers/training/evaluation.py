@@ -118,7 +118,7 @@ def score(model: PerceiverClassifier, recipe: Recipe, splits: Splits) -> dict[st
     return {
         **summary(learner.test_scores),
         **({"by_label": each} if each else {}),
-        "examples": len(examples),
+        "examples": examples.num_readable,
     }
 
 

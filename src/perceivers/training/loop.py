@@ -106,6 +106,7 @@ def quiet_lightning() -> Iterator[None]:
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
         warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
+        warnings.filterwarnings("ignore", ".*training_step. returned .None.*")  # no readable file
         warnings.filterwarnings("ignore", ".*LeafSpec.*")  # caused by Lightning's own use of torch
         try:
             yield

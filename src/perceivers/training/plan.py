@@ -124,6 +124,11 @@ def _sample_batch(examples: ExampleSet, batch_size: int) -> tuple[Any, float]:
     began = time.perf_counter()
     step = max(1, len(examples) // batch_size)
     batch, _ = examples.__getitems__(range(0, len(examples), step)[:batch_size])
+    if batch is None:
+        raise ValueError(
+            f"none of {min(batch_size, len(examples))} training files can be read; the log lines "
+            "above say why"
+        )
     return batch, (time.perf_counter() - began) / min(batch_size, len(examples))
 
 

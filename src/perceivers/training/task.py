@@ -1,10 +1,12 @@
 """One step of training, validation and test, as a Lightning module."""
 
 import logging
+import random
 from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
@@ -27,7 +29,9 @@ class Learner(pl.LightningModule):
     """Training of a model on augmented batches, and its scores on all splits.
 
     - The augmentation of a batch depends on the seed, the step and the rank alone, so that a
-      resumed run repeats it.
+      resumed run repeats it. So do the random transforms of a dataset given in Python, whichever
+      of the generators of torch, NumPy and Python they draw from.
+    - A batch without a readable file makes a step that changes nothing.
     - Batches for validation and test are not augmented. A loss that is not finite there raises a
       ValueError: the training has diverged.
     - The validation scores are logged for early stopping, the plateau schedule and the progress
@@ -66,10 +70,18 @@ class Learner(pl.LightningModule):
             self.classify = compiled(self.model.classify)
 
     @override
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+    def on_train_epoch_start(self) -> None:
+        # The first batch of an epoch is read before a step seeds the generators.
         seed = 1_000_003 * self.recipe.trainer.seed + self.global_step
-        torch.manual_seed(64 * seed + self.global_rank)
+        seed_generators(64 * seed + self.global_rank)
+
+    @override
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor | None:
+        seed = 1_000_003 * self.recipe.trainer.seed + self.global_step
+        seed_generators(64 * seed + self.global_rank)
         examples, labels = batch
+        if not len(labels):
+            return None
         data = self.recipe.data
         targets = self.targets.as_floats(labels)
         inputs = self.model.config.input
@@ -110,7 +122,10 @@ class Learner(pl.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {
                 "scheduler": schedule,
-                "interval": "epoch" if plateau else "step",
+                # Lightning steps a plateau schedule of interval "epoch" only after the checkpoint
+                # of the epoch is saved, which would then lack that step.
+                "interval": "step",
+                "frequency": max(1, steps) if plateau else 1,
                 "monitor": "val_loss",
             },
         }
@@ -127,6 +142,8 @@ class Learner(pl.LightningModule):
 
     def _evaluate(self, scores: MetricCollection, batch: Batch, batch_index: int) -> None:
         examples, labels = batch
+        if not len(labels):
+            return
         outputs = self._outputs(examples, batch_index)
         clips = len(outputs) // len(labels)
         if clips > 1:
@@ -138,6 +155,13 @@ class Learner(pl.LightningModule):
                 f"{self.current_epoch + 1}: the training diverged; lower --optimizer.lr"
             )
         self.targets.update(scores, outputs, labels, loss)
+
+
+def seed_generators(seed: int) -> None:
+    """Seed the global random generators of torch, NumPy and Python."""
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 (the generator of others)
+    random.seed(seed)
 
 
 def compiled(
