@@ -49,7 +49,10 @@ def add_sound(file, rate, codec, layout="mono"):
         if kind[0] == "s":  # s16, s32
             scale = 2 ** (int(kind[1:3]) - 1)
             samples = (samples * scale).round().clip(-scale, scale - 1)
-        samples = samples.astype({"s16": "i2", "s32": "i4", "flt": "f4"}[kind[:3]])
+        elif kind[:2] == "u8":
+            samples = samples * 128 + 128
+        types = {"s16": "i2", "s32": "i4", "flt": "f4", "u8": "u1", "u8p": "u1"}
+        samples = samples.astype(types[kind[:3]])
         samples = samples[:, None] if samples.ndim == 1 else samples
         for first in range(0, len(samples), 1024):
             part = samples[first : first + 1024]

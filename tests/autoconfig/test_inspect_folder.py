@@ -155,9 +155,12 @@ def test_a_few_files_of_other_modalities_are_ignored_and_reported(tmp_path):
     root = wavs(tmp_path / "s", count=20)
     (root / "a" / "about.txt").write_text("recorded in spring")
     (root / "a" / "list.json").write_text("{}")  # of no modality
+    (root / "a" / "0.json").write_text("{}")
     contents = inspect_folder(root)
     assert contents.suffixes == {"wav": 40}
-    assert contents.remarks() == ["files of another type, which are ignored: 1 txt file"]
+    assert contents.remarks() == [
+        "files of another type, which are ignored: 2 json and 1 txt files"
+    ]
 
 
 def test_the_sample_is_bounded_and_deterministic(tmp_path, monkeypatch):

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..data.config import DataConfig, Task
+from ..data.unused import name_counts
 from ..modalities import FileModality
 from ..modalities.measures import Measures
 
 LINES = "lines of text"
-MAX_NAMED = 5  # suffixes that `count_files` names at most
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class FolderContents:
     sample: Sample
     """Measurements of some of the files."""
     strays: dict[str, int] = field(default_factory=dict)
-    """Number of files of other modalities by suffix; they are ignored."""
+    """Number of other files in the class folders by suffix; they are ignored."""
 
     @property
     def num_examples(self) -> int:
@@ -164,13 +164,7 @@ def count_files(suffixes: Mapping[str, int]) -> str:
     """
     if LINES in suffixes:
         return f"{suffixes[LINES]:,} {LINES}"
-    counts = [f"{count:,} {suffix}" for suffix, count in suffixes.items()]
-    if len(counts) > MAX_NAMED:
-        rest = sum(suffixes.values()) - sum(list(suffixes.values())[: MAX_NAMED - 1])
-        counts = [*counts[: MAX_NAMED - 1], f"{rest:,} other"]
-    *first, last = counts or [""]
-    listed = f"{', '.join(first)} and {last}" if first else last
-    return f"{listed} file{'' if sum(suffixes.values()) == 1 else 's'}" if counts else ""
+    return name_counts(suffixes)
 
 
 def first_few(problems: tuple[str, ...]) -> str:

@@ -1,11 +1,11 @@
 """Inspect a folder of files by class: count all files and measure some of them."""
 
 import random
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..data.layout import check_beside_splits, class_files, class_locations, visible_files
+from ..data.unused import check_unused, count_endings, unused_files
 from ..modalities import FILE_MODALITIES, FileModality
 from ..modalities.measures import Distribution
 from .findings import LINES, FolderContents, Sample, count_files
@@ -30,9 +30,9 @@ def inspect_folder(path: str | Path, *, seed: int = 0) -> FolderContents:
     Raises:
         FileNotFoundError: the folder does not exist.
         ValueError: the path is a file; the folder has no files of a known modality, fewer than two
-            classes, or files of several modalities; a class is empty, has files in sub-folders or
-            lies beside the split folders; two folders stand for one split; or none of the
-            measured files can be read.
+            classes, or files of several modalities; most files are of no modality; a class is
+            empty, has files in sub-folders or lies beside the split folders; two folders stand for
+            one split; or none of the measured files can be read.
     """
     path = Path(path).expanduser()
     if not path.exists():
@@ -104,25 +104,23 @@ def _inspect_files(
         for split, places in splits.items()
     }
     files = [file for members in by_split.values() for file in members]
-    known = {suffix for m in FILE_MODALITIES for suffix in m.suffixes}
+    unused = unused_files(places, wanted)
+    check_unused(path, files, unused, modality.noun, modality.suffixes)
     return FolderContents(
         modality,
         kept,
         classes,
         {split: len(members) for split, members in by_split.items()},
         measure_some(modality, files, generator),
-        {s: count for s, count in suffixes.items() if s not in kept and f".{s}" in known},
+        count_endings(unused),
     )
 
 
 def _suffixes(places: Sequence[Path]) -> dict[str, int]:
     """Count files, and the files anywhere below folders, by suffix; the most frequent first."""
-    counts = Counter(
-        file.suffix.lower().lstrip(".") or "suffixless"
-        for place in places
-        for file in ([place] if place.is_file() else visible_files(place))
+    return count_endings(
+        file for place in places for file in ([place] if place.is_file() else visible_files(place))
     )
-    return dict(counts.most_common())
 
 
 def _main_modality(
@@ -130,7 +128,8 @@ def _main_modality(
 ) -> tuple[FileModality, dict[str, int]]:
     """Return the modality of nearly all known files, and the number of its files by suffix."""
     counts: dict[FileModality, dict[str, int]] = {}
-    for suffix, count in suffixes.items():
+    # Suffixes of one modality come first: where most files are videos, a .gif is one too.
+    for suffix, count in sorted(suffixes.items(), key=lambda item: len(candidates(item[0])) > 1):
         possible = candidates(suffix)
         if possible:
             modality = possible[0]
@@ -138,6 +137,8 @@ def _main_modality(
                 files = [
                     f for p in places for f in visible_files(p) if f.suffix.lower() == f".{suffix}"
                 ]
+                totals = {m: sum(counts.get(m, {}).values()) for m in possible}
+                possible = sorted(possible, key=lambda m: -totals[m] if totals[m] > count else 0)
                 modality = most_readable(possible, sorted(files), generator)
             counts.setdefault(modality, {})[suffix] = count
     if not counts:

@@ -11,6 +11,7 @@ from ..modalities.text.decode import decode_lines
 from ..modalities.text.reader import TextReader
 from .examples import FileExamples, FileSplits, NamedSource
 from .layout import check_beside_splits, class_files, class_locations, visible_files
+from .unused import check_unused, count_endings, name_counts, unused_files
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +32,8 @@ def read_folder(path: Path, reader: Reader, *, strict: bool) -> tuple[FileSplits
 
     Raises:
         ValueError: there are no classes, a class has no files or has some in sub-folders, two
-            folders stand for one split, a class lies beside the splits, or a file of lines cannot
-            be read.
+            folders stand for one split, a class lies beside the splits, most files are of endings
+            that are not read, or a file of lines cannot be read.
     """
     line_suffixes = reader.suffixes if isinstance(reader, TextReader) else frozenset()
     locations = class_locations(path, line_suffixes)
@@ -49,6 +50,7 @@ def read_folder(path: Path, reader: Reader, *, strict: bool) -> tuple[FileSplits
         log.debug("%s: %d classes", split, len(classes))
     labels = tuple(sorted({name for classes in sources.values() for name in classes}))
     _log_unused(path, sources)
+    _check_endings(path, locations, sources, reader)
     splits = {}
     for split, classes in sources.items():
         files = [file for class_ in classes.values() for file in class_]
@@ -69,6 +71,31 @@ def _log_unused(path: Path, sources: Mapping[str, Mapping[str, list[NamedSource]
     hidden = sum(f.is_file() for f in path.rglob("*")) - sum(1 for _ in visible_files(path))
     if hidden:
         log.info("%d hidden or system files ignored", hidden)
+
+
+def _check_endings(
+    path: Path,
+    locations: Mapping[str, Mapping[str, Path]],
+    sources: Mapping[str, Mapping[str, list[NamedSource]]],
+    reader: Reader,
+) -> None:
+    """Log the files of the class folders that are not read; refuse if they are the most."""
+    folders = [folder for classes in locations.values() for folder in classes.values()]
+    unused = unused_files(folders, reader.suffixes)
+    if not unused:
+        return
+    used = [
+        Path(name)
+        for classes in sources.values()
+        for files in classes.values()
+        for name, _ in files
+    ]
+    check_unused(path, used, unused, reader.noun, reader.suffixes)
+    log.warning(
+        "%s in the class folders are not read; this model reads %s",
+        name_counts(count_endings(unused)),
+        reader.noun,
+    )
 
 
 def _class_sources(location: Path, reader: Reader) -> list[NamedSource]:

@@ -156,9 +156,11 @@ def class_files(folder: Path, suffixes: frozenset[str], noun: str) -> list[Path]
             f"directly in {folder}: move them there"
         )
     if not files:
+        endings = sorted({f.suffix.lower() or f.name for f in visible_files(folder)})
+        only = f", only files of another kind ({', '.join(endings[:5])})" if endings else ""
         raise ValueError(
-            f"class {folder.name!r} is empty: {folder} holds no {noun}; add some or remove the "
-            "folder"
+            f"class {folder.name!r} is empty: {folder} holds no {noun}{only}; add some or remove "
+            "the folder"
         )
     return files
 

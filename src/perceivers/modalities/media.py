@@ -19,8 +19,9 @@ Kind = Literal["audio", "video"]
 NAMES: dict[Kind, str] = {"audio": "sound", "video": "video"}  # for error messages
 # Suffixes of files that hold video, and usually sound.
 VIDEO_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mkv", ".webm", ".mov", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp"}
-    | {".ogv", ".ts", ".mts"}
+    {".mp4", ".m4v", ".mkv", ".webm", ".mov", ".qt", ".avi", ".mpg", ".mpeg", ".mpe", ".vob"}
+    | {".wmv", ".asf", ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".ogm", ".ts", ".mts", ".m2ts"}
+    | {".m2t", ".divx"}
 )
 # Containers that hold their own data. Play lists and image sequences are left out for security:
 # they make FFmpeg open other files, which a file from an untrusted source must not do.

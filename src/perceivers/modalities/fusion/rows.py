@@ -10,7 +10,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from ..files import PathOrBytes
-from ..media import NoTrack
+from ..media import VIDEO_SUFFIXES, NoTrack
 from ..reader import ArrayReader, Reader
 from ..table.columns import cell_text
 from ..table.config import TABLE_SUFFIXES
@@ -183,7 +183,7 @@ class RowReader(Reader):
             for part, reader in readers.items()
             if isinstance(reader, VideoReader)
         }
-        is_video = suffix in VideoReader.suffixes
+        is_video = suffix in VIDEO_SUFFIXES
         columns = [name for name in columns if (name in video_columns) == is_video] or columns
         if len(columns) == 1:
             return columns[0]

@@ -13,9 +13,27 @@ import numpy as np
 from ...errors import missing_extra
 from ..files import PathOrBytes, open_errors
 
-SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
-)
+# Formats that hold pixels, by their name in Pillow, with the suffixes of their files. The first are
+# those that Pillow knows without loading all its plugins. No file is opened as another format,
+# whatever its name: Pillow starts other programs for some, such as EPS.
+FORMATS = {
+    "PNG": (".png", ".apng"),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jif", ".jfif", ".jfi", ".pjpeg", ".pjp", ".mpo"),
+    "BMP": (".bmp",),
+    "DIB": (".dib",),
+    "GIF": (".gif",),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "AVIF": (".avif",),
+    "JPEG2000": (".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
+    "TGA": (".tga",),
+    "PCX": (".pcx",),
+    "SGI": (".sgi",),
+    "QOI": (".qoi",),
+    "ICO": (".ico",),
+}
+SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 EXIF_ORIENTATION = 0x0112  # the tag's number
 SIDEWAYS = {5, 6, 7, 8}  # its values that swap height and width
 
@@ -169,7 +187,11 @@ def _open_image(source: PathOrBytes) -> Iterator[Any]:
     image_module = _pillow()
     file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        with open_errors(), warnings.catch_warnings(), image_module.open(file) as image:
+        with (
+            open_errors(),
+            warnings.catch_warnings(),
+            image_module.open(file, formats=list(FORMATS)) as image,
+        ):
             # Pillow warns from half the size at which it refuses an image.
             warnings.simplefilter("ignore", image_module.DecompressionBombWarning)
             yield image

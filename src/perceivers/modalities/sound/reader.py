@@ -14,7 +14,9 @@ from . import decode as sound
 # S samples · C channels · K clips
 
 SOUND_SUFFIXES = frozenset(
-    {".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".aiff", ".wma"}
+    {".wav", ".wave", ".w64", ".flac", ".mp3", ".mp2", ".ogg", ".oga", ".opus", ".spx", ".m4a"}
+    | {".m4b", ".aac", ".ac3", ".aiff", ".aif", ".aifc", ".wma", ".au", ".snd", ".amr", ".caf"}
+    | {".mka", ".weba", ".wv", ".ape", ".tta"}
 )
 # Seconds. A sound that is longer than this and an example together is not decoded whole; its clips
 # are found by seeking.

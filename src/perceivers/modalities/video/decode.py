@@ -16,7 +16,7 @@ from ..files import LazyArray, PathOrBytes
 from ..image.decode import from_pixels
 from .timeline import Timeline
 
-SUFFIXES = media.VIDEO_SUFFIXES
+SUFFIXES = media.VIDEO_SUFFIXES | {".gif"}
 SEEK = 10.0  # seconds; for frames further ahead, seeking is faster than decoding all in between
 MAX_ASPECT = 8  # of a pixel; a larger one is not believed
 

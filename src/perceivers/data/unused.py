@@ -1,0 +1,85 @@
+"""The files of class folders that are not read: counted by ending, said, or refused.
+
+Imports no torch.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from .layout import visible_files
+
+MAX_NAMED = 5  # endings that `name_counts` names at most
+
+
+def count_endings(files: Iterable[Path]) -> dict[str, int]:
+    """Count files by ending in lower case without dot; the most frequent first."""
+    counts = Counter(file.suffix.lower().lstrip(".") or "suffixless" for file in files)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def name_counts(counts: Mapping[str, int]) -> str:
+    """Describe how many files there are of each ending: "2,900 jpg and 100 png files".
+
+    Args:
+        counts: number of files by ending without dot, the most frequent first.
+
+    Returns:
+        The description; empty if there are no files.
+    """
+    words = [f"{count:,} {ending}" for ending, count in counts.items()]
+    if len(words) > MAX_NAMED:
+        rest = sum(counts.values()) - sum(list(counts.values())[: MAX_NAMED - 1])
+        words = [*words[: MAX_NAMED - 1], f"{rest:,} other"]
+    *first, last = words or [""]
+    listed = f"{', '.join(first)} and {last}" if first else last
+    return f"{listed} file{'' if sum(counts.values()) == 1 else 's'}" if words else ""
+
+
+def unused_files(folders: Iterable[Path], suffixes: Collection[str]) -> list[Path]:
+    """Return the files anywhere below the folders of classes that are not read.
+
+    Args:
+        folders: the folders; files among them are passed over.
+        suffixes: suffixes of the files that are read, in lower case with their dot.
+    """
+    return [
+        file
+        for folder in folders
+        if folder.is_dir()
+        for file in visible_files(folder)
+        if file.suffix.lower() not in suffixes
+    ]
+
+
+def check_unused(
+    path: Path, used: Collection[Path], unused: Sequence[Path], noun: str, suffixes: Iterable[str]
+) -> None:
+    """Refuse a data set of which most files would not be read.
+
+    A file beside an example of the same name, such as photo.xml beside photo.jpg, belongs to the
+    example and does not count.
+
+    Args:
+        path: the folder of the data set.
+        used: the files of the examples.
+        unused: the other files in the folders of the classes.
+        noun: what the examples are called, in the plural.
+        suffixes: suffixes of the files that are read, in lower case with their dot.
+
+    Raises:
+        ValueError: more files are not read than are.
+    """
+    names = {(file.parent, _name(file)) for file in used}
+    strangers = [file for file in unused if (file.parent, _name(file)) not in names]
+    if len(strangers) > len(used):
+        raise ValueError(
+            f"{path} holds {name_counts(count_endings(strangers))} that are not read, and only "
+            f"{len(used):,} {noun}; {noun} are read from {', '.join(sorted(suffixes))}: convert "
+            "the other files, or move them out of the folder"
+        )
+
+
+def _name(file: Path) -> str:
+    """Return the name of a file up to its first dot: "photo" of photo.jpg and photo.jpg.json."""
+    return file.name.split(".")[0]
