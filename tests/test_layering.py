@@ -16,6 +16,7 @@ LEVELS = {
     "hub": 0,
     "machine": 0,
     "printing": 0,
+    "reading": 0,
     "core": 0,
     "modalities": 1,
     "data": 2,

@@ -227,10 +227,40 @@ def test_errors_are_one_line_with_an_exit_status(capsys, tmp_path, monkeypatch, 
     assert list(tmp_path.glob("runs/*")) == []
 
 
-def test_errors_are_raised_in_debug_mode(capsys, monkeypatch):
+@pytest.mark.parametrize(
+    "arguments", [["train", "digts", "--debug"], ["--debug", "train", "digts"]]
+)
+def test_debug_prints_the_traceback_of_an_error(capsys, monkeypatch, arguments):
+    status, _, err = run(capsys, *arguments)
+    assert status == 1
+    assert "Traceback" in err
+    assert err.splitlines()[-1].startswith("perceivers: unknown recipe")
     monkeypatch.setenv("PERCEIVERS_DEBUG", "1")
-    with pytest.raises(ValueError, match="unknown recipe"):
-        cli.main(["train", "digts"])
+    assert "Traceback" in run(capsys, "train", "digts")[2]
+
+
+def test_any_exception_ends_in_one_line(capsys, monkeypatch):
+    def fail(*_):
+        raise IndexError("a fault\nof ours")
+
+    monkeypatch.setattr("perceivers.checkpoint.read_config", fail)
+    status, _, err = run(capsys, "cost", "src")
+    assert status == 1
+    assert len(err.splitlines()) == 1
+    assert "unexpected IndexError: a fault of ours" in err
+    assert "--debug" in err
+
+
+def test_limits_are_options_of_every_command_that_reads(capsys):
+    for arguments, message in [
+        (["predict", "run", "file", "--limits.pixels", "0"], "limits.pixels=0"),
+        (["predict", "run", "file", "--limits.pixel", "9"], "did you mean '--limits.pixels'"),
+        (["predict", "run", "file", "--data.path", "x"], "unexpected argument '--data.path'"),
+        (["train", "digits", "--limits.seconds=-1"], "limits.seconds=-1"),
+    ]:
+        status, _, err = run(capsys, *arguments)
+        assert status == 1
+        assert message in err
 
 
 @pytest.mark.slow

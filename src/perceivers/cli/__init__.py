@@ -3,18 +3,20 @@
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 from .. import __version__
+from ..reading import using
 from . import console, convert, cost, evaluate, listing, options, predict, train
-from .parser import Parser, adder
+from .parser import Parser, add_debug, adder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command of the command line.
 
-    An error that the user can fix is printed to stderr as one line. If the environment variable
-    PERCEIVERS_DEBUG is set, it is raised instead, with its traceback.
+    Any error is printed to stderr as one line. With the option --debug, or if the environment
+    variable PERCEIVERS_DEBUG is set, its traceback is printed before.
 
     Args:
         arguments: the arguments after the name of the program; None: those of this process.
@@ -23,11 +25,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0 for success, 1 for an error, 130 after Ctrl-C, 143 after SIGTERM.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments or bool(os.environ.get("PERCEIVERS_DEBUG"))
+    arguments = [argument for argument in arguments if argument != "--debug"]
     console.prepare()
     status = 1
     try:
         namespace, rest = parse(arguments)
-        status = namespace.run(namespace, rest)
+        namespace.debug = debug
+        with using(namespace.limits):
+            status = namespace.run(namespace, rest)
     except KeyboardInterrupt:
         console.complain("interrupted")
         status = 130
@@ -36,11 +42,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise
     except console.OutputError as error:
         console.drop_output(error.reason)
-    except (ValueError, OSError, ImportError) as error:
-        if os.environ.get("PERCEIVERS_DEBUG"):
-            raise
-        console.complain(str(error).strip() or type(error).__name__)
+    except Exception as error:
+        if debug:
+            traceback.print_exception(error)
+        console.complain(_describe(error))
     return status if console.finish() else max(status, 1)
+
+
+def _describe(error: Exception) -> str:
+    """Return a message about an error; one that users cannot mend asks for a report."""
+    message = str(error).strip()
+    if isinstance(error, ValueError | OSError | ImportError):
+        return message or type(error).__name__
+    if isinstance(error, MemoryError):
+        return f"out of memory ({message or 'no more is free'}); close other programs"
+    return (
+        f"unexpected {type(error).__name__}{f': {message}' if message else ''}; this is a fault of "
+        "perceivers: please report it with the traceback that --debug prints"
+    )
 
 
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -50,17 +69,20 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         arguments: the arguments after the name of the program.
 
     Returns:
-        The options of the command, and the arguments that are left. These are options of a recipe,
-        which `train` parses once it knows the recipe.
+        The options of the command with the `limits` that they set (None: none), and the arguments
+        that are left. These are options of a recipe, which `train` parses once it knows the recipe.
 
     Raises:
         ValueError: the command does not take one of the arguments.
     """
     fixed, recipe_options = options.split(arguments)
     namespace, rest = build_parser().parse_known_args(fixed)
-    rest += recipe_options
-    if rest and namespace.command != "train":
-        raise ValueError(f"unexpected argument {rest[0]!r}; see perceivers {namespace.command} -h")
+    prog = f"perceivers {namespace.command}"
+    namespace.limits, others = options.parse_limits(recipe_options, prog=prog)
+    if namespace.command == "train":
+        return namespace, rest + recipe_options
+    if rest + others:
+        raise ValueError(f"unexpected argument {(rest + others)[0]!r}; see {prog} -h")
     return namespace, rest
 
 
@@ -74,6 +96,7 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--version", action="version", version=__version__, help="print the version and exit"
     )
+    add_debug(parser)
     command = adder(parser)
     listing.add(command)
     train.add(command)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .console import say
+from .options import add_limits
 from .parser import Add
 
 
@@ -49,6 +50,7 @@ def add(command: Add) -> None:
         help="standard deviation that pixel values were divided by after the mean was subtracted: "
         "one number, or one for each channel [the file's own, if it stores one]",
     )  # fmt: skip
+    add_limits(sub)
 
 
 def _convert(options: argparse.Namespace, rest: list[str]) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .console import say
+from .options import add_limits
 from .parser import Add, add_clips
 
 
@@ -24,6 +25,7 @@ def add(command: Add) -> None:
         "hub: its test split, or all of it if it has none [the test split of the run's own data]",
     )  # fmt: skip
     add_clips(sub)
+    add_limits(sub)
 
 
 def _eval(options: argparse.Namespace, rest: list[str]) -> int:

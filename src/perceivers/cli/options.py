@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from ..errors import unknown
+from ..reading import Limits
 from .parser import Parser
+
+
+@dataclasses.dataclass(frozen=True)
+class _Reading:
+    """The options that every command which reads files has."""
+
+    limits: Limits = dataclasses.field(default_factory=Limits)
 
 
 def add_options(parser: argparse.ArgumentParser, config: Any) -> None:
@@ -35,6 +43,32 @@ def add_options(parser: argparse.ArgumentParser, config: Any) -> None:
             metavar=_describe_type(hint),
             help=f"{text} [{format_value(default)}]".replace("%", "%%"),
         )
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """Add the options `--limits.NAME`, which `parse_limits` parses."""
+    add_options(parser, _Reading())
+
+
+def parse_limits(arguments: Sequence[str], *, prog: str) -> tuple[Limits | None, list[str]]:
+    """Parse the options `--limits.NAME` among others.
+
+    Args:
+        arguments: options with a dot in their name, and their values.
+        prog: name of the program in error messages.
+
+    Returns:
+        The limits, None if no option sets one, and the other arguments.
+
+    Raises:
+        ValueError: a limit does not exist, or cannot have this value.
+    """
+    parser = Parser(prog=prog, add_help=False, allow_abbrev=False)
+    add_limits(parser)
+    namespace, others = parser.parse_known_args(arguments)
+    reject_unknown([name for name in others if name.startswith("--limits.")], _Reading())
+    values = vars(namespace)
+    return (apply(_Reading(), values).limits if values else None), others
 
 
 def apply(config: Any, values: dict[str, Any]) -> Any:

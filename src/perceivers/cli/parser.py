@@ -42,10 +42,18 @@ def adder(parser: Parser) -> Add:
         sub: Parser = commands.add_parser(
             name, help=text, description=text, allow_abbrev=False, add_help=add_help
         )
+        if add_help:
+            add_debug(sub)
         sub.set_defaults(run=run)
         return sub
 
     return add
+
+
+def add_debug(parser: argparse.ArgumentParser) -> None:
+    """Add the option --debug, which `cli.main` takes out of any command line, to the help."""
+    text = "print the traceback of an error too (also if PERCEIVERS_DEBUG is set)"
+    parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=text)
 
 
 def add_clips(parser: Parser) -> None:

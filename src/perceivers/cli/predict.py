@@ -4,9 +4,11 @@ import argparse
 import json
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from .options import add_limits
 from .parser import Add, add_clips
 
 SECONDS_BETWEEN_LINES = 5  # of progress
@@ -37,6 +39,7 @@ def add(command: Add) -> None:
         "to their end), in parts if it is large; only for models with Fourier positions or none, "
         "and not for models trained on a table",
     )  # fmt: skip
+    add_limits(sub)
 
 
 def _predict(options: argparse.Namespace, rest: list[str]) -> int:
@@ -48,6 +51,8 @@ def _predict(options: argparse.Namespace, rest: list[str]) -> int:
     )
     for file, outcome in predictor.predict_files(options.files, top_k=options.top_k):
         if isinstance(outcome, ValueError):
+            if options.debug:
+                traceback.print_exception(outcome)
             print(f"perceivers: {outcome}", file=sys.stderr)
             failed += 1
         elif options.json:

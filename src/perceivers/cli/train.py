@@ -12,7 +12,7 @@ from ..recipes import RECIPES, get_recipe
 from . import options as config_options
 from .console import say
 from .evaluate import scores_formatter, test_line
-from .parser import Add, Parser
+from .parser import Add, Parser, add_debug
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ def _add_fixed_options(parser: argparse.ArgumentParser) -> None:
         "--dry-run", action="store_true",
         help="print what would be trained and how long it would take, without training",
     )  # fmt: skip
+    add_debug(parser)
 
 
 def _train(namespace: argparse.Namespace, rest: list[str]) -> int:

@@ -18,6 +18,7 @@ from ..modalities.clips import without_clips
 from ..modalities.fusion.presence import describe_missing
 from ..modalities.fusion.rows import RowReader
 from ..modalities.reader import Example, Examples, Reader, collate, stack_if_equal
+from ..reading import Limits, limits, using
 from .identity import Identity, hash_array, identify
 
 log = logging.getLogger(__name__)
@@ -134,6 +135,8 @@ class FileExamples(ExampleSet):
     """Raise ValueError at an unreadable file instead of skipping it."""
     unreadable: dict[int, Unreadable] = field(default_factory=dict)
     """The unreadable files found so far, by their index in `files`; subsets share them."""
+    limits: Limits = field(default_factory=limits)
+    """The most that is read of a file, also by threads and processes."""
     _found: list[Unreadable] = field(default_factory=list, init=False, repr=False)
 
     def __len__(self) -> int:
@@ -241,7 +244,8 @@ class FileExamples(ExampleSet):
         file = int(self.rows[index])
         name, source = self.files[file]
         try:
-            example: Example = self.reader.decode(source)
+            with using(self.limits):
+                example: Example = self.reader.decode(source)
             return example
         except ValueError as error:
             return Unreadable(file, f"{name}: {error}")

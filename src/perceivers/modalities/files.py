@@ -2,13 +2,14 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from ..reading import open_errors as open_errors
+from ..reading import read_bytes as read_bytes
 
 PathOrBytes = str | Path | bytes
 
@@ -46,38 +47,6 @@ class LazyArray(ABC):
         Raises:
             ValueError: the file is damaged there.
         """
-
-
-def read_bytes(source: PathOrBytes) -> bytes:
-    """Return the bytes of a source.
-
-    Args:
-        source: a path, or the file's bytes.
-
-    Raises:
-        ValueError: the file cannot be opened; the message does not name it.
-    """
-    if isinstance(source, bytes):
-        return source
-    with open_errors():
-        return Path(source).read_bytes()
-
-
-@contextmanager
-def open_errors() -> Iterator[None]:
-    """Turn the operating system's errors on opening a file into a ValueError.
-
-    Raises:
-        ValueError: the file cannot be opened; the message does not name it.
-    """
-    try:
-        yield
-    except FileNotFoundError:
-        raise ValueError("no such file; check the path") from None
-    except OSError as error:
-        if error.strerror is None:
-            raise  # a library's own error, not the operating system's
-        raise ValueError(f"cannot be opened: {error.strerror}") from None
 
 
 def suffix_of(source: PathOrBytes, kind: str | None) -> str:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from ..data.config import DataConfig
 from ..models.config import ModelConfig
+from ..reading import Limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,3 +89,5 @@ class Recipe:
     """The optimiser and its schedule."""
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     """The training loop."""
+    limits: Limits = field(default_factory=Limits)
+    """The most that is read of one file."""

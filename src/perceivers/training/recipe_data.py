@@ -15,6 +15,7 @@ from ..modalities import build_reader
 from ..modalities.clips import with_clips
 from ..models.classifier import PerceiverClassifier
 from ..models.config import ModelConfig, from_dict
+from ..reading import chosen_limits, using
 from .recipe import Recipe
 from .scores import check_monitor
 
@@ -93,15 +94,16 @@ def read_recipe_splits(
         if total > 5000:
             log.info("decoded %d of %d %s", done, total, reader.noun)
 
-    return read_splits(
-        recipe.data,
-        reader,
-        hold_out=hold_out,
-        saved=saved,
-        scored=scored,
-        identify=identify,
-        progress=progress,
-    )
+    with using(chosen_limits() or recipe.limits):
+        return read_splits(
+            recipe.data,
+            reader,
+            hold_out=hold_out,
+            saved=saved,
+            scored=scored,
+            identify=identify,
+            progress=progress,
+        )
 
 
 def absolute_path(path: str | None) -> str | None:
