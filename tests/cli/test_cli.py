@@ -247,7 +247,7 @@ def test_any_exception_ends_in_one_line(capsys, monkeypatch):
     status, _, err = run(capsys, "cost", "src")
     assert status == 1
     assert len(err.splitlines()) == 1
-    assert "unexpected IndexError: a fault of ours" in err
+    assert "unexpected IndexError: a fault\\nof ours" in err
     assert "--debug" in err
 
 
