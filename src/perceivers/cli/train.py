@@ -75,10 +75,12 @@ def _train(namespace: argparse.Namespace, rest: list[str]) -> int:
         return _print_help(namespace, start)
     changes = _changes(namespace, start, config_options.parse(rest, start.recipe, prog=PROG))
 
-    from ..training.engine import check_unused, resume, train
+    from ..training.engine import check_resumable, check_unused, resume, train
     from ..training.plan import plan
+    from ..training.recipe_data import read_saved_splits
 
     recipe, run_dir = config_options.apply(start.recipe, changes), _run_dir(namespace)
+    epochs_done = check_resumable(run_dir, recipe) if namespace.resume else 0
     if not namespace.resume:
         check_unused(run_dir)
     lines = list(start.lines)
@@ -89,7 +91,8 @@ def _train(namespace: argparse.Namespace, rest: list[str]) -> int:
         ]
         lines.append(f"changed: {' '.join(changed)}")
     if lines or namespace.dry_run:
-        lines += plan(recipe).lines()
+        saved = read_saved_splits(run_dir) if namespace.resume else None
+        lines += plan(recipe, saved=saved, epochs_done=epochs_done).lines()
     if namespace.dry_run:
         for line in [*lines, f"run: {run_dir} (dry run, nothing was written)"]:
             say(line)
@@ -123,6 +126,11 @@ def _starting_point(namespace: argparse.Namespace, rest: list[str]) -> Choice:
 
 def _run_dir(namespace: argparse.Namespace) -> Path:
     if namespace.resume:
+        if namespace.out is not None:
+            raise ValueError(
+                f"--out {namespace.out} is for a new run, and --resume writes to the run itself; "
+                "leave one of them out"
+            )
         return Path(namespace.recipe)
     return namespace.out or Path("runs") / f"{namespace.recipe}-{time.strftime(TIME_FORMAT)}"
 

@@ -25,6 +25,7 @@ from ..models.build import build, build_on_meta
 from ..models.classifier import PerceiverClassifier
 from ..models.config import ModelConfig, from_dict, to_dict
 from .batches import batches, is_normalised, measure_normalisation
+from .continuation import Continuation, check_changes
 from .evaluation import METRICS_FILE, score, uses_gpu
 from .loop import (
     LAST_CHECKPOINT,
@@ -41,11 +42,11 @@ from .recipe_data import (
     absolute_path,
     check_outputs,
     fit_to_data,
+    read_recipe,
     read_recipe_splits,
     read_saved_splits,
 )
 from .recorder import Recorder
-from .scores import check_monitor
 from .targets import targets_of
 from .task import Learner, seed_generators
 
@@ -152,6 +153,44 @@ def resume(
             damaged, or as in `train`.
         OSError: as in `train`.
     """
+    check_resumable(run_dir, recipe)
+    run, labels = read_recipe(run_dir), read_config(run_dir)["labels"]
+    splits = splits or read_recipe_splits(recipe, saved=read_saved_splits(run_dir))
+    if (splits.task, list(splits.labels)) != (recipe.model.task, labels):
+        raise ValueError(
+            f"the data has {splits.task} labels {list(splits.labels)[:10]}, but the run was "
+            f"trained on {recipe.model.task} labels {labels[:10]}; use the same data"
+        )
+    path = absolute_path(recipe.data.path)
+    recipe = replace(recipe, data=replace(recipe.data, path=path, task=splits.task))
+    model = build(recipe.model, splits.labels, adapter=adapter)
+
+    def write() -> None:
+        write_config(run_dir, recipe=to_dict(recipe))
+
+    with log_file(run_dir), quiet_lightning():
+        checkpoint = run_dir / LAST_CHECKPOINT
+        continuation = Continuation(run, recipe, write)
+        result = _fit(model, recipe, splits, run_dir, checkpoint, [continuation])
+    write()  # if no epoch was left
+    return result
+
+
+def check_resumable(run_dir: Path, recipe: Recipe) -> int:
+    """Check that a run can be continued with a recipe. Nothing is written, and no data is read.
+
+    Args:
+        run_dir: run directory that `train` wrote.
+        recipe: the recipe from `read_recipe`, possibly changed.
+
+    Returns:
+        The number of epochs that the run has completed.
+
+    Raises:
+        FileNotFoundError: the run has no checkpoint.
+        ValueError: the checkpoint is damaged, or the recipe differs from the run's in an option
+            that cannot be applied to the rest of the run.
+    """
     config = read_config(run_dir)
     checkpoint = run_dir / LAST_CHECKPOINT
     if not checkpoint.exists():
@@ -164,20 +203,12 @@ def resume(
             f"the --model options differ from those that {run_dir} was started with, and a resumed "
             "run cannot change its model; leave them out, or start a new run"
         )
-    check_monitor(recipe.trainer.monitor, recipe.model.task)
-    _check_checkpoint(checkpoint)
-    splits = splits or read_recipe_splits(recipe, saved=read_saved_splits(run_dir))
-    if (splits.task, list(splits.labels)) != (recipe.model.task, config["labels"]):
-        raise ValueError(
-            f"the data has {splits.task} labels {list(splits.labels)[:10]}, but the run was "
-            f"trained on {recipe.model.task} labels {config['labels'][:10]}; use the same data"
-        )
-    data = replace(recipe.data, path=absolute_path(recipe.data.path))
-    recipe = replace(recipe, data=data)
-    write_config(run_dir, recipe=to_dict(recipe))
-    model = build(recipe.model, splits.labels, adapter=adapter)
-    with log_file(run_dir), quiet_lightning():
-        return _fit(model, recipe, splits, run_dir, checkpoint)
+    placement(recipe.trainer.device, recipe.trainer.precision)
+    check_mixing(recipe.data, recipe.model.input)
+    epochs_done = _check_checkpoint(checkpoint)
+    check_changes(read_recipe(run_dir), recipe, epochs_done)
+    check_schedule(recipe.optimizer, recipe.trainer.max_epochs)
+    return epochs_done
 
 
 def _fit(
@@ -186,6 +217,7 @@ def _fit(
     splits: Splits,
     run_dir: Path,
     checkpoint: Path | None,
+    callbacks: Sequence[pl.Callback] = (),
 ) -> dict[str, Any]:
     """Train a model, from a checkpoint if there is one, test it and write `metrics.json`."""
     config = recipe.trainer
@@ -193,7 +225,7 @@ def _fit(
     trainer = make_trainer(
         config,
         max_epochs=config.max_epochs,
-        callbacks=make_callbacks(config, run_dir, recorder),
+        callbacks=[*make_callbacks(config, run_dir, recorder), *callbacks],
         logger=TensorBoardLogger(run_dir, name="tensorboard", version=""),
     )
     machine = describe_machine(trainer.strategy.root_device)
@@ -258,12 +290,13 @@ def _run_epochs(
     return None
 
 
-def _check_checkpoint(path: Path) -> None:
-    """Refuse a damaged checkpoint, or one that would run code, before any work is done."""
+def _check_checkpoint(path: Path) -> int:
+    """Refuse a damaged checkpoint, or one that would run code; return the number of its epochs."""
     try:
-        torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+        state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
         raise ValueError(
             f"{path} is damaged, truncated or not a checkpoint ({str(error).splitlines()[0]}); the "
             f"best weights are still in {path.parents[1]}: use them, or start a new run"
         ) from None
+    return int(state["epoch"]) + 1

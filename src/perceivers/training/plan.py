@@ -10,6 +10,7 @@ import torch
 from ..data.examples import ExampleSet, FileExamples
 from ..data.labels import describe_labels
 from ..data.mixing import check_mixing
+from ..data.saved_splits import SavedSplits
 from ..data.splits import Splits, read_splits
 from ..machine import Placement, describe_machine, placement
 from ..modalities import build_reader, modality_of
@@ -53,20 +54,26 @@ class Plan:
     """Estimated seconds of an epoch with its validation; without decoding if `in_memory`."""
     machine: str
     """The machine that the times were measured on."""
+    epochs_done: int = 0
+    """Number of epochs that the run has completed already."""
 
     def lines(self) -> list[str]:
         """Return the plan as lines of text for the user."""
-        recipe, epochs = self.recipe, self.recipe.trainer.max_epochs
+        recipe, all_epochs = self.recipe, self.recipe.trainer.max_epochs
+        epochs = all_epochs - self.epochs_done
         counts = ", ".join(f"{count:,} {split}" for split, count in self.examples.items())
         total = epochs * self.seconds + (self.decode_seconds if self.in_memory else 0)
         size = f"{self.num_parameters:,}; M = {self.num_inputs:,} elements"
-        times = f"{format_duration(self.seconds)} an epoch, {format_duration(total)} in total"
+        whole = "that are left" if self.epochs_done else "in total"
+        times = f"{format_duration(self.seconds)} an epoch, {format_duration(total)} {whole}"
         lines = [
             f"data: {counts}; {describe_labels(recipe.model.task, self.labels)}",
             f"parameters: {size}, {self.flops / 1e6:,.0f} MFLOPs an example",
             f"steps: {epochs} × {self.steps:,} of {recipe.data.batch_size} examples",
             f"time: about {times}, estimated from a few steps on {self.machine}",
         ]
+        if self.epochs_done:
+            lines.insert(2, f"epochs: {self.epochs_done} of {all_epochs} are done, {epochs} left")
         if self.decode_seconds >= 1:
             often = "once" if self.in_memory else "every epoch"
             seconds = format_duration(self.decode_seconds)
@@ -74,7 +81,7 @@ class Plan:
         return lines
 
 
-def plan(recipe: Recipe) -> Plan:
+def plan(recipe: Recipe, *, saved: SavedSplits | None = None, epochs_done: int = 0) -> Plan:
     """Return what `train` would do with a recipe, without writing anything.
 
     The files are listed, and one batch of them is decoded. A few steps are timed on that batch, as
@@ -82,13 +89,15 @@ def plan(recipe: Recipe) -> Plan:
 
     Args:
         recipe: recipe to be trained.
+        saved: the splits of the run that is to be continued.
+        epochs_done: number of epochs that this run has completed.
 
     Raises:
         ValueError: bad data or configuration, with the same message as from `train`.
         OSError: data that cannot be read, with the same message as from `train`.
     """
     check_mixing(recipe.data, recipe.model.input)
-    splits = read_splits(recipe.data, build_reader(recipe.model.input), decode=False)
+    splits = read_splits(recipe.data, build_reader(recipe.model.input), saved=saved, decode=False)
     recipe = fit_to_data(recipe, splits)
     counted = cost(recipe.model)
     batch_size, num_train = recipe.data.batch_size, len(splits.examples["train"])
@@ -116,6 +125,7 @@ def plan(recipe: Recipe) -> Plan:
         in_memory=in_memory,
         seconds=seconds + (0 if in_memory else decode_seconds),
         machine=describe_machine(place.device),
+        epochs_done=epochs_done,
     )
 
 
