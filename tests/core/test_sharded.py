@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from perceivers import Inputs, Perceiver
 
@@ -66,6 +67,30 @@ def check(rank: int, group: dist.ProcessGroup, bounds: list[int]) -> None:
                 torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
 
 
+def penalty(model, *arguments):
+    """Return the squared norm of the weights' gradients, and the gradient of this norm."""
+    z = model(*arguments)
+    weights = torch.randn(z.shape, generator=torch.Generator().manual_seed(9)).to(z)
+    leaves = [*model.parameters()]
+    gradients = torch.autograd.grad((z * weights).sum(), leaves, create_graph=True)
+    squared = torch.stack([gradient.square().sum() for gradient in gradients]).sum()
+    return squared, torch.autograd.grad(squared, leaves, materialize_grads=True)
+
+
+def check_second_derivatives(rank: int, group: dist.ProcessGroup, bounds: list[int]) -> None:
+    for masked in (False, True):
+        inputs = whole(masked)
+        inputs = Inputs(inputs.content.double(), inputs.position.double(), inputs.mask)
+        model = perceiver(inputs.dim).double()
+        with sdpa_kernel(SDPBackend.MATH):
+            expected, expected_gradients = penalty(model, inputs)
+            mine = part(inputs, bounds[rank], bounds[rank + 1])
+            got, got_gradients = penalty(model, mine, group)
+        torch.testing.assert_close(got, expected)
+        for a, b in zip(got_gradients, expected_gradients, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-8)
+
+
 def check_disagreement(rank: int, group: dist.ProcessGroup) -> None:
     inputs = whole(False)
     model = perceiver(inputs.dim)
@@ -79,6 +104,7 @@ def process(rank: int, port: int) -> None:
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=3)
     check(rank, dist.group.WORLD, [0, 4, 5, ELEMENTS])
     check(rank, dist.group.WORLD, [0, 9, 9, ELEMENTS])  # one rank has no elements
+    check_second_derivatives(rank, dist.group.WORLD, [0, 9, 9, ELEMENTS])
     check_disagreement(rank, dist.group.WORLD)
     pair = dist.new_group([0, 1])
     if rank < 2:

@@ -1,7 +1,8 @@
 """Scaled dot-product attention over torch's fused kernels, to all inputs or to parts of them."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -77,6 +78,20 @@ def partial_attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tupl
         return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
             q, k, v, attn_mask=_penalty(mask, q)
         )
+    return plain_partial_attend(q, k, v, mask)
+
+
+def plain_partial_attend(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Compute `partial_attend` with operators that can be differentiated any number of times.
+
+    Args:
+        q: queries, (B, H, N, K).
+        k: keys of the part, (B, H, M, K), at least one.
+        v: values of the part, (B, H, M, V).
+        mask: boolean (B, M), True where a key is attended to. None: everywhere.
+    """
     logits = _logits(q, k, mask)
     lse = logits.logsumexp(dim=-1)
     return (logits - lse[..., None]).exp().to(v.dtype) @ v, lse
@@ -146,6 +161,48 @@ def merge_all(parts: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor] |
     return None if merged is None else (merged[0].to(dtype), merged[1])
 
 
+def second_order() -> bool:
+    """Return whether a backward pass is to be differentiated again (`create_graph=True`).
+
+    A compiler may trace backward passes with gradients enabled, but it supports first derivatives
+    only.
+    """
+    return torch.is_grad_enabled() and not torch.compiler.is_compiling()
+
+
+def plain_gradients(
+    function: Callable[..., Any], inputs: Sequence[Any], grads: Any
+) -> list[Tensor | None]:
+    """Compute gradients that can be differentiated again, for a backward pass in `second_order`.
+
+    Backward passes that are written by hand compute numbers alone: their derivative would lack
+    every term through tensors that they compute again or detach. Here autograd goes through
+    `function`, which computes the forward pass with plain operators and stores what they store.
+
+    Args:
+        function: computes the outputs from the inputs.
+        inputs: its arguments; those that are no tensors get no gradient.
+        grads: gradients of the outputs.
+
+    Returns:
+        The gradient of each input; None for those that need none.
+    """
+    # As views, an input and another one that was computed from it get a gradient each.
+    views = [x.view_as(x) if isinstance(x, Tensor) else x for x in inputs]
+    needed = [i for i, x in enumerate(views) if isinstance(x, Tensor) and x.requires_grad]
+    found: list[Tensor | None] = [None] * len(views)
+    gradients = torch.autograd.grad(
+        function(*views),
+        [views[i] for i in needed],
+        grads,
+        create_graph=True,
+        materialize_grads=True,
+    )
+    for i, gradient in zip(needed, gradients, strict=True):
+        found[i] = gradient
+    return found
+
+
 def _flash_on_cpu(q: Tensor, v: Tensor) -> bool:
     """Return whether torch's fused CPU kernel, which also returns the logsumexp, applies."""
     return q.device.type == "cpu" and q.shape[-1] == v.shape[-1]
@@ -159,7 +216,11 @@ def _logits(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def _penalty(mask: Tensor | None, q: Tensor) -> Tensor | None:
-    """Return the mask as numbers to add to the logits, (B, 1, 1, M)."""
+    """Return the mask as numbers to add to the logits, (B, 1, 1, M), in float32 or float64.
+
+    float16 has no number as low as `MASKED_LOGIT`; the kernel takes float32 with it.
+    """
     if mask is None:
         return None
-    return torch.zeros(mask.shape, dtype=q.dtype).masked_fill(~mask, MASKED_LOGIT)[:, None, None, :]
+    dtype = torch.float64 if q.dtype == torch.float64 else torch.float32
+    return torch.zeros(mask.shape, dtype=dtype).masked_fill(~mask, MASKED_LOGIT)[:, None, None, :]

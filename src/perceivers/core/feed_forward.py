@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .attention import second_order
 from .init import init_linear
 from .options import DEFAULT_OPTIONS, LayerOptions
 
@@ -57,8 +58,11 @@ class _Contract(torch.autograd.Function):
     """Activation and last linear layer; the backward pass stores the hidden layer alone.
 
     Storing the output of the activation too would double the memory of a feed-forward, and more
-    than double it with a gate. Computing it again costs next to nothing.
+    than double it with a gate. Computing it again costs next to nothing. The backward pass consists
+    of differentiable operators, so that second derivatives are right.
     """
+
+    generate_vmap_rule = True
 
     @staticmethod
     def forward(hidden: Tensor, weight: Tensor, bias: Tensor, gated: bool) -> Tensor:
@@ -78,7 +82,9 @@ class _Contract(torch.autograd.Function):
             factors = F.gelu(gates)
             active = values * factors
             grad_gates = torch.ops.aten.gelu_backward(grad_active * values, gates)
-            grad_hidden = torch.cat([factors.mul_(grad_active), grad_gates], dim=-1)
+            # A second derivative needs `factors` as they are; otherwise their memory is free.
+            grad_values = factors * grad_active if second_order() else factors.mul_(grad_active)
+            grad_hidden = torch.cat([grad_values, grad_gates], dim=-1)
         else:
             active = F.gelu(hidden)
             grad_hidden = torch.ops.aten.gelu_backward(grad_active, hidden)

@@ -12,7 +12,7 @@ from .inputs import Inputs
 from .multihead import MultiHeadAttention
 from .options import DEFAULT_OPTIONS, SELF_ATTEND_OPTIONS, LayerOptions
 from .positions import AxialPosition
-from .projection import Projection, element_variance, project
+from .projection import Projection, element_variance, in_half_precision, project
 from .separable import SeparableGrid, grid_features
 from .sharded import ShardedKeyValues, sum_weight_gradients
 from .sources import (
@@ -100,7 +100,7 @@ class CrossAttend(nn.Module):
         """Return whether the inputs are to be read as a `SeparableGrid`."""
         content, attention = projection.content, self.attention
         widths = attention.to_k.out_features + attention.to_v.out_features
-        half = torch.is_autocast_enabled("cpu") or content.dtype.itemsize < 4
+        half = in_half_precision(content)
         elements = SEPARABLE_MIN_ELEMENTS_IN_HALF if half else SEPARABLE_MIN_ELEMENTS
         return (
             isinstance(projection.position, AxialPosition)

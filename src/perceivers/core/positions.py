@@ -114,6 +114,10 @@ class AxialPosition:
         elements = math.prod([table.shape[0] for table in self.tables])
         return 1, elements, self.tables[0].shape[-1]
 
+    def to(self, dtype: torch.dtype) -> "AxialPosition":
+        """Return the same positions in another floating type."""
+        return AxialPosition(tuple(table.to(dtype) for table in self.tables))
+
     def rows_and_columns(self) -> tuple[Tensor, Tensor]:
         """Return the same grid as two tables: rows (R, P) and columns (W, P).
 

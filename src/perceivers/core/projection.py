@@ -5,10 +5,16 @@ A linear map of a LayerNorm, W(γ·(x - μ)/σ + β) + b, is linear in x up to t
 the two parts are mapped separately, and positions that all examples share are mapped once; σ comes
 from sums over the parts. This is exact. Of the norm only the small W̃ and b̃ take part in the
 backward pass.
+
+In half precision the products need numbers near zero: the mean of x, which W̃ removes, would take
+its digits along. There the mean of each part is subtracted first, in float32, and the difference of
+the means becomes another channel of the content.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +27,7 @@ from .positions import AxialPosition
 
 
 CACHE_NUMBERS = 2**19  # numbers of an array that fits into the second-level cache
+ALIGNMENT = 8  # of the widths of matrices in half precision on accelerators
 
 
 class Projection(NamedTuple):
@@ -30,7 +37,7 @@ class Projection(NamedTuple):
     """
 
     content: Tensor
-    """Content of the inputs, (B, M, C)."""
+    """Content of the inputs, (B, M, C); in half precision it may have more channels."""
     position: Tensor | AxialPosition | None
     """Position of the inputs, (1 or B, M, P). None: there is none, or it is part of `content`."""
     scale: Tensor
@@ -98,22 +105,84 @@ def project(
             "attention='position', but the inputs carry no position; use 'content' or 'both', or "
             "an adapter with positions"
         )
-    biases = [_bias(linear, norm) for linear in linears]
     separate = inputs.position is not None and (
         inputs.fusion == "concatenate" or any(term != "both" for term in terms)
     )
-    weights = [
-        _weight(linear.weight * norm.weight, term, inputs)
-        for linear, term in zip(linears, terms, strict=True)
-    ]
-    return Projection(
-        content=inputs.content if separate else inputs.joined(),
+    half = in_half_precision(inputs.content)
+    with without_autocast(inputs.content) if half else nullcontext():
+        weights = [
+            _weight(_wide(linear.weight) * _wide(norm.weight), term, inputs)
+            for linear, term in zip(linears, terms, strict=True)
+        ]
+        biases = [_bias(linear, norm) for linear in linears]
+    projection = Projection(
+        content=inputs.content if separate else _joined(inputs),
         position=inputs.position if separate else None,
         scale=(variance + norm.eps).rsqrt(),
         content_weight=torch.cat([content for content, _ in weights]),
         position_weight=torch.cat([position for _, position in weights]) if separate else None,
         bias=torch.cat(biases),
     )
+    return _centred(projection, inputs.content.dtype) if half else projection
+
+
+def in_half_precision(x: Tensor) -> bool:
+    """Return whether matrix products with `x` are in half precision, by dtype or by autocast."""
+    device = x.device.type
+    autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    return x.dtype.itemsize < 4 or (x.dtype == torch.float32 and autocast)
+
+
+def without_autocast(x: Tensor) -> AbstractContextManager[Any]:
+    """Return a context in which the products of tensors on the device of `x` keep their dtype."""
+    device = x.device.type
+    available = torch.amp.is_autocast_available(device)
+    return torch.autocast(device, enabled=False) if available else nullcontext()
+
+
+def _centred(projection: Projection, dtype: torch.dtype) -> Projection:
+    """Return an equal projection whose content and position each have mean zero, in `dtype`.
+
+    Let a be the content and p the position, of means m and n. As all rows of W̃ sum to zero,
+    W̃a·a + W̃p·p = W̃a·(a - m) + W̃p·(p - n) + (m - n)·W̃a·1: the last term is another channel.
+    """
+    content, mean = _without_mean(projection.content, dtype)
+    position, weight = projection.position, projection.content_weight
+    position_weight, bias = projection.position_weight, projection.bias.to(dtype)
+    if position is None or position_weight is None:
+        return projection._replace(content=content, content_weight=weight.to(dtype), bias=bias)
+    if isinstance(position, AxialPosition):
+        pairs = [_without_mean(table, table.dtype) for table in position.tables]
+        position = AxialPosition(tuple(table for table, _ in pairs))
+        position_mean = AxialPosition(tuple(mean for _, mean in pairs)).dense()
+    else:
+        position, position_mean = _without_mean(position, dtype)
+    difference, total = (mean - position_mean).to(dtype), weight.sum(dim=1, keepdim=True)
+    # Accelerators multiply widths that are multiples of 8 much faster than others.
+    zeros = ALIGNMENT - 1 if content.device.type != "cpu" and not weight.shape[1] % ALIGNMENT else 0
+    return projection._replace(
+        content=F.pad(torch.cat([content, difference], dim=-1), (0, zeros)),
+        position=position,
+        content_weight=F.pad(torch.cat([weight, total], dim=1), (0, zeros)).to(dtype),
+        position_weight=position_weight.to(dtype),
+        bias=bias,
+    )
+
+
+def _without_mean(x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Return x minus its mean over the channels in `dtype`, and the mean in float32, (…, 1)."""
+    mean = _wide(x).mean(dim=-1, keepdim=True)
+    return (x - mean).to(dtype), mean
+
+
+def _wide(x: Tensor) -> Tensor:
+    """Return x in float32 if it is in half precision, else as it is."""
+    return x.float() if x.dtype.itemsize < 4 else x
+
+
+def _joined(inputs: Inputs) -> Tensor:
+    """Return content and position combined, in float32 or float64, so that no sum is rounded."""
+    return replace(inputs, content=_wide(inputs.content)).joined()
 
 
 def element_variance(inputs: Inputs) -> Tensor:
@@ -127,11 +196,14 @@ def element_variance(inputs: Inputs) -> Tensor:
         inputs: M elements.
     """
     if inputs.position is None or inputs.fusion == "add":
-        return _statistics(inputs.joined())[0]
+        return _statistics(_joined(inputs))[0]
+    position = inputs.position
+    if inputs.content.dtype == torch.float64:
+        position = position.to(torch.float64)
     position_statistics = (
-        _axial_statistics(inputs.position)
-        if isinstance(inputs.position, AxialPosition)
-        else _statistics(inputs.position)
+        _axial_statistics(position)
+        if isinstance(position, AxialPosition)
+        else _statistics(position)
     )
     share = inputs.content.shape[-1] / inputs.dim
     shares = (share, 1 - share)
@@ -171,7 +243,7 @@ def _axial_statistics(position: AxialPosition) -> tuple[Tensor, Tensor]:
 
 def _bias(linear: nn.Linear, norm: nn.LayerNorm) -> Tensor:
     """Return b̃ = b + Wβ."""
-    bias = linear.weight @ norm.bias
+    bias = _wide(linear.weight) @ _wide(norm.bias)
     return bias if linear.bias is None else bias + linear.bias
 
 

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .attention import MASKED_LOGIT
+from .attention import MASKED_LOGIT, plain_gradients, second_order
 from .positions import AxialPosition
 from .projection import Projection
 from .sources import Split
@@ -59,7 +59,7 @@ class SeparableGrid:
                 "set it to 0"
             )
         out, lse = self.partial(queries)
-        return torch.where(lse[..., None] > MASKED_LOGIT / 2, out, 0.0)
+        return torch.where(lse[..., None] <= MASKED_LOGIT / 2, 0.0, out)  # keeps NaN
 
     def partial(self, queries: Tensor) -> tuple[Tensor, Tensor]:
         """Return the output (B, H, N, V) and the logsumexp of the logits (B, H, N)."""
@@ -275,15 +275,35 @@ def _(grad_rows: Tensor, grad_columns: Tensor, grad_channels: Tensor, *_: Tensor
     return tuple(torch.empty_like(x) for x in (grad_rows, grad_columns, grad_channels))
 
 
+def _read_grid_plainly(
+    rows: Tensor, columns: Tensor, channels: Tensor, features: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Compute `read_grid` with operators that can be differentiated any number of times."""
+    content, scale, masked = features.tensor_split([channels.shape[-1], channels.shape[-1] + 1], 1)
+    by_axis = rows[..., None] + columns[:, :, None]  # B Q R W
+    logits = (
+        scale * by_axis
+        + torch.einsum("bqc,bcrw->bqrw", channels, content)
+        + masked.sum(1, keepdim=True)
+    )
+    lse = logits.flatten(2).logsumexp(-1)
+    weights = (logits - lse[..., None, None]).exp()
+    scaled = weights * scale
+    channel_sums = torch.einsum("bqrw,bcrw->bqc", weights, content)
+    return scaled.sum(3), scaled.sum(2), channel_sums, lse
+
+
 def _setup_context(ctx: Any, inputs: Any, output: Any) -> None:
     ctx.save_for_backward(*inputs, *output)
 
 
 def _backward(ctx: Any, *grads: Tensor) -> Any:
     *inputs, features, rows, columns, channels, lse = ctx.saved_tensors
-    grads = grads[:3]  # the logsumexp is used only to merge parts, which is inference alone
-    delta = sum((x * y).sum(-1) for x, y in zip((rows, columns, channels), grads, strict=True))
-    return *read_grid_backward(*grads, delta, *inputs, lse, features), None
+    if second_order():
+        return tuple(plain_gradients(_read_grid_plainly, (*inputs, features), grads))
+    *grad_sums, grad_lse = grads
+    delta = sum((x * y).sum(-1) for x, y in zip((rows, columns, channels), grad_sums, strict=True))
+    return *read_grid_backward(*grad_sums, delta - grad_lse, *inputs, lse, features), None
 
 
 read_grid.register_autograd(_backward, setup_context=_setup_context)

@@ -8,10 +8,18 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from torch import Tensor
 from torch.distributed import ProcessGroup, ReduceOp
 
-from .attention import MASKED_LOGIT, partial_attend, partial_attend_backward
+from .attention import (
+    MASKED_LOGIT,
+    partial_attend,
+    partial_attend_backward,
+    plain_gradients,
+    plain_partial_attend,
+    second_order,
+)
 from .inputs import Inputs
 from .projection import Projection
 
@@ -64,11 +72,11 @@ def sum_weight_gradients(projection: Projection, group: ProcessGroup) -> Project
         group: the ranks that hold the parts.
     """
     return projection._replace(
-        content_weight=_SumGradient.apply(projection.content_weight, group),
+        content_weight=_Replicated.apply(projection.content_weight, group),
         position_weight=None
         if projection.position_weight is None
-        else _SumGradient.apply(projection.position_weight, group),
-        bias=_SumGradient.apply(projection.bias, group),
+        else _Replicated.apply(projection.position_weight, group),
+        bias=_Replicated.apply(projection.bias, group),
     )
 
 
@@ -96,8 +104,8 @@ def check_parts(inputs: Inputs, group: ProcessGroup) -> None:
             )
 
 
-class _SumGradient(torch.autograd.Function):
-    """Identity whose gradient is summed over the ranks."""
+class _Replicated(torch.autograd.Function):
+    """Identity of what all ranks hold alike; its gradient is the sum of the ranks' gradients."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, group: ProcessGroup) -> Tensor:
@@ -106,9 +114,22 @@ class _SumGradient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
-        grad = grad.contiguous().clone()
-        dist.all_reduce(grad, ReduceOp.SUM, ctx.group)
-        return grad, None
+        return _Sum.apply(grad, ctx.group), None
+
+
+class _Sum(torch.autograd.Function):
+    """Sum over the ranks; each rank gets the gradient of the sum, which all ranks hold alike."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, group: ProcessGroup) -> Tensor:
+        ctx.group = group
+        x = x.contiguous().clone()
+        dist.all_reduce(x, ReduceOp.SUM, group)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        return _Replicated.apply(grad, ctx.group), None
 
 
 class _ReadShards(torch.autograd.Function):
@@ -118,24 +139,52 @@ class _ReadShards(torch.autograd.Function):
     def forward(
         ctx: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, group: ProcessGroup
     ) -> Tensor:
-        out, lse = partial_attend(q, k, v, mask)
-        top = lse.clone()
-        dist.all_reduce(top, ReduceOp.MAX, group)
-        weight = (lse - top).exp()[..., None]
-        total = torch.cat([out * weight, weight.to(out.dtype)], dim=-1)
-        dist.all_reduce(total, ReduceOp.SUM, group)
-        out = total[..., :-1] / total[..., -1:]
-        nonempty = top[..., None] > MASKED_LOGIT / 2  # some rank has an unmasked element
-        out = torch.where(nonempty, out, 0.0)
-        ctx.save_for_backward(q, k, v, mask, out, top + total[..., -1].log(), nonempty)
+        out, lse, empty = _merge(*partial_attend(q, k, v, mask), group)
+        ctx.save_for_backward(q, k, v, mask, out, lse, empty)
         ctx.group = group
         return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
-        q, k, v, mask, out, lse, nonempty = ctx.saved_tensors
-        grad = torch.where(nonempty, grad, 0.0)
+        q, k, v, mask, out, lse, empty = ctx.saved_tensors
+        if second_order():
+
+            def read(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+                return _read_plainly(q, k, v, mask, ctx.group)
+
+            return *plain_gradients(read, (q, k, v), grad), None, None
+        grad = torch.where(empty, 0.0, grad)
         grad_q, grad_k, grad_v = partial_attend_backward(grad, q, k, v, out, lse, mask)
         grad_q = grad_q.contiguous()
         dist.all_reduce(grad_q, ReduceOp.SUM, ctx.group)
         return grad_q, grad_k, grad_v, None, None
+
+
+def _merge(out: Tensor, lse: Tensor, group: ProcessGroup) -> tuple[Tensor, Tensor, Tensor]:
+    """Merge this rank's output and logsumexp with those of the other ranks.
+
+    Returns:
+        The output (B, H, N, V), the logsumexp (B, H, N), and whether no rank has an unmasked
+        element, (B, H, N, 1); the output is zero there.
+    """
+    top = lse.detach().clone()
+    dist.all_reduce(top, ReduceOp.MAX, group)
+    weight = (lse - top).exp()[..., None]
+    total = _Sum.apply(torch.cat([out * weight, weight.to(out.dtype)], dim=-1), group)
+    out = total[..., :-1] / total[..., -1:]
+    empty = top[..., None] <= MASKED_LOGIT / 2
+    return torch.where(empty, 0.0, out), top + total[..., -1].log(), empty
+
+
+def _read_plainly(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, group: ProcessGroup
+) -> Tensor:
+    """Compute `ShardedKeyValues.read` so that it can be differentiated any number of times."""
+    # With one more masked element on every rank, a rank without elements goes through the same
+    # operators as the others, and therefore takes part in the same sums over the ranks.
+    mask = torch.ones(k.shape[0], k.shape[2], dtype=torch.bool, device=k.device) & (
+        True if mask is None else mask
+    )
+    k, v, mask = F.pad(k, (0, 0, 0, 1)), F.pad(v, (0, 0, 0, 1)), F.pad(mask, (0, 1))
+    q = _Replicated.apply(q, group)
+    return _merge(*plain_partial_attend(q, k, v, mask), group)[0]

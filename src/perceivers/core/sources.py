@@ -11,7 +11,16 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from .attention import MASKED_LOGIT, attend, merge_all, partial_attend, partial_attend_backward
+from .attention import (
+    MASKED_LOGIT,
+    attend,
+    merge_all,
+    partial_attend,
+    partial_attend_backward,
+    plain_gradients,
+    plain_partial_attend,
+    second_order,
+)
 from .projection import Projection
 
 # B batch · H heads · N queries (latents) · M inputs · K qk_dim / H · V v_dim / H
@@ -77,7 +86,8 @@ class ChunkedKeyValues:
     """Keys and values computed for `size` inputs at a time, and again in the backward pass.
 
     It is a `KeyValueSource`. Neither N×M logits nor M×K keys are ever in memory at once: of what is
-    stored, only the inputs themselves grow with M.
+    stored, only the inputs themselves grow with M. Second derivatives are the exception: they store
+    both.
     """
 
     projection: Projection
@@ -130,7 +140,7 @@ class StreamedKeyValues:
         if merged is None:
             raise ValueError("the stream is empty; expected at least one chunk of inputs")
         out, lse = merged
-        return torch.where(lse[..., None] > MASKED_LOGIT / 2, out, 0.0)
+        return torch.where(lse[..., None] <= MASKED_LOGIT / 2, 0.0, out)  # keeps NaN
 
 
 class _ReadChunks(torch.autograd.Function):
@@ -154,6 +164,15 @@ class _ReadChunks(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
         queries, mask, out, lse, *tensors = ctx.saved_tensors
+        if second_order():
+
+            def read(queries: Tensor, *tensors: Any) -> Tensor:
+                with ctx.autocast:
+                    keys, values = ctx.split(Projection(*tensors)())
+                return plain_partial_attend(queries, keys, values, mask)[0]
+
+            first, *rest = plain_gradients(read, (queries, *tensors), grad)
+            return first, None, None, None, *rest
         needed = ctx.needs_input_grad[4:]
         grad_queries = torch.zeros_like(queries)
         collected: list[list[Tensor]] = [[] for _ in needed]
