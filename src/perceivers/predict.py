@@ -22,6 +22,7 @@ from .modalities.files import LazyArray
 from .modalities.fusion.presence import PRESENT, describe_missing
 from .modalities.fusion.rows import Row, RowReader
 from .modalities.image.reader import ImageReader
+from .modalities.notices import Notices, collecting
 from .modalities.reader import Example, collate, to_device
 from .modalities.streaming import Progress, ProgressStream, is_lazy, num_elements
 from .modalities.table.config import TABLE_SUFFIXES
@@ -98,6 +99,7 @@ class Predictor:
         self.model = model.eval()
         self.batch_size, self.own_size, self.progress = batch_size, own_size, progress
         self.clips = clips
+        self.notices = Notices()
         self.reader = with_clips(build_reader(model.config.input), clips)
         if own_size and isinstance(self.reader, RowReader):
             raise ValueError(
@@ -266,13 +268,16 @@ class Predictor:
 
     def _decode(self, source: str | Path | bytes | Row) -> Prepared:
         decode: Any = self.reader.decode_whole if self.own_size else self.reader.decode
+        name = "bytes"
+        if not isinstance(source, bytes):
+            name = source.name if isinstance(source, Row) else str(source)
         try:
-            prepared: Prepared = decode(source)
+            with collecting() as said:
+                prepared: Prepared = decode(source)
+            self.notices.add(name, said)
+            self.notices.log_first()
             return prepared
         except ValueError as error:
-            name = "bytes"
-            if not isinstance(source, bytes):
-                name = source.name if isinstance(source, Row) else str(source)
             raise ValueError(f"{name}: {error}") from None
 
     def _sources(self, file: Path) -> list[tuple[str, Any]]:

@@ -17,6 +17,7 @@ from typing_extensions import override
 from ..modalities.clips import without_clips
 from ..modalities.fusion.presence import describe_missing
 from ..modalities.fusion.rows import RowReader
+from ..modalities.notices import Notices, collecting
 from ..modalities.reader import Example, Examples, Reader, collate, stack_if_equal
 from ..reading import Limits, limits, using
 from .identity import Identity, hash_array, identify
@@ -137,6 +138,8 @@ class FileExamples(ExampleSet):
     """The unreadable files found so far, by their index in `files`; subsets share them."""
     limits: Limits = field(default_factory=limits)
     """The most that is read of a file, also by threads and processes."""
+    notices: Notices = field(default_factory=Notices)
+    """What the reader had to say of readable files; subsets share them."""
     _found: list[Unreadable] = field(default_factory=list, init=False, repr=False)
 
     def __len__(self) -> int:
@@ -167,6 +170,7 @@ class FileExamples(ExampleSet):
             self.report(found)
         else:
             self._found += found
+        self.notices.log_first()
         pairs = zip(indices, decoded, strict=True)
         kept = [index for index, example in pairs if not isinstance(example, Unreadable)]
         labels = self.labels[torch.as_tensor(kept, dtype=torch.int64)]
@@ -233,6 +237,7 @@ class FileExamples(ExampleSet):
                     kept.append(index)
                 if progress and (index % 1000 == 999 or index + 1 == len(self)):
                     progress(index + 1, len(self))
+        self.notices.log_counts(len(self), self.reader.noun)
         examples = storage.examples()
         if absent := describe_missing(examples):
             log.info("%s; it is masked there", absent)
@@ -244,8 +249,9 @@ class FileExamples(ExampleSet):
         file = int(self.rows[index])
         name, source = self.files[file]
         try:
-            with using(self.limits):
+            with collecting() as said, using(self.limits):
                 example: Example = self.reader.decode(source)
+            self.notices.add(name, said)
             return example
         except ValueError as error:
             return Unreadable(file, f"{name}: {error}")

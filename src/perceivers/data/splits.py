@@ -227,6 +227,13 @@ def read_digits() -> tuple[Tensor, Tensor]:
     return torch.from_numpy(images[..., None]), torch.from_numpy(labels.astype(np.int64))
 
 
+def holds_arrays(config: DataConfig) -> bool:
+    """Return whether a data set is read as arrays of 8 bits instead of from files."""
+    if config.name in ("folder", "dataset") or (config.path is None and config.name != "digits"):
+        return False
+    return config.path is None or is_cifar(config.name, Path(config.path).expanduser())
+
+
 def _find(config: DataConfig, reader: Reader) -> tuple[Mapping[str, ExampleSet], tuple[str, ...]]:
     """Return the splits that a data set has of its own, and the names of its labels."""
     if config.name == "folder":

@@ -5,6 +5,7 @@ A modality is a folder beside this file. Its `__init__` derives a class from `Mo
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -40,6 +41,18 @@ class Modality(ABC):
             f"models with input of kind {config.kind!r} cannot read files; pass tensors: "
             "model(batch)"
         )
+
+    def measure(self, config: Any, sources: Callable[[], Sequence[Any]]) -> tuple[Any, list[str]]:
+        """Complete a configuration by what has to be measured in training files.
+
+        Args:
+            config: the input configuration of the model.
+            sources: returns some of the training files: paths, bytes, or rows of a table.
+
+        Returns:
+            The configuration, and a line for each value that was measured.
+        """
+        return config, []
 
     def augmentations(self, config: Any) -> frozenset[str]:
         """Return the fields of `AugmentationConfig` that affect inputs of this configuration."""

@@ -42,6 +42,7 @@ from .recipe_data import (
     absolute_path,
     check_outputs,
     fit_to_data,
+    measure_files,
     read_recipe,
     read_recipe_splits,
     read_saved_splits,
@@ -86,6 +87,11 @@ def train(
         build_on_meta(recipe.model)  # fails on an impossible model before the data is read
     check_mixing(recipe.data, recipe.model.input)
     check_schedule(recipe.optimizer, recipe.trainer.max_epochs)
+    if splits is None and model is None:
+        recipe, measured = measure_files(recipe)
+        for line in measured:
+            log.info(line)
+        notes = [*notes, *measured]
     splits = splits or read_recipe_splits(recipe, identify=True)
     recipe = fit_to_data(recipe, splits)
     seed_generators(recipe.trainer.seed)

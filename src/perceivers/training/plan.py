@@ -1,5 +1,6 @@
 """The plan of a run before it begins: data, model, steps and time."""
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,8 +21,10 @@ from ..models.classifier import PerceiverClassifier
 from ..models.cost import cost
 from .optim import build_optimizer, build_schedule
 from .recipe import Recipe
-from .recipe_data import fit_to_data
+from .recipe_data import fit_to_data, measure_files
 from .recorder import format_duration
+
+log = logging.getLogger(__name__)
 
 SPLIT_ORDER = ("train", "validation", "test")
 MAX_TIMED_CALLS = 3  # besides a first call that is not timed
@@ -97,6 +100,10 @@ def plan(recipe: Recipe, *, saved: SavedSplits | None = None, epochs_done: int =
         OSError: data that cannot be read, with the same message as from `train`.
     """
     check_mixing(recipe.data, recipe.model.input)
+    if saved is None:
+        recipe, measured = measure_files(recipe)
+        for line in measured:
+            log.info(line)
     splits = read_splits(recipe.data, build_reader(recipe.model.input), saved=saved, decode=False)
     recipe = fit_to_data(recipe, splits)
     counted = cost(recipe.model)

@@ -1,23 +1,28 @@
 """The data of a recipe: reading it, completing the recipe by it, and comparing labels."""
 
 import dataclasses
+import functools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from ..checkpoint import read_config
+from ..data.examples import FileExamples
 from ..data.saved_splits import SPLITS_FILE, SavedSplits
-from ..data.splits import Splits, read_splits
+from ..data.splits import Splits, holds_arrays, read_splits
 from ..hub import is_hub_name, upgraded
-from ..modalities import build_reader
+from ..modalities import build_reader, modality_of
 from ..modalities.clips import with_clips
 from ..models.classifier import PerceiverClassifier
 from ..models.config import ModelConfig, from_dict
 from ..reading import chosen_limits, using
 from .recipe import Recipe
 from .scores import check_monitor
+
+MAX_MEASURED = 200  # files, approximately, that `measure_files` looks at
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +109,35 @@ def read_recipe_splits(
             identify=identify,
             progress=progress,
         )
+
+
+def measure_files(recipe: Recipe) -> tuple[Recipe, list[str]]:
+    """Complete the input of a recipe by what has to be measured in its training files.
+
+    Args:
+        recipe: the recipe, whose data is listed for it.
+
+    Returns:
+        The recipe, and a line for each value that was measured.
+
+    Raises:
+        ValueError, OSError: as `read_recipe_splits`.
+    """
+    inputs = recipe.model.input
+
+    @functools.cache
+    def sources() -> list[Any]:
+        if holds_arrays(recipe.data):
+            return []
+        examples = read_splits(recipe.data, build_reader(inputs), decode=False).examples["train"]
+        if not isinstance(examples, FileExamples):
+            return []
+        rows = examples.rows[:: max(1, len(examples) // MAX_MEASURED)].tolist()
+        return [examples.files[row][1] for row in rows]
+
+    measured, lines = modality_of(inputs).measure(inputs, sources)
+    model = dataclasses.replace(recipe.model, input=measured)
+    return dataclasses.replace(recipe, model=model), lines
 
 
 def absolute_path(path: str | None) -> str | None:

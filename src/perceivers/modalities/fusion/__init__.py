@@ -1,6 +1,8 @@
 """Several modalities in one input: a raw batch is a dictionary of the batches of its parts."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
@@ -44,6 +46,18 @@ class Fusion(Modality):
         return FusionReader({name: _track_reader(config, name) for name in config.parts})
 
     @override
+    def measure(self, config: Any, sources: Callable[[], Sequence[Any]]) -> tuple[Any, list[str]]:
+        """Measure each part in its own files: those of its column, or all of them."""
+        parts: dict[str, InputConfig] = {}
+        lines: list[str] = []
+        for name, part in config.parts.items():
+            column = config.files.get(name, "") if isinstance(config, RowsConfig) else None
+            files = functools.partial(_files_of, sources, column)
+            parts[name], measured = modality_of(part).measure(part, files)
+            lines += [f"{name}: {line}" for line in measured]
+        return replace(config, parts=parts) if lines else config, lines
+
+    @override
     def augmentations(self, config: Any) -> frozenset[str]:
         parts: Mapping[str, InputConfig] = config.parts
         return frozenset().union(*(modality_of(p).augmentations(p) for p in parts.values()))
@@ -74,6 +88,14 @@ class Fusion(Modality):
     def unmixable(self, config: Any) -> str:
         names = (modality_of(part).unmixable(part) for part in config.parts.values())
         return next((name for name in names if name), "")
+
+
+def _files_of(sources: Callable[[], Sequence[Any]], column: str | None) -> Sequence[Any]:
+    """Return the files of a column of rows; None: the sources are the files."""
+    if column is None:
+        return sources()
+    cells = ((row.folder, row.cells.get(column)) for row in sources())
+    return [folder / cell for folder, cell in cells if cell is not None]
 
 
 def _track_reader(config: FusionConfig, name: str) -> "SoundReader | VideoReader":

@@ -1,5 +1,6 @@
 """Images: raw batches (B, H, W, C), uint8 or float."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,17 @@ class Image(FileModality):
     @override
     def reader(self, config: Any) -> "ImageReader":
         stride = config.patch_stride or config.patch_size
-        return self.reader_class()(config.image_size, config.channels, stride)
+        return self.reader_class()(config.image_size, config.channels, stride, config.value_range)
+
+    @override
+    def measure(self, config: Any, sources: Callable[[], Sequence[Any]]) -> tuple[Any, list[str]]:
+        """Measure the range of the values of images of more than 8 bits."""
+        from . import levels
+        from .decode import wide_values
+
+        if config.value_range is not None:
+            return config, []
+        return levels.measured(config, sources(), wide_values, self.noun)
 
     @override
     def augment_batch(self, batch: "Tensor", augmentation: AugmentationConfig) -> "Tensor":

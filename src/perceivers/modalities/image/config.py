@@ -11,11 +11,16 @@ class ImageConfig(GridConfig):
     """How images become elements; see `perceivers.modalities.image.adapter.ImageAdapter`."""
 
     kind: ClassVar[str] = "image"
+    reader_fields: ClassVar[frozenset[str]] = frozenset({"value_range"})
 
     image_size: int = 224
     """Height and width in pixels to which images are resized and cropped."""
     channels: int = 3
     """Number of channels: 1 for grey, 3 for RGB."""
+    value_range: tuple[float, ...] | None = None
+    """Pixel values that become black and white in images of more than 8 bits; none: 0 and 65535,
+    unless the training images use little of that range or have floating-point pixels: training
+    then measures it."""
     patch_size: int = 1
     """Height and width of a patch in pixels; 1: every pixel is an element."""
     patch_stride: int | None = None

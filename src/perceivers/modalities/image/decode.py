@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,8 @@ import numpy as np
 
 from ...errors import missing_extra
 from ..files import PathOrBytes, open_errors
+from ..notices import notice
+from . import levels
 
 # Formats that hold pixels, by their name in Pillow, with the suffixes of their files. The first are
 # those that Pillow knows without loading all its plugins. No file is opened as another format,
@@ -33,8 +35,17 @@ FORMATS = {
     "QOI": (".qoi",),
     "ICO": (".ico",),
 }
+ANIMATED = {"GIF", "PNG", "WEBP", "AVIF", "TIFF"}  # formats of several frames or pages
 SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 EXIF_ORIENTATION = 0x0112  # the tag's number
+WITHOUT_LIGHT = (
+    "becomes one colour, because its values fill too little of the range that is scaled to 0…255; "
+    "set model.input.value_range to the values that are black and white"
+)
+ONE_COLOUR = (
+    "becomes one colour, although its file holds more: what differs is transparent, or outside the "
+    "square in the middle, or of equal brightness"
+)
 SIDEWAYS = {5, 6, 7, 8}  # its values that swap height and width
 
 
@@ -67,67 +78,122 @@ def probe(source: PathOrBytes) -> ImageInfo:
         return ImageInfo(height, width, 1 if grey else 3)
 
 
-def decode(source: PathOrBytes, *, channels: int, size: int | None) -> np.ndarray:
+def decode(
+    source: PathOrBytes,
+    *,
+    channels: int,
+    size: int | None,
+    value_range: Sequence[float] | None = None,
+) -> np.ndarray:
     """Decode an image file to uint8 pixels.
 
-    The image is rotated as its EXIF tag says. 16 bits are scaled to 8, transparent parts become
-    white, and all modes are converted to grey or RGB. The shorter side is resized to `size`
-    (bicubic, antialiased), and the longer side is cropped to its middle. Of an animation, the first
-    frame is decoded. The path of a `.npy` file of uint8 pixels is accepted too.
+    The image is turned and mirrored as its EXIF tag says. More than 8 bits are scaled to 8,
+    transparent parts become white, and all modes are converted to grey or RGB. The shorter side is
+    resized to `size` (bicubic, antialiased), and the longer side is cropped to its middle. Of an
+    animation, the first frame is decoded. The path of a `.npy` file of pixels is accepted too.
+
+    A notice is given of an animation, and of an image that becomes one colour although its file
+    holds more than one.
 
     Args:
         source: a path, or the file's bytes.
         channels: 1 (grey) or 3 (RGB).
         size: height and width of the result; None: those of the image. With None, a `.npy` file is
             memory-mapped instead of read if it already has these channels.
+        value_range: the values of more than 8 bits that become 0 and 255; None: 0 and 65,535.
 
     Returns:
         uint8 (size, size, channels).
 
     Raises:
-        ValueError: the file is not an image, is damaged or is too large; the message does not name
-            the file.
+        ValueError: the file is not an image, is damaged or is too large, or has floating-point
+            pixels without `value_range`; the message does not name the file.
     """
     if not isinstance(source, bytes) and Path(source).suffix.lower() == ".npy":
-        return _decode_npy(Path(source), channels=channels, size=size)
+        array = _load_npy(Path(source))
+        return from_pixels(array, channels=channels, size=size, value_range=value_range)
     with _open_image(source) as image:
+        if image.format in ANIMATED and getattr(image, "is_animated", False):
+            notice("has several frames or pages, of which only the first is read")
         # JPEG files can be decoded at down to an eighth of their size; other formats ignore this.
         if size is not None:
             image.draft("L" if channels == 1 else "RGB", (2 * size, 2 * size))
-        return to_array(image, channels=channels, size=size)
+        shown = image
+        if value_range is not None and not _is_wide(image):
+            values = _colours_of_16_bits(source, image)
+            if values is None:
+                notice("has 8 bits, so it is not scaled by model.input.value_range as the others")
+            else:
+                shown = _pillow().fromarray(levels.scale(values, value_range))
+                shown.info["exif"] = image.info.get("exif", b"")
+        pixels = to_array(shown, channels=channels, size=size, value_range=value_range)
+        if _is_one_colour(pixels):
+            _check_varies(source)
+        return pixels
 
 
-def to_array(image: Any, *, channels: int, size: int | None) -> np.ndarray:
+def wide_values(source: PathOrBytes) -> np.ndarray | None:
+    """Return the values of an image file of more than 8 bits; None if it has 8 bits or fewer.
+
+    Args:
+        source: a path, or the file's bytes.
+
+    Returns:
+        Integers or floats (H, W) or (H, W, C).
+
+    Raises:
+        ValueError: as `decode`.
+    """
+    if not isinstance(source, bytes) and Path(source).suffix.lower() == ".npy":
+        array = _load_npy(Path(source))
+        return None if array.dtype == np.uint8 else array
+    with _open_image(source) as image:
+        if _is_wide(image):
+            return np.asarray(image)
+        return _colours_of_16_bits(source, image)
+
+
+def to_array(
+    image: Any, *, channels: int, size: int | None, value_range: Sequence[float] | None = None
+) -> np.ndarray:
     """Convert a Pillow image to uint8 pixels, as `decode` does.
 
     Args:
         image: the image.
         channels: 1 (grey) or 3 (RGB).
         size: height and width of the result; None: those of the image.
+        value_range: see `decode`.
 
     Returns:
         (size, size, channels).
 
     Raises:
-        ValueError: the image has floating-point pixels.
+        ValueError: the image has floating-point pixels, and no range is given.
     """
     from PIL import ImageOps
 
     image = ImageOps.exif_transpose(image)
-    image = _to_mode(image, "L" if channels == 1 else "RGB")
+    image = _to_mode(image, "L" if channels == 1 else "RGB", value_range)
     if size is not None and image.size != (size, size):
         image = ImageOps.fit(image, (size, size), method=_pillow().Resampling.BICUBIC)
     return np.asarray(image, np.uint8).reshape(*image.size[::-1], channels)
 
 
-def from_pixels(pixels: np.ndarray, *, channels: int, size: int | None) -> np.ndarray:
+def from_pixels(
+    pixels: np.ndarray,
+    *,
+    channels: int,
+    size: int | None,
+    value_range: Sequence[float] | None = None,
+) -> np.ndarray:
     """Convert an array of pixels to the size and channels of the result, as `decode` does.
 
     Args:
-        pixels: uint8 (H, W) or (H, W, C), C from 1 to 4.
+        pixels: (H, W) or (H, W, C), C from 1 to 4: uint8, or other numbers with `value_range`.
         channels: 1 (grey) or 3 (RGB).
         size: height and width of the result; None: those of the array, which is then returned
             without a copy if it already has these channels.
+        value_range: the values that become 0 and 255 if they are not uint8.
 
     Returns:
         uint8 (size, size, channels).
@@ -135,11 +201,20 @@ def from_pixels(pixels: np.ndarray, *, channels: int, size: int | None) -> np.nd
     Raises:
         ValueError: the array has another dtype or shape.
     """
-    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or not pixels.size:
+    has_range = value_range is not None and pixels.dtype.kind in "iuf"
+    if not (pixels.dtype == np.uint8 or has_range) or pixels.ndim not in (2, 3) or not pixels.size:
         raise ValueError(
             f"array of {pixels.dtype} and shape {pixels.shape}; expected uint8 of shape "
-            "(height, width) or (height, width, channels)"
+            "(height, width) or (height, width, channels); pixels of other types need "
+            "model.input.value_range, which training measures"
         )
+    if pixels.ndim == 3 and pixels.shape[0] in (1, 3, 4) and min(pixels.shape[1:]) > 4:
+        raise ValueError(
+            f"array of shape {pixels.shape}; expected the channels last, (height, width, "
+            "channels): np.moveaxis(array, 0, -1)"
+        )
+    if pixels.dtype != np.uint8:
+        pixels = levels.scale(pixels, value_range)
     if pixels.ndim == 2:
         pixels = pixels[..., None]
     if size is None and pixels.shape[-1] == channels:
@@ -150,14 +225,14 @@ def from_pixels(pixels: np.ndarray, *, channels: int, size: int | None) -> np.nd
     return to_array(image, channels=channels, size=size)
 
 
-def _decode_npy(path: Path, *, channels: int, size: int | None) -> np.ndarray:
+def _load_npy(path: Path) -> np.ndarray:
     with open_errors(), path.open("rb"):
         pass  # only to raise the error of a file that cannot be opened
     try:
-        pixels = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(f"not an array that NumPy saved, or damaged ({error})") from None
-    return from_pixels(pixels, channels=channels, size=size)
+    return array
 
 
 def fit(images: np.ndarray, *, channels: int, size: int) -> np.ndarray:
@@ -207,20 +282,54 @@ def _open_image(source: PathOrBytes) -> Iterator[Any]:
         raise ValueError(f"damaged image ({error})") from None
 
 
-def _to_mode(image: Any, mode: str) -> Any:
+def _to_mode(image: Any, mode: str, value_range: Sequence[float] | None) -> Any:
     pillow = _pillow()
-    # 16 bits, possibly stored in 32; Pillow's own conversion would clip instead of scale.
-    if image.mode.startswith("I"):
-        wide = np.asarray(image).astype(np.int64)
-        image = pillow.fromarray((wide.clip(0, 65535) // 257).astype(np.uint8))
-    elif image.mode == "F":
-        raise ValueError(
-            "floating-point pixels, whose range is unknown; save the image with 8 or 16 bits"
-        )
+    if _is_wide(image):  # Pillow's own conversion would clip instead of scale
+        image = pillow.fromarray(levels.scale(np.asarray(image), value_range))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = pillow.alpha_composite(pillow.new("RGBA", image.size, "white"), image)
     return image.convert(mode)
+
+
+def _is_wide(image: Any) -> bool:
+    """Return whether an image has one channel of 16 or 32 bits."""
+    return image.mode == "F" or image.mode.startswith("I")
+
+
+def _colours_of_16_bits(source: PathOrBytes, image: Any) -> np.ndarray | None:
+    """Return all 16 bits of an open image of colours; None if it has fewer.
+
+    Pillow keeps the upper 8 of the 16 bits of a colour. In the opposite byte order, it keeps the
+    lower 8.
+    """
+    arguments = image.tile[0][3] if image.tile else ""
+    raw = arguments if isinstance(arguments, str) else str((*arguments, "")[0])
+    if image.mode not in ("RGB", "RGBA") or raw[-4:-1] != ";16":
+        return None
+    swapped = raw[:-1] + ("L" if raw[-1] == "B" else "B")
+    with _open_image(source) as lower:
+        lower.tile = [
+            (*tile[:3], swapped if isinstance(tile[3], str) else (swapped, *tile[3][1:]))
+            for tile in lower.tile
+        ]
+        return np.asarray(image).astype(np.uint16) * 256 + np.asarray(lower)
+
+
+def _is_one_colour(pixels: np.ndarray) -> bool:
+    return pixels[..., 0].size > 1 and bool((pixels == pixels[:1, :1]).all())
+
+
+def _check_varies(source: PathOrBytes) -> None:
+    """Give a notice if an image that has become one colour is not of one colour in its file."""
+    if (values := wide_values(source)) is not None:
+        if (values != values[:1, :1]).any():
+            notice(WITHOUT_LIGHT)
+        return
+    with _open_image(source) as image:
+        shown = image.convert("RGBA") if image.mode in ("P", "PA") else image
+        if not _is_one_colour(np.atleast_3d(np.asarray(shown))):
+            notice(ONE_COLOUR)
 
 
 def _pillow() -> Any:

@@ -26,6 +26,8 @@ class ImageReader(ArrayReader):
     """C: 1 (grey) or 3 (RGB)."""
     stride: int = 1
     """Pixels from one patch of the model to the next."""
+    value_range: tuple[float, ...] | None = None
+    """Values of more than 8 bits that become 0 and 255; None: 0 and 65,535."""
 
     noun: ClassVar[str] = "images"
     suffixes: ClassVar[frozenset[str]] = images.SUFFIXES
@@ -38,24 +40,33 @@ class ImageReader(ArrayReader):
 
     @override
     def decode(self, source: PathOrBytes) -> np.ndarray:
-        return images.decode(source, channels=self.channels, size=self.size)
+        return images.decode(
+            source, channels=self.channels, size=self.size, value_range=self.value_range
+        )
 
     @override
     def decode_whole(self, source: PathOrBytes) -> np.ndarray:
-        return self._crop(images.decode(source, channels=self.channels, size=None))
+        return self._crop(
+            images.decode(source, channels=self.channels, size=None, value_range=self.value_range)
+        )
 
     def from_pixels(self, pixels: np.ndarray, *, whole: bool) -> np.ndarray:
         """Turn an array of pixels into an example.
 
         Args:
-            pixels: uint8 (H, W) or (H, W, C).
+            pixels: (H, W) or (H, W, C), uint8, or other numbers if `value_range` is set.
             whole: keep the size of the array instead of `size`.
 
         Raises:
             ValueError: the array has another dtype or shape.
         """
-        size = None if whole else self.size
-        return self._crop(images.from_pixels(pixels, channels=self.channels, size=size))
+        result = images.from_pixels(
+            pixels,
+            channels=self.channels,
+            size=None if whole else self.size,
+            value_range=self.value_range,
+        )
+        return self._crop(result)
 
     def from_image(self, image: Any, *, whole: bool) -> np.ndarray:
         """Turn a Pillow image into an example.
@@ -67,8 +78,13 @@ class ImageReader(ArrayReader):
         Raises:
             ValueError: the image has floating-point pixels.
         """
-        size = None if whole else self.size
-        return self._crop(images.to_array(image, channels=self.channels, size=size))
+        result = images.to_array(
+            image,
+            channels=self.channels,
+            size=None if whole else self.size,
+            value_range=self.value_range,
+        )
+        return self._crop(result)
 
     def _crop(self, pixels: np.ndarray) -> np.ndarray:
         """Crop to multiples of the stride; the adapter rejects images smaller than one stride."""
