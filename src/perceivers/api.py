@@ -20,6 +20,7 @@ from .models.config import with_changes
 from .recipes import get_recipe
 from .recipes.folder import folder
 from .training import engine
+from .training.logs import remembered_log
 from .training.recipe import Recipe
 from .training.recipe_data import read_recipe, read_saved_splits
 
@@ -90,7 +91,8 @@ def train(
             "validation, test and labels go with a torch Dataset; a folder or table has its own"
         )
     model = recipe if isinstance(recipe, PerceiverClassifier) else None
-    choice = _choice(recipe, data, resume=resume)
+    with remembered_log() as said:
+        choice = _choice(recipe, data, resume=resume)
     if model is not None and "model" in options:
         raise ValueError("the model is given, so model options cannot change it; change the model")
     chosen: Recipe = with_changes(choice.recipe, options, "recipe")
@@ -110,7 +112,8 @@ def train(
         metrics = engine.resume(directory, chosen, splits=splits, adapter=adapter)
     else:
         directory = Path(out or Path("runs") / f"{chosen.name}-{time.strftime('%Y%m%d-%H%M%S')}")
-        metrics = engine.train(chosen, directory, notes=choice.lines, model=model, splits=splits)
+        notes = [*said.lines(), *choice.lines]
+        metrics = engine.train(chosen, directory, notes=notes, model=model, splits=splits)
     if model is not None and isinstance(model.config.input, CustomConfig):
         adapter = model.adapter
     return TrainedRun(load(directory, adapter=adapter), directory, metrics)

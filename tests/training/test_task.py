@@ -116,7 +116,21 @@ def test_label_smoothing_of_another_task_is_logged_as_ignored(caplog, smoothing)
     )
 
 
-def test_label_smoothing_of_classification_is_not_logged(caplog):
+@pytest.mark.parametrize(
+    ("mixup", "cutmix", "smoothing", "words"),
+    [
+        (0.2, 0.0, 0.1, "training scores include mixup and label smoothing and look worse for it"),
+        (0.0, 1.0, 0.0, "training scores include CutMix and look worse for it"),
+        (0.0, 0.0, 0.0, ""),
+    ],
+)
+def test_what_makes_training_scores_look_low_is_named(caplog, mixup, cutmix, smoothing, words):
+    recipe = get_recipe("digits")
+    recipe = dataclasses.replace(
+        recipe,
+        data=dataclasses.replace(recipe.data, mixup=mixup, cutmix=cutmix),
+        trainer=dataclasses.replace(recipe.trainer, label_smoothing=smoothing),
+    )
     with caplog.at_level(logging.INFO):
-        learner().on_fit_start()
-    assert not caplog.text
+        Learner(build(recipe.model), recipe).on_fit_start()
+    assert [record.message for record in caplog.records] == [words] * bool(words)

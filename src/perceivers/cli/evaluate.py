@@ -1,11 +1,9 @@
-"""The command `perceivers eval`, and the formatting of scores."""
+"""The command `perceivers eval`."""
 
 import argparse
-import functools
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from ..data.config import Task
 from .console import say
 from .options import add_limits
 from .parser import Add, add_clips
@@ -30,32 +28,18 @@ def add(command: Add) -> None:
 
 def _eval(options: argparse.Namespace, rest: list[str]) -> int:
     from ..training.evaluation import evaluate
+    from ..training.results import score_lines
 
     scores = evaluate(options.run_dir, options.data, clips=options.clips)
-    say(test_line(scores, scores_formatter(options.run_dir)))
+    for line in score_lines("test", scores, *task_and_labels(options.run_dir)):
+        say(line)
     return 0
 
 
-def scores_formatter(run_dir: Path) -> Callable[..., str]:
-    """Return a function that formats the scores of a run.
-
-    It is `training.scores.format_scores` for the task and the labels of the run.
-    """
+def task_and_labels(run_dir: Path) -> tuple[Task, list[str]]:
+    """Return the task of a run and the names of its outputs."""
     from ..checkpoint import read_config
     from ..models.config import ModelConfig, from_dict
-    from ..training.scores import format_scores
 
     config = read_config(run_dir)
-    task = from_dict(ModelConfig, config["model"], "model").task
-    return functools.partial(format_scores, task, config["labels"])
-
-
-def test_line(scores: dict[str, Any], format_scores: Callable[..., str]) -> str:
-    """Format the result of `training.evaluation.evaluate` as one line.
-
-    Args:
-        scores: the scores of the test examples.
-        format_scores: result of `scores_formatter`.
-    """
-    loss, count = scores["loss"], scores["examples"]
-    return f"test {format_scores(scores)}, loss {loss:.4f} on {count:,} examples"
+    return from_dict(ModelConfig, config["model"], "model").task, config["labels"]

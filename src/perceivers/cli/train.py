@@ -9,9 +9,10 @@ from typing import Any
 
 from ..autoconfig.choose import Choice, choose_for, warmup
 from ..recipes import RECIPES, get_recipe
+from ..training.logs import remembered_log
 from . import options as config_options
 from .console import say
-from .evaluate import scores_formatter, test_line
+from .evaluate import task_and_labels
 from .parser import Add, Parser, add_debug
 
 log = logging.getLogger(__name__)
@@ -70,7 +71,8 @@ def _train(namespace: argparse.Namespace, rest: list[str]) -> int:
         if not namespace.help:
             raise ValueError(f"expected a recipe or a run directory; see {PROG} --help")
         return _print_help(namespace, Choice(get_recipe("folder")))
-    start = _starting_point(namespace, rest)
+    with remembered_log() as said:
+        start = _starting_point(namespace, rest)
     if namespace.help:
         return _print_help(namespace, start)
     changes = _changes(namespace, start, config_options.parse(rest, start.recipe, prog=PROG))
@@ -99,7 +101,8 @@ def _train(namespace: argparse.Namespace, rest: list[str]) -> int:
         return 0
     for line in lines:
         log.info(line)
-    result = resume(run_dir, recipe) if namespace.resume else train(recipe, run_dir, notes=lines)
+    notes = [*said.lines(), *lines]
+    result = resume(run_dir, recipe) if namespace.resume else train(recipe, run_dir, notes=notes)
     report(result, run_dir)
     stopped_by = result["interrupted"]
     return 128 + signal.Signals[stopped_by] if stopped_by else 0
@@ -185,9 +188,7 @@ def report(result: dict[str, Any], run_dir: Path) -> None:
         result: the result of `training.engine.train` or `resume`.
         run_dir: directory of the run.
     """
-    scores, best = scores_formatter(run_dir), result["best"]
-    if best:
-        say(f"best epoch {best['epoch']}: validation {scores(best, 'val_')}")
-    if "test" in result:
-        say(test_line(result["test"], scores))
-    say(f"run: {run_dir}")
+    from ..training.results import result_lines
+
+    for line in result_lines(result, *task_and_labels(run_dir), run_dir):
+        say(line)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 from typing_extensions import override
@@ -114,8 +113,8 @@ def check_changes(run: Recipe, wanted: Recipe, epochs_done: int) -> None:
 class Continuation(pl.Callback):
     """Callback that applies changed options once the state of a run is restored.
 
-    The optimiser, the schedule and early stopping restore the values of their options too; this
-    replaces them by those of the new recipe. A jump of the learning rate is logged.
+    The optimiser and the schedule restore the values of their options too; this replaces them by
+    those of the new recipe. A jump of the learning rate is logged.
 
     Args:
         run: the recipe of the run.
@@ -143,9 +142,6 @@ class Continuation(pl.Callback):
                     *(before, after, self.wanted.optimizer.schedule, epochs[1]),
                     *(self.run.optimizer.schedule, epochs[0]),
                 )
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(callback, EarlyStopping):
-                callback.patience = self.wanted.trainer.patience
         self.when_started()
 
     @staticmethod

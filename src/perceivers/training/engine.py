@@ -4,6 +4,7 @@ import itertools
 import logging
 import pickle
 import signal
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,11 +28,11 @@ from ..models.config import ModelConfig, from_dict, to_dict
 from .batches import batches, is_normalised, measure_normalisation
 from .continuation import Continuation, check_changes
 from .evaluation import METRICS_FILE, score, uses_gpu
+from .logs import log_file, remembered_log
 from .loop import (
     LAST_CHECKPOINT,
     Interrupted,
     interruptible,
-    log_file,
     make_callbacks,
     make_trainer,
     quiet_lightning,
@@ -48,6 +49,7 @@ from .recipe_data import (
     read_saved_splits,
 )
 from .recorder import Recorder
+from .results import result_lines
 from .targets import targets_of
 from .task import Learner, seed_generators
 
@@ -73,8 +75,10 @@ def train(
         splits: examples to train on; None: those that the recipe names.
 
     Returns:
-        The content of `metrics.json`: validation scores of the best epoch, test scores, times, and
-        the signal that interrupted the run ("SIGINT", "SIGTERM"), or False.
+        The content of `metrics.json`: validation scores of the best epoch, test scores (without a
+        test split: those of the validation split, with the scores of each class), times, why the
+        training stopped early ("stopped_early", or None), and the signal that interrupted the run
+        ("SIGINT", "SIGTERM"), or False.
 
     Raises:
         FileExistsError: the directory is not empty.
@@ -87,12 +91,15 @@ def train(
         build_on_meta(recipe.model)  # fails on an impossible model before the data is read
     check_mixing(recipe.data, recipe.model.input)
     check_schedule(recipe.optimizer, recipe.trainer.max_epochs)
-    if splits is None and model is None:
-        recipe, measured = measure_files(recipe)
-        for line in measured:
-            log.info(line)
-        notes = [*notes, *measured]
-    splits = splits or read_recipe_splits(recipe, identify=True)
+    with remembered_log() as said:
+        if splits is None and model is None:
+            recipe, measured = measure_files(recipe)
+            for line in measured:
+                log.info(line)
+        splits = splits or read_recipe_splits(recipe, identify=True)
+        for line in splits.record.describe_copies() if splits.record else ():
+            log.warning("%s", line)
+    notes = [*notes, *said.lines()]
     recipe = fit_to_data(recipe, splits)
     seed_generators(recipe.trainer.seed)
     if model is None:
@@ -113,10 +120,7 @@ def train(
     )
     if splits.record:
         splits.record.write(run_dir)
-    with log_file(run_dir, notes), quiet_lightning():
-        for line in splits.record.describe_copies() if splits.record else ():
-            log.warning("%s", line)
-        return _fit(model, recipe, splits, run_dir, checkpoint=None)
+    return _fit_logged(model, recipe, splits, run_dir, None, notes)
 
 
 def check_unused(run_dir: Path) -> None:
@@ -161,7 +165,8 @@ def resume(
     """
     check_resumable(run_dir, recipe)
     run, labels = read_recipe(run_dir), read_config(run_dir)["labels"]
-    splits = splits or read_recipe_splits(recipe, saved=read_saved_splits(run_dir))
+    with remembered_log() as said:
+        splits = splits or read_recipe_splits(recipe, saved=read_saved_splits(run_dir))
     if (splits.task, list(splits.labels)) != (recipe.model.task, labels):
         raise ValueError(
             f"the data has {splits.task} labels {list(splits.labels)[:10]}, but the run was "
@@ -174,10 +179,8 @@ def resume(
     def write() -> None:
         write_config(run_dir, recipe=to_dict(recipe))
 
-    with log_file(run_dir), quiet_lightning():
-        checkpoint = run_dir / LAST_CHECKPOINT
-        continuation = Continuation(run, recipe, write)
-        result = _fit(model, recipe, splits, run_dir, checkpoint, [continuation])
+    checkpoint, continuation = run_dir / LAST_CHECKPOINT, Continuation(run, recipe, write)
+    result = _fit_logged(model, recipe, splits, run_dir, checkpoint, said.lines(), [continuation])
     write()  # if no epoch was left
     return result
 
@@ -217,6 +220,23 @@ def check_resumable(run_dir: Path, recipe: Recipe) -> int:
     return epochs_done
 
 
+def _fit_logged(
+    model: PerceiverClassifier,
+    recipe: Recipe,
+    splits: Splits,
+    run_dir: Path,
+    checkpoint: Path | None,
+    notes: Sequence[str],
+    callbacks: Sequence[pl.Callback] = (),
+) -> dict[str, Any]:
+    """Train as `_fit` does, with a log file that begins with notes and ends with the result."""
+    with log_file(run_dir, notes) as write, quiet_lightning():
+        result = _fit(model, recipe, splits, run_dir, checkpoint, callbacks)
+        for line in result_lines(result, model.config.task, model.labels, run_dir):
+            write(line)
+    return result
+
+
 def _fit(
     model: PerceiverClassifier,
     recipe: Recipe,
@@ -227,7 +247,7 @@ def _fit(
 ) -> dict[str, Any]:
     """Train a model, from a checkpoint if there is one, test it and write `metrics.json`."""
     config = recipe.trainer
-    recorder = Recorder(run_dir, config.monitor)
+    recorder = Recorder(run_dir, config.monitor, config.patience)
     trainer = make_trainer(
         config,
         max_epochs=config.max_epochs,
@@ -236,7 +256,8 @@ def _fit(
     )
     machine = describe_machine(trainer.strategy.root_device)
     parameters = sum(p.numel() for p in model.parameters())
-    log.info("%s, %.2fM parameters, on %s", recipe.name, parameters / 1e6, machine)
+    today = time.strftime("%Y-%m-%d")
+    log.info("%s, %.2fM parameters, on %s, %s", recipe.name, parameters / 1e6, machine, today)
     interrupted = _run_epochs(trainer, Learner(model, recipe), splits, run_dir, checkpoint)
     if interrupted and not recorder.best:
         save_weights(model, run_dir)  # so that the run can be loaded
@@ -251,9 +272,10 @@ def _fit(
         **recorder.summary(),
         "interrupted": interrupted.name if interrupted else False,
     }
-    if not interrupted and "test" in splits.examples:
+    if not interrupted:
         load_weights(model, run_dir)
-        result["test"] = score(model, recipe, splits)
+        scored = "test" if "test" in splits.examples else "validation"
+        result[scored] = score(model, recipe, splits)
     result["skipped_files"] = _skipped(splits)
     write_json(run_dir / METRICS_FILE, result)
     return result

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import TQDMProgressBar
 
 from ..checkpoint import load
 from ..data.saved_splits import SPLITS_FILE, SavedSplits
@@ -14,7 +13,7 @@ from ..data.splits import EVALUATED, Splits
 from ..files import read_json, write_json
 from ..models.classifier import PerceiverClassifier
 from .batches import batches
-from .loop import make_trainer, quiet_lightning
+from .loop import make_trainer, progress_bars, quiet_lightning
 from .recipe import Recipe
 from .recipe_data import (
     absolute_path,
@@ -24,7 +23,7 @@ from .recipe_data import (
     read_saved_splits,
     renumber_labels,
 )
-from .targets import by_label, summary
+from .targets import baseline, by_label, summary
 from .task import Learner
 
 log = logging.getLogger(__name__)
@@ -45,9 +44,11 @@ def evaluate(run_dir: Path, data_path: str | None = None, *, clips: int = 1) -> 
 
     Returns:
         A dictionary with "loss", "examples" (their number), "data" (its path or name), "clips" if
-        there are several, and the scores of the task: "top1" and "top5"; "map" and "f1"; or "mae",
-        in the data's units, and "r2". Shares are of 1. With several labels or numbers these two
-        scores are averages, and "by_label" has those of each label.
+        there are several, and the scores of the task: "top1", "top5" (of more than five classes),
+        "macro_f1" and "balanced_accuracy"; "map", "macro_f1" and "f1"; or "mae" and "rmse", in the
+        data's units, and "r2". Shares are of 1. Scores of several labels or numbers are averages,
+        and "by_label" has those of each class, label or number. "baseline" has the scores of a
+        prediction that is the same for every example (`training.targets.baseline`).
 
     Raises:
         ValueError: the data does not fit the model, or it cannot be read in clips.
@@ -106,18 +107,20 @@ def score(model: PerceiverClassifier, recipe: Recipe, splits: Splits) -> dict[st
         splits: the data.
 
     Returns:
-        The loss, the scores of the task, their values by label, and the number of examples.
+        The loss, the scores of the task, their values by label, those of the baseline, and the
+        number of examples.
     """
     examples = next(splits.examples[name] for name in EVALUATED if name in splits.examples)
     learner = Learner(model, recipe)
     with quiet_lightning():
-        trainer = make_trainer(recipe.trainer, callbacks=[TQDMProgressBar()], logger=False)
+        trainer = make_trainer(recipe.trainer, callbacks=progress_bars(), logger=False)
         loader = batches(examples, recipe.data, pin_memory=uses_gpu(trainer))
         trainer.test(learner, loader, verbose=False)
     each = by_label(learner.test_scores, model.labels)
     return {
         **summary(learner.test_scores),
         **({"by_label": each} if each else {}),
+        "baseline": baseline(learner.test_scores, model.labels),
         "examples": examples.num_readable,
     }
 

@@ -1,11 +1,11 @@
-"""Lightning's trainer and callbacks, and the contexts in which it runs: logging and signals."""
+"""Lightning's trainer and callbacks, and the contexts in which it runs: warnings and signals."""
 
 import logging
 import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import FrameType
@@ -13,20 +13,14 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import (
-    EarlyStopping,
-    EMAWeightAveraging,
-    ModelCheckpoint,
-    TQDMProgressBar,
-)
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from tqdm.contrib.logging import logging_redirect_tqdm
+from typing_extensions import override
 
 from ..machine import placement
-from ..printing import LineFormatter
 from .recipe import TrainerConfig
 from .recorder import Recorder
-from .scores import monitor_mode
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +28,26 @@ LAST_CHECKPOINT = Path("checkpoints") / "last.ckpt"  # in the run directory
 
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C; `kill`, a scheduler, a shutdown
+
+
+class EpochBar(TQDMProgressBar):
+    """Progress bar that counts epochs from 1, as the log does."""
+
+    @override
+    def on_train_epoch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        super().on_train_epoch_start(trainer)
+        epoch, epochs = trainer.current_epoch + 1, trainer.max_epochs
+        self.train_progress_bar.set_description(f"epoch {epoch}/{epochs}")
+
+    @override
+    def on_validation_batch_start(self, *arguments: Any, **named: Any) -> None:
+        super().on_validation_batch_start(*arguments, **named)
+        self.val_progress_bar.set_description("validation")
+
+    @override
+    def on_test_batch_start(self, *arguments: Any, **named: Any) -> None:
+        super().on_test_batch_start(*arguments, **named)
+        self.test_progress_bar.set_description("scoring")
 
 
 class Interrupted(Exception):
@@ -55,16 +69,13 @@ def make_callbacks(config: TrainerConfig, run_dir: Path, recorder: Recorder) -> 
     end of a validation.
 
     Args:
-        config: averaging of weights, early stopping and the monitored score.
+        config: averaging of weights.
         run_dir: run directory, for the checkpoint.
         recorder: recorder of the run.
     """
-    callbacks: list[pl.Callback] = [TQDMProgressBar(), recorder]
+    callbacks: list[pl.Callback] = [*progress_bars(), recorder]
     if config.ema_decay:
         callbacks.append(EMAWeightAveraging(decay=config.ema_decay))
-    if config.patience:
-        mode = monitor_mode(config.monitor)
-        callbacks.append(EarlyStopping(config.monitor, patience=config.patience, mode=mode))
     callbacks.append(
         ModelCheckpoint(
             run_dir / LAST_CHECKPOINT.parent,
@@ -74,6 +85,11 @@ def make_callbacks(config: TrainerConfig, run_dir: Path, recorder: Recorder) -> 
         )
     )
     return callbacks
+
+
+def progress_bars() -> list[pl.Callback]:
+    """Return the progress bar if stderr is a terminal; a log file would fill with its redraws."""
+    return [EpochBar()] if sys.stderr.isatty() else []
 
 
 def make_trainer(config: TrainerConfig, **arguments: Any) -> pl.Trainer:
@@ -94,6 +110,7 @@ def make_trainer(config: TrainerConfig, **arguments: Any) -> pl.Trainer:
         precision="32-true" if place.dtype == torch.float32 else "bf16-mixed",
         num_sanity_val_steps=0,
         enable_model_summary=False,
+        enable_progress_bar=sys.stderr.isatty(),
         **arguments,
     )
 
@@ -111,32 +128,9 @@ def quiet_lightning() -> Iterator[None]:
         try:
             yield
         except BaseException:
-            print(file=sys.stderr)  # end the line of the progress bar before the error message
+            if sys.stderr.isatty():
+                print(file=sys.stderr)  # end the line of the progress bar before the message
             raise
-
-
-@contextmanager
-def log_file(run_dir: Path, notes: Sequence[str] = ()) -> Iterator[None]:
-    """Append this package's log lines, from level INFO, to `log.txt` in the run directory.
-
-    Args:
-        run_dir: existing run directory.
-        notes: lines to write first, such as those logged before the directory existed.
-    """
-    handler = logging.FileHandler(run_dir / "log.txt", encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(LineFormatter("%(asctime)s %(message)s"))
-    for note in notes:
-        handler.emit(logging.makeLogRecord({"msg": note, "name": __name__}))
-    package = logging.getLogger(__name__.split(".")[0])
-    level = package.level
-    package.addHandler(handler)
-    package.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        package.setLevel(level)
-        package.removeHandler(handler)
-        handler.close()
 
 
 @contextmanager

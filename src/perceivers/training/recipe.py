@@ -55,7 +55,16 @@ class TrainerConfig:
     patience: int = 15
     """Epochs without a better score `monitor` after which training stops; 0: never stop early."""
     monitor: Literal[
-        "val_loss", "val_top1", "val_top5", "val_map", "val_f1", "val_mae", "val_r2"
+        "val_loss",
+        "val_top1",
+        "val_top5",
+        "val_macro_f1",
+        "val_balanced_accuracy",
+        "val_map",
+        "val_f1",
+        "val_mae",
+        "val_rmse",
+        "val_r2",
     ] = "val_loss"
     """Validation score that decides which weights are best and when to stop early; must be a score
     of the task."""

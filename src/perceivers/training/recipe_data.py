@@ -162,7 +162,7 @@ def fit_to_data(recipe: Recipe, splits: Splits) -> Recipe:
             f"model.task={recipe.model.task}, but the labels are for {splits.task}; "
             f"omit it (it follows from the data) or set --data.task {recipe.model.task}"
         )
-    check_monitor(recipe.trainer.monitor, splits.task)
+    check_monitor(recipe.trainer.monitor, splits.task, splits.labels)
     model = dataclasses.replace(recipe.model, num_classes=len(splits.labels), task=splits.task)
     data = dataclasses.replace(recipe.data, path=absolute_path(recipe.data.path), task=splits.task)
     return dataclasses.replace(recipe, model=model, data=data)

@@ -3,6 +3,7 @@
 import csv
 import io
 import logging
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +14,14 @@ from typing_extensions import override
 
 from ..checkpoint import save_weights
 from ..files import write_atomically
-from .scores import LOSS, Score, monitor_mode
+from .scores import LOSS, Score, monitor_mode, monitored
 from .targets import summary
 from .task import Learner
 
 log = logging.getLogger(__name__)
 
 Row = dict[str, float]
+MAX_LINE = 91  # characters of an epoch's line; with the time in front of it in log.txt, 100
 
 
 class Recorder(pl.Callback):
@@ -28,16 +30,20 @@ class Recorder(pl.Callback):
     The weights are saved after each validation that is the best so far; if the weights are
     averaged, the average is in place then. After each epoch metrics.csv and curves.png are written
     and one line is logged. The records are part of checkpoints, so that those of a resumed run have
-    no gap.
+    no gap. Early stopping follows from the records alone, so that a resumed run stops at the same
+    epoch, and a patience that is changed at resume applies.
 
     Args:
         run_dir: directory to write to.
         monitor: score that decides which weights are best, such as "val_loss" or "val_top1".
+        patience: epochs without a better score after which training stops; 0: it does not.
     """
 
-    def __init__(self, run_dir: Path, monitor: str) -> None:
+    def __init__(self, run_dir: Path, monitor: str, patience: int = 0) -> None:
         self.run_dir = run_dir
         self.monitor = monitor
+        self.patience = patience
+        self.stopped_early: str | None = None
         self.rows: list[Row] = []
         self.best: Row = {}
         self._validation: Row = {}
@@ -50,6 +56,10 @@ class Recorder(pl.Callback):
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows, self.best = state_dict["rows"], state_dict["best"]
+
+    @override
+    def on_train_start(self, trainer: pl.Trainer, learner: Learner) -> None:
+        self._stop_early(trainer)  # a resumed run that had stopped already
 
     @override
     def on_train_epoch_start(self, trainer: pl.Trainer, learner: Learner) -> None:
@@ -85,45 +95,87 @@ class Recorder(pl.Callback):
         self.rows.append(row)
         write_atomically(self.run_dir / "metrics.csv", lambda path: path.write_text(self._csv()))
         write_atomically(
-            self.run_dir / "curves.png", lambda path: draw_curves(self.rows, scores[1], path)
+            self.run_dir / "curves.png",
+            lambda path: draw_curves(self.rows, self._drawn(learner), path, self.best["epoch"]),
         )
         if trainer.logger is not None:
             trainer.logger.log_metrics(row, step=trainer.global_step)
-        _log_epoch(row, scores, trainer.max_epochs or 0)
+        log.info(epoch_line(row, scores, trainer.max_epochs or 0))
+        self._stop_early(trainer)
 
     def summary(self) -> dict[str, Any]:
-        """Return the number of epochs, their total time in seconds and the best epoch's row."""
+        """Return the number of epochs, their time in seconds, the best one and why it stopped."""
         seconds = sum(row["seconds"] for row in self.rows)
-        return {"epochs": len(self.rows), "train_seconds": seconds, "best": self.best}
+        return {
+            "epochs": len(self.rows),
+            "train_seconds": seconds,
+            "best": self.best,
+            "stopped_early": self.stopped_early,
+        }
+
+    def _stop_early(self, trainer: pl.Trainer) -> None:
+        """Stop the training, and say why, if the best epoch is too long ago."""
+        epoch = len(self.rows)
+        if not self.patience or not self.rows or epoch >= (trainer.max_epochs or 0):
+            return
+        if epoch - self.best["epoch"] >= self.patience:
+            self.stopped_early = (
+                f"stopped after epoch {epoch} of {trainer.max_epochs}: {self.monitor} has not "
+                f"improved since epoch {self.best['epoch']} (--trainer.patience {self.patience})"
+            )
+            log.info(self.stopped_early)
+            trainer.should_stop = True
+
+    def _drawn(self, learner: Learner) -> Score:
+        """Return the score to draw beside the loss: the monitored one or the task's main score."""
+        name = monitored(self.monitor).name
+        return next(
+            (s for s in learner.targets.scores[1:] if s.name == name), learner.targets.scores[1]
+        )
 
     def _csv(self) -> str:
         text = io.StringIO()
-        writer = csv.DictWriter(text, self.rows[0])
+        # A run that an earlier version began has fewer scores in its first rows.
+        writer = csv.DictWriter(text, {name: None for row in self.rows for name in row})
         writer.writeheader()
         writer.writerows(self.rows)
         return text.getvalue()
 
 
-def _log_epoch(row: Row, scores: Sequence[Score], max_epochs: int) -> None:
-    remaining_epochs = max_epochs - row["epoch"]
-    log.info(
-        "epoch %d/%d: train %s | validation %s | %.0f s, at most %s left",
-        row["epoch"],
-        max_epochs,
-        " ".join(score.format(row[f"train_{score.name}"]) for score in scores[:2]),
-        " ".join(score.format(row[f"val_{score.name}"]) for score in scores),
-        row["seconds"],
-        format_duration(remaining_epochs * row["seconds"]),
-    )
+def epoch_line(row: Row, scores: Sequence[Score], max_epochs: int) -> str:
+    """Return the line that is logged after an epoch, of at most `MAX_LINE` characters.
+
+    What does not fit is left out, the least important first: the seconds of the epoch, the later
+    scores of the task, the score of the training split.
+
+    Args:
+        row: the epoch's record, as in metrics.csv.
+        scores: scores of the task with the loss, the main score second.
+        max_epochs: number of epochs of the run.
+    """
+    remaining = format_duration((max_epochs - row["epoch"]) * row["seconds"])
+    left = f"{remaining} left"
+
+    def line(num_train: int, num_val: int, times: str) -> str:
+        train = " ".join(s.brief(row[f"train_{s.name}"]) for s in scores[:num_train])
+        val = " ".join(s.brief(row[f"val_{s.name}"]) for s in scores[:num_val])
+        return f"epoch {row['epoch']}/{max_epochs}: train {train} | val {val} | {times}"
+
+    shown = [(2, len(scores), f"{row['seconds']:.0f} s, {left}")]
+    shown += [(2, count, left) for count in range(len(scores), 2, -1)]
+    shown += [(1, 3, left), (1, 2, left), (1, 1, left)]
+    lines = [line(*parts) for parts in shown]
+    return next((text for text in lines if len(text) <= MAX_LINE), lines[-1][:MAX_LINE])
 
 
-def draw_curves(rows: list[Row], score: Score, path: Path) -> None:
+def draw_curves(rows: list[Row], score: Score, path: Path, best_epoch: float) -> None:
     """Plot the loss and one score of training and validation over the epochs.
 
     Args:
         rows: one row for each epoch, as in metrics.csv.
         score: score to plot beside the loss.
         path: PNG file to write.
+        best_epoch: epoch whose weights are kept; it is marked.
     """
     from matplotlib.figure import Figure
 
@@ -132,8 +184,9 @@ def draw_curves(rows: list[Row], score: Score, path: Path) -> None:
     for axes, shown in zip(figure.subplots(1, 2), (LOSS, score), strict=True):
         scale = 100 if shown.format_spec.endswith("%") else 1
         for split, name in (("train", "training"), ("val", "validation")):
-            values = [scale * row[f"{split}_{shown.name}"] for row in rows]
+            values = [scale * row.get(f"{split}_{shown.name}", math.nan) for row in rows]
             axes.plot(epochs, values, label=name, marker="." if len(rows) < 40 else "")
+        axes.axvline(best_epoch, color="0.5", linestyle=":", label=f"best epoch: {best_epoch:.0f}")
         axes.set(xlabel="epoch", ylabel=shown.axis)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)

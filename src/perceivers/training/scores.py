@@ -21,10 +21,18 @@ class Score:
     """Whether a higher value is better."""
     unit: str = ""
     """Unit of the value, if it has one."""
+    short: str = ""
+    """Name where there is little room; empty: the title."""
 
     def format(self, value: float) -> str:
         """Return the title, the value and the unit, such as "top-1 98.61%"."""
         return f"{self.title} {value:{self.format_spec}} {self.unit}".rstrip()
+
+    def brief(self, value: float) -> str:
+        """Return a short form with fewer digits, such as "F1 98.6%"."""
+        share = self.format_spec.endswith("%")
+        text = f"{value:.1%}".replace("100.0%", "100%") if share else f"{value:#.3g}".rstrip(".")
+        return f"{self.short or self.title} {text} {self.unit}".rstrip()
 
     @property
     def axis(self) -> str:
@@ -35,62 +43,82 @@ class Score:
 
 LOSS = Score("loss", "loss", ".4f", higher_is_better=False)
 MAE = Score("mae", "MAE", ".4g", higher_is_better=False)
+RMSE = Score("rmse", "RMSE", ".4g", higher_is_better=False)
+MACRO_F1 = Score("macro_f1", "macro F1", ".2%", short="F1")
+TOP5 = Score("top5", "top-5", ".2%")
 TASK_SCORES: dict[Task, tuple[Score, ...]] = {
-    "classification": (Score("top1", "top-1", ".2%"), Score("top5", "top-5", ".2%")),
-    "multilabel": (Score("map", "mAP", ".2%"), Score("f1", "micro F1", ".2%")),
-    "regression": (MAE, Score("r2", "R²", ".4f")),
+    "classification": (
+        Score("top1", "top-1", ".2%"),
+        MACRO_F1,
+        TOP5,
+        Score("balanced_accuracy", "balanced accuracy", ".2%", short="balanced"),
+    ),
+    "multilabel": (Score("map", "mAP", ".2%"), MACRO_F1, Score("f1", "micro F1", ".2%")),
+    "regression": (MAE, RMSE, Score("r2", "R²", ".4f")),
 }
+ALL_SCORES = {s.name: s for s in (LOSS, *(s for scores in TASK_SCORES.values() for s in scores))}
 
 
 def scores_of(task: Task, labels: Sequence[str]) -> tuple[Score, ...]:
     """Return the scores of a task without the loss, the main score first.
 
     Args:
-        task: classification has top-1 and top-5, multilabel has mAP and micro F1, regression has
-            MAE and R².
-        labels: names of the model's outputs. If all of them have the same unit, the MAE has it too.
+        task: classification has top-1, top-5 (of more than five classes: of five or fewer it is
+            always 100%), macro F1 and balanced accuracy; multilabel has mAP, macro F1 and micro F1;
+            regression has MAE, RMSE and R².
+        labels: names of the model's outputs. If all of them have the same unit, MAE and RMSE have
+            it too.
     """
-    units = {split_unit(label)[1] for label in labels}
     scores = TASK_SCORES[task]
+    if task == "classification" and len(labels) <= 5:
+        return tuple(score for score in scores if score is not TOP5)
+    units = {split_unit(label)[1] for label in labels}
     if task == "regression" and len(units) == 1:
-        scores = (replace(MAE, unit=units.pop()), *scores[1:])
+        unit = units.pop()
+        return (replace(MAE, unit=unit), replace(RMSE, unit=unit), *scores[2:])
     return scores
+
+
+def monitored(monitor: str) -> Score:
+    """Return the score of a name such as "val_loss"."""
+    return ALL_SCORES[monitor.removeprefix("val_")]
 
 
 def monitor_mode(monitor: str) -> str:
     """Return "min" or "max": which value of a monitored score such as "val_loss" is the best."""
-    scores = (LOSS, *(score for scores in TASK_SCORES.values() for score in scores))
-    by_monitor = {f"val_{score.name}": score for score in scores}
-    return "max" if by_monitor[monitor].higher_is_better else "min"
+    return "max" if monitored(monitor).higher_is_better else "min"
 
 
-def check_monitor(monitor: str, task: Task) -> None:
+def check_monitor(monitor: str, task: Task, labels: Sequence[str]) -> None:
     """Check that a task has the monitored score.
 
     Args:
         monitor: name of the score with its split, such as "val_top1".
         task: task of the model.
+        labels: names of the model's outputs.
 
     Raises:
         ValueError: the score is not one of the task's.
     """
-    known = [f"val_{score.name}" for score in (LOSS, *TASK_SCORES[task])]
+    known = [f"val_{score.name}" for score in (LOSS, *scores_of(task, labels))]
     if monitor not in known:
+        few = f" of {len(labels)} classes" if monitor == f"val_{TOP5.name}" else ""
         raise ValueError(
-            f"trainer.monitor={monitor} is not a score of {task}; expected {', '.join(known)}"
+            f"trainer.monitor={monitor} is not a score of {task}{few}; expected {', '.join(known)}"
         )
 
 
 def format_scores(
     task: Task, labels: Sequence[str], values: Mapping[str, float], prefix: str = ""
 ) -> str:
-    """Format the scores of a task for people, such as "top-1 98.61%, top-5 100.00%".
+    """Format the scores of a task for people, such as "top-1 98.61%, macro F1 98.44%".
 
     Args:
         task: task of the model.
         labels: names of the model's outputs.
-        values: values of the scores by name.
+        values: values of the scores by name. Scores that are not there, as in the records of an
+            earlier version, are left out.
         prefix: prefix of the names in `values`, such as "val_".
     """
-    scores = scores_of(task, labels)
+    scores = [s for s in scores_of(task, labels) if prefix + s.name in values]
     return ", ".join(score.format(values[prefix + score.name]) for score in scores)

@@ -1,27 +1,30 @@
 """Loss and scores of each task."""
 
 import abc
-import math
-import warnings
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import MeanAbsoluteError, MeanMetric, Metric, MetricCollection, R2Score
-from torchmetrics.classification import (
-    MulticlassAccuracy,
-    MultilabelAveragePrecision,
-    MultilabelF1Score,
+from torchmetrics import (
+    MeanAbsoluteError,
+    MeanMetric,
+    MeanSquaredError,
+    Metric,
+    MetricCollection,
+    R2Score,
 )
-from torchmetrics.utilities import dim_zero_cat
+from torchmetrics.classification import MulticlassAccuracy
 from typing_extensions import override
 
 from ..data.config import Task
 from ..models.classifier import PerceiverClassifier, TargetScale
-from .scores import LOSS, scores_of
+from .metrics import AveragePrecisions, ClassCounts, LabelCounts
+from .scores import ALL_SCORES, LOSS, scores_of
 
 # Shapes: B examples in a batch, K outputs (`num_classes`: classes, labels or numbers).
+
+BASELINE = "baseline_"  # prefix of the metrics of a prediction that is the same for every example
 
 
 class Targets(abc.ABC):
@@ -69,14 +72,14 @@ class Targets(abc.ABC):
 
     @abc.abstractmethod
     def metrics(self) -> dict[str, Metric]:
-        """Return a new metric for each score but the loss, by name."""
+        """Return new metrics, by name, that compute the scores (but the loss) and the baseline."""
 
     @abc.abstractmethod
     def metric_inputs(self, name: str, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Return predictions and targets in the form that a metric expects.
 
         Args:
-            name: name of the score.
+            name: name of the metric.
             outputs: outputs of the model, (B, K).
             labels: labels as in the data.
         """
@@ -98,16 +101,17 @@ class Targets(abc.ABC):
             loss: mean loss of the batch.
         """
         collection["loss"].update(loss.detach(), weight=len(labels))
-        for score in self.scores[1:]:
-            metric_inputs = self.metric_inputs(score.name, outputs.detach(), labels)
-            collection[score.name].update(*metric_inputs)
+        for name, metric in collection.items():
+            if name != "loss":
+                metric.update(*self.metric_inputs(name, outputs.detach(), labels))
 
 
 class ClassTargets(Targets):
     """Classification, with labels int64 (B,).
 
     The loss is the cross-entropy with label smoothing. The scores are the shares of examples whose
-    class is the likeliest (top-1) or among the five likeliest (top-5).
+    class is the likeliest (top-1) or among the five likeliest (top-5, of more than five classes),
+    and the means over classes of the F1 score (macro F1) and of the recall (balanced accuracy).
     """
 
     uses_label_smoothing = True
@@ -122,11 +126,14 @@ class ClassTargets(Targets):
 
     @override
     def metrics(self) -> dict[str, Metric]:
-        top = {"top1": 1, "top5": min(5, self.num_outputs)}
-        return {
-            name: MulticlassAccuracy(self.num_outputs, top_k=k, average="micro")
+        top = {"top1": 1, **({"top5": 5} if self.num_outputs > 5 else {})}
+        shares = {
+            name: MulticlassAccuracy(
+                self.num_outputs, top_k=k, average="micro", validate_args=False
+            )
             for name, k in top.items()
         }
+        return {**shares, "counts": ClassCounts(self.num_outputs)}
 
     @override
     def metric_inputs(self, name: str, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -137,7 +144,8 @@ class LabelTargets(Targets):
     """Multi-label classification, with labels (B, K) of 0 and 1.
 
     The loss is the mean binary cross-entropy of all labels. The scores are the mean over labels of
-    the average precision (mAP), and the F1 score of all decisions at a probability of ½ (micro F1).
+    the average precision (mAP) and of the F1 score at a probability of ½ (macro F1), and the F1
+    score of all decisions (micro F1).
     """
 
     @override
@@ -152,7 +160,7 @@ class LabelTargets(Targets):
     def metrics(self) -> dict[str, Metric]:
         return {
             "map": AveragePrecisions(self.num_outputs, average=None),
-            "f1": MultilabelF1Score(self.num_outputs, average="micro"),
+            "counts": LabelCounts(self.num_outputs),
         }
 
     @override
@@ -165,8 +173,9 @@ class NumberTargets(Targets):
     """Regression, with labels (B,) or (B, K) in the units of the data.
 
     The loss is the mean squared error in standard deviations of the training split. The scores are
-    the mean absolute error in the units of the data (MAE) and the explained share of the variance
-    (R²), of each number.
+    the mean absolute error and the root of the mean squared error in the units of the data (MAE,
+    RMSE), and the explained share of the variance (R²), of each number. The baseline predicts the
+    mean of the training split.
     """
 
     def __init__(self, model: PerceiverClassifier) -> None:
@@ -196,7 +205,14 @@ class NumberTargets(Targets):
     @override
     def metrics(self) -> dict[str, Metric]:
         return {
-            "mae": MeanAbsoluteError(num_outputs=self.num_outputs),
+            **{
+                f"{prefix}{name}": metric
+                for prefix in ("", BASELINE)
+                for name, metric in (
+                    ("mae", MeanAbsoluteError(num_outputs=self.num_outputs)),
+                    ("rmse", MeanSquaredError(squared=False, num_outputs=self.num_outputs)),
+                )
+            },
             "r2": R2Score(multioutput="raw_values"),
         }
 
@@ -206,22 +222,9 @@ class NumberTargets(Targets):
         if name == "r2":  # standardised, because its sums of squares would lose digits
             mean, std = self.scale.mean, self.scale.std
             return (outputs - mean) / std, (targets - mean) / std
+        if name.startswith(BASELINE):
+            return self.scale.mean.to(targets).expand_as(targets), targets
         return outputs, targets
-
-
-class AveragePrecisions(MultilabelAveragePrecision):
-    """The average precision of each label, (K,); NaN for a label that no example has.
-
-    torchmetrics has 0 for such a label, with a warning.
-    """
-
-    @override
-    def compute(self) -> Tensor:  # type: ignore[override]
-        present = dim_zero_cat(self.target).sum(0) > 0
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "No positive samples")
-            values: Tensor = super().compute()
-        return values.where(present, math.nan)
 
 
 TARGETS: dict[Task, type[Targets]] = {
@@ -239,29 +242,74 @@ def targets_of(model: PerceiverClassifier) -> Targets:
 def summary(collection: MetricCollection) -> dict[str, float]:
     """Return the scores since the last reset, by name.
 
-    Scores of several labels or numbers are averaged; labels that no example has are left out of the
-    average.
+    Scores of several classes, labels or numbers are averaged; those that are undefined, as
+    `training.metrics` says, are left out of the average.
 
     Args:
         collection: metrics from `Targets.collection`.
     """
-    return {name: float(value.nanmean()) for name, value in collection.compute().items()}
+    values = collection.compute()
+    return {name: float(value.nanmean()) for name, value in values.items() if name in ALL_SCORES}
 
 
 def by_label(collection: MetricCollection, labels: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    """Return the scores of each label or number since the last reset, by label and name.
+    """Return the scores of each class, label or number since the last reset, by label and name.
 
     Args:
         collection: metrics from `Targets.collection`.
         labels: names of the model's outputs.
 
     Returns:
-        The scores of each label, none for a label that no example has. Empty if the task has no
-        scores by label, or if there is a single label or number.
+        Of each class or label its "precision", "recall", "f1" and "support" (the number of
+        examples that have it) and, of a label, the average precision "map". Of each number its
+        "mae", "rmse" and "r2", and the "baseline_mae" and "baseline_rmse" of predicting the mean;
+        none for a single number. Undefined scores are left out.
     """
-    values = {name: value for name, value in collection.compute().items() if value.numel() > 1}
+    values: dict[str, Tensor] = {
+        name: metric.compute()
+        for name, metric in collection.items()
+        if not isinstance(metric, ClassCounts | LabelCounts)
+    }
+    counts = _counts(collection)
+    values |= counts.by_label() if counts else {}
+    values = {name: value for name, value in values.items() if value.numel() > 1}
     return {
-        label: {name: float(v[i]) for name, v in values.items() if not torch.isnan(v[i])}
+        label: {
+            name: int(v[i]) if name == "support" else float(v[i])
+            for name, v in values.items()
+            if not torch.isnan(v[i])
+        }
         for i, label in enumerate(labels)
         if values
     }
+
+
+def baseline(collection: MetricCollection, labels: tuple[str, ...]) -> dict[str, Any]:
+    """Return the scores of a prediction that is the same for every example, since the last reset.
+
+    Args:
+        collection: metrics from `Targets.collection`.
+        labels: names of the model's outputs.
+
+    Returns:
+        For classification: the most frequent class "label", and "top1", "macro_f1" and
+        "balanced_accuracy" of always predicting it. For multilabel: "map", "macro_f1" and "f1" of
+        predicting the labels that at least half of the examples have. For regression: "mae" and
+        "rmse" of predicting the mean of the training split.
+    """
+    counts = _counts(collection)
+    if isinstance(counts, ClassCounts):
+        index, scores = counts.baseline()
+        return {"label": labels[index], **scores}
+    if counts is not None:
+        return counts.baseline()
+    return {
+        name.removeprefix(BASELINE): float(metric.compute().mean())
+        for name, metric in collection.items()
+        if name.startswith(BASELINE)
+    }
+
+
+def _counts(collection: MetricCollection) -> ClassCounts | LabelCounts | None:
+    counts = [m for m in collection.values() if isinstance(m, ClassCounts | LabelCounts)]
+    return counts[0] if counts else None

@@ -65,6 +65,14 @@ class Learner(pl.LightningModule):
                 smoothing,
                 self.model.config.task,
             )
+        data = self.recipe.data
+        named = {
+            "mixup": data.mixup,
+            "CutMix": data.cutmix,
+            "label smoothing": smoothing if self.targets.uses_label_smoothing else 0.0,
+        }
+        if words := [word for word, value in named.items() if value]:
+            log.info("training scores include %s and look worse for it", " and ".join(words))
         option = self.recipe.trainer.compile
         if option == "on" or (option == "auto" and self.device.type == "cuda"):
             self.classify = compiled(self.model.classify)
@@ -108,7 +116,9 @@ class Learner(pl.LightningModule):
     @override
     def on_validation_epoch_end(self) -> None:
         scores = summary(self.val_scores)
-        self.log_dict({f"val_{name}": value for name, value in scores.items()}, prog_bar=True)
+        for score in self.targets.scores:
+            shown = score in self.targets.scores[:2]
+            self.log(f"val_{score.name}", scores[score.name], prog_bar=shown)
 
     @override
     def configure_optimizers(self) -> Any:
@@ -150,11 +160,20 @@ class Learner(pl.LightningModule):
             outputs = average_clips(outputs.unflatten(0, (-1, clips)), self.model.config.task)
         loss = self.targets.loss(outputs, labels)
         if not loss.isfinite():
-            raise ValueError(
-                f"the loss on held-out examples is {loss.item()} after epoch "
-                f"{self.current_epoch + 1}: the training diverged; lower --optimizer.lr"
-            )
+            raise ValueError(self._divergence(loss.item()))
         self.targets.update(scores, outputs, labels, loss)
+
+    def _divergence(self, loss: float) -> str:
+        if self.trainer.testing:
+            return (
+                f"the loss on these examples is {loss}: the outputs of the model are not finite "
+                "numbers. Either the data holds such values, or the training diverged; then train "
+                "again with a lower --optimizer.lr"
+            )
+        return (
+            f"the loss on held-out examples is {loss} after epoch {self.current_epoch + 1}: the "
+            "training diverged; lower --optimizer.lr"
+        )
 
 
 def seed_generators(seed: int) -> None:

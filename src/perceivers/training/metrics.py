@@ -1,0 +1,126 @@
+"""Metrics of each class, label or number, which add up over batches and devices.
+
+Classes or labels that a split lacks: precision, recall and F1 of one that no example has and that
+is predicted for none are undefined (NaN) and left out of the averages. If it is predicted for some,
+its F1 is 0 and counts, and its recall is left out. The precision of a class that is never predicted
+is 0. Macro F1 is thereby scikit-learn's `f1_score(average="macro")`, for several labels with
+`zero_division=nan`, and balanced accuracy is its `balanced_accuracy_score`.
+"""
+
+import math
+import warnings
+
+import torch
+from torch import Tensor
+from torchmetrics.classification import (
+    MulticlassStatScores,
+    MultilabelAveragePrecision,
+    MultilabelStatScores,
+)
+from torchmetrics.utilities import dim_zero_cat
+from typing_extensions import override
+
+# Shapes: K classes or labels.
+
+
+class ClassCounts(MulticlassStatScores):
+    """Macro F1 and balanced accuracy of K classes, from the numbers of right and wrong predictions.
+
+    `compute` returns the F1 ("macro_f1") and the recall ("balanced_accuracy") of each class, (K,);
+    their means over the classes that are not NaN are the scores.
+
+    Args:
+        num_classes: K.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(num_classes, average=None, validate_args=False)
+
+    @override
+    def compute(self) -> dict[str, Tensor]:  # type: ignore[override]
+        each = self.by_label()
+        return {"macro_f1": each["f1"], "balanced_accuracy": each["recall"]}
+
+    def by_label(self) -> dict[str, Tensor]:
+        """Return precision, recall, F1 and the number of examples ("support"), (K,) each."""
+        return _by_label(*self._final_state())
+
+    def baseline(self) -> tuple[int, dict[str, float]]:
+        """Return the most frequent class and the scores of always predicting it."""
+        support = self.by_label()["support"]
+        share = float(support.max() / support.sum())
+        classes = int((support > 0).sum())
+        macro_f1 = 2 * share / (1 + share) / classes
+        scores = {"top1": share, "macro_f1": macro_f1, "balanced_accuracy": 1 / classes}
+        return int(support.argmax()), scores
+
+
+class LabelCounts(MultilabelStatScores):
+    """Micro and macro F1 of K labels at a probability of ½, from the numbers of right decisions.
+
+    `compute` returns the F1 of all decisions together ("f1") and that of each label, (K,)
+    ("macro_f1"), whose mean over the labels that are not NaN is the score.
+
+    Args:
+        num_labels: K.
+    """
+
+    def __init__(self, num_labels: int) -> None:
+        super().__init__(num_labels, average=None, validate_args=False)
+
+    @override
+    def compute(self) -> dict[str, Tensor]:  # type: ignore[override]
+        tp, fp, _, fn = (count.double().sum() for count in self._final_state())
+        return {"f1": (2 * tp / (2 * tp + fp + fn)).nan_to_num(0), **self._macro()}
+
+    def by_label(self) -> dict[str, Tensor]:
+        """Return precision, recall, F1 and the number of examples ("support"), (K,) each."""
+        return _by_label(*self._final_state())
+
+    def baseline(self) -> dict[str, float]:
+        """Return the scores of predictions that are the same for every example.
+
+        For F1 these are the labels that at least half of the examples have. A constant score of a
+        label has its share of the examples as average precision.
+        """
+        tp, fp, tn, fn = (count.double() for count in self._final_state())
+        support, count = tp + fn, tp + fp + tn + fn
+        share = support / count
+        f1 = torch.where(share >= 0.5, 2 * share / (1 + share), 0.0)
+        chosen = share >= 0.5
+        hits, predicted = support[chosen].sum(), count[chosen].sum()
+        return {
+            "map": float(share[support > 0].mean()),
+            "macro_f1": float(f1[support > 0].mean()),
+            "f1": float(2 * hits / (predicted + support.sum())),
+        }
+
+    def _macro(self) -> dict[str, Tensor]:
+        return {"macro_f1": self.by_label()["f1"]}
+
+
+class AveragePrecisions(MultilabelAveragePrecision):
+    """The average precision of each label, (K,); NaN for a label that no example has.
+
+    torchmetrics has 0 for such a label, with a warning.
+    """
+
+    @override
+    def compute(self) -> Tensor:  # type: ignore[override]
+        present = dim_zero_cat(self.target).sum(0) > 0
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "No positive samples")
+            values: Tensor = super().compute()
+        return values.where(present, math.nan)
+
+
+def _by_label(tp: Tensor, fp: Tensor, tn: Tensor, fn: Tensor) -> dict[str, Tensor]:
+    """Return the scores of each class or label from its counts, (K,) each."""
+    tp, predicted, support = tp.double(), (tp + fp).double(), (tp + fn).double()
+    precision = (tp / predicted).where(predicted > 0, 0.0)
+    return {
+        "precision": precision.where(predicted + support > 0, math.nan),
+        "recall": tp / support,
+        "f1": 2 * tp / (predicted + support),
+        "support": support,
+    }

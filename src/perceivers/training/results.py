@@ -1,0 +1,118 @@
+"""The result of a run as lines of text: scores, those of the baseline, and a table by class."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..data.config import Task
+from .scores import format_scores
+
+MAX_ROWS = 30  # of a table by class, label or number
+MAX_NAME = 30  # characters of a name in it
+UNEQUAL = 1.5  # times as many examples of one class as of another from which on a table is shown
+COLUMNS = {
+    "precision": ("precision", ".2%"),
+    "recall": ("recall", ".2%"),
+    "f1": ("F1", ".2%"),
+    "map": ("average precision", ".2%"),
+    "mae": ("MAE", ".4g"),
+    "baseline_mae": ("of the mean", ".4g"),
+    "rmse": ("RMSE", ".4g"),
+    "baseline_rmse": ("of the mean", ".4g"),
+    "r2": ("R²", ".4f"),
+    "support": ("examples", ",d"),
+}
+
+
+def result_lines(
+    result: Mapping[str, Any], task: Task, labels: Sequence[str], run_dir: Path
+) -> list[str]:
+    """Describe the result of a run.
+
+    Args:
+        result: the content of `metrics.json`, from `training.engine.train` or `resume`.
+        task: task of the model.
+        labels: names of the model's outputs.
+        run_dir: the run directory.
+    """
+    lines = []
+    if result["interrupted"]:
+        lines.append(f"stopped by {result['interrupted']} after epoch {result['epochs']}")
+    elif result.get("stopped_early"):
+        lines.append(result["stopped_early"])
+    if best := result["best"]:
+        scores = format_scores(task, labels, best, "val_")
+        lines.append(f"best epoch {best['epoch']}: validation {scores}")
+    for split in ("test", "validation"):
+        if split in result:
+            lines += score_lines(split, result[split], task, labels)
+    return [*lines, f"run: {run_dir}"]
+
+
+def score_lines(
+    split: str, scores: Mapping[str, Any], task: Task, labels: Sequence[str]
+) -> list[str]:
+    """Describe the scores of a split.
+
+    The baseline and the table by class are left out for classes with about the same numbers of
+    examples, where they say little.
+
+    Args:
+        split: name of the split.
+        scores: result of `training.evaluation.score`.
+        task: task of the model.
+        labels: names of the model's outputs.
+    """
+    text, count = format_scores(task, labels, scores), scores["examples"]
+    lines = [f"{split} {text}, loss {scores['loss']:.4f} on {count:,} examples"]
+    each = scores.get("by_label", {})
+    if task == "classification" and not _unequal(each):
+        return lines
+    base = scores["baseline"]
+    constant = {
+        "classification": f"always {base.get('label')!r}",
+        "multilabel": "the labels that most examples have, for every example",
+        "regression": "the mean of the training examples",
+    }[task]
+    lines.append(f"baseline ({constant}): {format_scores(task, labels, base)}")
+    return lines + table(each)
+
+
+def table(each: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Return a table of the scores of each class, label or number, at most `MAX_ROWS` of them.
+
+    Args:
+        each: scores by label and name, as from `training.targets.by_label`.
+    """
+    shown = list(each)
+    if len(shown) > MAX_ROWS:
+        shown = sorted(shown, key=lambda label: each[label].get("f1", 2.0))[:MAX_ROWS]
+    names = [name for name in COLUMNS if any(name in scores for scores in each.values())]
+    rows = [["", *(COLUMNS[name][0] for name in names)]]
+    for label in shown:
+        cells = [
+            f"{each[label][name]:{COLUMNS[name][1]}}" if name in each[label] else "-"
+            for name in names
+        ]
+        rows.append([label if len(label) <= MAX_NAME else label[: MAX_NAME - 1] + "…", *cells])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if each else []
+    lines = [
+        "  ".join(
+            [
+                row[0].ljust(widths[0]),
+                *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)),
+            ]
+        )
+        for row in rows
+        if each
+    ]
+    if len(each) > MAX_ROWS:
+        which = "lowest F1" if "f1" in names else "first"
+        lines.append(f"(the {MAX_ROWS} {which} of {len(each)}; metrics.json has them all)")
+    return lines
+
+
+def _unequal(each: Mapping[str, Mapping[str, float]]) -> bool:
+    """Return whether one class has far more examples than another; absent classes do not count."""
+    counts = [scores["support"] for scores in each.values() if scores.get("support")]
+    return bool(counts) and max(counts) > UNEQUAL * min(counts)

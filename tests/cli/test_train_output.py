@@ -1,0 +1,93 @@
+"""What a training prints and writes to its log, as a process whose output goes into files."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+COMMAND = [sys.executable, "-m", "perceivers.cli"]
+SMALL = ["--model.num_latents", "4", "--model.latent_dim", "16", "--model.num_self_heads", "2"]
+
+
+@pytest.fixture(scope="module")
+def unequal(tmp_path_factory):
+    """Train once on 36 bright and 12 dark images; return the run, its output and its stderr."""
+    root = tmp_path_factory.mktemp("unequal")
+    rng = np.random.default_rng(0)
+    for label, low, count in (("bright", 160, 36), ("dark", 0, 12)):
+        (root / "photos" / label).mkdir(parents=True)
+        for index in range(count):
+            pixels = rng.integers(low, low + 90, (8, 8, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / "photos" / label / f"{index}.png")
+    (root / "photos" / "dark" / "broken.png").write_bytes(b"no image")
+    options = ["--out", root / "run", "--trainer.max_epochs", "3", *SMALL, "--data.mixup", "0.2"]
+    command = [*COMMAND, "train", "folder", "--data", root / "photos", *options]
+    ran = subprocess.run(command, capture_output=True)  # bytes: text mode would hide "\r"
+    assert ran.returncode == 0, ran.stderr
+    return root / "run", ran.stdout.decode(), ran.stderr.decode()
+
+
+def test_no_progress_bar_where_stderr_is_no_terminal(unequal):
+    """One line an epoch; a demo of a minute wrote 245 kB of redrawn bars."""
+    _, _, err = unequal
+    assert "\r" not in err
+    assert "DataLoader" not in err
+    assert "Warning" not in err
+    assert "site-packages" not in err
+    assert len(err) < 4_000
+    lines = [line for line in err.splitlines() if line.startswith("epoch ")]
+    assert [line.split(":")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert all("F1" in line and "top-5" not in line for line in lines)
+
+
+def test_log_begins_with_what_was_found_and_ends_with_the_result(unequal):
+    run, out, err = unequal
+    lines = (run / "log.txt").read_text().splitlines()
+    messages = [line.split(" ", 1)[1] for line in lines]
+    assert messages[0].startswith("found: ")
+    for start in ("reads: ", "model: ", "trains: ", "data: 40 train, ", "skipped ", "labels: "):
+        assert any(message.startswith(start) for message in messages), start
+    assert "training scores include mixup and label smoothing" in err
+    result = out.splitlines()
+    assert messages[-len(result) :] == result
+    assert result[0].startswith("best epoch ")
+    assert result[-1] == f"run: {run}"
+    assert max(len(line) for line in lines if " epoch " in line) <= 100
+
+
+def test_unequal_classes_are_reported_with_baseline_and_table(unequal):
+    run, out, _ = unequal
+    metrics = json.loads((run / "metrics.json").read_text())
+    test = metrics["test"]
+    assert test["baseline"]["label"] == "bright"
+    assert test["baseline"]["top1"] == pytest.approx(4 / 5)
+    assert test["baseline"]["balanced_accuracy"] == pytest.approx(1 / 2)
+    assert test["by_label"]["bright"]["support"] == 4
+    assert {"macro_f1", "balanced_accuracy"} <= set(test)
+    assert {"val_macro_f1", "val_balanced_accuracy"} <= set(metrics["best"])
+    assert "top-5" not in out
+    assert "top5" not in (run / "metrics.csv").read_text() + (run / "metrics.json").read_text()
+    lines = out.splitlines()
+    [line] = [line for line in lines if line.startswith("test top-1 ")]
+    assert "macro F1" in line
+    assert "balanced accuracy" in line
+    assert "baseline (always 'bright'): top-1 80.00%, macro F1 44.44%" in out
+    heading = next(line for line in lines if "precision" in line)
+    assert heading.split() == ["precision", "recall", "F1", "examples"]
+    assert [line.split()[-1] for line in lines if line.startswith(("bright ", "dark "))] == [
+        "4", "1",
+    ]  # fmt: skip
+
+
+def test_eval_reports_the_same_and_draws_no_bar(unequal):
+    run, out, _ = unequal
+    ran = subprocess.run([*COMMAND, "eval", run], capture_output=True)
+    assert b"\r" not in ran.stderr
+    assert b"DataLoader" not in ran.stderr
+    lines = ran.stdout.decode().splitlines()
+    assert lines == [line for line in out.splitlines() if line in lines]
+    assert lines[0].startswith("test top-1")
+    assert len(lines) == 5
