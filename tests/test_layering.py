@@ -26,6 +26,7 @@ LEVELS = {
     "explain": 4,
     "training": 5,
     "predict": 5,
+    "predict_inputs": 6,
     "recipes": 6,
     "autoconfig": 7,
     "api": 8,
@@ -128,6 +129,7 @@ OTHER_MEANING = {
     "autoconfig/inspect_table.py": COLUMN,
     "autoconfig/findings.py": COLUMN,
     "autoconfig/table_inputs.py": COLUMN,
+    "cli/predict_output.py": {"text"},  # a column, and a key of an entry
     "training/recorder.py": {"rows"},  # the rows of metrics.csv
 }
 

@@ -17,6 +17,7 @@ from .data.labels import split_unit
 from .data.manifest import RowFiles
 from .machine import placement
 from .modalities import build_reader
+from .modalities.accepts import check_suffix
 from .modalities.clips import with_clips, without_clips
 from .modalities.files import LazyArray
 from .modalities.fusion.presence import PRESENT, describe_missing
@@ -32,6 +33,7 @@ from .models.clips import average_clips
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+N = TypeVar("N")
 Prediction = list[tuple[str, float]]
 Prepared = Example | LazyArray | dict[str, Any]
 
@@ -170,7 +172,7 @@ class Predictor:
         return predictions
 
     def predict_files(
-        self, files: Sequence[Path], *, top_k: int = 5
+        self, files: Iterable[Path], *, top_k: int = 5
     ) -> Iterator[tuple[str, Prediction | ValueError]]:
         """Predict files one after another, and the rows of tables if the model reads rows.
 
@@ -181,8 +183,23 @@ class Predictor:
         Yields:
             The name of each file or row, with its prediction or the error that prevented it.
         """
+        sources = (pair for file in files for pair in self.sources(file))
+        return self.predict_sources(sources, top_k=top_k)
+
+    def predict_sources(
+        self, sources: Iterable[tuple[N, Any]], *, top_k: int = 5
+    ) -> Iterator[tuple[N, Prediction | ValueError]]:
+        """Predict examples one after another, without holding more than a batch of them.
+
+        Args:
+            sources: (name, source) pairs. A name is anything that can be printed, a source what
+                `prepare` takes, or an error in its place.
+            top_k: as in `__call__`.
+
+        Yields:
+            Each name, with the prediction or the error that prevented it.
+        """
         check_top_k(top_k)
-        sources = [pair for file in files for pair in self._sources(file)]
         prepared = ((name, _or_error(self.prepare, source)) for name, source in sources)
         for batch in self.batches(prepared, example_of=lambda pair: pair[1]):
             readable = [example for _, example in batch if not isinstance(example, ValueError)]
@@ -250,6 +267,10 @@ class Predictor:
         if batch:
             yield batch
 
+    def first(self, prediction: Prediction, top_k: int) -> Prediction:
+        """Return the `top_k` most likely classes or labels; in a regression all numbers."""
+        return prediction if self.gives_numbers else prediction[:top_k]
+
     def as_text(self, prediction: Prediction) -> str:
         """Format a prediction, such as "cat 97.1%, dog 2.2%" or "age 31.4 years"."""
         if not self.gives_numbers:
@@ -272,6 +293,8 @@ class Predictor:
         if not isinstance(source, bytes):
             name = source.name if isinstance(source, Row) else str(source)
         try:
+            if isinstance(source, str | Path):
+                check_suffix(Path(source), self.reader)
             with collecting() as said:
                 prepared: Prepared = decode(source)
             self.notices.add(name, said)
@@ -280,13 +303,17 @@ class Predictor:
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
 
-    def _sources(self, file: Path) -> list[tuple[str, Any]]:
-        """Return what is to be predicted of a file, by name; the error of an unreadable table."""
+    def sources(self, file: Path) -> Iterable[tuple[str, Any]]:
+        """Return what is to be predicted of a file, as the arguments of `predict_sources`.
+
+        Args:
+            file: path of a file; of a table, each row is predicted if the model reads rows.
+        """
         reader = without_clips(self.reader)
         if not isinstance(reader, RowReader) or file.suffix.lower() not in TABLE_SUFFIXES:
             return [(str(file), file)]
         try:
-            return list(RowFiles.read(file, reader.columns))
+            return RowFiles.read(file, reader.columns)
         except ValueError as error:
             return [(str(file), error)]
 

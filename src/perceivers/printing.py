@@ -57,6 +57,11 @@ def portable(name: object) -> str:
     return text
 
 
+def encodable(text: str) -> str:
+    r"""Return a text that UTF-8 can encode: bytes that are not UTF-8 become escapes (`\xff`)."""
+    return text.encode(errors=ERRORS).decode()
+
+
 class LineFormatter(logging.Formatter):
     """Formatter of log records whose messages are escaped by `printable`.
 

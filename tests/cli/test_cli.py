@@ -207,7 +207,7 @@ def test_cost(capsys):
         (["train", "nowhere", "--resume"], "no directory nowhere"),
         (["eval", "nowhere"], "no directory nowhere"),
         (["predict", "nowhere", "x.png"], "no directory nowhere"),
-        (["predict", "nowhere"], "the following arguments are required: FILE"),
+        (["predict", "nowhere"], "expected a FILE, a folder, - or --text TEXT"),
         (["cost", "perceiver-imagent"], "did you mean 'perceiver-imagenet'?"),
         (["cost", "perceiver-imagenet", "--inputs", "0"], "expected at least one element"),
         (["list", "everything"], "unexpected argument 'everything'"),

@@ -50,8 +50,17 @@ def say(line: object = "") -> None:
     Raises:
         OutputError: stdout cannot be written to.
     """
+    write(f"{printable(line)}\n")
+
+
+def write(text: str) -> None:
+    """Write text to stdout as it is.
+
+    Raises:
+        OutputError: stdout cannot be written to.
+    """
     try:
-        print(printable(line))
+        sys.stdout.write(text)
     except OSError as error:
         raise OutputError(error) from None
 

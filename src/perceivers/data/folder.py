@@ -103,8 +103,17 @@ def _class_sources(location: Path, reader: Reader) -> list[NamedSource]:
     if location.is_dir():
         files = class_files(location, reader.suffixes, reader.noun)
         return [(str(file), str(file)) for file in files]
+    return line_sources(location)
+
+
+def line_sources(path: Path) -> list[NamedSource]:
+    """Return the examples of a text file that holds one on each line.
+
+    Raises:
+        ValueError: the file cannot be read; the message names it.
+    """
     try:
-        lines = decode_lines(location)
+        lines = decode_lines(path)
     except ValueError as error:
-        raise ValueError(f"{location}: {error}") from None
-    return [(f"{location} line {i}", line.encode()) for i, line in enumerate(lines, 1)]
+        raise ValueError(f"{path}: {error}") from None
+    return [(f"{path} line {i}", line.encode()) for i, line in enumerate(lines, 1)]

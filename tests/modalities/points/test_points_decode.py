@@ -264,7 +264,7 @@ TEXT_STL = b"solid a\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\nvertex 1 0 0
         (TRIANGLE.replace(b"v 1 0 0", b"v nan 0 0"), "obj", "1 of 3 points are NaN"),
         (TRIANGLE.replace(b"f 1 2 3", b"f 1 1 2"), "obj", "1 faces have no area"),
         (array(CLOUD), "ny", "unknown kind of point file 'ny'; did you mean 'npy'"),
-        (array(CLOUD), None, "bytes have no suffix"),
+        (b"1,2,3\n4,5,6\n", None, "bytes have no suffix"),
     ],
 )  # fmt: skip
 def test_unreadable_files(raw, kind, message):

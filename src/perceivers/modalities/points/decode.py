@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from ..files import LazyArray, PathOrBytes, read_bytes, suffix_of
 from . import augment
-from .formats import READERS, memory_map, parse
+from .formats import READERS, memory_map, parse, sniff
 from .meshes import Cloud, Mesh
 from .surface import SHAPE_CHANNELS, surface_shape
 
@@ -65,7 +65,8 @@ def decode(
         source: a path, or the file's bytes.
         num_points: number of points; None: all of a cloud, `MESH_POINTS` of a mesh.
         channels: C, including the channels that `size_channel` and `neighbours` add.
-        kind: suffix of the file; None: that of the path. Required for bytes.
+        kind: suffix of the file; None: that of the path; of bytes, what their
+            beginning shows (npy, npz, ply, off, ASCII stl).
         seed: seed of the random choice of points.
         min_points: a cloud with fewer points is an error. Once centred and scaled, two points are
             always the same segment; three have a shape.
@@ -131,7 +132,8 @@ def probe(source: PathOrBytes, *, kind: str | None = None) -> PointsInfo:
 
     Args:
         source: a path, or the file's bytes.
-        kind: suffix of the file; None: that of the path. Required for bytes.
+        kind: suffix of the file; None: that of the path; of bytes, what their
+            beginning shows (npy, npz, ply, off, ASCII stl).
 
     Raises:
         ValueError: no such file, unknown kind, damaged, or empty; the message does not name the
@@ -264,6 +266,8 @@ def _blocks(values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _read(source: PathOrBytes, kind: str | None) -> Cloud | Mesh:
+    if kind is None and isinstance(source, bytes):
+        kind = sniff(source)
     kind = suffix_of(source, kind)
     cloud = None if isinstance(source, bytes) or kind != "npy" else memory_map(source)
     return parse(read_bytes(source), kind) if cloud is None else cloud

@@ -166,6 +166,19 @@ def _is_number(text: str) -> bool:
     return True
 
 
+def sniff(raw: bytes) -> str | None:
+    """Return the format of a file by its first bytes; None if they do not tell it."""
+    return next((kind for start, kind in SIGNATURES.items() if raw.startswith(start)), None)
+
+
+SIGNATURES = {
+    b"\x93NUMPY": "npy",
+    b"PK\x03\x04": "npz",
+    b"ply\n": "ply",
+    b"ply\r\n": "ply",
+    b"OFF": "off",
+    b"solid": "stl",
+}
 READERS: dict[str, Callable[[bytes, str], Cloud | Mesh]] = {
     **dict.fromkeys(("ply", "off", "obj", "stl"), read_geometry),
     "npy": _read_npy,
