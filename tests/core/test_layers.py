@@ -146,6 +146,62 @@ def test_heads_as_wide_as_the_latents_multiply_their_matrices(
             torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize(("heads", "threads"), [(1, 1), (1, 99), (2, 99)])
+@pytest.mark.parametrize("qkv_bias", [True, False])
+def test_multiplied_matrices_drop_the_same_attention_weights(monkeypatch, heads, threads, qkv_bias):
+    """With the same random numbers, outputs and gradients are those of keys and values.
+
+    The biases of values are not zero: dropout removes their share too, as in Keras.
+    """
+    options = LayerOptions(
+        num_heads=heads, qk_dim=14, v_dim=18, qkv_bias=qkv_bias, attention_dropout=0.4
+    )
+    layer = randomised(SelfAttend(6, options)).double()
+    z = torch.randn(3, 5, 6, dtype=torch.float64, requires_grad=True)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+
+    def result():
+        torch.manual_seed(7)
+        y = layer(z)
+        return y, torch.autograd.grad(y.square().sum(), [z, *layer.parameters()])
+
+    assert layer.attention._wide_heads(z)
+    got, got_gradients = result()
+    assert not torch.allclose(got, layer.eval()(z))
+    monkeypatch.setattr(MultiHeadAttention, "_wide_heads", lambda *_: False)
+    layer.train()
+    expected, expected_gradients = result()
+    torch.testing.assert_close(got, expected)
+    for a, b in zip(got_gradients, expected_gradients, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("kind", ["multiplied", "heads apart", "keys and values"])
+def test_every_form_of_attention_drops_attention_weights(monkeypatch, dtype, kind):
+    """All values are the bias of ones, so that outputs are sums of the remaining weights."""
+    heads, rows, rate = 2, 200, 0.25
+    options = LayerOptions(num_heads=heads, qk_dim=8, v_dim=8, attention_dropout=rate)
+    attention = MultiHeadAttention(4, 4, options)
+    for linear in (attention.to_q, attention.to_k, attention.to_v, attention.to_out):
+        nn.init.zeros_(linear.weight)
+        nn.init.zeros_(linear.bias)
+    nn.init.ones_(attention.to_v.bias)
+    with torch.no_grad():
+        attention.to_out.weight[:, 0] = 1  # the first channel of the first head
+    attention.to(dtype)
+    x = torch.zeros(4, rows, 4, dtype=dtype)
+    assert attention._wide_heads(x)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 99 if kind == "heads apart" else 1)
+    if kind == "keys and values":
+        monkeypatch.setattr(MultiHeadAttention, "_wide_heads", lambda *_: False)
+    torch.manual_seed(0)
+    sums = attention.read_itself(x)[..., 0].float()
+    assert sums.mean().item() == pytest.approx(1.0, abs=0.02)
+    assert sums.std().item() == pytest.approx((rate / (1 - rate) / rows) ** 0.5, rel=0.15)
+    torch.testing.assert_close(attention.eval().read_itself(x), torch.ones_like(x))
+
+
 def test_default_options_are_those_of_the_paper():
     assert CrossAttend(16, 24).attention.num_heads == 1
     assert CrossAttend(16, 24).attention.to_q.out_features == 16

@@ -10,6 +10,9 @@ from .sources import KeyValueSource, StoredKeyValues
 
 # B batch · N queries (latents) · M inputs · H heads · K qk_dim / H · V v_dim / H
 
+# Columns of ones that carry the bias of the values: as many as torch's kernels want in a multiple.
+ONES = 8
+
 
 class MultiHeadAttention(nn.Module):
     """Multi-head attention over keys and values that the caller provides.
@@ -99,6 +102,10 @@ class MultiHeadAttention(nn.Module):
         A logit is (Wq x + bq)·(Wk y + bk) = (Wkᵀ(Wq x + bq))·y plus a term that does not depend on
         y, and the averaged values go through Wv and then Wo. Each pair of matrices is multiplied
         into one. With heads as wide as x, two of the four projections remain.
+
+        Attention weights add up to 1, so that the bias of the values goes into the bias of the
+        output. After dropout they do not: then the bias belongs to columns of ones beside x, which
+        are averaged as x is.
         """
         heads, channels = self.num_heads, x.shape[-1]
         w_q, w_k, w_v = (
@@ -106,24 +113,30 @@ class MultiHeadAttention(nn.Module):
         )
         w_out = self.to_out.weight.unflatten(1, (heads, -1)).transpose(0, 1)  # H D V
         query_weight, query_bias = (w_k.mT @ w_q).flatten(0, 1), None
-        out_weight = (w_out @ w_v).transpose(0, 1).flatten(1)
-        out_bias: Tensor = self.to_out.bias
+        dropout = self.dropout if self.training else 0.0
+        values, out_bias = x, self.to_out.bias
         if self.to_q.bias is not None:
             query_bias = (self.to_q.bias.view(heads, 1, -1) @ w_k).flatten()
             # The bias of the keys changes no attention weight: its gradient is zero, not missing.
-            out_bias = out_bias + self.to_out.weight @ self.to_v.bias + 0.0 * self.to_k.bias.sum()
+            out_bias = out_bias + 0.0 * self.to_k.bias.sum()
+            if dropout:
+                bias = self.to_v.bias.view(heads, -1, 1) / ONES
+                w_v = torch.cat([w_v, bias.expand(-1, -1, ONES)], dim=-1)
+                values = F.pad(x, (0, ONES), value=1.0)
+            else:
+                out_bias = out_bias + self.to_out.weight @ self.to_v.bias
+        out_weight = (w_out @ w_v).transpose(0, 1).flatten(1)
         queries = F.linear(x, query_weight, query_bias) * (channels / w_q.shape[1]) ** 0.5
-        dropout = self.dropout if self.training else 0.0
         batch = x.shape[0]
         one_head = batch >= torch.get_num_threads() and not torch.compiler.is_exporting()
         if x.device.type == "cpu" and one_head:
             # All heads attend to the same keys, so they can be additional queries of one head. This
             # is faster on CPU if there is an example for each thread (docs/log.md, 2026-11-21).
-            source = StoredKeyValues(x[:, None], x[:, None])
+            source = StoredKeyValues(x[:, None], values[:, None])
             out = source.read(queries.view(batch, 1, -1, channels), dropout=dropout)
-            return F.linear(out.reshape(batch, -1, heads * channels), out_weight, out_bias)
-        keys = x[:, None].expand(-1, heads, -1, -1)
-        out = StoredKeyValues(keys, keys).read(self.split_heads(queries), dropout=dropout)
+            return F.linear(out.reshape(batch, -1, out_weight.shape[1]), out_weight, out_bias)
+        source = StoredKeyValues(*(t[:, None].expand(-1, heads, -1, -1) for t in (x, values)))
+        out = source.read(self.split_heads(queries), dropout=dropout)
         return F.linear(out.transpose(1, 2).flatten(2), out_weight, out_bias)
 
     def forward(self, x: Tensor, source: KeyValueSource) -> Tensor:
