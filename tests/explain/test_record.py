@@ -1,6 +1,7 @@
 """Recorded attention equals the attention that the model used, and is the sum of two terms."""
 
 import math
+import threading
 
 import pytest
 import torch
@@ -135,6 +136,104 @@ def test_only_the_last_pass_inside_the_context_is_recorded():
     model(read)
     assert maps[0].logits.shape[-1] == 9
     assert not maps[0].logits.requires_grad
+
+
+def test_a_stream_after_a_pass_is_refused_not_mixed_with_it():
+    read, other = inputs("concatenate"), inputs("concatenate", elements=9)
+    model = perceiver(read.dim)
+    with record_attention(model) as maps:
+        model(read)
+        with pytest.raises(ValueError, match="attention to a stream cannot be recorded"):
+            model.encode_stream([other])
+        assert [m.logits.shape[-1] for m in maps] == [7, 7, 7]
+
+
+def test_a_pass_that_raises_leaves_nothing():
+    read, other = inputs("concatenate"), inputs("concatenate", elements=9)
+    model = perceiver(read.dim)
+
+    def fail(*_):
+        raise KeyError("broken")
+
+    with record_attention(model) as maps:
+        model(read)
+        handle = model.cross_attends[1].feed_forward.register_forward_hook(fail)
+        with pytest.raises(KeyError):  # after the first cross-attend
+            model(other)
+        handle.remove()
+        assert maps == []
+        model.cross_attends[0](model.latents[None], model.cross_attends[0].source(read))
+        assert maps == []  # a cross-attend that is applied by itself is no forward pass
+        model(inputs=read)
+        assert [m.logits.shape[-1] for m in maps] == [7, 7, 7]
+
+
+def test_passes_of_two_threads_are_recorded_apart():
+    """Each map belongs to the inputs of its pass, although the passes alternate."""
+    read, other = inputs("concatenate"), inputs("concatenate", elements=9)
+    model = perceiver(read.dim)
+    both_inside = threading.Barrier(2)
+
+    def wait(*_):
+        both_inside.wait(timeout=30)
+
+    waiting = model.cross_attends[1].norm_latents.register_forward_pre_hook(wait)
+    with record_attention(model) as maps:
+        threads = [threading.Thread(target=model, args=(x,)) for x in (read, other)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        waiting.remove()
+        assert len({m.logits.shape[-1] for m in maps}) == 1
+        elements = maps[0].logits.shape[-1]
+        recorded = [m.logits for m in maps]
+        model(read if elements == 7 else other)
+        for a, m in zip(recorded, maps, strict=True):
+            torch.testing.assert_close(a, m.logits)
+
+
+def test_recordings_inside_each_other():
+    read, other = inputs("concatenate"), inputs("concatenate", elements=9)
+    model = perceiver(read.dim)
+    with record_attention(model) as outer:
+        with record_attention(model) as inner:
+            model(read)
+        model(other)
+    assert [m.logits.shape[-1] for m in outer] == [9, 9, 9]
+    assert [m.logits.shape[-1] for m in inner] == [7, 7, 7]
+
+
+def test_what_a_backward_pass_computes_again_is_not_recorded():
+    read = inputs("concatenate")
+    model = perceiver(read.dim).train()
+    model.activation_checkpointing = True
+    with record_attention(model) as maps:
+        model(read).sum().backward()
+    assert [m.cross for m in maps] == [0, 1, 1]
+
+
+@pytest.mark.filterwarnings("default")  # dynamo warns while it traces
+def test_a_compiled_model_is_recorded():
+    """Hooks that are added after the compilation would not run."""
+    read = inputs("concatenate")
+    model = perceiver(read.dim)
+    compiled = torch.compile(model, backend="eager")
+    expected = compiled(read)
+    with record_attention(compiled) as maps:
+        torch.testing.assert_close(compiled(read), expected)
+    assert [m.cross for m in maps] == [0, 1, 1]
+
+
+def test_weights_of_nan_are_nan_not_zero():
+    read = inputs("concatenate", masked=True)
+    read.mask[0] = False
+    read.content[1, 2] = math.nan
+    read.mask[1, 2] = True
+    with record_attention(model := perceiver(read.dim)) as maps:
+        model(read)
+    assert not maps[0].weights[0].any()
+    assert maps[0].weights[1].isnan().all()
 
 
 def test_position_attention_without_positions():

@@ -114,7 +114,8 @@ class MultiHeadAttention(nn.Module):
         w_out = self.to_out.weight.unflatten(1, (heads, -1)).transpose(0, 1)  # H D V
         query_weight, query_bias = (w_k.mT @ w_q).flatten(0, 1), None
         dropout = self.dropout if self.training else 0.0
-        values, out_bias = x, self.to_out.bias
+        values = x
+        out_bias: Tensor = self.to_out.bias
         if self.to_q.bias is not None:
             query_bias = (self.to_q.bias.view(heads, 1, -1) @ w_k).flatten()
             # The bias of the keys changes no attention weight: its gradient is zero, not missing.

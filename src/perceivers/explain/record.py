@@ -1,5 +1,8 @@
 """Recorded attention of cross-attends, split into a content term and a position term."""
 
+import inspect
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -8,7 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core import CrossAttend, Inputs, KeyValueSource, Perceiver, StoredKeyValues
+from ..core import (
+    CrossAttend,
+    Inputs,
+    KeyValueSource,
+    Perceiver,
+    StoredKeyValues,
+    StreamedKeyValues,
+)
 
 # B batch · H heads · N latents · M inputs · K qk_dim / H
 
@@ -54,8 +64,10 @@ class AttentionMap:
         logits = self.logits
         if self.mask is None:
             return logits.softmax(dim=-1)
-        mask = self.mask[:, None, None, :]
-        return logits.masked_fill(~mask, -torch.inf).softmax(dim=-1).nan_to_num(0.0)
+        nonempty = self.mask.any(dim=-1)[:, None, None, None]
+        masked = nonempty & ~self.mask[:, None, None, :]
+        weights = logits.masked_fill(masked, -torch.inf).softmax(dim=-1)
+        return torch.where(nonempty, weights, 0.0)
 
 
 @contextmanager
@@ -63,7 +75,11 @@ def record_attention(model: nn.Module) -> Iterator[list[AttentionMap]]:
     """Record the attention of a model's cross-attends during its forward passes.
 
     The list that the context manager yields holds one map for each application of a cross-attend,
-    in order. Each forward pass replaces its contents. Gradients are not recorded.
+    in order. Each forward pass replaces its contents, so that it never holds maps of two passes;
+    copy it, `list(maps)`, to keep them. It is empty during a pass, and after one that raised an
+    error. Forward passes of several threads are recorded apart; the list holds those of the pass
+    that ended last. Gradients and attention dropout are not recorded. A compiled model runs without
+    its compiled code inside the context.
 
     Args:
         model: a module that contains exactly one `Perceiver`, such as a result of `create` or
@@ -73,7 +89,8 @@ def record_attention(model: nn.Module) -> Iterator[list[AttentionMap]]:
         The list of maps; it is empty until the first forward pass.
 
     Raises:
-        ValueError: the model contains no `Perceiver`, or several.
+        ValueError: the model contains no `Perceiver`, or several. Inside the context: it reads a
+            stream, or inputs that are distributed over processes, whose keys are never together.
 
     Example:
         >>> with record_attention(model) as maps:                   # doctest: +SKIP
@@ -83,10 +100,15 @@ def record_attention(model: nn.Module) -> Iterator[list[AttentionMap]]:
     perceivers = [module for module in model.modules() if isinstance(module, Perceiver)]
     if len(perceivers) != 1:
         raise ValueError(f"found {len(perceivers)} Perceivers in the model; expected one")
-    recorder = _Recorder()
+    perceiver, recorder = perceivers[0], _Recorder()
     with ExitStack() as stack:
-        stack.callback(perceivers[0].register_forward_pre_hook(recorder.begin).remove)
-        for index, cross in enumerate(perceivers[0].cross_attends):
+        if "torch._dynamo" in sys.modules:  # the model may be compiled, without these hooks
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        begin = perceiver.register_forward_pre_hook(recorder.begin, with_kwargs=True)
+        end = perceiver.register_forward_hook(recorder.end, always_call=True)
+        stack.callback(begin.remove)
+        stack.callback(end.remove)
+        for index, cross in enumerate(perceiver.cross_attends):
             assert isinstance(cross, CrossAttend)
 
             def hook(_: Any, args: Any, out: Any, index: int = index, cross: Any = cross) -> None:
@@ -96,41 +118,68 @@ def record_attention(model: nn.Module) -> Iterator[list[AttentionMap]]:
         yield recorder.maps
 
 
+class _Pass(threading.local):
+    """The forward pass that a thread is recording."""
+
+    inputs: Inputs | None = None  # None: there is none
+    maps: list[AttentionMap]
+    terms: dict[int, tuple[Tensor, Tensor]]  # by index of the cross-attend
+
+
 class _Recorder:
     """State that the hooks of one recording share."""
 
     def __init__(self) -> None:
         self.maps: list[AttentionMap] = []
-        self.inputs: Inputs | None = None
-        self.terms: dict[int, tuple[Tensor, Tensor]] = {}  # by index of the cross-attend
+        self.current = _Pass()
 
-    def begin(self, perceiver: nn.Module, args: tuple[Inputs]) -> None:
+    def begin(self, perceiver: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
         """Discard the maps of the last forward pass and remember the inputs of this one."""
+        arguments = inspect.signature(perceiver.forward).bind(*args, **kwargs).arguments
+        if arguments.get("group") is not None:
+            raise ValueError(
+                "attention to inputs that are distributed over processes cannot be recorded; pass "
+                "all elements to one process, without a group"
+            )
         self.maps.clear()
-        self.terms.clear()
-        self.inputs = args[0]
+        self.current.inputs = arguments["inputs"]
+        self.current.maps, self.current.terms = [], {}
+
+    def end(self, perceiver: nn.Module, args: Any, out: Any) -> None:
+        """Publish the maps of this thread's forward pass, unless it raised an error."""
+        if self.current.inputs is not None and out is not None:
+            self.maps[:] = self.current.maps
+        self.current.inputs = None
 
     @torch.no_grad()
     def record(
         self, index: int, cross: CrossAttend, latents: Tensor, source: KeyValueSource
     ) -> None:
         """Append the map of a cross-attend that was applied to normalised latents."""
-        assert self.inputs is not None
-        if index not in self.terms:  # the keys of a shared cross-attend are the same at each step
-            self.terms[index] = cross.key_terms(self.inputs)
-        content, position = self.terms[index]
+        if isinstance(source, StreamedKeyValues):
+            raise ValueError(
+                "attention to a stream cannot be recorded, because its keys are never together; "
+                "pass a batch that fits into memory: model(batch)"
+            )
+        inputs = self.current.inputs
+        if inputs is None:  # computed again in a backward pass, or applied by itself
+            return
+        terms = self.current.terms
+        if index not in terms:  # the keys of a shared cross-attend are the same at each step
+            terms[index] = cross.key_terms(inputs)
+        content, position = terms[index]
         if isinstance(source, StoredKeyValues):
             keys = source.keys.detach()
         else:  # the source does not store its keys; compute them as the model does
-            keys = cross.attention.split_keys_values(cross.project(self.inputs)())[0]
+            keys = cross.attention.split_keys_values(cross.project(inputs)())[0]
         queries = cross.attention.queries(latents).expand(len(keys), -1, -1, -1)
-        self.maps.append(
+        self.current.maps.append(
             AttentionMap(
                 cross=index,
                 queries=queries * queries.shape[-1] ** -0.5,
                 keys=keys,
                 content_keys=content,
                 position_keys=position,
-                mask=self.inputs.mask,
+                mask=inputs.mask,
             )
         )
