@@ -24,9 +24,11 @@ LEVELS = {
     "checkpoint": 4,
     "interop": 4,
     "explain": 4,
+    "exported": 4,
     "training": 5,
     "predict": 5,
     "predict_inputs": 6,
+    "export": 6,
     "recipes": 6,
     "autoconfig": 7,
     "api": 8,
@@ -48,6 +50,9 @@ CONFINED = {
     "perceiver_pytorch": {"interop"},
     "keras": {"interop"},
     "h5py": {"interop"},
+    "onnx": {"export"},
+    "onnxscript": {"export"},
+    "onnxruntime": {"export", "exported"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = [path for path in MODULES if path != PACKAGE / "__init__.py"]  # the door opens them all

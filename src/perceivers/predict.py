@@ -15,6 +15,7 @@ from .checkpoint import load
 from .data.config import Task
 from .data.labels import split_unit
 from .data.manifest import RowFiles
+from .exported import SUFFIX, ExportedModel
 from .machine import placement
 from .modalities import build_reader
 from .modalities.accepts import check_suffix
@@ -57,7 +58,7 @@ class Predictor:
 
     Args:
         model: a run directory, the directory of a saved model, hf://owner/name for one on the
-            Hugging Face hub, or the model itself.
+            Hugging Face hub, an exported `.onnx` file, or the model itself.
         device: where the model runs, such as "cpu" or "cuda:1". None: on CUDA if there is a GPU; a
             model that is given as an object stays on its device.
         batch_size: number of examples that go through the model together.
@@ -81,7 +82,7 @@ class Predictor:
 
     def __init__(
         self,
-        model: str | Path | PerceiverClassifier,
+        model: str | Path | PerceiverClassifier | ExportedModel,
         *,
         device: str | torch.device | None = None,
         batch_size: int = 64,
@@ -90,7 +91,10 @@ class Predictor:
         progress: Progress | None = None,
     ) -> None:
         if isinstance(model, str | Path):
-            model, device = load(model), "auto" if device is None else device
+            if Path(model).suffix.lower() == SUFFIX:
+                model, device = _load_exported(model, device, own_size), None
+            else:
+                model, device = load(model), "auto" if device is None else device
         if not model.config.num_classes:
             raise ValueError(
                 "the model has no outputs (num_classes=0); use model.encode(batch) or model(batch) "
@@ -322,14 +326,14 @@ class Predictor:
 
     def _values(self, examples: Sequence[Prepared]) -> Tensor:
         """Return the probabilities, or the numbers in their units, (B, num_classes)."""
-        device = next(self.model.parameters()).device
+        device = next((p.device for p in self.model.parameters()), torch.device("cpu"))
         first = examples[0]
         if isinstance(first, dict):
             flags: list[Any] = [_presence(example) for example in examples]
             if lacking := describe_missing(collate(flags)):
                 log.info("%s; it is masked there", lacking)
         if self.own_size and self._is_streamed(first):
-            outputs = self.model.classify_stream(self._stream(first))
+            outputs = self._trained.classify_stream(self._stream(first))
         else:
             together: Any = list(examples)
             batch = to_device(self.reader.batch(collate(together)), device)
@@ -344,16 +348,35 @@ class Predictor:
             return 0
         return MAX_BATCH_ELEMENTS + 1 if self._is_streamed(example) else self._elements(example)
 
+    @property
+    def _trained(self) -> PerceiverClassifier:
+        """The model, which with `own_size` is never an exported one."""
+        assert isinstance(self.model, PerceiverClassifier)
+        return self.model
+
     def _is_streamed(self, example: Any) -> bool:
         return is_lazy(example) or self._elements(example) > MAX_ELEMENTS
 
     def _elements(self, example: Any) -> int:
-        return num_elements(example, self.reader, self.model.adapter)
+        return num_elements(example, self.reader, self._trained.adapter)
 
     def _stream(self, example: Any) -> ProgressStream:
-        passes = sum(cross is not None for cross in self.model.perceiver.cross_order)
-        parts = self.model.adapter.stream(example)
+        passes = sum(cross is not None for cross in self._trained.perceiver.cross_order)
+        parts = self._trained.adapter.stream(example)
         return ProgressStream(parts, self._elements(example) * passes, self.progress)
+
+
+def _load_exported(
+    path: str | Path, device: str | torch.device | None, own_size: bool
+) -> ExportedModel:
+    """Load an exported model; the message of an error says which option it does not take."""
+    if own_size:
+        raise ValueError(
+            f"{path}: exported models read files at the model's size; leave own_size out"
+        )
+    if device is not None and torch.device(device).type != "cpu":
+        raise ValueError(f"{path}: exported models run on the CPU; leave out device={device}")
+    return ExportedModel(path)
 
 
 def check_top_k(top_k: int) -> None:

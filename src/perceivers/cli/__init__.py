@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..reading import using
-from . import console, convert, cost, evaluate, listing, options, predict, train
+from . import console, convert, cost, evaluate, export, listing, options, predict, train
 from .parser import Parser, add_debug, adder
 
 
@@ -102,6 +102,7 @@ def build_parser() -> Parser:
     train.add(command)
     evaluate.add(command)
     predict.add(command)
+    export.add(command)
     convert.add(command)
     cost.add(command)
     return parser

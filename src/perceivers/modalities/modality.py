@@ -54,6 +54,18 @@ class Modality(ABC):
         """
         return config, []
 
+    def varying_axes(self, config: Any) -> dict[int, str]:
+        """Return the axes of a raw batch, besides the first, whose length may vary, with names.
+
+        Such as {1: "height", 2: "width"}: an exported model takes any length along them that the
+        adapter takes.
+        """
+        return {}
+
+    def preparation(self, config: Any) -> str:
+        """Say how an example is made of a file, for the users of an exported model."""
+        return "a tensor, as the model was trained on"
+
     def augmentations(self, config: Any) -> frozenset[str]:
         """Return the fields of `AugmentationConfig` that affect inputs of this configuration."""
         return self.augments

@@ -168,7 +168,8 @@ class FusionAdapter(Adapter):
                 f"{', '.join(self.parts)}"
             )
         sizes = {name: part.content.shape[0] for name, part in inputs.items()}
-        if len(set(sizes.values())) > 1:
+        first = next(iter(sizes.values()))
+        if any(size != first for size in sizes.values()):
             raise ValueError(f"batch sizes disagree: {sizes}; expected the same number of each")
         content = next(iter(inputs.values())).content
         present = self._drop_parts(inputs, present_masks(inputs, batch))

@@ -60,6 +60,19 @@ class Image(FileModality):
         return levels.measured(config, sources(), wide_values, self.noun)
 
     @override
+    def varying_axes(self, config: Any) -> dict[int, str]:
+        return {} if config.position == "learned" else {1: "height", 2: "width"}
+
+    @override
+    def preparation(self, config: Any) -> str:
+        colours = "grey" if config.channels == 1 else "RGB"
+        return (
+            f"pixels of the upright image, {colours} from 0 to 255, on white where transparent; "
+            f"the shorter side resized to {config.image_size} (bicubic, antialiased), the longer "
+            "side cropped to its middle"
+        )
+
+    @override
     def augment_batch(self, batch: "Tensor", augmentation: AugmentationConfig) -> "Tensor":
         from .augment import augment_images
 

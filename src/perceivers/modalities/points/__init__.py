@@ -52,6 +52,19 @@ class Points(FileModality):
         )
 
     @override
+    def varying_axes(self, config: Any) -> dict[int, str]:
+        return {1: "points"}
+
+    @override
+    def preparation(self, config: Any) -> str:
+        more = config.channels - 3
+        return (
+            f"{config.num_points} points: x, y and z, centred at the mean and scaled into the cube "
+            "[-1, 1]³"
+            + (f", and {more} more channels (see perceivers.modalities.points)" if more else "")
+        )
+
+    @override
     def augment_batch(self, batch: "Tensor", augmentation: AugmentationConfig) -> "Tensor":
         from .augment import augment_points
 

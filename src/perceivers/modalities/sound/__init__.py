@@ -61,6 +61,19 @@ class Sound(FileModality):
         )
 
     @override
+    def varying_axes(self, config: Any) -> dict[int, str]:
+        return {} if config.position == "learned" else {1: "samples"}
+
+    @override
+    def preparation(self, config: Any) -> str:
+        channels = "mono" if config.channels == 1 else f"{config.channels} channels"
+        length = f"at most {config.num_samples}" if config.own_length else str(config.num_samples)
+        return (
+            f"samples from -1 to 1 at {config.sample_rate} Hz, {channels}; {length} of them, from "
+            "the middle of a longer sound; a shorter one has silence on both sides"
+        )
+
+    @override
     def augment_batch(self, batch: "Tensor", augmentation: AugmentationConfig) -> "Tensor":
         from .augment import augment_waves
 

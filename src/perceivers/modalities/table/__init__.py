@@ -23,5 +23,13 @@ class Table(Modality):
         return TabularAdapter(**config.adapter_options())
 
     @override
+    def preparation(self, config: Any) -> str:
+        columns = ", ".join((*config.numeric, *config.categorical))
+        return (
+            f"one number for each of the columns {columns}: a category is its index in the list of "
+            "its column, -1 if it is not in the list; an empty cell is NaN"
+        )
+
+    @override
     def unmixable(self, config: Any) -> str:
         return "the cells of tables"

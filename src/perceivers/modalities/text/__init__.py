@@ -44,6 +44,17 @@ class Text(FileModality):
         return self.reader_class()(config.max_length)
 
     @override
+    def varying_axes(self, config: Any) -> dict[int, str]:
+        return {1: "bytes"}
+
+    @override
+    def preparation(self, config: Any) -> str:
+        return (
+            f"the text's UTF-8 bytes plus 6, at most {config.max_length}; 0 is padding behind the "
+            "shorter texts of a batch"
+        )
+
+    @override
     def unmixable(self, config: Any) -> str:
         return "the bytes of texts"
 

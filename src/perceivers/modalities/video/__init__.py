@@ -55,6 +55,20 @@ class Video(FileModality):
         )
 
     @override
+    def varying_axes(self, config: Any) -> dict[int, str]:
+        return {} if config.position == "learned" else {1: "frames", 2: "height", 3: "width"}
+
+    @override
+    def preparation(self, config: Any) -> str:
+        colours = "grey" if config.channels == 1 else "RGB"
+        span = "the video" if config.seconds is None else f"its middle {config.seconds:g} s"
+        return (
+            f"{config.num_frames} frames evenly spread over {span}, upright, {colours} from 0 to "
+            f"255; the shorter side resized to {config.image_size}, the longer side cropped to its "
+            "middle"
+        )
+
+    @override
     def augment_batch(self, batch: "Tensor", augmentation: AugmentationConfig) -> "Tensor":
         from .augment import augment_videos
 

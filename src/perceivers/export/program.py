@@ -1,0 +1,224 @@
+"""A model as one program of tensors, with a batch and lengths that vary."""
+
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..exported import LOGITS, NUMBERS, PROBABILITIES, complete, first_line
+from ..files import write_atomically
+from ..modalities import build_reader, modality_of
+from ..modalities.clips import without_clips
+from ..modalities.config import InputConfig
+from ..modalities.fusion.presence import PRESENT
+from ..modalities.fusion.reader import FusionReader
+from ..modalities.fusion.rows import RowReader
+from ..modalities.reader import ArrayReader, collate
+from ..modalities.table.reader import CellReader
+from ..modalities.text.reader import TextReader
+from ..models.classifier import PerceiverClassifier
+
+TRACED_EXAMPLES = 2  # of the batch that is traced: torch takes a length of 1 for a constant
+TRACED_BYTES = 16  # length of its texts
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input of an exported model."""
+
+    name: str
+    """Name of the input: the modality, or the part of a mix; "<part>.present" for the mask of a
+    part."""
+    example: Tensor
+    """The batch that is traced, (2, …)."""
+    varying: dict[int, str]
+    """Axes besides the first whose length may vary, with their names."""
+    preparation: str
+    """How the input is made from a file, in words."""
+
+    @property
+    def shape(self) -> list[int | str]:
+        """Shape of the input, with the names of the axes that vary: ["batch", 32, 32, 3]."""
+        fixed = list(self.example.shape[1:])
+        return ["batch", *(self.varying.get(axis, n) for axis, n in enumerate(fixed, 1))]
+
+    def describe(self) -> dict[str, Any]:
+        """Return the description that is saved beside the exported model."""
+        return {
+            "name": self.name,
+            "dtype": str(self.example.dtype).removeprefix("torch."),
+            "shape": self.shape,
+            "example_shape": list(self.example.shape[1:]),
+            "preparation": self.preparation,
+        }
+
+
+class Program(nn.Module):
+    """A model that takes one tensor for each of its inputs and returns all of its outputs.
+
+    Args:
+        model: the model.
+        inputs: its inputs; a model of one modality has one.
+    """
+
+    def __init__(self, model: PerceiverClassifier, inputs: list[Input]) -> None:
+        super().__init__()
+        self.model = model
+        self.names = [given.name for given in inputs]
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the outputs: logits and probabilities, or numbers in the data's units."""
+        numbers = self.model.config.task == "regression"
+        return [NUMBERS] if numbers else [LOGITS, PROBABILITIES]
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Run a batch (B, …) of each input to each output (B, num_classes)."""
+        several = len(self.names) > 1
+        outputs = self.model(dict(zip(self.names, tensors, strict=True)) if several else tensors[0])
+        if self.model.config.task == "regression":
+            return (outputs,)
+        multilabel = self.model.config.task == "multilabel"
+        return outputs, outputs.sigmoid() if multilabel else outputs.softmax(dim=-1)
+
+
+def inputs_of(model: PerceiverClassifier, example: Any = None) -> list[Input]:
+    """Return the inputs of a model, each with a batch to trace.
+
+    Args:
+        model: the model.
+        example: raw batch of at least two examples; None: random ones of the size that the model
+            reads files to.
+
+    Raises:
+        ValueError: `example` is needed, because the model takes tensors that are not read from
+            files; or it has fewer than two examples.
+    """
+    config = model.config.input
+    if example is not None:
+        return [_given(name, x) for name, x in _parts(config, example).items()]
+    reader = without_clips(build_reader(config))
+    generator = np.random.default_rng(0)
+    if not isinstance(reader, FusionReader | RowReader):
+        assert isinstance(reader, ArrayReader)
+        modality = modality_of(config)
+        name = getattr(modality, "name", config.kind)
+        batch = _random_batch(reader, generator)
+        return [Input(name, batch, modality.varying_axes(config), modality.preparation(config))]
+    inputs = []
+    configs: Any = config
+    for name, part in configs.parts.items():
+        modality = modality_of(part)
+        source = {**getattr(config, "files", {}), **getattr(config, "texts", {})}.get(name)
+        column = f"column {source}: " if source else ""
+        words = column + modality.preparation(part)
+        batch = _random_batch(reader.parts[name], generator)
+        inputs.append(Input(name, batch, modality.varying_axes(part), words))
+        present = torch.ones(TRACED_EXAMPLES, dtype=torch.bool)
+        words = f"whether the example has {name}; where it has not, {name} is ignored"
+        inputs.append(Input(name + PRESENT, present, {}, words))
+    return inputs
+
+
+def _parts(config: InputConfig, batch: Any) -> dict[str, Tensor]:
+    """Return a raw batch by the names of the model's inputs."""
+    if isinstance(batch, dict):
+        return batch
+    return {getattr(modality_of(config), "name", config.kind): batch}
+
+
+def _given(name: str, x: Tensor) -> Input:
+    if len(x) < TRACED_EXAMPLES:
+        raise ValueError(f"example has {len(x)} example of {name}; expected a batch of at least 2")
+    return Input(name, x, {}, f"as given to export: {tuple(x.shape[1:])}")
+
+
+def trace(program: Program, inputs: list[Input]) -> torch.export.ExportedProgram:
+    """Export a program with `torch.export`; the batch and the axes that may vary do.
+
+    Raises:
+        ValueError: the model cannot be exported; the message names the operator if torch does.
+    """
+    auto = torch.export.Dim.AUTO
+    shapes = [{0: auto, **dict.fromkeys(given.varying, auto)} for given in inputs]
+    with export_errors():
+        return torch.export.export(
+            program,
+            tuple(given.example for given in inputs),
+            dynamic_shapes={"tensors": tuple(shapes)},
+            strict=False,
+        )
+
+
+def export_torch(
+    model: PerceiverClassifier, path: Path, *, example: Any = None
+) -> Callable[[Any], Tensor]:
+    """Write a model as an archive of `torch.export`, which torch runs without this library.
+
+    Args:
+        model: the model, in eval mode, on the CPU.
+        path: the `.pt2` file to write.
+        example: as in `inputs_of`.
+
+    Returns:
+        A function that runs the written archive: a raw batch → logits or numbers.
+
+    Raises:
+        ValueError: the model cannot be exported.
+        OSError: the file cannot be written.
+    """
+    inputs = inputs_of(model, example)
+    archive = trace(Program(model, inputs), inputs)
+    write_atomically(path, lambda part: _save_archive(archive, part))
+    module = torch.export.load(path).module()
+    config, described = model.config.input, [given.describe() for given in inputs]
+    return lambda batch: module(*complete(described, _parts(config, batch)))[0]
+
+
+def _save_archive(archive: torch.export.ExportedProgram, path: Path) -> None:
+    with path.open("wb") as file:
+        torch.export.save(archive, file)
+
+
+@contextmanager
+def export_errors() -> Iterator[None]:
+    """Turn torch's errors about a model that cannot be exported into one line."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (ValueError, OSError, ImportError):
+        raise
+    except Exception as error:
+        operators = re.findall(r"aten[.:]{1,2}\w+(?:\.\w+)?", str(error))
+        what = f"{operators[0]} has no equivalent" if operators else first_line(error)
+        raise ValueError(f"the model cannot be exported: {what}") from error
+
+
+def _random_batch(reader: ArrayReader | CellReader, generator: np.random.Generator) -> Tensor:
+    """Return a raw batch of random examples of the largest size that a reader gives."""
+    examples: Any = collate([_random_example(reader, generator) for _ in range(TRACED_EXAMPLES)])
+    batch: Tensor = reader.batch(examples)
+    return batch
+
+
+def _random_example(reader: Any, generator: np.random.Generator) -> np.ndarray:
+    if isinstance(reader, CellReader):
+        return np.concatenate(
+            [generator.normal(size=len(reader.numeric)), np.zeros(len(reader.categorical))]
+        )
+    if isinstance(reader, TextReader):
+        length = min(TRACED_BYTES, reader.max_length)
+        ids: np.ndarray = np.zeros(reader.max_length, reader.dtype)
+        ids[:length] = generator.integers(40, 120, length)
+        return ids
+    if reader.dtype == np.uint8:
+        return generator.integers(0, 256, reader.shape, np.uint8)
+    return generator.uniform(-1, 1, reader.shape).astype(reader.dtype)

@@ -1,0 +1,131 @@
+"""A model that was exported to ONNX, run by onnxruntime."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .errors import missing_extra
+from .files import read_json
+from .modalities.fusion.presence import PRESENT
+from .models.config import ModelConfig, from_dict
+
+SUFFIX = ".onnx"
+FORMAT = 1
+# Output that predictions are made of: logits, or numbers in the units of the data.
+LOGITS, NUMBERS, PROBABILITIES = "logits", "numbers", "probabilities"
+
+
+class ExportedModel(nn.Module):
+    """An ONNX model that `perceivers export` wrote, used like the model it was made from.
+
+    It has no parameters: onnxruntime holds the weights, on the CPU.
+
+    Args:
+        path: the `.onnx` file. The `.json` file beside it describes its inputs and labels.
+
+    Raises:
+        FileNotFoundError: one of the two files is missing.
+        ValueError: a file is damaged, or the description is of another version.
+        ImportError: onnxruntime is not installed.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__()
+        path = Path(path)
+        description = read_description(path)
+        self.config = from_dict(ModelConfig, description["model"], f"{path.stem}.json: model")
+        self.labels: tuple[str, ...] = tuple(description["labels"])
+        self.inputs: list[dict[str, Any]] = description["inputs"]
+        self.session = _session(path)
+
+    def forward(self, batch: Any) -> Tensor:
+        """Run a raw batch, as the exported model took it, to outputs (B, num_classes).
+
+        Examples of different lengths, which are a list, are run one after another.
+        """
+        parts = batch if isinstance(batch, dict) else {self.inputs[0]["name"]: batch}
+        if any(isinstance(x, list) for x in parts.values()):
+            count = len(next(iter(parts.values())))
+            return torch.cat([self._run(_one(parts, index)) for index in range(count)])
+        return self._run(parts)
+
+    def _run(self, parts: Mapping[str, Tensor]) -> Tensor:
+        tensors = complete(self.inputs, parts)
+        feed = {
+            given["name"]: x.to(getattr(torch, given["dtype"])).numpy()
+            for given, x in zip(self.inputs, tensors, strict=True)
+        }
+        name = NUMBERS if self.config.task == "regression" else LOGITS
+        return torch.from_numpy(self.session.run([name], feed)[0])
+
+
+def complete(inputs: Sequence[Mapping[str, Any]], parts: Mapping[str, Tensor]) -> list[Tensor]:
+    """Return one tensor for each input of an exported model, also for those that a batch lacks.
+
+    Args:
+        inputs: descriptions of the inputs.
+        parts: the raw batch, by the names of the inputs. Where the mask of a part is absent, all
+            examples have the part, or none has it if the part is absent too.
+    """
+    size = next(iter(parts.values())).shape[0]
+
+    def absent(given: Mapping[str, Any]) -> Tensor:
+        name = given["name"]
+        if name.endswith(PRESENT):
+            return torch.full((size,), name.removesuffix(PRESENT) in parts)
+        return torch.zeros(size, *given["example_shape"])
+
+    return [parts[x["name"]] if x["name"] in parts else absent(x) for x in inputs]
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """Read the `.json` file beside an exported model.
+
+    Args:
+        path: the `.onnx` file.
+
+    Raises:
+        FileNotFoundError: one of the two files is missing.
+        ValueError: the description is damaged or of another version.
+    """
+    beside = path.with_suffix(".json")
+    for file in (path, beside):
+        if not file.is_file():
+            raise FileNotFoundError(
+                f"no file {file}; an exported model is two files, {path.name} and {beside.name}"
+            )
+    description = read_json(beside)
+    if description.get("format") != FORMAT:
+        raise ValueError(
+            f"{beside}: format {description.get('format')!r}; expected {FORMAT}: export the model "
+            "again with this version of perceivers"
+        )
+    if missing := [key for key in ("model", "labels", "inputs") if key not in description]:
+        raise ValueError(f"{beside}: no {', '.join(missing)}; export the model again")
+    return description
+
+
+def _session(path: Path) -> Any:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise missing_extra("onnxruntime", "export") from None
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors alone: they are raised too
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors have no common base of their own
+        raise ValueError(f"{path}: damaged, or no ONNX model ({first_line(error)})") from error
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, at most 200 characters of it."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
+
+
+def _one(parts: Mapping[str, Tensor | Sequence[Tensor]], index: int) -> dict[str, Tensor]:
+    """Return one example of a batch as a batch of its own."""
+    return {name: x[index][None] for name, x in parts.items()}
