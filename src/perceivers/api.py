@@ -8,7 +8,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from .autoconfig.choose import Choice, choose_for
+from .autoconfig.choose import Choice, choose_for, warmup
 from .checkpoint import load
 from .data.config import DataConfig
 from .data.dataset import NAME, read_datasets
@@ -92,9 +92,12 @@ def train(
         )
     model = recipe if isinstance(recipe, PerceiverClassifier) else None
     with remembered_log() as said:
-        choice = _choice(recipe, data, resume=resume)
+        choice = _choice(recipe, data, options, resume=resume)
     if model is not None and "model" in options:
         raise ValueError("the model is given, so model options cannot change it; change the model")
+    if choice.lines and (epochs := options.get("trainer", {}).get("max_epochs")):
+        warm_up = {"warmup_epochs": warmup(choice.recipe, epochs)}
+        options["optimizer"] = {**warm_up, **options.get("optimizer", {})}
     chosen: Recipe = with_changes(choice.recipe, options, "recipe")
     splits: Splits | None = None
     if isinstance(data, Dataset):
@@ -120,7 +123,11 @@ def train(
 
 
 def _choice(
-    recipe: str | Path | Recipe | PerceiverClassifier, data: Data | None, *, resume: bool
+    recipe: str | Path | Recipe | PerceiverClassifier,
+    data: Data | None,
+    options: dict[str, Any],
+    *,
+    resume: bool,
 ) -> Choice:
     """Return the recipe before options, and the reasons for it."""
     if isinstance(recipe, PerceiverClassifier):
@@ -131,5 +138,5 @@ def _choice(
     if resume:
         return Choice(read_recipe(Path(recipe)))
     if str(recipe) == "folder" and isinstance(data, str | Path):
-        return choose_for(str(data))
+        return choose_for(str(data), with_changes(DataConfig(), options.get("data", {}), "data"))
     return Choice(get_recipe(str(recipe)))

@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
+MAX_KNOWN = 40  # names in the message about an unknown one
+
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> ValueError:
     """Return the error for a name that does not exist. Its message suggests the nearest known name.
@@ -14,8 +16,21 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> ValueError:
     """
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
+    hint = f"did you mean {close[0]!r}?" if close else f"known: {listed(names, MAX_KNOWN)}"
     return ValueError(f"unknown {kind} {name!r}; {hint}")
+
+
+def listed(names: Iterable[str], most: int = 12) -> str:
+    """Join names with commas; if there are many, name the first ones and the number of all.
+
+    Args:
+        names: the names.
+        most: largest number of names that are all named.
+    """
+    names = list(names)
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[: most - 2])}, … ({len(names):,} in all)"
 
 
 def missing_extra(package: str, extra: str) -> ImportError:

@@ -3,6 +3,7 @@
 import functools
 import io
 import logging
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,7 +29,7 @@ from .modalities.notices import Notices, collecting
 from .modalities.reader import Example, collate, to_device
 from .modalities.streaming import Progress, ProgressStream, is_lazy, num_elements
 from .modalities.table.config import TABLE_SUFFIXES
-from .models.classifier import PerceiverClassifier
+from .models.classifier import PerceiverClassifier, TargetScale
 from .models.clips import average_clips
 
 log = logging.getLogger(__name__)
@@ -279,8 +280,13 @@ class Predictor:
         """Format a prediction, such as "cat 97.1%, dog 2.2%" or "age 31.4 years"."""
         if not self.gives_numbers:
             return ", ".join(f"{label} {value:.1%}" for label, value in prediction)
-        named = [(*split_unit(label), value) for label, value in prediction]
-        return ", ".join(f"{name} {value:.5g} {unit}".rstrip() for name, unit, value in named)
+        scale = self.model.target_scale
+        assert isinstance(scale, TargetScale)
+        spreads = dict(zip(self.labels, scale.std.tolist(), strict=True))
+        named = [
+            (*split_unit(label), _number_text(value, spreads[label])) for label, value in prediction
+        ]
+        return ", ".join(f"{name} {value} {unit}".rstrip() for name, unit, value in named)
 
     def as_json(self, prediction: Prediction) -> list[dict[str, Any]]:
         """Return [{"label", "probability"}, …]; in a regression [{"label", "value", "unit"}, …]."""
@@ -317,7 +323,7 @@ class Predictor:
         if not isinstance(reader, RowReader) or file.suffix.lower() not in TABLE_SUFFIXES:
             return [(str(file), file)]
         try:
-            return RowFiles.read(file, reader.columns)
+            return RowFiles.read(file, reader)
         except ValueError as error:
             return [(str(file), error)]
 
@@ -339,7 +345,8 @@ class Predictor:
             batch = to_device(self.reader.batch(collate(together)), device)
             outputs = self.model(batch)
         task = self.model.config.task
-        outputs = average_clips(outputs.float().unflatten(0, (-1, self.clips)), task)
+        outputs = outputs if self.gives_numbers else outputs.float()
+        outputs = average_clips(outputs.unflatten(0, (-1, self.clips)), task)
         return VALUES[task](outputs).cpu()
 
     def _batch_elements(self, example: Any) -> int:
@@ -383,6 +390,17 @@ def check_top_k(top_k: int) -> None:
     """Raise a ValueError unless `top_k` is at least 1."""
     if top_k < 1:
         raise ValueError(f"top_k={top_k}; expected at least 1")
+
+
+def _number_text(value: float, spread: float) -> str:
+    """Format a number with 5 digits, or more if the numbers of the training data need them.
+
+    Args:
+        value: the number.
+        spread: standard deviation of the training data; a thousandth of it can be read.
+    """
+    needed = math.log10(abs(value) / spread) + 4 if value else 0
+    return f"{value:.{min(15, max(5, math.ceil(needed)))}g}"
 
 
 def _or_error(function: Callable[[Any], T], argument: Any) -> T | ValueError:

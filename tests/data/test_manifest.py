@@ -168,7 +168,7 @@ def test_missing_columns_are_logged_and_masked(table, caplog):
     assert f"{path} has no column note, age; it is masked" in caplog.text
     assert "2 of 2 have no note, 2 of 2 have no table; it is masked there" in caplog.text
     with pytest.raises(ValueError, match="has columns x, label; the model reads photo, note, age"):
-        RowFiles.read(table("x,label\n1,2\n"), READER.columns)
+        RowFiles.read(table("x,label\n1,2\n"), READER)
 
 
 ONE_ROW = HEAD + "0.png,x,1,a\n"

@@ -1,15 +1,19 @@
 """Contents of a folder of files by class or of a table: numbers, and sentences about them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from ..data.config import DataConfig, Task
 from ..data.unused import name_counts
+from ..errors import listed
 from ..modalities import FileModality
 from ..modalities.measures import Measures
+from ..modalities.table.numbers import PLAIN, NumberFormat
 
 LINES = "lines of text"
+MAX_NAMED = 5  # suffixes that `count_files` names at most, and columns with the same remark
+MAX_COLUMNS = 12  # columns that are described one by one at most
 
 
 @dataclass(frozen=True)
@@ -84,17 +88,25 @@ class ColumnContents:
     """Categories that occur in the training rows, for a column of categories."""
     is_id: bool = False
     """Whether the column may only identify the row: text without spaces that differs in each row,
-    or numbers that increase by one."""
+    or numbers that count the rows, in any order."""
+    number_format: NumberFormat = PLAIN
+    """How the numbers of a numeric column are written."""
+    notes: tuple[str, ...] = ()
+    """How numbers that are not in plain digits were read, and which cells are not numbers."""
 
-    def words(self) -> str:
-        """Describe the column: "wav files, 8 kHz mono, median 0.42 s, 12 missing"."""
+    def words(self, *, numbers: bool = True) -> str:
+        """Describe the column: "wav files, 8 kHz mono, median 0.42 s, 12 missing".
+
+        Args:
+            numbers: also give what differs between columns of a kind, such as sizes and counts.
+        """
         words = {
             "file": f"{' and '.join(self.suffixes)} files",
-            "categorical": f"{len(self.categories)} categories",
+            "categorical": f"{len(self.categories)} categories" if numbers else "categories",
         }.get(self.what, self.what)
-        if self.modality and self.sample:
+        if self.modality and self.sample and numbers:
             words += f", {self.modality.describe(self.sample.measures)}"
-        return words + (f", {self.missing:,} missing" if self.missing else "")
+        return words + (f", {self.missing:,} missing" if self.missing and numbers else "")
 
 
 @dataclass(frozen=True)
@@ -111,6 +123,10 @@ class TableContents:
     """Names of the classes, labels or numbers, in the order of the model's outputs."""
     empty: tuple[str, ...] = ()
     """Columns that are ignored because all their cells in the training rows are empty."""
+    index: tuple[str, ...] = ()
+    """Columns that are ignored because they hold the index of a DataFrame."""
+    leaks: tuple[str, ...] = ()
+    """Columns that alone predict the label of every training row."""
 
     @property
     def task(self) -> Task:
@@ -124,32 +140,65 @@ class TableContents:
 
     def sentence(self) -> str:
         """Describe the table: "1,200 rows: photo (png files), age (numeric), kind (4 classes)"."""
-        words = [f"{name} ({column.words()})" for name, column in self.columns.items()]
+        words = describe_columns(self.columns)
         target = {
             "classification": f"{len(self.classes)} classes",
             "multilabel": f"any of {len(self.classes)} labels",
             "regression": "to predict",
         }[self.task]
-        words.append(f"{', '.join(self.config.label)} ({target})")
+        words.append(f"{listed(self.config.label)} ({target})")
         held_out = _held_out(self.splits)
         return f"{sum(self.splits.values()):,} rows{held_out}: {', '.join(words)}"
 
     def remarks(self) -> list[str]:
-        """Describe unreadable files, empty columns and possible identifiers, one line for each."""
+        """Describe unreadable files, formats of numbers, and suspect columns, one line for each."""
         lines = []
+        if self.index:
+            lines.append(
+                f"index of a DataFrame, which is ignored: {listed(self.index)}; it may tell the "
+                "label, because rows are often sorted by it before they are shuffled"
+            )
+        lines += _first_lines(note for column in self.columns.values() for note in column.notes)
         for name, column in self.columns.items():
             if column.sample and (bad := column.sample.unreadable):
                 count = f"{len(bad):,} of the {column.sample.num_files:,} inspected files"
                 few = first_few(bad)
                 lines.append(f"{name}: {count} cannot be read; their rows are skipped: {few}")
         if self.empty:
-            lines.append(f"empty columns, which are ignored: {', '.join(self.empty)}")
+            lines.append(f"empty columns, which are ignored: {listed(self.empty)}")
         if ids := [name for name, column in self.columns.items() if column.is_id]:
             lines.append(
-                f"different in each row: {', '.join(ids)}; the model reads them; if they only "
-                f"identify the rows, leave them out: --data.ignore {','.join(ids)}"
+                f"different in each row: {listed(ids)}; the model reads them; if they only "
+                f"identify the rows, leave them out: --data.ignore {','.join(ids[:MAX_COLUMNS])}"
             )
+        lines += _first_lines(
+            f"WARNING: {name} alone tells the label of every training row; if it is not known for "
+            f"new examples, leave it out: --data.ignore {name}"
+            for name in self.leaks
+        )
         return lines
+
+
+def describe_columns(columns: Mapping[str, ColumnContents]) -> list[str]:
+    """Describe each column, "age (numeric)"; if there are many, those of a kind together.
+
+    Args:
+        columns: contents of the columns by name.
+    """
+    if len(columns) <= MAX_COLUMNS:
+        return [f"{name} ({column.words()})" for name, column in columns.items()]
+    groups: dict[str, list[str]] = {}
+    for name, column in columns.items():
+        groups.setdefault(column.words(numbers=False), []).append(name)
+    words = [f"{len(names):,} × {kind}: {listed(names, 6)}" for kind, names in groups.items()]
+    return [" · ".join(words[: MAX_COLUMNS - 1] + ["…"] * (len(words) >= MAX_COLUMNS))]
+
+
+def _first_lines(lines: Iterable[str]) -> list[str]:
+    """Return the first few lines, and how many there are if these are not all."""
+    each = list(lines)
+    few = each[:MAX_NAMED]
+    return few + [f"… and {len(each) - len(few):,} more such columns"] * (len(each) > len(few))
 
 
 def count_files(suffixes: Mapping[str, int]) -> str:

@@ -6,14 +6,25 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 
+import numpy as np
+
 from ..data.config import DataConfig
 from ..data.manifest import Manifest, prefix_errors, read_manifest
 from ..errors import unknown
 from ..modalities import FILE_MODALITIES
 from ..modalities.measures import Distribution
-from ..modalities.table.kinds import Cells, ColumnKind, categories_of, infer_kinds, parse_numbers
+from ..modalities.table.kinds import (
+    Cells,
+    ColumnKind,
+    categories_of,
+    infer_kinds,
+    readable_numbers,
+)
+from ..modalities.table.numbers import PLAIN, NumberFormat, describe_format
+from ..modalities.table.reader import CellReader
 from .findings import ColumnContents, Sample, TableContents
 from .inspect_folder import candidates, line_modality, measure_some, most_readable
+from .leaks import counts_rows, find_leaks
 
 
 def inspect_table(path: Path, config: DataConfig, *, seed: int = 0) -> TableContents:
@@ -36,7 +47,8 @@ def inspect_table(path: Path, config: DataConfig, *, seed: int = 0) -> TableCont
     labels = manifest.read_labels(config)
     with prefix_errors(path):
         kinds = infer_kinds(manifest.columns, {m.name: m.suffixes for m in FILE_MODALITIES})
-        kinds |= {name: ColumnKind("categorical") for name in config.categorical}
+        categorical = manifest.categorical & manifest.columns.keys()
+        kinds |= {name: ColumnKind("categorical") for name in (*config.categorical, *categorical)}
         columns: dict[str, ColumnContents] = {}
         empty = []
         for name, cells in manifest.columns.items():
@@ -56,6 +68,8 @@ def inspect_table(path: Path, config: DataConfig, *, seed: int = 0) -> TableCont
         {split: len(rows) for split, rows in manifest.splits.items()},
         labels.names,
         tuple(empty),
+        manifest.index,
+        tuple(find_leaks(manifest, columns, labels)),
     )
 
 
@@ -84,17 +98,28 @@ def _inspect_column(
         is_id = not has_spaces and len(set(filled)) == len(filled)
         sample = Sample({"bytes": lengths}, 0, ())
         return ColumnContents("text", missing, modality=line_modality(), sample=sample, is_id=is_id)
-    try:
-        values = parse_numbers(cells) if kind.what == "numeric" else None
-    except ValueError as error:
-        raise ValueError(f"column {name!r}, {error}") from None
-    if values is not None:
-        present = values[values == values]
-        is_id = len(present) > 2 and bool((present[1:] - present[:-1] == 1).all())
-        return ColumnContents("numeric", int((values != values).sum()), is_id=is_id)
+    if kind.what == "numeric":
+        return _inspect_numbers(name, cells, kind.number_format)
     training = [cells[row] for row in manifest.splits.get("train", range(len(cells)))]
     categories = categories_of(training)
     return ColumnContents("categorical", missing, categories=categories) if categories else None
+
+
+def _inspect_numbers(name: str, cells: Cells, number_format: NumberFormat) -> ColumnContents:
+    """Return the contents of a column of numbers."""
+    values = readable_numbers(cells, number_format)
+    notes = []
+    if number_format != PLAIN:
+        notes.append(f"column {name!r}: {describe_format(cells, number_format)}")
+    reader = CellReader((name,), (), (), {name: number_format.example})
+    notes += reader.screen({name: list(cells)})[1]
+    return ColumnContents(
+        "numeric",
+        int(np.isnan(values).sum()),
+        is_id=counts_rows(values),
+        number_format=number_format,
+        notes=tuple(notes),
+    )
 
 
 def _inspect_files(

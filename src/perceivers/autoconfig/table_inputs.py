@@ -13,6 +13,7 @@ import re
 from dataclasses import replace
 
 from ..data.config import DataConfig
+from ..errors import listed
 from ..modalities import (
     AugmentationConfig,
     FusionConfig,
@@ -21,6 +22,7 @@ from ..modalities import (
     TabularConfig,
     modality_of,
 )
+from ..modalities.table.numbers import PLAIN
 from ..recipes.grid_corpus import grid_av
 from .findings import TableContents
 from .starting_point import StartingPoint, choose_input
@@ -47,7 +49,7 @@ def choose_table_input(contents: TableContents) -> StartingPoint:
     cells = _cells_config(contents)
     if cells is not None:
         parts[_part_name("table", parts)] = cells
-        lines.append(f"{', '.join((*cells.numeric, *cells.categorical))}: one element per column")
+        lines.append(f"{listed((*cells.numeric, *cells.categorical))}: one element per column")
     dropout = dict.fromkeys(parts, DROPOUT) if len(parts) > 1 else {}
     config = RowsConfig(parts=parts, files=columns["file"], texts=columns["text"], dropout=dropout)
     recipe = starts[0].recipe if len(starts) == 1 and cells is None else grid_av()
@@ -78,6 +80,11 @@ def _cells_config(contents: TableContents) -> TabularConfig | None:
         numeric=tuple(numeric),
         categorical=tuple(categorical),
         categories=tuple(column.categories for column in categorical.values()),
+        number_formats={
+            name: column.number_format.example
+            for name, column in numeric.items()
+            if column.number_format != PLAIN
+        },
     )
 
 

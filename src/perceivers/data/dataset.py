@@ -133,7 +133,7 @@ def _read_items(name: str, dataset: Dataset[Any]) -> tuple[Tensor, list[str]]:
     if len(shapes) > 1:
         raise ValueError(f"labels of the {name} dataset have shapes {sorted(shapes)}; expected one")
     stacked = torch.stack(values)
-    return stacked.float() if stacked.is_floating_point() else stacked.long(), contents
+    return stacked.double() if stacked.is_floating_point() else stacked.long(), contents
 
 
 def _hash(example: Any) -> str:

@@ -2,13 +2,13 @@
 
 - classification: one class per example, int64 (n,), indices into the names of the classes;
 - multilabel: any number of K labels per example, float (n, K) of 0 and 1;
-- regression: K numbers per example in the data's units, float (n,) or (n, K). A name may end in its
-  unit, such as "age [years]" or "age (years)".
+- regression: K numbers per example in the data's units, float64 (n,) or (n, K). A name may end in
+  its unit, such as "age [years]" or "age (years)".
 """
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..modalities.table.kinds import MISSING_NUMBERS, Cells, infer_kinds, parse_numbers
+from ..modalities.table.kinds import Cells, parse_numbers
+from ..modalities.table.numbers import MANY, MISSING_NUMBERS, PLAIN, describe_format, find_format
+from ..modalities.table.spelling import distinct, speller
 from .config import Task
 
 log = logging.getLogger(__name__)
@@ -46,19 +48,27 @@ class Labels:
     """Names of the classes, labels or numbers, in the order of the model's outputs."""
 
 
-def read_labels(columns: Mapping[str, Cells], *, task: TaskOption = "auto") -> Labels:
+def read_labels(
+    columns: Mapping[str, Cells],
+    *,
+    task: TaskOption = "auto",
+    categorical: Set[str] = frozenset(),
+) -> Labels:
     """Read one or more columns of a table as labels.
 
-    The task "auto" is inferred. For one column: regression if the cells are numbers, multilabel if
-    some are like "dog|cat" ("|" alone: no label), classification otherwise. For several columns:
-    multilabel if all cells are 0 or 1 (or true or false), regression if they are numbers.
+    The task "auto" is inferred. For one column: regression if the cells are numbers (in any of the
+    formats of `find_format`), multilabel if some are like "dog|cat" ("|" alone: no label),
+    classification otherwise. For several columns: multilabel if all cells are 0 or 1 (or true or
+    false), regression if they are numbers.
 
     The names of classes, and of labels in one column, are sorted; if all are numbers, by value.
-    Several columns keep their order.
+    Several columns keep their order. Classes that are the same in another spelling, such as 1 and
+    1.0, are one (`spelling.speller`).
 
     Args:
         columns: label columns by name, as `modalities.table.columns.read_columns` returns them.
         task: task that the labels are for, or "auto".
+        categorical: names of columns that hold classes, even if they are written as numbers.
 
     Returns:
         The task, the values and the names.
@@ -69,7 +79,9 @@ def read_labels(columns: Mapping[str, Cells], *, task: TaskOption = "auto") -> L
     """
     if not columns:
         raise ValueError("no label column; name at least one")
-    chosen: Task = _infer_from_cells(columns) if task == "auto" else task
+    declared = len(columns) == 1 and categorical >= columns.keys()
+    chosen: Task = "classification" if declared else _infer_from_cells(columns)
+    chosen = chosen if task == "auto" else task
     no_label = MISSING_NUMBERS if chosen == "regression" else frozenset[str]()
     for name, cells in columns.items():
         _reject_missing(name, cells, no_label)
@@ -122,6 +134,18 @@ def infer_task(values: Tensor, names: Sequence[str], task: TaskOption = "auto") 
     return "regression" if binary_regression else inferred
 
 
+def matching_names(names: Sequence[str], known: Sequence[str]) -> list[str | None]:
+    """Return the known name that each name is the same as, in any spelling; None if there is none.
+
+    Args:
+        names: names of classes or labels.
+        known: the names to look for, such as those that a model was trained on.
+    """
+    spell = speller(known)
+    spelled = {spell(name): name for name in known}
+    return [name if name in known else spelled.get(spell(name)) for name in names]
+
+
 def describe_labels(task: Task, names: Sequence[str]) -> str:
     """Describe labels in a few words, such as "10 classes: classification"."""
     few = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
@@ -153,7 +177,13 @@ def _infer_from_cells(columns: Mapping[str, Cells]) -> Task:
 
 
 def _are_numbers(cells: Sequence[str]) -> bool:
-    return infer_kinds({"": list(cells)}, {})[""].what == "numeric"
+    """Return whether all cells are numbers, or nearly all are and differ too much for classes."""
+    number_format = find_format(cells)
+    if number_format is None:
+        return False
+    numbers = [cell for cell in cells if cell.lower() not in MISSING_NUMBERS]
+    values = {number_format.parse(cell) for cell in numbers}
+    return None not in values or len(values) > MANY
 
 
 def _reject_missing(name: str, cells: Cells, no_label: frozenset[str]) -> None:
@@ -168,7 +198,8 @@ def _reject_missing(name: str, cells: Cells, no_label: frozenset[str]) -> None:
 
 def _class_labels(name: str, cells: Cells) -> Labels:
     labels = [str(cell) for cell in cells]
-    names = _sort_names(set(labels))
+    spelled = distinct(set(labels))
+    names = _sort_names(set(spelled.values()))
     if len(names) < 2:
         raise ValueError(
             f"label column {name!r} has only one class, {names[0]!r}; a classifier needs at least "
@@ -180,8 +211,9 @@ def _class_labels(name: str, cells: Cells) -> Labels:
             f"{names[0]!r}; expected several examples of each. If they are numbers with a unit, "
             "put the unit into the column's name, such as 'price [EUR]'"
         )
-    index = {label: i for i, label in enumerate(names)}
-    return Labels("classification", torch.tensor([index[label] for label in labels]), names)
+    spell, index = speller(names), {name: i for i, name in enumerate(names)}
+    number = {label: index[spelled[spell(label)]] for label in set(labels)}
+    return Labels("classification", torch.tensor([number[label] for label in labels]), names)
 
 
 def _multi_hot_labels(name: str, cells: Cells) -> Labels:
@@ -222,26 +254,29 @@ def _number_labels(columns: Mapping[str, Cells], *, inferred: bool) -> Labels:
     arrays: list[np.ndarray] = []
     for name, cells in columns.items():
         try:
-            array = parse_numbers(cells)
+            number_format = find_format(cells) or PLAIN
+            array = parse_numbers(cells, number_format)
+            if number_format != PLAIN:
+                log.info("label column %r: %s", name, describe_format(cells, number_format))
         except ValueError as error:
             raise ValueError(f"label column {name!r}, {error}") from None
         arrays.append(array)
         if inferred:
             _log_likely_classes(name, array)
-    values = torch.from_numpy(np.stack(arrays, axis=1)).float()
+    values = torch.from_numpy(np.stack(arrays, axis=1))
     _check_floats(values, tuple(columns))
     return Labels("regression", values, tuple(columns))
 
 
 def _log_likely_classes(name: str, array: np.ndarray) -> None:
-    """Log that a column taken as numbers may hold classes, if it has few distinct whole numbers."""
-    distinct = np.unique(array)
-    if len(distinct) <= MAX_LIKELY_CLASSES and (distinct == distinct.round()).all():
+    """Log that a column taken as numbers may hold classes, if it has whole numbers only."""
+    values = np.unique(array)
+    if (values == values.round()).all():
         log.info(
-            "label column %r holds %d different whole numbers, treated as numbers to predict; "
-            "if they are classes, set --data.task classification",
+            "label column %r holds %d different whole numbers, treated as numbers to predict "
+            "(regression); if they are classes, set --data.task classification",
             name,
-            len(distinct),
+            len(values),
         )
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 
-from ..errors import unknown
+from ..errors import listed, unknown
 from ..modalities.clips import without_clips
 from ..modalities.fusion.rows import Row, RowReader
 from ..modalities.reader import Reader
 from ..modalities.table.columns import Columns, read_columns
+from ..modalities.table.columns import read_table as read_table_file
 from .config import DataConfig
 from .examples import FileExamples, FileSplits, NamedSource
 from .labels import Labels, read_labels, split_unit
@@ -39,6 +40,10 @@ class Manifest:
     """The label columns."""
     splits: dict[str, list[int]]
     """The row indices of each split, from 0; all rows are in "train" if no column assigns them."""
+    index: tuple[str, ...] = ()
+    """Columns that are left out because they hold the index of a DataFrame."""
+    categorical: frozenset[str] = frozenset()
+    """Columns that the file declares as categories."""
 
     def read_labels(self, config: DataConfig) -> Labels:
         """Return the labels of all rows.
@@ -50,7 +55,7 @@ class Manifest:
             ValueError: as `labels.read_labels` raises it; the message names the table too.
         """
         with prefix_errors(self.path):
-            return read_labels(self.labels, task=config.task)
+            return read_labels(self.labels, task=config.task, categorical=self.categorical)
 
 
 def read_manifest(path: Path, config: DataConfig) -> Manifest:
@@ -59,6 +64,8 @@ def read_manifest(path: Path, config: DataConfig) -> Manifest:
     The label columns are those that `config.label` names, or else the one called "label",
     "labels" or "target", in any case and with or without a unit. A column called "split" assigns
     rows to splits if one of its cells is the name of a split (`layout.SPLIT_NAMES`), in any case.
+    The index of a DataFrame is left out, unless it is a label: in a table that was sorted by class
+    and then shuffled, it tells the class.
 
     Args:
         path: path of the table.
@@ -70,9 +77,12 @@ def read_manifest(path: Path, config: DataConfig) -> Manifest:
             The message names the table.
     """
     with prefix_errors(path):
-        columns = read_columns(path)
+        table = read_table_file(path)
+        columns = table.columns
         names, num_rows = tuple(columns), len(next(iter(columns.values())))
-        columns = {name: x for name, x in columns.items() if name not in config.ignore}
+        index = tuple(name for name in table.index if name not in config.label)
+        left_out = {*config.ignore, *index}
+        columns = {name: x for name, x in columns.items() if name not in left_out}
         labels = {name: columns.pop(name) for name in _label_names(columns, config)}
         splits = {"train": list(range(num_rows))}
         for name in [name for name in columns if name.lower() == SPLIT_COLUMN]:
@@ -80,9 +90,10 @@ def read_manifest(path: Path, config: DataConfig) -> Manifest:
                 splits = _rows_by_split(name, columns.pop(name))
         if not columns:
             raise ValueError(
-                f"no columns besides {', '.join(labels)}; expected at least one to learn from"
+                f"no columns besides {listed(labels)}; expected at least one to learn from"
             )
-        return Manifest(path, names, columns, labels, splits)
+        categorical = frozenset(table.categorical)
+        return Manifest(path, names, columns, labels, splits, index, categorical)
 
 
 def read_table(
@@ -107,7 +118,7 @@ def read_table(
         )
     manifest = read_manifest(path, config)
     labels = manifest.read_labels(config)
-    files = RowFiles(path, manifest.columns, row_reader.columns)
+    files = RowFiles(path, manifest.columns, row_reader)
     splits = {
         split: FileExamples(files, labels.values[rows], torch.tensor(rows), reader, config.strict)
         for split, rows in manifest.splits.items()
@@ -118,43 +129,48 @@ def read_table(
 class RowFiles(Sequence[NamedSource]):
     """The rows of a table, each as its name for messages and the `Row` that a reader decodes.
 
-    A wanted column that the table does not have is logged; the reader masks it.
+    What the reader masks is logged: a column that the table does not have, categories that were not
+    in the training data, and cells of a numeric column that are not numbers.
 
     Args:
         path: path of the table.
         columns: its columns.
-        wanted: names of the columns that the model reads.
+        reader: reader of the rows; it names the columns that the model reads.
 
     Raises:
-        ValueError: the table has none of the wanted columns.
+        ValueError: the table has none of these columns.
     """
 
-    def __init__(self, path: Path, columns: Columns, wanted: Sequence[str]) -> None:
+    def __init__(self, path: Path, columns: Columns, reader: RowReader) -> None:
         self.path, self.length = path, len(next(iter(columns.values())))
+        wanted = reader.columns
         self.columns = {name: columns[name] for name in wanted if name in columns}
         absent = [name for name in wanted if name not in columns]
         if not self.columns:
             raise ValueError(
-                f"{path} has columns {', '.join(columns)}; the model reads {', '.join(wanted)}: "
+                f"{path} has columns {listed(columns)}; the model reads {listed(wanted)}: "
                 "expected at least one of them"
             )
         if absent:
-            log.info("%s has no column %s; it is masked", path, ", ".join(absent))
+            log.info("%s has no column %s; it is masked", path, listed(absent))
+        self.columns, problems = reader.screen(self.columns)
+        for problem in problems:
+            log.warning("%s: %s", path, problem)
 
     @classmethod
-    def read(cls, path: Path, wanted: Sequence[str]) -> "RowFiles":
+    def read(cls, path: Path, reader: RowReader) -> "RowFiles":
         """Read all rows of a table; label columns are not needed.
 
         Args:
             path: path of the table.
-            wanted: names of the columns that the model reads.
+            reader: reader of the rows.
 
         Raises:
-            ValueError: the table is damaged, or has none of the wanted columns.
+            ValueError: the table is damaged, or has none of the columns that the model reads.
         """
         with prefix_errors(path):
             columns = read_columns(path)
-        return cls(path, columns, wanted)
+        return cls(path, columns, reader)
 
     def __len__(self) -> int:
         return self.length
@@ -186,9 +202,9 @@ def _label_names(columns: Columns, config: DataConfig) -> tuple[str, ...]:
     if len(candidates) == 1:
         return candidates
     problem = (
-        f"several columns could be the label: {', '.join(candidates)}"
+        f"several columns could be the label: {listed(candidates)}"
         if candidates
-        else f"none of the columns {', '.join(columns)} is called label, labels or target"
+        else f"none of the columns {listed(columns)} is called label, labels or target"
     )
     raise ValueError(f"{problem}; name the columns to predict: --data.label NAME")
 

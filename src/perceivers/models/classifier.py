@@ -23,6 +23,9 @@ CORE_OPTIONS = tuple(inspect.signature(Perceiver).parameters)[1:]
 class TargetScale(nn.Module):
     """Scale standardised predictions to the units of the data: x → std · x + mean.
 
+    The constants and the scaled predictions are float64: between 1,700,000,001 and 1,700,000,060,
+    float32 has no number.
+
     Args:
         num_targets: K, number of targets. The scale is the identity until `measure` is called.
     """
@@ -32,8 +35,8 @@ class TargetScale(nn.Module):
 
     def __init__(self, num_targets: int) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(num_targets))
-        self.register_buffer("std", torch.ones(num_targets))
+        self.register_buffer("mean", torch.zeros(num_targets, dtype=torch.float64))
+        self.register_buffer("std", torch.ones(num_targets, dtype=torch.float64))
 
     def measure(self, targets: Tensor) -> None:
         """Set the constants from the targets (examples, K) of a training split."""
@@ -42,7 +45,7 @@ class TargetScale(nn.Module):
         self.std.copy_(targets.std(0, correction=0))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Scale predictions (B, K)."""
+        """Scale predictions (B, K) to float64."""
         return self.std * x + self.mean
 
 

@@ -253,11 +253,11 @@ class _Moments:
         self.count = self.count + count
 
     def mean_and_std(self) -> tuple[Tensor, Tensor]:
-        """Return the mean and standard deviation, (channels,) each; 0 and 1 without any value."""
+        """Return the mean and standard deviation, float64 (channels,); 0 and 1 without a value."""
         std = (self.squares / self.count.clamp(min=1)).sqrt()
         # A spread of the size of rounding errors counts as none. The rounding errors of float64
         # values are relative to the mean; those of float32 values are unknown, so their threshold
         # is fixed.
         constant = std <= (1e-12 * self.mean.abs() if self.exact else 1e-4)
-        std = std.float()
-        return self.mean.float(), std.where(~constant & (std > 0), 1.0)
+        # The buffers of most adapters are float32, in which the smallest numbers are 0.
+        return self.mean, std.where(~constant & (std.float() > 0), 1.0)

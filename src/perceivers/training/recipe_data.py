@@ -11,6 +11,7 @@ import torch
 
 from ..checkpoint import read_config
 from ..data.examples import FileExamples
+from ..data.labels import matching_names
 from ..data.saved_splits import SPLITS_FILE, SavedSplits
 from ..data.splits import Splits, holds_arrays, read_splits
 from ..hub import is_hub_name, upgraded
@@ -182,7 +183,7 @@ def check_labels(model: PerceiverClassifier, splits: Splits) -> None:
     if splits.task == "regression":
         known = splits.labels == model.labels
     else:
-        known = set(splits.labels) <= set(model.labels)
+        known = None not in matching_names(splits.labels, model.labels)
     if splits.task != model.config.task or not known:
         raise ValueError(
             f"the data has {splits.task} labels {list(splits.labels)[:10]}, but the model was "
@@ -198,7 +199,8 @@ def renumber_labels(model_labels: Sequence[str], splits: Splits) -> None:
         model_labels: labels of the model, in output order; they include those of the data.
         splits: data to change.
     """
-    indices = torch.tensor([model_labels.index(name) for name in splits.labels])
+    names = matching_names(splits.labels, model_labels)
+    indices = torch.tensor([model_labels.index(name) for name in names if name is not None])
     for examples in splits.examples.values():
         if splits.task == "classification":
             examples.labels = indices[examples.labels]

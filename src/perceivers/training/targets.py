@@ -170,7 +170,7 @@ class LabelTargets(Targets):
 
 
 class NumberTargets(Targets):
-    """Regression, with labels (B,) or (B, K) in the units of the data.
+    """Regression, with labels (B,) or (B, K) in the units of the data, in float64.
 
     The loss is the mean squared error in standard deviations of the training split. The scores are
     the mean absolute error and the root of the mean squared error in the units of the data (MAE,
@@ -196,11 +196,12 @@ class NumberTargets(Targets):
 
     @override
     def as_floats(self, labels: Tensor) -> Tensor:
-        return labels.float().view(-1, self.num_outputs)
+        return labels.double().view(-1, self.num_outputs)
 
     @override
     def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
-        return ((outputs - self.as_floats(targets)) / self.scale.std).square().mean()
+        errors = (outputs - self.as_floats(targets)) / self.scale.std
+        return errors.float().square().mean()
 
     @override
     def metrics(self) -> dict[str, Metric]:
@@ -219,12 +220,13 @@ class NumberTargets(Targets):
     @override
     def metric_inputs(self, name: str, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         targets = self.as_floats(labels)
+        mean, std = self.scale.mean, self.scale.std
         if name == "r2":  # standardised, because its sums of squares would lose digits
-            mean, std = self.scale.mean, self.scale.std
-            return (outputs - mean) / std, (targets - mean) / std
+            return ((outputs - mean) / std).float(), ((targets - mean) / std).float()
         if name.startswith(BASELINE):
-            return self.scale.mean.to(targets).expand_as(targets), targets
-        return outputs, targets
+            outputs = mean.expand_as(targets)
+        # Differences of float64 are exact enough for float32, in which the metrics add up.
+        return (outputs - targets).float(), torch.zeros_like(targets, dtype=torch.float32)
 
 
 TARGETS: dict[Task, type[Targets]] = {

@@ -141,14 +141,18 @@ class Learner(pl.LightningModule):
         }
 
     def _outputs(self, examples: Any, seed: int) -> Tensor:
-        """Return the outputs (B, num_classes) in float32, for permuted elements if configured."""
+        """Return the outputs (B, num_classes), for permuted elements if configured.
+
+        Logits are float32, whatever the precision of the run; numbers to predict are float64.
+        """
         inputs = self.model.adapter(examples)
         kind = self.recipe.data.permute
         if kind != "none":
             batch, elements = inputs.content.shape[:2]
             order = permutation(kind, batch=batch, elements=elements, seed=seed)
             inputs = inputs.permuted(order.to(inputs.content.device))
-        return self.classify(inputs).float()
+        outputs = self.classify(inputs)
+        return outputs if outputs.dtype == torch.float64 else outputs.float()
 
     def _evaluate(self, scores: MetricCollection, batch: Batch, batch_index: int) -> None:
         examples, labels = batch

@@ -119,7 +119,7 @@ def _column_reader(config: RowsConfig, name: str) -> "ArrayReader | CellReader":
 
     part = config.parts[name]
     if isinstance(part, TabularConfig):
-        return CellReader(part.numeric, part.categorical, part.categories)
+        return CellReader(part.numeric, part.categorical, part.categories, part.number_formats)
     reader = modality_of(part).reader(part)
     if not isinstance(reader, ArrayReader) or name not in {**config.files, **config.texts}:
         raise ValueError(

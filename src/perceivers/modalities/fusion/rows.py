@@ -9,12 +9,14 @@ import numpy as np
 from torch import Tensor
 from typing_extensions import override
 
+from ...errors import listed
 from ..files import PathOrBytes
 from ..media import VIDEO_SUFFIXES, NoTrack
 from ..reader import ArrayReader, Reader
-from ..table.columns import cell_text
+from ..table.columns import Columns, spelled_cell
 from ..table.config import TABLE_SUFFIXES
 from ..table.reader import CellReader
+from ..table.spelling import cell_text
 from ..text.decode import decode as decode_text
 from ..video.reader import VideoReader
 from .presence import PRESENT, batch_parts, part_lengths
@@ -40,14 +42,14 @@ class Row:
         """Build a row from Python values; file names are relative to the working directory.
 
         Args:
-            values: text, numbers, booleans and paths by column. None, NaN and blank text are
-                missing cells.
+            values: text, numbers, booleans and paths by column. None, NaN, NaT, pandas' NA and
+                blank text are missing cells.
 
         Raises:
             ValueError: a list, a dictionary or bytes in a cell.
         """
         cells = {name: cell_text(value, f"column {name!r}") for name, value in values.items()}
-        return cls({name: cell.strip() or None if cell else None for name, cell in cells.items()})
+        return cls({name: spelled_cell(cell) for name, cell in cells.items()})
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,25 @@ class RowReader(Reader):
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of all columns that are read, each once."""
-        cell_readers = [part for part in self.parts.values() if isinstance(part, CellReader)]
-        others = (name for part in cell_readers for name in (*part.numeric, *part.categorical))
+        others = (
+            name for part in self._cell_readers() for name in (*part.numeric, *part.categorical)
+        )
         return tuple(dict.fromkeys((*self.files.values(), *self.texts.values(), *others)))
+
+    def screen(self, columns: Columns) -> tuple[Columns, list[str]]:
+        """Empty the numbers and categories of a table that the model cannot read.
+
+        Args:
+            columns: columns of the table.
+
+        Returns:
+            The columns, and what was emptied, one line for each column; see `CellReader.screen`.
+        """
+        problems: list[str] = []
+        for part in self._cell_readers():
+            columns, lines = part.screen(columns)
+            problems += lines
+        return columns, problems
 
     @override
     def decode(self, source: Row | Mapping[str, Any] | PathOrBytes) -> dict[str, np.ndarray]:
@@ -189,15 +207,19 @@ class RowReader(Reader):
             return columns[0]
         if columns:
             raise ValueError(
-                f"the file could belong to any of the columns {', '.join(columns)}; pass a table, "
+                f"the file could belong to any of the columns {listed(columns)}; pass a table, "
                 f"or from Python a row such as {{{columns[0]!r}: file}}"
             )
         nouns = [f"{column_of_part[part]} ({reader.noun})" for part, reader in readers.items()]
         raise ValueError(
             f"no column reads files {f'with suffix {suffix}' if suffix else 'without a suffix'}; "
-            f"the model reads {', '.join(nouns) or 'numbers and categories'}: pass such a file, or "
+            f"the model reads {listed(nouns) or 'numbers and categories'}: pass such a file, or "
             "a table"
         )
+
+    def _cell_readers(self) -> list[CellReader]:
+        """Return the readers of the parts that are numbers and categories."""
+        return [part for part in self.parts.values() if isinstance(part, CellReader)]
 
     def _array_readers(self) -> dict[str, ArrayReader]:
         """Return the readers of the parts that are files or texts."""
@@ -226,7 +248,7 @@ class RowReader(Reader):
             example[f"{name}{PRESENT}"] = np.full(leading_shape, present)
         if not any(x.all() for name, x in example.items() if name.endswith(PRESENT)):
             raise ValueError(
-                f"found nothing to read in the columns {', '.join(self.columns)}; expected at "
+                f"found nothing to read in the columns {listed(self.columns)}; expected at "
                 "least one file, text, number or category that the model knows"
             )
         return example

@@ -27,7 +27,7 @@ class TabularAdapter(Adapter):
 
     The content of an element is the embedding of the cell; its position is a learned vector of the
     column. A number x is normalised by the buffers `mean` and `std` (identity until
-    `set_normalisation`), in the precision of the row, and limited to 10⁶ standard deviations. Its
+    `set_normalisation`), in float64, and limited to 10⁶ standard deviations. Its
     features are x, sin(2π c x) and cos(2π c x) for learned frequencies c (such features: arXiv
     2203.05556), which a linear map of its column turns into the embedding. The embedding of a
     category is a learned vector.
@@ -71,8 +71,8 @@ class TabularAdapter(Adapter):
         offsets = [sum(sizes[:i]) for i in range(len(sizes))]
         self.register_buffer("sizes", torch.tensor(sizes, dtype=torch.int64), persistent=False)
         self.register_buffer("offsets", torch.tensor(offsets, dtype=torch.int64), persistent=False)
-        self.register_buffer("mean", torch.zeros(len(numeric)))
-        self.register_buffer("std", torch.ones(len(numeric)))
+        self.register_buffer("mean", torch.zeros(len(numeric), dtype=torch.float64))
+        self.register_buffer("std", torch.ones(len(numeric), dtype=torch.float64))
         std = 1 / math.sqrt(embedding_dim)  # contents and positions have lengths of about 1
         self.position = LearnedPosition(len(self.names), embedding_dim, init_std=std)
         self.frequencies = nn.Parameter(torch.randn(len(numeric), num_bands) * FREQUENCY_STD)

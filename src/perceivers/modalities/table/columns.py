@@ -3,33 +3,60 @@
 import csv
 import io
 import json
+import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from ...errors import missing_extra, unknown
+from ...errors import listed, unknown
 from ..files import PathOrBytes, read_bytes, suffix_of
 from ..text.decode import decode as decode_text
+from .content import Content
+from .parquet import read_parquet
+from .spelling import Number, canonical, cell_text
 
 Columns = dict[str, list[str | None]]
 """The cells of each column by its name; None for an empty cell."""
-Rows = tuple[list[str], Iterable[Sequence[str | None]]]
-"""The names of the columns, and for each row its cells in the same order."""
+
+UNNAMED = "Unnamed: 0"  # what pandas calls the first column of a csv file if it has no name
+SEP_LINE = re.compile(r"\s*sep=([,;\t|])[ \t]*(?:\n|\Z)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Table:
+    """The columns of a table file, and what the file says about them."""
+
+    columns: Columns
+    """The cells of each column by its name, all equally long."""
+    index: tuple[str, ...] = ()
+    """Names of the columns that hold the index of a pandas DataFrame."""
+    categorical: tuple[str, ...] = ()
+    """Names of the columns that the file declares as categories."""
 
 
 def read_columns(
     source: PathOrBytes, *, kind: str | None = None, required: Sequence[str] = ()
 ) -> Columns:
+    """Read the columns of a table file as text; see `read_table`."""
+    return read_table(source, kind=kind, required=required).columns
+
+
+def read_table(
+    source: PathOrBytes, *, kind: str | None = None, required: Sequence[str] = ()
+) -> Table:
     """Read a table file as columns of text.
 
-    - csv: cells are separated by commas, or, if the header has no comma, by semicolons or tabs.
+    - csv: cells are separated by the most frequent of comma, semicolon and tab in the header, or by
+      the character that a first line such as "sep=;" names. A first column without a name, or
+      called "Unnamed: 0", is the index of a DataFrame if it holds whole numbers.
     - tsv: cells are separated by tabs. As in csv, cells may be in double quotes.
     - jsonl: each line is an object. A name that is absent from a line is an empty cell.
     - parquet: each cell is a single value.
 
-    Cells keep the text of the file without the white space around it; numbers in jsonl keep their
-    digits as written. True and false become "true" and "false" in jsonl and parquet. Blank lines
-    are skipped.
+    Cells keep the text of the file without the white space around it, except that booleans and
+    dates have one spelling (`spelling.canonical`). Numbers in jsonl keep their digits as written.
+    NaN in jsonl and parquet is an empty cell. Blank lines are skipped.
 
     Args:
         source: a path, or the bytes of a file.
@@ -37,8 +64,7 @@ def read_columns(
         required: names of columns that the table must have.
 
     Returns:
-        The cells of each column by its name, in the order of the file and all equally long. An
-        empty cell is None.
+        The table, with its columns in the order of the file. An empty cell is None.
 
     Raises:
         ValueError: the file does not exist, has no columns or rows, is damaged or not UTF-8; the
@@ -49,44 +75,34 @@ def read_columns(
     kind = suffix_of(source, kind)
     if kind not in READERS:
         raise unknown("kind of table", kind, READERS)
-    names, rows = READERS[kind](read_bytes(source))
-    names = [name.strip() for name in names]
+    content = READERS[kind](read_bytes(source))
+    names, rows, index = [name.strip() for name in content.names], list(content.rows), content.index
     if not names:
         raise ValueError("the file is empty; expected named columns and rows")
+    if kind in ("csv", "tsv") and names[0] in ("", UNNAMED) and _first_is_whole(rows):
+        names[0] = UNNAMED
+        index = (UNNAMED,)
     _check_names(names, required)
+    if not rows:
+        raise ValueError(f"no rows below the columns {listed(names)}; expected at least one")
     columns: Columns = {name: [] for name in names}
     for row in rows:
         for cells, cell in zip(columns.values(), row, strict=True):
-            text = None if cell is None else cell.strip()
-            cells.append(text or None)
-    if not next(iter(columns.values())):
-        raise ValueError(f"no rows below the columns {', '.join(names)}; expected at least one")
-    return columns
+            cells.append(spelled_cell(cell))
+    return Table(columns, index, content.categorical)
 
 
-def cell_text(value: Any, place: str) -> str | None:
-    """Convert a value to the text of a cell.
+def spelled_cell(cell: str | None) -> str | None:
+    """Return a cell without the white space around it, in its one spelling; None if it is empty."""
+    if cell is None or isinstance(cell, Number):
+        return cell
+    text = cell.strip()
+    return canonical(text) if text else None
 
-    Args:
-        value: text, a number, a boolean, or any other single value, such as a path or a date.
-        place: description of the cell for the error message, such as "column 'age'".
 
-    Returns:
-        The text, in lower case for a boolean; None for None and NaN.
-
-    Raises:
-        ValueError: the value is a list, a dictionary or bytes.
-    """
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | dict | bytes):
-        raise ValueError(
-            f"{place} holds a list, an object or bytes; expected text, a number or a boolean"
-        )
-    is_nan = value != value
-    return None if is_nan else str(value)
+def _first_is_whole(rows: Sequence[Sequence[str | None]]) -> bool:
+    """Return whether the first cell of each row is a whole number."""
+    return all(row[0] and row[0].strip().removesuffix(".0").isdecimal() for row in rows)
 
 
 def _check_names(names: list[str], required: Sequence[str]) -> None:
@@ -104,17 +120,19 @@ def _check_names(names: list[str], required: Sequence[str]) -> None:
             raise unknown("column", name, names)
 
 
-def _read_csv(raw: bytes) -> Rows:
+def _read_csv(raw: bytes) -> Content:
     text = decode_text(raw)
-    header = text.lstrip("\n").split("\n", 1)[0]
-    return _read_delimited(text, next((d for d in ",;\t" if d in header), ","))
+    if match := SEP_LINE.match(text):  # written by Excel; a blank line keeps the numbers of lines
+        return _read_delimited("\n" + text[match.end() :], match[1])
+    header = re.sub(r'"[^"]*"', "", text.lstrip("\n").split("\n", 1)[0])
+    return _read_delimited(text, max(",;\t", key=header.count))
 
 
-def _read_tsv(raw: bytes) -> Rows:
+def _read_tsv(raw: bytes) -> Content:
     return _read_delimited(decode_text(raw), "\t")
 
 
-def _read_delimited(text: str, delimiter: str) -> Rows:
+def _read_delimited(text: str, delimiter: str) -> Content:
     reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
     numbered: list[tuple[int, list[str]]] = []
     limit = csv.field_size_limit(sys.maxsize)  # a cell may be a whole document
@@ -125,22 +143,22 @@ def _read_delimited(text: str, delimiter: str) -> Rows:
     finally:
         csv.field_size_limit(limit)
     if not numbered:
-        return [], []
+        return Content([], [])
     (_, names), *rows = numbered
     for line, cells in rows:
         if len(cells) != len(names):
             raise ValueError(
                 f"line {line} has {len(cells)} cells; expected {len(names)}, one for each of "
-                f"{', '.join(names)}; quote cells that contain {delimiter!r}"
+                f"{listed(names)}; quote cells that contain {delimiter!r}"
             )
-    return names, [cells for _, cells in rows]
+    return Content(names, [cells for _, cells in rows])
 
 
 class _JsonObject(list[tuple[str, Any]]):
     """A JSON object as pairs of name and value, in which repeated names can be seen."""
 
 
-def _read_jsonl(raw: bytes) -> Rows:
+def _read_jsonl(raw: bytes) -> Content:
     objects: list[dict[str, str | None]] = []
     for line, text in enumerate(decode_text(raw).split("\n"), 1):
         if text.strip():
@@ -149,7 +167,7 @@ def _read_jsonl(raw: bytes) -> Rows:
                 {name: cell_text(value, f"line {line}, column {name!r}") for name, value in pairs}
             )
     names = list(dict.fromkeys(name for cells in objects for name in cells))
-    return names, [[cells.get(name) for name in names] for cells in objects]
+    return Content(names, [[cells.get(name) for name in names] for cells in objects])
 
 
 def _parse_object(text: str, line: int) -> _JsonObject:
@@ -158,9 +176,9 @@ def _parse_object(text: str, line: int) -> _JsonObject:
         value = json.loads(
             text,
             object_pairs_hook=_JsonObject,
-            parse_float=str,
-            parse_int=str,
-            parse_constant=str,
+            parse_float=Number,
+            parse_int=Number,
+            parse_constant=lambda text: None if text == "NaN" else Number(text),
         )
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"line {line} is not JSON ({error})") from None
@@ -169,32 +187,15 @@ def _parse_object(text: str, line: int) -> _JsonObject:
     names = [name for name, _ in value]
     if len(set(names)) < len(names):
         raise ValueError(
-            f"line {line} repeats a name among {', '.join(names)}; expected distinct names"
+            f"line {line} repeats a name among {listed(names)}; expected distinct names"
         )
     return value
 
 
-def _read_parquet(raw: bytes) -> Rows:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise missing_extra("pyarrow", "data") from None
-    try:
-        table = pyarrow.parquet.read_table(io.BytesIO(raw))
-    except (pyarrow.ArrowException, OSError) as error:
-        raise ValueError(f"damaged parquet file ({str(error).splitlines()[0]})") from None
-    cells = [
-        [cell_text(value, f"column {name!r}") for value in column.to_pylist()]
-        for name, column in zip(table.column_names, table.columns, strict=True)
-    ]
-    return table.column_names, zip(*cells, strict=True)
-
-
-READERS: dict[str, Callable[[bytes], Rows]] = {
+READERS: dict[str, Callable[[bytes], Content]] = {
     "csv": _read_csv,
     "tsv": _read_tsv,
     "jsonl": _read_jsonl,
     "ndjson": _read_jsonl,
-    "parquet": _read_parquet,
+    "parquet": read_parquet,
 }

@@ -1,6 +1,6 @@
 """Configuration of numbers and categories, as plain data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ..config import InputConfig
@@ -13,6 +13,7 @@ class TabularConfig(InputConfig):
     """Configuration of the numbers and categories of table rows; see `TabularAdapter`."""
 
     kind: ClassVar[str] = "tabular"
+    reader_fields: ClassVar[frozenset[str]] = frozenset({"number_formats"})
 
     numeric: tuple[str, ...] = ()
     """Names of the columns that hold numbers."""
@@ -26,6 +27,11 @@ class TabularConfig(InputConfig):
     num_bands: int = 8
     """Number of learned frequencies of each numeric column; each adds the sine and cosine of a
     number to its features. 0: the number is the only feature."""
+
+    number_formats: dict[str, str] = field(default_factory=dict)
+    """How the numbers of a numeric column are written, by the name of the column: the number 1.5,
+    or 1234.5 with a separator of thousands, as an example (1.234,5 or 1,5 kg). Columns that are
+    not named have plain digits."""
 
     def __post_init__(self) -> None:
         # JSON has no tuples: a configuration read from it has lists of lists here.

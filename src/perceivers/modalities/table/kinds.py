@@ -1,6 +1,6 @@
 """Find out what the columns of a table hold, and parse their numbers."""
 
-import math
+import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -9,10 +9,9 @@ from typing import Literal
 import numpy as np
 
 from .columns import Columns
+from .numbers import PLAIN, NumberFormat, find_format, parse_number
+from .spelling import distinct
 
-# Lower-case texts that count as empty cells in a numeric column. In other columns they may be
-# values: "NA" is Namibia.
-MISSING_NUMBERS = frozenset({"na", "n/a", "nan", "null", "none", "?", "-"})
 MAX_CATEGORIES = 10_000
 
 Cells = Sequence[str | None]
@@ -25,6 +24,8 @@ class ColumnKind:
     what: Literal["numeric", "categorical", "text", "file", "empty"]
     modality: str | None = None
     """Name of the modality of the files; None if the cells are not names of files."""
+    number_format: NumberFormat = PLAIN
+    """How the numbers of a numeric column are written."""
 
 
 def infer_kinds(columns: Columns, suffixes: Mapping[str, Collection[str]]) -> dict[str, ColumnKind]:
@@ -35,9 +36,9 @@ def infer_kinds(columns: Columns, suffixes: Mapping[str, Collection[str]]) -> di
     1. empty: there are no non-empty cells.
     2. file: the cells are names that end in a suffix of one modality. It is an error if more than
        half of the cells name files and the others do not, or name files of another modality.
-    3. numeric: the cells are numbers, however few there are. "NA", "N/A", "NaN", "null", "None",
-       "?" and "-", in upper or lower case, count as empty. Categories that are written as numbers
-       have to be declared as categorical.
+    3. numeric: the cells are numbers in one format, however few there are, or nearly all are
+       (`find_format`). "NA", "N/A", "NaN", "null", "None", "?" and "-", in upper or lower case,
+       count as empty. Categories that are written as numbers have to be declared as categorical.
     4. categorical: there are at most `MAX_CATEGORIES` distinct values, and each occurs at least
        twice on average.
     5. text: any other cells. In a table of few rows, categories may be taken for text.
@@ -51,8 +52,8 @@ def infer_kinds(columns: Columns, suffixes: Mapping[str, Collection[str]]) -> di
         The kind of each column by its name.
 
     Raises:
-        ValueError: a column has files of one modality and other cells; the message names the
-            column.
+        ValueError: a column has files of one modality and other cells, or numbers whose commas can
+            be read in two ways; the message names the column.
     """
     modality_of_suffix = {
         suffix: modality for modality in reversed(list(suffixes)) for suffix in suffixes[modality]
@@ -66,11 +67,12 @@ def infer_kinds(columns: Columns, suffixes: Mapping[str, Collection[str]]) -> di
     return kinds
 
 
-def parse_numbers(cells: Cells) -> np.ndarray:
+def parse_numbers(cells: Cells, number_format: NumberFormat = PLAIN) -> np.ndarray:
     """Parse the cells of a numeric column.
 
     Args:
         cells: the text of each cell; None for an empty one.
+        number_format: how the numbers are written.
 
     Returns:
         The numbers, float64 (rows,); NaN for an empty cell and for the texts in `MISSING_NUMBERS`.
@@ -81,39 +83,35 @@ def parse_numbers(cells: Cells) -> np.ndarray:
     values = np.empty(len(cells))
     for row, cell in enumerate(cells):
         try:
-            values[row] = parse_number(cell)
+            values[row] = parse_number(cell, number_format)
         except ValueError as error:
             raise ValueError(f"row {row + 1}: {error}") from None
     return values
 
 
-def parse_number(cell: str | None) -> float:
-    """Parse a cell of a numeric column.
+def readable_numbers(cells: Cells, number_format: NumberFormat = PLAIN) -> np.ndarray:
+    """Parse the cells of a mostly numeric column; NaN for all cells that are not numbers.
 
     Args:
-        cell: the text of the cell; None for an empty one.
-
-    Returns:
-        The number; NaN for an empty cell and for the texts in `MISSING_NUMBERS`.
-
-    Raises:
-        ValueError: the cell is not a number, or is infinite.
+        cells: the text of each cell; None for an empty one.
+        number_format: how the numbers are written.
     """
-    if cell is None or cell.lower() in MISSING_NUMBERS:
-        return math.nan
-    value = _to_float(cell)
-    if value is None or not math.isfinite(value):
-        raise ValueError(f"{cell!r} is not a finite number; correct it or leave the cell empty")
-    return value
+    values = np.full(len(cells), np.nan)
+    for row, cell in enumerate(cells):
+        with contextlib.suppress(ValueError):
+            values[row] = parse_number(cell, number_format)
+    return values
 
 
 def categories_of(cells: Cells) -> tuple[str, ...]:
     """Return the distinct values of a categorical column, sorted, without empty cells.
 
+    Values that are the same in another spelling (`spelling.speller`) are one category.
+
     Args:
         cells: the text of each cell; None for an empty one.
     """
-    return tuple(sorted({cell for cell in cells if cell is not None}))
+    return tuple(sorted(distinct({cell for cell in cells if cell is not None}).values()))
 
 
 def _infer_kind(cells: Cells, modality_of_suffix: Mapping[str, str]) -> ColumnKind:
@@ -128,11 +126,10 @@ def _infer_kind(cells: Cells, modality_of_suffix: Mapping[str, str]) -> ColumnKi
     if 2 * len(file_modalities) > len(filled):
         _check_one_modality(cells, modalities, file_modalities[0])
         return ColumnKind("file", file_modalities[0])
-    values = [_to_float(cell) for cell in filled if cell.lower() not in MISSING_NUMBERS]
-    if values and None not in values:
-        return ColumnKind("numeric")
-    distinct = len(set(filled))
-    if distinct <= MAX_CATEGORIES and 2 * distinct <= len(filled):
+    if number_format := find_format(filled):
+        return ColumnKind("numeric", number_format=number_format)
+    count = len(set(filled))
+    if count <= MAX_CATEGORIES and 2 * count <= len(filled):
         return ColumnKind("categorical")
     return ColumnKind("text")
 
@@ -145,12 +142,3 @@ def _check_one_modality(cells: Cells, modalities: Sequence[str | None], expected
                 f"row {row} holds {cell!r}, but other rows name {expected} files; expected files "
                 "of one modality, or empty cells"
             )
-
-
-def _to_float(text: str) -> float | None:
-    if "_" in text:  # float() accepts "1_000", which is more likely a name
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        return None
