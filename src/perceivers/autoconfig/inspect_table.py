@@ -18,7 +18,7 @@ from ..modalities.table.kinds import (
     ColumnKind,
     categories_of,
     infer_kinds,
-    readable_numbers,
+    parse_numbers,
 )
 from ..modalities.table.numbers import PLAIN, NumberFormat, describe_format
 from ..modalities.table.reader import CellReader
@@ -107,12 +107,16 @@ def _inspect_column(
 
 def _inspect_numbers(name: str, cells: Cells, number_format: NumberFormat) -> ColumnContents:
     """Return the contents of a column of numbers."""
-    values = readable_numbers(cells, number_format)
     notes = []
     if number_format != PLAIN:
         notes.append(f"column {name!r}: {describe_format(cells, number_format)}")
     reader = CellReader((name,), (), (), {name: number_format.example})
-    notes += reader.screen({name: list(cells)})[1]
+    screened, problems = reader.screen({name: list(cells)})
+    notes += problems
+    try:
+        values = parse_numbers(screened[name], number_format)
+    except ValueError as error:
+        raise ValueError(f"column {name!r}, {error}") from None
     return ColumnContents(
         "numeric",
         int(np.isnan(values).sum()),
