@@ -3,12 +3,12 @@
 import sys
 
 import pytest
-
-import perceivers
-from perceivers.export import check
 from tests.commands import run
 from tests.conftest import write_image_folder
 from tests.tiny import classifier
+
+import perceivers
+from perceivers.export import check
 
 
 @pytest.fixture(scope="module")
