@@ -217,6 +217,15 @@ def test_large_sets_are_trained_for_fewer_epochs():
     assert "would take too long on a CPU) in batches" in choose(image(examples=100_000)).lines[-1]
 
 
+def test_training_stops_early_and_few_validation_files_decide_by_more_than_the_loss():
+    """A sixth of the epochs without a better score; docs/log.md has the study."""
+    few, many = choose(image(examples=350)), choose(image(examples=100_000))
+    assert (few.recipe.trainer.max_epochs, few.recipe.trainer.patience) == (60, 10)
+    assert "fewer if" not in many.lines[-1]  # it has 2 epochs
+    assert few.recipe.trainer.monitor == "auto"
+    assert "fewer if 10 in a row bring no better validation score" in few.lines[-1]
+
+
 def test_splits_of_the_folder_are_respected():
     """2,000 examples give the larger batch size only if none of them are held out."""
     assert chosen_recipe(sound(examples=2_000)).data.batch_size == 32

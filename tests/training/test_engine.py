@@ -8,6 +8,8 @@ import pickle
 import signal
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -223,6 +225,82 @@ def test_early_stopping_keeps_the_best_weights(tmp_path):
         ]
     total = sum(losses_again) / len(loader.dataset)
     assert float(total) == pytest.approx(losses[best], rel=1e-3)
+
+
+def stopping(epochs=20, **trainer):
+    """Return a recipe that gets worse: the learning rate is far too high."""
+    return tiny(
+        epochs,
+        trainer={"patience": 2, "monitor": "val_loss", **trainer},
+        optimizer={"schedule": "constant", "lr": 0.3, "name": "adam"},
+    )
+
+
+def test_the_reason_to_stop_early_is_said(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    run = tmp_path / "run"
+    result = engine.train(stopping(), run)
+    best = result["best"]["epoch"]
+    reason = (
+        f"stopped after epoch {best + 2} of 20: val_loss has not improved since epoch {best} "
+        "(--trainer.patience 2)"
+    )
+    assert result["stopped_early"] == reason
+    assert reason in caplog.text
+    log_text = (run / "log.txt").read_text()
+    assert log_text.count(reason) == 2  # when it happens, and in the result at the end
+    assert json.loads((run / "metrics.json").read_text())["stopped_early"] == reason
+    assert engine.train(stopping(3, patience=9), tmp_path / "whole")["stopped_early"] is None
+    # Resumed as it is, it stays stopped; with a longer patience it goes on.
+    again = engine.resume(run, read_recipe(run))
+    assert (again["epochs"], again["stopped_early"]) == (result["epochs"], reason)
+    recipe = read_recipe(run)
+    longer = dataclasses.replace(recipe.trainer, patience=result["epochs"] + 1, max_epochs=21)
+    assert engine.resume(run, dataclasses.replace(recipe, trainer=longer))["epochs"] > best + 2
+
+
+def test_a_killed_run_stops_early_at_the_same_epoch(tmp_path, monkeypatch):
+    whole = engine.train(stopping(), tmp_path / "whole")
+
+    def kill(self, trainer, task):
+        if trainer.current_epoch == whole["epochs"] - 1:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recorder, "on_train_epoch_start", kill)
+        with pytest.raises(Killed):
+            engine.train(stopping(), tmp_path / "killed")
+    resumed = engine.resume(tmp_path / "killed", read_recipe(tmp_path / "killed"))
+    for name in ("stopped_early", "best", "epochs"):
+        assert resumed[name] == whole[name]
+
+
+def recorder_of(monitor, patience, values):
+    """Return a recorder after epochs with the given (score, loss), and when it stopped."""
+    recorder = Recorder(Path("unused"), monitor, patience)
+    trainer = SimpleNamespace(max_epochs=99, should_stop=False)
+    for epoch, (score, loss) in enumerate(values, 1):
+        row = {"epoch": epoch, monitor: score, "val_loss": loss}
+        if not recorder.best or recorder._rank(row) > recorder._rank(recorder.best):
+            recorder.best = row
+        recorder.rows.append(row)
+        recorder._stop_early(trainer)
+        if trainer.should_stop:
+            return recorder, epoch
+    return recorder, None
+
+
+def test_of_equal_scores_the_one_with_the_lower_loss_is_better():
+    """On a few validation examples most epochs have equal scores."""
+    values = [(0.8, 0.5), (0.9, 0.4), (0.9, 0.3), (0.9, 0.35), (0.7, 0.2)]
+    assert recorder_of("val_macro_f1", 0, values)[0].best["epoch"] == 3
+
+
+def test_a_lower_loss_is_an_improvement_too():
+    values = [(0.9, 0.5), (0.8, 0.4), (0.8, 0.3), (0.8, 0.2), (0.8, 0.3), (0.8, 0.3), (0.8, 0.3)]
+    recorder, stopped = recorder_of("val_top1", 2, values)
+    assert (stopped, recorder.best["epoch"]) == (6, 1)
+    assert "neither val_top1 nor val_loss has improved since epoch 4" in recorder.stopped_early
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from perceivers.recipes import get_recipe
 from perceivers.training import engine
 from perceivers.training.evaluation import evaluate
 from perceivers.training.recipe_data import read_recipe
-from perceivers.training.scores import check_monitor, monitor_mode, scores_of
+from perceivers.training.scores import check_monitor, monitor_mode, resolve_monitor, scores_of
 from perceivers.training.targets import baseline, by_label, summary, targets_of
 
 LABELS = ("even", "loop", "above 4")
@@ -209,6 +209,13 @@ def test_monitor_modes():
     ):
         for name in names:
             check_monitor(f"val_{name}", task, six)
+
+
+def test_the_score_to_monitor_follows_the_task():
+    tasks = ("classification", "multilabel", "regression")
+    names = [resolve_monitor("auto", task) for task in tasks]
+    assert names == ["val_macro_f1", "val_loss", "val_loss"]
+    assert resolve_monitor("val_top1", "classification") == "val_top1"
 
 
 def test_no_top5_of_five_classes_or_fewer():

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..autoconfig.choose import Choice, choose_for, warmup
+from ..autoconfig.choose import Choice, choose_for, patience, warmup
 from ..recipes import RECIPES, get_recipe
 from ..training.logs import remembered_log
 from . import options as config_options
@@ -151,6 +151,7 @@ def _changes(
     changes = dict(values)
     if start.lines and (epochs := changes.get("trainer.max_epochs")):
         changes.setdefault("optimizer.warmup_epochs", warmup(start.recipe, epochs))
+        changes.setdefault("trainer.patience", patience(epochs))
     if namespace.seed is not None:
         changes["trainer.seed"] = namespace.seed
     if namespace.strict:

@@ -32,5 +32,5 @@ def folder() -> Recipe:
         optimizer=OptimizerConfig(
             name="muon", lr=3e-3, momentum=0.95, beta2=0.98, warmup_epochs=1, clip_norm=1.0
         ),
-        trainer=TrainerConfig(max_epochs=30, label_smoothing=0.1, monitor="val_loss"),
+        trainer=TrainerConfig(max_epochs=30, label_smoothing=0.1, monitor="auto"),
     )

@@ -53,8 +53,10 @@ class TrainerConfig:
     label_smoothing: float = 0.0
     """Share of each target that is spread evenly over all classes; for classification only."""
     patience: int = 15
-    """Epochs without a better score `monitor` after which training stops; 0: never stop early."""
+    """Epochs without a better score `monitor` or a lower validation loss after which training
+    stops; 0: never stop early."""
     monitor: Literal[
+        "auto",
         "val_loss",
         "val_top1",
         "val_top5",
@@ -66,8 +68,9 @@ class TrainerConfig:
         "val_rmse",
         "val_r2",
     ] = "val_loss"
-    """Validation score that decides which weights are best and when to stop early; must be a score
-    of the task."""
+    """Validation score that decides which weights are best and when to stop early; of equal scores
+    the one with the lower loss is better. It must be a score of the task; auto: val_macro_f1 for
+    classification, else val_loss."""
     ema_decay: float = 0.0
     """Decay per step of a running average of the weights, which is then scored and saved instead
     of them; 0: no average."""

@@ -21,7 +21,7 @@ from ..models.classifier import PerceiverClassifier
 from ..models.config import ModelConfig, from_dict
 from ..reading import chosen_limits, using
 from .recipe import Recipe
-from .scores import check_monitor
+from .scores import check_monitor, resolve_monitor
 
 MAX_MEASURED = 200  # files, approximately, that `measure_files` looks at
 
@@ -149,7 +149,7 @@ def absolute_path(path: str | None) -> str | None:
 
 
 def fit_to_data(recipe: Recipe, splits: Splits) -> Recipe:
-    """Return the recipe with the task, the number of classes and the absolute path of its data.
+    """Return the recipe with the task, the score to monitor, the classes and the path of its data.
 
     Args:
         recipe: recipe to complete.
@@ -163,10 +163,12 @@ def fit_to_data(recipe: Recipe, splits: Splits) -> Recipe:
             f"model.task={recipe.model.task}, but the labels are for {splits.task}; "
             f"omit it (it follows from the data) or set --data.task {recipe.model.task}"
         )
-    check_monitor(recipe.trainer.monitor, splits.task, splits.labels)
+    monitor = resolve_monitor(recipe.trainer.monitor, splits.task)
+    check_monitor(monitor, splits.task, splits.labels)
     model = dataclasses.replace(recipe.model, num_classes=len(splits.labels), task=splits.task)
     data = dataclasses.replace(recipe.data, path=absolute_path(recipe.data.path), task=splits.task)
-    return dataclasses.replace(recipe, model=model, data=data)
+    trainer = dataclasses.replace(recipe.trainer, monitor=monitor)  # type: ignore[arg-type]
+    return dataclasses.replace(recipe, model=model, data=data, trainer=trainer)
 
 
 def check_labels(model: PerceiverClassifier, splits: Splits) -> None:

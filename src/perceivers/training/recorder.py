@@ -36,7 +36,8 @@ class Recorder(pl.Callback):
     Args:
         run_dir: directory to write to.
         monitor: score that decides which weights are best, such as "val_loss" or "val_top1".
-        patience: epochs without a better score after which training stops; 0: it does not.
+        patience: epochs without a better score or a lower validation loss after which training
+            stops; 0: it does not.
     """
 
     def __init__(self, run_dir: Path, monitor: str, patience: int = 0) -> None:
@@ -74,9 +75,7 @@ class Recorder(pl.Callback):
     def on_validation_epoch_end(self, trainer: pl.Trainer, learner: Learner) -> None:
         scores = summary(learner.val_scores)
         self._validation = {f"val_{s.name}": scores[s.name] for s in learner.targets.scores}
-        score = self._validation[self.monitor]
-        sign = 1 if monitor_mode(self.monitor) == "max" else -1
-        if not self.best or sign * score > sign * self.best[self.monitor]:
+        if not self.best or self._rank(self._validation) > self._rank(self.best):
             self.best = {"epoch": trainer.current_epoch + 1, **self._validation}
             save_weights(learner.model, self.run_dir)
 
@@ -113,15 +112,28 @@ class Recorder(pl.Callback):
             "stopped_early": self.stopped_early,
         }
 
+    def _rank(self, row: Row) -> tuple[float, float]:
+        """Return what is higher for better weights; equal scores, of few examples, are common."""
+        sign = 1 if monitor_mode(self.monitor) == "max" else -1
+        return sign * row[self.monitor], -row["val_loss"]
+
     def _stop_early(self, trainer: pl.Trainer) -> None:
-        """Stop the training, and say why, if the best epoch is too long ago."""
+        """Stop the training, and say why, if the last improvement is too long ago.
+
+        A lower loss is an improvement too: the scores of few examples change in large steps.
+        """
         epoch = len(self.rows)
         if not self.patience or not self.rows or epoch >= (trainer.max_epochs or 0):
             return
-        if epoch - self.best["epoch"] >= self.patience:
+        lowest = min(self.rows, key=lambda row: row["val_loss"])
+        improved = int(max(self.best["epoch"], lowest["epoch"]))
+        if epoch - improved >= self.patience:
+            names = dict.fromkeys((self.monitor, "val_loss"))
+            what = "neither " + " nor ".join(names) if len(names) > 1 else self.monitor
+            has = "has" if len(names) > 1 else "has not"
             self.stopped_early = (
-                f"stopped after epoch {epoch} of {trainer.max_epochs}: {self.monitor} has not "
-                f"improved since epoch {self.best['epoch']} (--trainer.patience {self.patience})"
+                f"stopped after epoch {epoch} of {trainer.max_epochs}: {what} {has} improved since "
+                f"epoch {improved} (--trainer.patience {self.patience})"
             )
             log.info(self.stopped_early)
             trainer.should_stop = True

@@ -79,6 +79,21 @@ def scores_of(task: Task, labels: Sequence[str]) -> tuple[Score, ...]:
     return scores
 
 
+def resolve_monitor(monitor: str, task: Task) -> str:
+    """Return the score that "auto" stands for, macro F1 or the loss; another score unchanged.
+
+    The loss of a classifier on few validation examples is lowest long before its weights are the
+    best: a few examples that it is wrongly sure of decide it (docs/log.md, 2026-11-26).
+
+    Args:
+        monitor: name of the score with its split, or "auto".
+        task: task of the model.
+    """
+    if monitor != "auto":
+        return monitor
+    return f"val_{MACRO_F1.name}" if task == "classification" else f"val_{LOSS.name}"
+
+
 def monitored(monitor: str) -> Score:
     """Return the score of a name such as "val_loss"."""
     return ALL_SCORES[monitor.removeprefix("val_")]
