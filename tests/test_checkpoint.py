@@ -128,7 +128,7 @@ def test_full_disk_keeps_the_saved_weights(model, saved, monkeypatch):
             lambda part: os.symlink("/dev/full", part) or part.write_bytes(before),
         )
     assert (saved / "model.safetensors").read_bytes() == before
-    assert not list(saved.glob("*.part"))
+    assert not list(saved.glob(".*.part"))
 
 
 def test_file_size_limit_while_saving(saved):
@@ -149,3 +149,45 @@ def test_file_size_limit_while_saving(saved):
     assert "could not write" in ran.stdout
     assert (saved / "model.safetensors").read_bytes() == before
     perceivers.load(saved)
+
+
+def compiled(model):
+    return torch.compile(model, backend="eager")
+
+
+def test_of_a_compiled_model_the_original_is_saved(model, tmp_path):
+    images = torch.randint(0, 256, (3, 8, 8, 1), dtype=torch.uint8)
+    expected = model(images)
+    perceivers.save(compiled(model), tmp_path / "whole")
+    assert torch.equal(perceivers.load(tmp_path / "whole")(images), expected)
+    perceivers.save(torch.nn.DataParallel(model), tmp_path / "parallel")
+    assert torch.equal(perceivers.load(tmp_path / "parallel")(images), expected)
+    model.perceiver = compiled(model.perceiver)
+    perceivers.save(model, tmp_path / "part")
+    assert torch.equal(perceivers.load(tmp_path / "part")(images), expected)
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        (torch.nn.Linear(16, 5), r"head.weight has shape \(5, 16\), expected \(2, 16\)"),
+        (torch.nn.Sequential(torch.nn.Linear(16, 2)), "head.weight is missing"),
+        (torch.nn.Identity(), "head.weight is missing"),
+    ],
+    ids=["other classes", "other layers", "none"],
+)
+def test_what_load_would_refuse_is_not_written(model, saved, head, message):
+    before = (saved / "model.safetensors").read_bytes()
+    model.head = head
+    with pytest.raises(ValueError, match=message) as caught:
+        perceivers.save(model, saved)
+    assert "num_classes" in str(caught.value)
+    assert (saved / "model.safetensors").read_bytes() == before
+    with pytest.raises(ValueError, match=message):
+        perceivers.train(model, "unused", out=saved / "run")
+
+
+def test_only_models_of_this_library_are_saved(tmp_path):
+    with pytest.raises(ValueError, match="got a Linear; expected a model from perceivers.create"):
+        perceivers.save(torch.nn.Linear(2, 2), tmp_path / "model")
+    assert not (tmp_path / "model").exists()

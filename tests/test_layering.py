@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "perceivers"
 
 LEVELS = {
     "errors": 0,
+    "checksums": 0,
     "files": 0,
     "hub": 0,
     "machine": 0,

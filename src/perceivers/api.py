@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from torch import nn
 from torch.utils.data import Dataset
 
 from .autoconfig.choose import Choice, choose_for, warmup
-from .checkpoint import load
+from .checkpoint import load, original
 from .data.config import DataConfig
 from .data.dataset import NAME, read_datasets
 from .data.splits import Splits
@@ -85,6 +86,8 @@ def train(
     """
     if not isinstance(options.get("data", {}), dict):
         data = options.pop("data")
+    if isinstance(recipe, nn.Module):
+        recipe = original(recipe)
     given = any(value is not None for value in (validation, test, labels))
     if given and not isinstance(data, Dataset):
         raise ValueError(

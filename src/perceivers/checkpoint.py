@@ -3,12 +3,17 @@
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
+from . import checksums
+from .checksums import MARK, METADATA, Damaged
 from .errors import weight_mismatches
-from .files import read_json, write_atomically, write_json
+from .files import check_content, read_json, write_atomically, write_json
 from .hub import download, is_hub_name, not_found
+from .modalities import CustomConfig
 from .modalities.adapter import Adapter
 from .models.build import build
 from .models.classifier import PerceiverClassifier
@@ -16,40 +21,113 @@ from .models.config import ModelConfig, from_dict, to_dict
 
 FORMAT = 1
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+COMPILED = "_orig_mod"  # name of the original inside of a compiled module
+PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
 
 def save(model: PerceiverClassifier, directory: str | Path) -> None:
     """Save a model to a directory, from which `load` restores it. Files are replaced atomically.
 
     Args:
-        model: model from `create`, `build` or `load`.
+        model: model from `create`, `build` or `load`. Of a compiled one the original is saved.
         directory: created if it does not exist. If it is a run directory, the other settings in
             its `config.json` are kept.
 
     Raises:
+        ValueError: the model has other weights than its configuration says, for example a new
+            head, so that `load` could not rebuild it; nothing is written.
         OSError: the disk is full or not writable; the previous files are unchanged.
     """
+    model = original(model)
+    check_rebuildable(model)
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    save_weights(model, directory)
-    write_config(directory, model=to_dict(model.config), labels=list(model.labels))
+    described = {"model": to_dict(model.config), "labels": list(model.labels)}
+    config = read_json(directory / CONFIG) if (directory / CONFIG).exists() else {}
+    run_id = config.get("id")
+    if not run_id or {name: config.get(name) for name in described} != described:
+        # If the process ends between the two files, they do not pass for one model.
+        run_id = checksums.new_run_id()
+    save_weights(model, directory, run_id)
+    write_config(directory, id=run_id, **described)
 
 
-def save_weights(model: PerceiverClassifier, directory: Path) -> None:
-    """Save only the weights and buffers of a model, atomically.
+def original(model: nn.Module) -> PerceiverClassifier:
+    """Return the model inside of what `torch.compile` and data parallelism wrap around it.
+
+    Raises:
+        ValueError: it is none of this library's models.
+    """
+    while isinstance(model, PARALLEL) or COMPILED in model._modules:
+        model = model.get_submodule("module" if isinstance(model, PARALLEL) else COMPILED)
+    if not isinstance(model, PerceiverClassifier):
+        raise ValueError(
+            f"got a {type(model).__name__}; expected a model from perceivers.create or load"
+        )
+    return model
+
+
+def check_rebuildable(model: PerceiverClassifier) -> None:
+    """Check that a model has the weights that its configuration says.
+
+    Args:
+        model: model to be saved.
+
+    Raises:
+        ValueError: it does not, or it has not as many labels as outputs.
+    """
+    own = isinstance(model.config.input, CustomConfig)
+    with torch.device("meta"):
+        rebuilt = build(model.config, tuple(model.labels), adapter=model.adapter if own else None)
+    problems = weight_mismatches(
+        {name: tensor.shape for name, tensor in _state(model).items()},
+        {name: tensor.shape for name, tensor in rebuilt.state_dict().items()},
+    )
+    if problems:
+        raise ValueError(
+            f"the model is not the one that its configuration describes: {'; '.join(problems[:5])}"
+            f"{', …' if len(problems) > 5 else ''}; load could not rebuild it. Create the model "
+            "with the settings you want, such as num_classes, and copy the weights to it"
+        )
+
+
+def _state(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Return weights and buffers by name, without the prefixes of compiled parts."""
+    return {_plain(name): tensor for name, tensor in model.state_dict().items()}
+
+
+def _plain(name: str) -> str:
+    return name.replace(f"{COMPILED}.", "")
+
+
+def save_weights(model: nn.Module, directory: Path, run_id: str | None = None) -> None:
+    """Save only the weights and buffers of a model, with a checksum, atomically.
+
+    Args:
+        model: model whose weights are saved.
+        directory: existing directory.
+        run_id: number of the run; None: the one in `config.json`, if there is one.
 
     Raises:
         OSError: see `save`.
     """
-    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    state = {name: tensor.contiguous() for name, tensor in _state(model).items()}
+    mark = checksums.mark(run_id or read_run_id(directory) or checksums.NO_RUN)
 
     def write(path: Path) -> None:
         try:
-            save_file(state, path, metadata={"format": "pt"})
+            save_file(state, path, metadata={"format": "pt", MARK: mark})
         except SafetensorError as error:  # a full disk, for one
             raise OSError(str(error)) from error
+        checksums.seal(path, METADATA)
 
     write_atomically(directory / WEIGHTS, write)
+
+
+def read_run_id(directory: Path) -> str | None:
+    """Return the number of a run, by which its files are recognised; None if it has none."""
+    path = directory / CONFIG
+    return read_json(path).get("id") if path.exists() else None
 
 
 def write_config(directory: Path, **sections: Any) -> None:
@@ -110,26 +188,45 @@ def read_config(directory: Path) -> dict[str, Any]:
     return config
 
 
+def check_weights(directory: Path) -> None:
+    """Check that the saved weights are what was written, as far as there are any.
+
+    Raises:
+        ValueError: the file is damaged or belongs to another run.
+    """
+    path = directory / WEIGHTS
+    if path.exists():
+        _read_weights(path)
+
+
+def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+    check_content(path)
+    try:
+        checksums.verify(path, METADATA, read_run_id(path.parent))
+        return load_file(path)
+    except (SafetensorError, OSError, Damaged) as error:
+        raise ValueError(
+            f"{path}: damaged or truncated ({error}); copy or download it again"
+        ) from None
+
+
 def load_weights(model: PerceiverClassifier, directory: Path) -> None:
     """Load saved weights and buffers into a model of the same configuration.
 
     Raises:
-        ValueError: the file is damaged or does not fit the model.
+        ValueError: the file is damaged, belongs to another run, or does not fit the model.
         FileNotFoundError: there is none.
     """
     path = directory / WEIGHTS
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing; the run may have ended before its first epoch")
-    try:
-        state = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise ValueError(
-            f"{path}: damaged or truncated ({error}); copy or download it again"
-        ) from None
+    state = _read_weights(path)
     problems = weight_mismatches(
         {name: tensor.shape for name, tensor in state.items()},
-        {name: tensor.shape for name, tensor in model.state_dict().items()},
+        {name: tensor.shape for name, tensor in _state(model).items()},
     )
     if problems:
         raise ValueError(f"{path} does not fit its {CONFIG}: {'; '.join(problems)}")
-    model.load_state_dict(state)
+    model.load_state_dict(
+        dict(zip(model.state_dict(), (state[n] for n in _state(model)), strict=True))
+    )

@@ -2,7 +2,6 @@
 
 import itertools
 import logging
-import pickle
 import signal
 import time
 from collections.abc import Sequence
@@ -11,23 +10,32 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from .. import __version__
-from ..checkpoint import load_weights, read_config, save_weights, write_config
+from ..checkpoint import (
+    check_rebuildable,
+    check_weights,
+    load_weights,
+    read_config,
+    read_run_id,
+    save_weights,
+    write_config,
+)
+from ..checksums import new_run_id
 from ..data.examples import FileExamples
 from ..data.mixing import check_mixing
 from ..data.splits import Splits
-from ..files import write_json
+from ..files import is_unused, json_text, lock, remove_leftovers, write_if_possible
 from ..machine import describe_machine, placement
 from ..modalities.adapter import Adapter
 from ..models.build import build, build_on_meta
 from ..models.classifier import PerceiverClassifier
 from ..models.config import ModelConfig, from_dict, to_dict
 from .batches import batches, is_normalised, measure_normalisation
+from .checkpoint_io import AtomicCheckpointIO
 from .continuation import Continuation, check_changes
 from .evaluation import METRICS_FILE, score, uses_gpu
+from .events import EventsLogger
 from .logs import log_file, remembered_log
 from .loop import (
     LAST_CHECKPOINT,
@@ -82,6 +90,7 @@ def train(
 
     Raises:
         FileExistsError: the directory is not empty.
+        BlockingIOError: another process has just begun to write to it.
         ValueError: bad data or configuration, or the training diverged.
         OSError: data that cannot be read, or a file that cannot be written.
     """
@@ -89,6 +98,8 @@ def train(
     placement(recipe.trainer.device, recipe.trainer.precision)  # or an error, before anything else
     if model is None:
         build_on_meta(recipe.model)  # fails on an impossible model before the data is read
+    else:
+        check_rebuildable(model)
     check_mixing(recipe.data, recipe.model.input)
     check_schedule(recipe.optimizer, recipe.trainer.max_epochs)
     with remembered_log() as said:
@@ -115,12 +126,18 @@ def train(
         measure_normalisation(model.adapter, splits.examples["train"])
     targets_of(model).measure(splits.examples["train"].labels)
     run_dir.mkdir(parents=True, exist_ok=True)
-    write_config(
-        run_dir, model=to_dict(recipe.model), labels=list(splits.labels), recipe=to_dict(recipe)
-    )
-    if splits.record:
-        splits.record.write(run_dir)
-    return _fit_logged(model, recipe, splits, run_dir, None, notes)
+    with lock(run_dir):
+        check_unused(run_dir)  # another process may have begun here while the data was read
+        write_config(
+            run_dir,
+            id=new_run_id(),
+            model=to_dict(recipe.model),
+            labels=list(splits.labels),
+            recipe=to_dict(recipe),
+        )
+        if splits.record:
+            splits.record.write(run_dir)
+        return _fit_logged(model, recipe, splits, run_dir, None, notes)
 
 
 def check_unused(run_dir: Path) -> None:
@@ -132,7 +149,7 @@ def check_unused(run_dir: Path) -> None:
     Raises:
         FileExistsError: it is a file, or a directory that is not empty.
     """
-    if run_dir.is_file() or (run_dir.is_dir() and any(run_dir.iterdir())):
+    if run_dir.is_file() or (run_dir.is_dir() and not is_unused(run_dir)):
         raise FileExistsError(
             f"{run_dir} exists already; choose another --out, or continue that run: "
             f"perceivers train {run_dir} --resume"
@@ -163,6 +180,17 @@ def resume(
             damaged, or as in `train`.
         OSError: as in `train`.
     """
+    read_config(run_dir)  # or an error, before anything is written
+    with lock(run_dir):
+        remove_leftovers(run_dir)
+        remove_leftovers(run_dir / LAST_CHECKPOINT.parent)
+        return _resume(run_dir, recipe, splits, adapter)
+
+
+def _resume(
+    run_dir: Path, recipe: Recipe, splits: Splits | None, adapter: Adapter | None
+) -> dict[str, Any]:
+    """Continue a run whose directory is locked."""
     check_resumable(run_dir, recipe)
     run, labels = read_recipe(run_dir), read_config(run_dir)["labels"]
     with remembered_log() as said:
@@ -214,7 +242,8 @@ def check_resumable(run_dir: Path, recipe: Recipe) -> int:
         )
     placement(recipe.trainer.device, recipe.trainer.precision)
     check_mixing(recipe.data, recipe.model.input)
-    epochs_done = _check_checkpoint(checkpoint)
+    epochs_done = AtomicCheckpointIO(config.get("id")).check(checkpoint)
+    check_weights(run_dir)
     check_changes(read_recipe(run_dir), recipe, epochs_done)
     check_schedule(recipe.optimizer, recipe.trainer.max_epochs)
     return epochs_done
@@ -252,7 +281,8 @@ def _fit(
         config,
         max_epochs=config.max_epochs,
         callbacks=[*make_callbacks(config, run_dir, recorder), *callbacks],
-        logger=TensorBoardLogger(run_dir, name="tensorboard", version=""),
+        logger=EventsLogger(run_dir),
+        plugins=[AtomicCheckpointIO(read_run_id(run_dir))],
     )
     machine = describe_machine(trainer.strategy.root_device)
     parameters = sum(p.numel() for p in model.parameters())
@@ -277,7 +307,7 @@ def _fit(
         scored = "test" if "test" in splits.examples else "validation"
         result[scored] = score(model, recipe, splits)
     result["skipped_files"] = _skipped(splits)
-    write_json(run_dir / METRICS_FILE, result)
+    write_if_possible(run_dir / METRICS_FILE, lambda part: part.write_text(json_text(result)))
     return result
 
 
@@ -316,15 +346,3 @@ def _run_epochs(
             log.info("stopped before the first epoch ended; there is nothing to resume")
         return interrupted.signal
     return None
-
-
-def _check_checkpoint(path: Path) -> int:
-    """Refuse a damaged checkpoint, or one that would run code; return the number of its epochs."""
-    try:
-        state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(
-            f"{path} is damaged, truncated or not a checkpoint ({str(error).splitlines()[0]}); the "
-            f"best weights are still in {path.parents[1]}: use them, or start a new run"
-        ) from None
-    return int(state["epoch"]) + 1

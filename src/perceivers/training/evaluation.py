@@ -79,7 +79,10 @@ def evaluate(run_dir: Path, data_path: str | None = None, *, clips: int = 1) -> 
     if other and saved and splits.record:
         scores["trained_on"] = _count_trained_on(saved, splits.record)
     path = run_dir / METRICS_FILE
-    write_json(path, {**(read_json(path) if path.exists() else {}), "eval": scores})
+    try:
+        write_json(path, {**(read_json(path) if path.exists() else {}), "eval": scores})
+    except (OSError, ValueError) as error:
+        log.warning("the scores are not saved: %s", error)
     return scores
 
 

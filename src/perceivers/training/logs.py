@@ -1,8 +1,9 @@
 """The log file of a run. Imports no torch."""
 
 import logging
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from typing_extensions import override
@@ -26,6 +27,26 @@ class Remembered(logging.Handler):
         return list(dict.fromkeys(record.getMessage() for record in self.records))
 
 
+class _LogFile(logging.FileHandler):
+    """Log file without which a run goes on if it can no longer be written."""
+
+    failed = False
+
+    @override
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self.failed:
+            self.failed = True
+            print(f"could not write {self.baseFilename}: {error.strerror}", file=sys.stderr)
+
+    @override
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def remembered_log() -> Iterator[Remembered]:
     """Collect this package's log lines, from level INFO, as notes for `log_file`."""
@@ -47,7 +68,7 @@ def log_file(run_dir: Path, notes: Sequence[str] = ()) -> Iterator[Callable[[str
     Yields:
         A function that writes a line to the file alone.
     """
-    handler = logging.FileHandler(run_dir / "log.txt", encoding="utf-8", errors="backslashreplace")
+    handler = _LogFile(run_dir / "log.txt", encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(LineFormatter("%(asctime)s %(message)s", "%H:%M:%S"))
 
     def write(line: str) -> None:

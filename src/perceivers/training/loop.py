@@ -119,10 +119,12 @@ def make_trainer(config: TrainerConfig, **arguments: Any) -> pl.Trainer:
 def quiet_lightning() -> Iterator[None]:
     """Print Lightning's progress bars to stderr and suppress its advice on intended settings."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    threading.excepthook, previous = _report_thread, threading.excepthook
     with warnings.catch_warnings(), redirect_stdout(sys.stderr), logging_redirect_tqdm():
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
         warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
+        warnings.filterwarnings("ignore", ".*dirpath has changed.*")  # the run was moved
         warnings.filterwarnings("ignore", ".*training_step. returned .None.*")  # no readable file
         warnings.filterwarnings("ignore", ".*LeafSpec.*")  # caused by Lightning's own use of torch
         try:
@@ -131,6 +133,14 @@ def quiet_lightning() -> Iterator[None]:
             if sys.stderr.isatty():
                 print(file=sys.stderr)  # end the line of the progress bar before the message
             raise
+        finally:
+            threading.excepthook = previous
+
+
+def _report_thread(arguments: threading.ExceptHookArgs) -> None:
+    """Leave errors of the thread that writes events to `EventsLogger`, which sees them too."""
+    if not isinstance(arguments.exc_value, OSError):
+        threading.__excepthook__(arguments)
 
 
 @contextmanager

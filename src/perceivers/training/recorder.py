@@ -13,7 +13,7 @@ import lightning.pytorch as pl
 from typing_extensions import override
 
 from ..checkpoint import save_weights
-from ..files import write_atomically
+from ..files import write_if_possible
 from .scores import LOSS, Score, monitor_mode, monitored
 from .targets import summary
 from .task import Learner
@@ -92,8 +92,8 @@ class Recorder(pl.Callback):
             "seconds": seconds,
         }
         self.rows.append(row)
-        write_atomically(self.run_dir / "metrics.csv", lambda path: path.write_text(self._csv()))
-        write_atomically(
+        write_if_possible(self.run_dir / "metrics.csv", lambda path: path.write_text(self._csv()))
+        write_if_possible(
             self.run_dir / "curves.png",
             lambda path: draw_curves(self.rows, self._drawn(learner), path, self.best["epoch"]),
         )
