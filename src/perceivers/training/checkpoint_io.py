@@ -52,6 +52,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         try:
             checksums.verify(path, LAST_LINE, self.run_id, required=self.run_id is not None)
             checkpoint: Any = torch.load(path, map_location="cpu", mmap=mmap, weights_only=True)
+            if not isinstance(checkpoint, dict) or "epoch" not in checkpoint:
+                raise Damaged("it holds no state of a training")
         except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, Damaged) as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise ValueError(
