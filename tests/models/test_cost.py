@@ -3,8 +3,19 @@
 import dataclasses
 
 import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
-from perceivers.modalities import ImageConfig
+from perceivers.core import layers, projection
+from perceivers.modalities import (
+    FusionConfig,
+    ImageConfig,
+    PointsConfig,
+    TabularConfig,
+    TextConfig,
+)
+from perceivers.models.build import build
 from perceivers.models.config import ModelConfig
 from perceivers.models.cost import cost
 from perceivers.models.presets import PRESETS
@@ -71,3 +82,65 @@ def test_large_inputs_are_counted():
     small, large = cost(SMALL, 10**4), cost(SMALL, 10**7)
     assert large.cross_flops / small.cross_flops == pytest.approx(1000, rel=0.02)
     assert cost(dataclasses.replace(SMALL, cross_order=(None,) * 4)).cross_flops == 0
+
+
+CONFIGS = {
+    "grid": SMALL.input,
+    "patches": ImageConfig(image_size=8, patch_size=2, num_bands=2),
+    "learned positions": ImageConfig(
+        image_size=8,
+        patch_size=4,
+        projection_dim=6,
+        position="learned",
+        position_dim=6,
+        fusion="add",
+    ),
+    "points": PointsConfig(num_points=9, num_bands=3),
+    "text": TextConfig(max_length=9, embedding_dim=6),
+    "table": TabularConfig(numeric=("a", "b", "c"), embedding_dim=4),
+    "fusion": FusionConfig(
+        parts={"image": SMALL.input, "text": TextConfig(max_length=9, embedding_dim=6)}
+    ),
+}
+
+
+def raw_batch(config):
+    if isinstance(config, FusionConfig):
+        return {name: raw_batch(part) for name, part in config.parts.items()}
+    if isinstance(config, TextConfig):
+        return torch.full((1, config.max_length), 70)
+    if isinstance(config, TabularConfig):
+        return torch.randn(1, 3)
+    if isinstance(config, PointsConfig):
+        return torch.randn(1, config.num_points, 3)
+    return torch.rand(1, config.image_size, config.image_size, 3)
+
+
+@pytest.mark.parametrize("attention", ["both", "content", "position"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_flops_are_those_of_the_model_as_it_runs(monkeypatch, name, attention):
+    """Run the model on one example with keys in memory, and count what torch computes."""
+    monkeypatch.setattr(layers, "SEPARABLE_MIN_ELEMENTS", 2**40)
+    monkeypatch.setattr(
+        projection, "_axial_statistics", lambda p: projection._statistics(p.dense())
+    )
+    changes = {"input": CONFIGS[name], "attention": attention, "attention_dropout": 0.1}
+    model = build(dataclasses.replace(SMALL, **changes)).eval()
+    elements = model.adapter(raw_batch(model.config.input))
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        model.classify(elements)
+    assert cost(model.config).flops == counter.get_total_flops()
+
+
+def test_attention_dropout_changes_no_cost():
+    """Self-attends with wide heads take another way in training."""
+    wide = dataclasses.replace(SMALL, latent_dim=4, self_qk_dim=32)
+    assert cost(dataclasses.replace(wide, attention_dropout=0.5)) == cost(wide)
+
+
+def test_positions_are_missing():
+    config = dataclasses.replace(
+        SMALL, attention="position", input=ImageConfig(image_size=8, position="none")
+    )
+    with pytest.raises(ValueError, match="the inputs carry no position; use 'content' or 'both'"):
+        cost(config)

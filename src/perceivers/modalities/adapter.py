@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,14 @@ class Adapter(nn.Module, ABC):
     @abstractmethod
     def dim(self) -> int:
         """Channels of an element, positions included: the core's `input_dim`."""
+
+    fusion: Literal["concatenate", "add"] = "concatenate"
+    """How content and position of an element are combined; see `Inputs.fusion`."""
+
+    @property
+    def position_dim(self) -> int:
+        """Channels of a position; 0 if elements have none. Only costs are computed from it."""
+        return 0
 
     @property
     @abstractmethod

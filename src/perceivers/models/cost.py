@@ -80,7 +80,7 @@ def cost(config: ModelConfig, num_inputs: int | None = None) -> Cost:
     Raises:
         ValueError: the configuration is not valid, or `num_inputs` is less than 1.
     """
-    model = build_on_meta(config)
+    model = build_on_meta(config).eval()  # attention dropout takes a detour
     one, two = _count(model, 1), _count(model, 2)  # FLOPs are linear in M
     per_input = two["cross"] - one["cross"]
     steps = [index for index in config.cross_order if index is not None]
@@ -103,10 +103,15 @@ def cost(config: ModelConfig, num_inputs: int | None = None) -> Cost:
 
 
 def _count(model: PerceiverClassifier, num_inputs: int) -> dict[str, int]:
-    """Count the FLOPs of each part with torch, on a model on the meta device."""
-    elements = torch.empty(1, num_inputs, model.adapter.dim, device="meta")
+    """Count the FLOPs of each part with torch, on a model on the meta device in eval mode."""
+    adapter = model.adapter
+    content_dim, position = adapter.dim, None
+    if adapter.position_dim:
+        position = torch.empty(1, num_inputs, adapter.position_dim, device="meta")
+        content_dim -= 0 if adapter.fusion == "add" else adapter.position_dim
+    content = torch.empty(1, num_inputs, content_dim, device="meta")
     with FlopCounterMode(display=False) as counter:
-        model.classify(Inputs(elements))
+        model.classify(Inputs(content, position, fusion=adapter.fusion))
     flops = {name: sum(ops.values()) for name, ops in counter.get_flop_counts().items()}
     perceiver = flops["Perceiver"]
     latent = sum(flops[f"Perceiver.blocks.{i}"] for i in range(len(model.perceiver.blocks)))

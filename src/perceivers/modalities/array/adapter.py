@@ -117,6 +117,11 @@ class ArrayAdapter(ChannelsLastAdapter):
 
     @property
     @override
+    def position_dim(self) -> int:
+        return 0 if self.position is None else self.position.dim
+
+    @property
+    @override
     def num_inputs(self) -> int:
         return math.prod(self.grid_size(*self.shape))
 

@@ -64,6 +64,8 @@ class FusionAdapter(Adapter):
             that is not in [0, 1) or names no part.
     """
 
+    fusion = "add"
+
     def __init__(
         self,
         parts: Mapping[str, Adapter],
@@ -104,6 +106,11 @@ class FusionAdapter(Adapter):
     @override
     def dim(self) -> int:
         """Number of channels of an element: W."""
+        return self.width
+
+    @property
+    @override
+    def position_dim(self) -> int:
         return self.width
 
     @property

@@ -81,6 +81,11 @@ class PointAdapter(ChannelsLastAdapter):
 
     @property
     @override
+    def position_dim(self) -> int:
+        return self.position.dim
+
+    @property
+    @override
     def num_inputs(self) -> int:
         return self.num_points
 

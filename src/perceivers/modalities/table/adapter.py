@@ -89,6 +89,11 @@ class TabularAdapter(Adapter):
 
     @property
     @override
+    def position_dim(self) -> int:
+        return self.embedding_dim
+
+    @property
+    @override
     def num_inputs(self) -> int:
         """Number of elements: n + k, one per column."""
         return len(self.names)

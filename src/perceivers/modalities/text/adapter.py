@@ -88,6 +88,11 @@ class TextAdapter(Adapter):
 
     @property
     @override
+    def position_dim(self) -> int:
+        return self.position.dim
+
+    @property
+    @override
     def num_inputs(self) -> int:
         """Number of elements of the longest text: `max_length`."""
         return self.max_length
