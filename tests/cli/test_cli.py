@@ -211,7 +211,14 @@ def test_cost(capsys):
         (["cost", "perceiver-imagent"], "did you mean 'perceiver-imagenet'?"),
         (["cost", "perceiver-imagenet", "--inputs", "0"], "expected at least one element"),
         (["list", "everything"], "unexpected argument 'everything'"),
-        (["lst"], "invalid choice: 'lst'"),
+        (["list", "--al"], "unknown option '--al'"),
+        (["lst"], "unknown command 'lst'; did you mean 'list'?"),
+        (["--versoin"], "unknown option '--versoin'; did you mean '--version'?"),
+        (["train", "digits", "--dry-rn"], "unknown option '--dry-rn'; did you mean '--dry-run'?"),
+        (["predict", "r", "x.png", "--top_k=3"], "unknown option '--top_k'; did you mean '--top-k"),
+        (["eval", "r", "--clip", "3"], "unknown option '--clip'; did you mean '--clips'?"),
+        (["train", "."], ". is not a recipe; to train on it: perceivers train folder --data ."),
+        (["help", "trian"], "unknown command 'trian'; did you mean 'train'?"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -255,7 +262,7 @@ def test_limits_are_options_of_every_command_that_reads(capsys):
     for arguments, message in [
         (["predict", "run", "file", "--limits.pixels", "0"], "limits.pixels=0"),
         (["predict", "run", "file", "--limits.pixel", "9"], "did you mean '--limits.pixels'"),
-        (["predict", "run", "file", "--data.path", "x"], "unexpected argument '--data.path'"),
+        (["predict", "run", "file", "--data.path", "x"], "unknown option '--data.path'"),
         (["train", "digits", "--limits.seconds=-1"], "limits.seconds=-1"),
     ]:
         status, _, err = run(capsys, *arguments)
@@ -331,6 +338,45 @@ def test_help_shows_the_values_of_the_recipe(capsys, image_folder):
     assert status == 0
     assert "[8]" in out[out.index("--model.input.image_size") :][:200]  # chosen for the images
     assert run(capsys, "train", "--help")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["help"], ["help", "predict"], ["help", "train", "digits"]]
+)
+def test_help_as_a_command(capsys, arguments):
+    """No arguments at all ask for the help, too."""
+    asked = [*arguments[1:], "--help"]
+    assert run(capsys, *arguments) == run(capsys, *asked) == (0, run(capsys, *asked)[1], "")
+
+
+@pytest.mark.parametrize("columns", ["60", "100", "250"])
+def test_help_fits_100_columns(capsys, image_folder, mixed_table, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    for command in ([], *([name] for name in COMMANDS), ["train", "keras-cifar100"]):
+        _, out, _ = run(capsys, *command, "--help")
+        assert max(map(len, out.splitlines())) <= 100
+    for data in (image_folder, mixed_table):
+        _, out, _ = run(capsys, "train", "folder", "--data", data, "--help")
+        assert max(len(line) for line in out.splitlines() if "{" not in line) <= 100
+
+
+def test_help_shows_what_would_be_trained(capsys, image_folder):
+    """The values are those of the data and of the other options, not other defaults."""
+    arguments = ["train", "folder", "--data", image_folder, "--seed", "7", "--optimizer.lr", "0.5"]
+    help_text = "".join(run(capsys, *arguments, "--help")[1].split())  # names are broken in two
+    for option, value in (
+        ("--model.num_classes", "2"), ("--data.path", image_folder), ("--trainer.seed", "7"),
+        ("--optimizer.lr", "0.5"), ("--model.num_latents", "32"), ("--data.batch_size", "8"),
+    ):  # fmt: skip
+        text = help_text[help_text.rindex(option) :]
+        text = text[: text.index("]") + 1]
+        assert f"[{value}]" in text, text
+    assert f"thevalueschosenfor{image_folder}" in help_text
+
+
+def test_files_whose_names_look_like_options(capsys, tmp_path):
+    status, _, err = run(capsys, "predict", tmp_path, "--", "--data.csv", "-x.png")
+    assert (status, "config.json" in err) == (1, True)  # parsed: it is the model that is missing
 
 
 def test_train_without_a_recipe(capsys):

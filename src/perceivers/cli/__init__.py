@@ -7,9 +7,12 @@ import traceback
 from collections.abc import Sequence
 
 from .. import __version__
+from ..errors import unknown
 from ..reading import using
 from . import console, convert, cost, evaluate, export, listing, options, predict, train
-from .parser import Parser, add_debug, adder
+from .parser import Parser, add_debug, adder, unexpected
+
+HELP = "help"  # the same as --help
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,15 +78,34 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     Raises:
         ValueError: the command does not take one of the arguments.
     """
-    fixed, recipe_options = options.split(arguments)
-    namespace, rest = build_parser().parse_known_args(fixed)
+    parser = build_parser()
+    fixed, recipe_options = options.split(_with_command(list(arguments), parser))
+    namespace, rest = parser.parse_known_args(fixed)
     prog = f"perceivers {namespace.command}"
     namespace.limits, others = options.parse_limits(recipe_options, prog=prog)
     if namespace.command == "train":
         return namespace, rest + recipe_options
     if rest + others:
-        raise ValueError(f"unexpected argument {(rest + others)[0]!r}; see {prog} -h")
+        known = parser.commands[namespace.command].long_options
+        raise unexpected((rest + others)[0], known, prog)
     return namespace, rest
+
+
+def _with_command(arguments: list[str], parser: Parser) -> list[str]:
+    """Return the arguments with a command: `help` and no arguments at all ask for the help.
+
+    Raises:
+        ValueError: the command does not exist; the message suggests the nearest one.
+    """
+    if arguments[:1] in ([], [HELP]):
+        arguments = [*arguments[1:], "--help"]
+    first = arguments[0]
+    if first.startswith("-"):
+        if first not in parser._option_string_actions:
+            raise unexpected(first, parser.long_options, parser.prog)
+    elif first not in parser.commands:
+        raise unknown("command", first, [*parser.commands, HELP])
+    return arguments
 
 
 def build_parser() -> Parser:
@@ -91,6 +113,9 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="perceivers",
         description="Train and use Perceiver models on any kind of input.",
+        epilog="perceivers COMMAND --help describes a command. The exit status is 0 after success, "
+        "1 after an error, also if one of several files could not be predicted, 130 after Ctrl-C "
+        "and 143 after SIGTERM.",
         allow_abbrev=False,
     )
     parser.add_argument(

@@ -14,6 +14,8 @@ from ..errors import unknown
 from ..reading import Limits
 from .parser import Parser
 
+MAX_METAVAR = 60  # characters; longer lists of values are part of the help text
+
 
 @dataclasses.dataclass(frozen=True)
 class _Reading:
@@ -35,13 +37,16 @@ def add_options(parser: argparse.ArgumentParser, config: Any) -> None:
     """
     sections = {field.name: parser.add_argument_group(field.name) for field in _sections(config)}
     for path, hint, default, text in _option_fields(config):
+        values = _describe_type(hint)
+        if len(values) > MAX_METAVAR:
+            values, text = "NAME", f"{text}; one of {values.replace('|', ', ')}"
         sections[path.split(".")[0]].add_argument(
             f"--{path}",
             dest=path,
             type=_value_parser(hint),
             default=argparse.SUPPRESS,
-            metavar=_describe_type(hint),
-            help=f"{text} [{format_value(default)}]".replace("%", "%%"),
+            metavar=values,
+            help=f"{text} [{format_value(default)}]".replace("%", "%%").replace("None:", "none:"),
         )
 
 
@@ -98,6 +103,8 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     while rest:
         argument = rest.pop(0)
         name, equals, _ = argument.partition("=")
+        if argument == "--":  # all that follows are files, whatever their names
+            return [*others, argument, *rest], dotted
         if not (name.startswith("--") and "." in name):
             others.append(argument)
             continue
@@ -108,7 +115,12 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def parse(
-    arguments: Sequence[str], config: Any, *, prog: str, ignore_unknown: bool = False
+    arguments: Sequence[str],
+    config: Any,
+    *,
+    prog: str,
+    ignore_unknown: bool = False,
+    others: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Parse options made from a configuration.
 
@@ -117,6 +129,7 @@ def parse(
         config: the configuration that the options are made from.
         prog: name of the program in error messages.
         ignore_unknown: whether unknown options are ignored instead of refused.
+        others: further options of the command, which a message may suggest.
 
     Returns:
         The values of the options that are given, by path, such as {"model.num_latents": 64}.
@@ -128,21 +141,22 @@ def parse(
     add_options(parser, config)
     namespace, rest = parser.parse_known_args(arguments)
     if not ignore_unknown:
-        reject_unknown(rest, config)
+        reject_unknown(rest, config, others)
     return vars(namespace)
 
 
-def reject_unknown(arguments: Sequence[str], config: Any) -> None:
+def reject_unknown(arguments: Sequence[str], config: Any, others: Sequence[str] = ()) -> None:
     """Raise an error if any arguments are left after all known options were parsed.
 
     Args:
         arguments: the arguments that are left.
         config: the configuration that the known options are made from.
+        others: further known options.
 
     Raises:
         ValueError: there are such arguments; for an option the message suggests the nearest one.
     """
-    known = [f"--{path}" for path, *_ in _option_fields(config)]
+    known = [*(f"--{path}" for path, *_ in _option_fields(config)), *others]
     for argument in arguments:
         if argument.startswith("--"):
             raise unknown("option", argument.split("=")[0], known)

@@ -1,18 +1,51 @@
 """An argparse parser with one-line errors, and helpers for adding commands to it."""
 
 import argparse
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, Protocol
 
+from typing_extensions import override
+
+from ..errors import unknown
 from ..printing import printable
+
+MAX_WIDTH = 100  # characters of a line of help
 
 Run = Callable[[argparse.Namespace, list[str]], int]
 """A command: it takes its options and the remaining arguments and returns the exit status."""
 
 
-class Parser(argparse.ArgumentParser):
-    """Argument parser that prints an error as one line."""
+class HelpFormatter(argparse.HelpFormatter):
+    """Formatter of help texts that are as wide as the terminal, but at most `MAX_WIDTH`."""
 
+    def __init__(self, prog: str) -> None:
+        width = min(shutil.get_terminal_size().columns - 2, MAX_WIDTH)
+        super().__init__(prog, width=width)
+
+
+class Parser(argparse.ArgumentParser):
+    """Argument parser that prints an error as one line, and help without control characters.
+
+    Args:
+        **options: arguments of `argparse.ArgumentParser`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=HelpFormatter, **options)
+        self.commands: dict[str, Parser] = {}
+
+    @property
+    def long_options(self) -> list[str]:
+        """The options that begin with two dashes."""
+        return [name for name in self._option_string_actions if name.startswith("--")]
+
+    @override
+    def _print_message(self, message: str, file: Any = None) -> None:
+        lines = message.split("\n")  # the help names columns and values of the user's data
+        super()._print_message("\n".join(map(printable, lines)), file)
+
+    @override
     def error(self, message: str) -> NoReturn:
         """Print the error as one line, without the usage, and exit with status 1."""
         self.exit(1, f"{self.prog}: {printable(message)}; see {self.prog} --help\n")
@@ -45,9 +78,23 @@ def adder(parser: Parser) -> Add:
         if add_help:
             add_debug(sub)
         sub.set_defaults(run=run)
+        parser.commands[name] = sub
         return sub
 
     return add
+
+
+def unexpected(argument: str, known: Iterable[str], prog: str) -> ValueError:
+    """Return the error for an argument that a command does not take.
+
+    Args:
+        argument: the argument.
+        known: the options of the command; the message suggests the nearest one.
+        prog: the command.
+    """
+    if argument.startswith("-"):
+        return unknown("option", argument.split("=")[0], known)
+    return ValueError(f"unexpected argument {argument!r}; see {prog} --help")
 
 
 def add_debug(parser: argparse.ArgumentParser) -> None:

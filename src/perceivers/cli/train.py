@@ -70,12 +70,15 @@ def _train(namespace: argparse.Namespace, rest: list[str]) -> int:
     if namespace.recipe is None:
         if not namespace.help:
             raise ValueError(f"expected a recipe or a run directory; see {PROG} --help")
-        return _print_help(namespace, Choice(get_recipe("folder")))
+        return _print_help(namespace, Choice(get_recipe("folder")), rest)
     with remembered_log() as said:
         start = _starting_point(namespace, rest)
     if namespace.help:
-        return _print_help(namespace, start)
-    changes = _changes(namespace, start, config_options.parse(rest, start.recipe, prog=PROG))
+        return _print_help(namespace, start, rest)
+    parser = Parser(prog=PROG, add_help=False)
+    _add_fixed_options(parser)
+    values = config_options.parse(rest, start.recipe, prog=PROG, others=parser.long_options)
+    changes = _changes(namespace, start, values)
 
     from ..training.engine import check_resumable, check_unused, resume, train
     from ..training.plan import plan
@@ -119,6 +122,10 @@ def _starting_point(namespace: argparse.Namespace, rest: list[str]) -> Choice:
         raise ValueError(
             f"{run_dir} is a run, not a recipe; to continue it: {PROG} {run_dir} --resume"
         )
+    if name not in RECIPES and run_dir.exists():
+        raise ValueError(
+            f"{run_dir} is not a recipe; to train on it: {PROG} folder --data {run_dir}"
+        )
     recipe = get_recipe(name)
     if name != "folder" or not namespace.data:
         return Choice(recipe)
@@ -161,22 +168,28 @@ def _changes(
     return changes
 
 
-def _print_help(namespace: argparse.Namespace, start: Choice) -> int:
-    """Print the help, with the options of a recipe and their values in it."""
+def _print_help(namespace: argparse.Namespace, start: Choice, rest: list[str]) -> int:
+    """Print the help, with the options of a recipe and the values that would be trained with."""
     usage = f"{PROG} RECIPE|RUN_DIR [OPTION VALUE]…"
     parser = Parser(prog=PROG, usage=usage, add_help=False)
     _add_fixed_options(parser)
-    config_options.add_options(parser, start.recipe)
+    values = config_options.parse(rest, start.recipe, prog=PROG, ignore_unknown=True)
+    changes = _changes(namespace, start, values)
+    config_options.add_options(parser, config_options.apply(start.recipe, changes))
+    several = "Options with several values take them separated by commas."
     if namespace.recipe is None:
         parser.description = (
             "Train a model with a recipe, or continue a run. The options in the groups below are "
-            "those of the recipe folder, with their default values in brackets. Options with "
-            "several values take them separated by commas."
+            f"those of the recipe folder, with their default values in brackets. {several}"
+        )
+    elif start.lines:
+        parser.description = (
+            f"The options of {namespace.recipe}, with the values chosen for {namespace.data} in "
+            f"brackets; --dry-run says why. {several}"
         )
     else:
         parser.description = (
-            f"The options of {namespace.recipe}, with their default values in brackets. Options "
-            "with several values take them separated by commas."
+            f"The options of {namespace.recipe}, with their values in brackets. {several}"
         )
     parser.print_help()
     return 0
