@@ -17,7 +17,7 @@ from perceivers import cli
 from perceivers.models.presets import PRESETS
 from perceivers.recipes import RECIPES
 
-COMMANDS = ["list", "train", "eval", "predict", "convert", "cost"]
+COMMANDS = ["list", "train", "eval", "predict", "export", "convert", "cost"]
 TINY = [
     "--model.num_latents", "4", "--model.latent_dim", "16", "--model.num_self_heads", "2",
     "--data.test", "0.6",

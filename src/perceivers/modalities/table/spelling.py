@@ -11,8 +11,6 @@ from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
-
 BOOLEANS = {"true": "1", "false": "0"}
 NUMBER = re.compile(r"[+-]?(?:0|[1-9]\d*)(?:\.(\d+))?(?:[eE][+-]?\d{1,3})?")
 DATE = re.compile(
@@ -47,6 +45,8 @@ def cell_text(value: Any, place: str) -> str | None:
     """
     if value is None or isinstance(value, str):
         return value
+    import numpy as np
+
     value = _without_axes(value)
     if isinstance(value, bytes | bytearray):
         try:
@@ -146,6 +146,8 @@ def distinct(values: Iterable[str]) -> dict[str, str]:
 
 def _without_axes(value: Any) -> Any:
     """Return the value of an array or tensor without axes; anything else unchanged."""
+    import numpy as np
+
     if getattr(value, "ndim", None) != 0 or isinstance(value, np.generic):
         return value
     if not isinstance(value, np.ndarray):  # a tensor
@@ -185,6 +187,8 @@ def _in_float32(text: str) -> str:
     """Return a fraction in the precision of float32; other text is unchanged."""
     if not NUMBER.fullmatch(text) or "." not in text:
         return text
+    import numpy as np
+
     return str(np.float32(text))
 
 
