@@ -1,6 +1,9 @@
 """Inspection of tables of examples, and the sentences that describe them."""
 
+import numpy as np
+import pandas as pd
 import pytest
+from commands import run
 
 from perceivers.autoconfig.inspect_table import inspect_table
 from perceivers.data.config import DataConfig
@@ -73,3 +76,67 @@ def test_the_files_decide_between_modalities_that_share_a_suffix(tmp_path):
     columns = inspect(tmp_path).columns
     assert [columns[name].modality.name for name in ("cloud", "word")] == ["points", "text"]
     assert (columns["word"].what, columns["word"].suffixes) == ("file", ("txt",))
+
+
+@pytest.mark.parametrize(
+    ("names", "suffix"), [("img/{}.xyz9", ".xyz9"), ("{}.heic", ".heic"), ("{}.a.B7", ".b7")]
+)
+def test_a_column_of_files_that_cannot_be_read_is_refused(tmp_path, names, suffix):
+    (tmp_path / "img").mkdir()
+    rows = []
+    for i in range(12):
+        file = tmp_path / names.format(i)
+        file.write_bytes(b"x")
+        rows.append(f"{names.format(i)},{'ab'[i % 2]}")
+    (tmp_path / "manifest.csv").write_text("\n".join(["photo,label", *rows]))
+    with pytest.raises(
+        ValueError,
+        match=rf"column 'photo' names {suffix} files such as .*; convert them and correct the names"
+        ".*--data.ignore photo",
+    ):
+        inspect(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ["user{}@mail.com", "www.site{}.org", "src/file{}.py", "ends in {}.", "v{}.x", "3.{}"]
+)
+def test_texts_that_only_look_like_names_of_files_are_learnt(tmp_path, text):
+    rows = [f"{text.format(i)},{'ab'[i % 2]}" for i in range(12)]
+    (tmp_path / "manifest.csv").write_text("\n".join(["x,label", *rows]))
+    assert inspect(tmp_path).columns["x"].what in ("text", "numeric")
+
+
+def test_a_wide_table_is_described_in_a_few_lines(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    table = {f"pixel{i}": rng.integers(0, 256, 40) for i in range(784)}
+    table |= {f"kind{i}": rng.choice(["a", "b"], 40) for i in range(15)}
+    table |= {"label": rng.choice(["x", "y", "z"], 40)}
+    pd.DataFrame(table).to_csv(tmp_path / "manifest.csv", index=False)
+    arguments = ["train", "folder", "--data", tmp_path, "--dry-run"]
+    status, out, err = run(capsys, *arguments)
+    assert status == 0
+    assert out.startswith(
+        "found: 40 rows: 784 × numeric: pixel0, pixel1, pixel2, pixel3, … (784 in all) · 15 × "
+        "categories: kind0, kind1, kind2, kind3, … (15 in all), label (3 classes)\n"
+    )
+    assert len(out) + len(err) < 2000
+    for options in (["--data.label", "foo"], ["--data.ignore", "foo"]):
+        assert len(run(capsys, *arguments, *options)[2]) < 600
+    help_text = run(capsys, "train", "folder", "--data", tmp_path, "--help")[1]
+    assert "(784 in all)" in help_text
+    assert "pixel400" not in help_text
+
+
+def test_a_folder_with_one_table_uses_it(tmp_path, capsys):
+    rows = [f"{i % 7}.5,{'ab'[i % 2]}" for i in range(20)]
+    (tmp_path / "animals.csv").write_text("\n".join(["x,label", *rows]))
+    arguments = ["train", "folder", "--data", tmp_path, "--dry-run"]
+    status, out, _ = run(capsys, *arguments)
+    assert status == 0
+    assert out.startswith(
+        f"found: the table {tmp_path / 'animals.csv'}\nfound: 20 rows: x (numeric)"
+    )
+    (tmp_path / "more.csv").write_text("x,label\n1,a\n")
+    status, _, err = run(capsys, *arguments)
+    assert status == 1
+    assert f"animals.csv and more.csv; point at one of them: --data {tmp_path}/animals.csv" in err

@@ -85,8 +85,17 @@ def test_find_manifest(table, tmp_path):
     assert find_manifest(str(tmp_path)) is None
     path = table("a,label\n1,2\n", "Other.CSV")
     assert find_manifest(str(path)) == path
-    assert find_manifest(str(tmp_path)) is None
+    assert find_manifest(str(tmp_path)) == path  # the only table
     table("", "manifest.txt")
+    table("", ".hidden.csv")
+    (tmp_path / "images").mkdir()
+    assert find_manifest(str(tmp_path)) == path
+    (tmp_path / "more").mkdir()
+    assert find_manifest(str(tmp_path)) is None  # the sub-folders could be classes
+    (tmp_path / "more").rmdir()
+    table("a,label\n1,2\n", "test.csv")
+    with pytest.raises(ValueError, match=r"Other.CSV and test.csv; point at one of them: --data"):
+        find_manifest(str(tmp_path))
     one = table("", "manifest.jsonl")
     assert find_manifest(str(tmp_path)) == one
     table("", "manifest.csv")

@@ -319,3 +319,39 @@ def test_a_local_folder_never_takes_the_place_of_a_named_set_of_the_hub(tmp_path
 def test_no_validation_examples(image_folder):
     with pytest.raises(ValueError, match="data.validation=0.0; expected more than 0"):
         read(image_folder, validation=0.0)
+
+
+def parquet_set(image_folder, path, **labels):
+    """Write splits as on the hub, with the labels of up to 24 images."""
+    import datasets
+
+    features = datasets.Features(
+        image=datasets.Image(), label=datasets.ClassLabel(names=["bright", "dark"])
+    )
+    images = sorted(str(file) for file in image_folder.rglob("*.png"))
+    path.mkdir()
+    for split, values in labels.items():
+        rows = {"image": images[: len(values)], "label": values}
+        datasets.Dataset.from_dict(rows, features).to_parquet(path / f"{split}-0.parquet")
+    return path
+
+
+@pytest.mark.parametrize("missing", [-1, None])
+def test_missing_labels_of_a_parquet_set_are_refused(image_folder, tmp_path, missing):
+    path = parquet_set(image_folder, tmp_path / "set", train=[0, 1, missing, 1, missing, 0] * 4)
+    with pytest.raises(
+        ValueError,
+        match=rf"train: 8 of 24 labels are missing or no class, the first in row 3 \({missing}\); "
+        "remove these rows",
+    ):
+        read(path)
+
+
+@pytest.mark.parametrize("missing", [-1, None])
+def test_an_unlabelled_test_split_of_a_parquet_set_is_left_out(
+    image_folder, tmp_path, caplog, missing
+):
+    path = parquet_set(image_folder, tmp_path / "set", train=[0, 1] * 12, test=[missing] * 6)
+    splits = read(path)
+    assert "test: none of its 6 rows has a label; it is not used" in caplog.text
+    assert sum(map(len, splits.examples.values())) == 24

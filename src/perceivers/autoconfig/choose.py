@@ -104,7 +104,12 @@ def choose_for(source: str, config: DataConfig | None = None) -> Choice:
     from .inspect_folder import inspect_folder
     from .inspect_table import inspect_table
 
-    return choose(inspect_table(table, config or DataConfig()) if table else inspect_folder(path))
+    if table is None:
+        return choose(inspect_folder(path))
+    choice = choose(inspect_table(table, config or DataConfig()))
+    if table != path and table.stem != "manifest":
+        choice = replace(choice, lines=(f"found: the table {table}", *choice.lines))
+    return choice
 
 
 def choose(contents: FolderContents | TableContents) -> Choice:

@@ -1,6 +1,7 @@
 """Inspect a table of examples: read all cells and measure some of the files that it names."""
 
 import random
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ import numpy as np
 
 from ..data.config import DataConfig
 from ..data.manifest import Manifest, prefix_errors, read_manifest
-from ..errors import unknown
+from ..errors import listed, unknown
 from ..modalities import FILE_MODALITIES
 from ..modalities.measures import Distribution
 from ..modalities.table.kinds import (
@@ -25,6 +26,31 @@ from ..modalities.table.reader import CellReader
 from .findings import ColumnContents, Sample, TableContents
 from .inspect_folder import candidates, line_modality, measure_some, most_readable
 from .leaks import counts_rows, find_leaks
+
+SUFFIX = re.compile(r"\.[a-z][a-z0-9]{1,5}")
+MAX_TRIED = 20  # names of a column that are looked for beside the table
+# Endings of pictures, sounds and films that are not read; they name files even if these are absent.
+MEDIA_SUFFIXES = frozenset(
+    [
+        ".heic",
+        ".heif",
+        ".jxl",
+        ".psd",
+        ".dng",
+        ".cr2",
+        ".nef",
+        ".arw",
+        ".svg",
+        ".dcm",
+        ".nii",
+        ".mid",
+        ".midi",
+        ".rm",
+        ".swf",
+        ".docx",
+        ".pdf",
+    ]
+)
 
 
 def inspect_table(path: Path, config: DataConfig, *, seed: int = 0) -> TableContents:
@@ -46,9 +72,7 @@ def inspect_table(path: Path, config: DataConfig, *, seed: int = 0) -> TableCont
         _check_column_options(manifest, config)
     labels = manifest.read_labels(config)
     with prefix_errors(path):
-        kinds = infer_kinds(manifest.columns, {m.name: m.suffixes for m in FILE_MODALITIES})
-        categorical = manifest.categorical & manifest.columns.keys()
-        kinds |= {name: ColumnKind("categorical") for name in (*config.categorical, *categorical)}
+        kinds = _kinds(manifest, config)
         columns: dict[str, ColumnContents] = {}
         empty = []
         for name, cells in manifest.columns.items():
@@ -59,7 +83,7 @@ def inspect_table(path: Path, config: DataConfig, *, seed: int = 0) -> TableCont
                 columns[name] = column
         if not columns:
             raise ValueError(
-                f"all columns except {', '.join(manifest.labels)} are empty; expected at "
+                f"all columns except {listed(manifest.labels)} are empty; expected at "
                 "least one column to read"
             )
     return TableContents(
@@ -82,6 +106,47 @@ def _check_column_options(manifest: Manifest, config: DataConfig) -> None:
         for name in names:
             if name not in known:
                 raise unknown(f"column (--data.{option})", name, known)
+
+
+def _kinds(manifest: Manifest, config: DataConfig) -> dict[str, ColumnKind]:
+    """Return what each input column holds: as declared by the user or by the file, or inferred."""
+    declared = dict.fromkeys(config.categorical, ColumnKind("categorical"))
+    others = {name: x for name, x in manifest.columns.items() if name not in declared}
+    inferred = infer_kinds(others, {m.name: m.suffixes for m in FILE_MODALITIES})
+    for name, kind in inferred.items():
+        if name in manifest.categorical and kind.what in ("numeric", "text"):
+            inferred[name] = ColumnKind("categorical")
+        if kind.what in ("text", "categorical"):
+            _refuse_unknown_files(name, manifest.columns[name], manifest.path.parent)
+    return {name: (declared | inferred)[name] for name in manifest.columns}
+
+
+def _refuse_unknown_files(name: str, cells: Cells, folder: Path) -> None:
+    """Refuse a column of names of files that cannot be read, which would be learnt as text.
+
+    Its cells end in one or two suffixes, and the files lie where the table says, or the suffix is
+    one of `MEDIA_SUFFIXES`.
+    """
+    filled = [cell for cell in cells if cell is not None]
+    counts = Counter(PurePath(cell).suffix.lower() for cell in filled)
+    common = [suffix for suffix, _ in counts.most_common(2) if SUFFIX.fullmatch(suffix)]
+    named = [cell for cell in filled if PurePath(cell).suffix.lower() in common]
+    if len(named) < 0.8 * len(filled):
+        return
+    known = MEDIA_SUFFIXES.intersection(common)
+    if known or sum(_is_file(folder / cell) for cell in named[:MAX_TRIED]) >= MAX_TRIED // 4:
+        suffixes = " and ".join(sorted(known or common))
+        raise ValueError(
+            f"column {name!r} names {suffixes} files such as {named[0]!r}, which cannot be read; "
+            f"convert them and correct the names, or leave the column out: --data.ignore {name}"
+        )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long for a name, or with a null character
+        return False
 
 
 def _inspect_column(

@@ -15,6 +15,7 @@ from ..reading import Limits
 from .parser import Parser
 
 MAX_METAVAR = 60  # characters; longer lists of values are part of the help text
+MAX_SHOWN = 200  # characters of a default value that the help shows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser, config: Any) -> None:
             type=_value_parser(hint),
             default=argparse.SUPPRESS,
             metavar=values,
-            help=f"{text} [{format_value(default)}]".replace("%", "%%").replace("None:", "none:"),
+            help=f"{text} [{shown_value(default)}]".replace("%", "%%").replace("None:", "none:"),
         )
 
 
@@ -267,6 +268,15 @@ def _plain_value_type(hint: Any) -> Any:
     arguments = typing.get_args(hint)
     is_dict = typing.get_origin(hint) is dict
     return arguments[1] if is_dict and not dataclasses.is_dataclass(arguments[1]) else None
+
+
+def shown_value(value: Any) -> str:
+    """Format a default value for the help: as it is typed, without the middle of a long one."""
+    text = format_value(value)
+    if len(text) <= MAX_SHOWN:
+        return text
+    count = f" ({len(value):,} in all)" if isinstance(value, tuple | dict) else ""
+    return f"{text[: MAX_SHOWN // 2]}…{count}"
 
 
 def format_value(value: Any) -> str:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
@@ -101,6 +102,10 @@ def read_datasets(
     every = torch.cat([part.labels for part in examples.values()])
     names = _names(every, labels or getattr(train, "classes", None))
     task = infer_task(every, names, config.task)
+    if task == "classification" and len(names) < 2:
+        raise ValueError(
+            f"the labels are of {len(names)} class {list(names)}; a classifier needs at least two"
+        )
     if saved is not None:
         splits = assign(examples, find_saved(saved, examples))
         return Splits(splits, names, task=task, record=saved)
@@ -125,7 +130,7 @@ def _read_items(name: str, dataset: Dataset[Any]) -> tuple[Tensor, list[str]]:
                 f"item {index} of the {name} dataset is a {type(item).__name__}; expected a pair "
                 "(example, label)"
             )
-        values.append(torch.as_tensor(item[1]))
+        values.append(_label(item[1], f"item {index} of the {name} dataset"))
         contents.append(_hash(item[0]))
     if not values:
         raise ValueError(f"the {name} dataset is empty; expected at least one example")
@@ -134,6 +139,27 @@ def _read_items(name: str, dataset: Dataset[Any]) -> tuple[Tensor, list[str]]:
         raise ValueError(f"labels of the {name} dataset have shapes {sorted(shapes)}; expected one")
     stacked = torch.stack(values)
     return stacked.double() if stacked.is_floating_point() else stacked.long(), contents
+
+
+def _label(value: Any, where: str) -> Tensor:
+    """Return the label of an item as a tensor; numbers keep the precision that they have.
+
+    Args:
+        value: a number, a boolean, an array or a tensor.
+        where: name of the item for messages.
+
+    Raises:
+        ValueError: it is something else, such as None or text.
+    """
+    if isinstance(value, Tensor):
+        return value
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{where} has the label {value!r}; expected the index of a class, or floats: encode "
+            "names as indices, and leave out examples without a label"
+        )
+    return torch.from_numpy(array)
 
 
 def _hash(example: Any) -> str:

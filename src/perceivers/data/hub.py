@@ -128,16 +128,47 @@ def _read_splits(
                 f"those of the splits before it, {list(labels)[:10]}; give all splits the same"
             )
         labels = labels or names
+        values = split[class_column][:]
+        if not _check_labels(values, len(names), f"{source} {key}", optional=name != "train"):
+            continue
         splits[name] = FileExamples(
             EncodedImages(split, image_column, f"{source} {key}"),
-            torch.tensor(split[class_column][:], dtype=torch.int64),
+            torch.tensor(values, dtype=torch.int64),
             torch.arange(len(split)),
             reader,
             strict,
         )
     if not splits:
-        raise ValueError(f"{source} has splits {sorted(data)}; expected at least 'train'")
+        raise ValueError(
+            f"{source} has splits {sorted(data)}; expected at least 'train', with labels"
+        )
     return splits, labels
+
+
+def _check_labels(
+    values: Sequence[int | None], num_classes: int, where: str, *, optional: bool
+) -> bool:
+    """Return whether a split can be used: False if none of its rows has a label.
+
+    Args:
+        values: the classes of its rows; None or -1 for a missing label.
+        num_classes: number of classes.
+        where: name of the split for messages.
+        optional: whether the split may be without labels, as the test split of a competition is.
+
+    Raises:
+        ValueError: some labels are missing, or all are and the split is not optional.
+    """
+    rows = [i for i, value in enumerate(values) if value is None or not 0 <= value < num_classes]
+    if not rows:
+        return True
+    if len(rows) == len(values) and optional:
+        log.warning("%s: none of its %s rows has a label; it is not used", where, f"{len(rows):,}")
+        return False
+    raise ValueError(
+        f"{where}: {len(rows):,} of {len(values):,} labels are missing or no class, the first in "
+        f"row {rows[0] + 1} ({values[rows[0]]}); remove these rows"
+    )
 
 
 class EncodedImages(Sequence[NamedSource]):
@@ -180,7 +211,8 @@ def _find_columns(split: Any, source: str) -> tuple[str, str]:
     labels.sort(key=lambda name: "fine" not in name)
     if not images or not labels:
         raise ValueError(
-            f"{source} has columns {dict(features)}; expected one of images and one of class labels"
+            f"{source} has columns {dict(features)}; expected one of images and one of class "
+            "labels; to learn from a parquet file as a table, point at the file itself"
         )
     return images[0], labels[0]
 

@@ -110,8 +110,8 @@ def infer_task(values: Tensor, names: Sequence[str], task: TaskOption = "auto") 
         task: task that the labels must fit; "auto": any.
 
     Raises:
-        ValueError: the labels have a wrong type or shape, do not fit `task`, are not finite, or
-            their number of columns differs from the number of names.
+        ValueError: the labels have a wrong type or shape, do not fit `task`, are not finite or no
+            index of a class, or their number of columns differs from the number of names.
     """
     width = values.shape[1] if values.ndim == 2 else 1
     inferred: Task = "classification"
@@ -129,7 +129,9 @@ def infer_task(values: Tensor, names: Sequence[str], task: TaskOption = "auto") 
             f"shape {tuple(values.shape)}); give {EXPECTED_LABELS[task]}, or set data.task to "
             f"{inferred} or auto"
         )
-    if inferred != "classification":
+    if inferred == "classification":
+        _check_classes(values, names)
+    else:
         _check_floats(values.view(len(values), width), names)
     return "regression" if binary_regression else inferred
 
@@ -282,6 +284,17 @@ def _log_likely_classes(name: str, array: np.ndarray) -> None:
 
 def _is_multi_hot(values: Tensor) -> bool:
     return bool(((values == 0) | (values == 1)).all())
+
+
+def _check_classes(values: Tensor, names: Sequence[str]) -> None:
+    """Check that labels (n,) are indices of classes."""
+    wrong = ((values < 0) | (values >= len(names))).nonzero()[:, 0]
+    if len(wrong):
+        raise ValueError(
+            f"{len(wrong):,} of {len(values):,} labels are no class, the first of example "
+            f"{int(wrong[0]) + 1}: {int(values[wrong[0]])}; expected 0 to {len(names) - 1}, one of "
+            f"the {len(names)} classes: remove these examples, or name all classes"
+        )
 
 
 def _check_floats(values: Tensor, names: Sequence[str]) -> None:

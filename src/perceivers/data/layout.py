@@ -47,22 +47,36 @@ def parquet_files(folder: Path) -> list[Path]:
 def find_manifest(source: str) -> Path | None:
     """Return the path of the table at `source`; None if there is none.
 
+    The table of a folder is the one called "manifest.csv" (or .tsv, .jsonl, .ndjson, .parquet). It
+    may have another name if it is the only table, unless the folder has sub-folders that could be
+    classes. A single parquet file may as well hold images of its own, as on the hub.
+
     Args:
-        source: path of a table, or of a folder that holds one called "manifest.csv" (or .tsv,
-            .jsonl, .ndjson, .parquet).
+        source: path of a table, or of a folder that holds one.
 
     Raises:
         ValueError: a folder holds several.
     """
     path = Path(source).expanduser()
     if path.is_dir():
-        tables = [f for f in sorted(path.glob("manifest.*")) if f.suffix.lower() in TABLE_SUFFIXES]
-        if len(tables) > 1:
-            raise ValueError(
-                f"{path} holds {' and '.join(f.name for f in tables)}; point at one of them"
-            )
-        return tables[0] if tables else None
+        tables = [f for f in sorted(path.iterdir()) if _is_table(f)]
+        named = [f for f in tables if f.name.startswith("manifest.")]
+        folders = _folders(path)
+        if (
+            not named
+            and len(folders) < 2
+            and not any(f.name.lower() in SPLIT_NAMES for f in folders)
+        ):
+            named = [file for file in tables if file.suffix.lower() != ".parquet"]
+        if len(named) > 1:
+            names = " and ".join(f.name for f in named[:5])
+            raise ValueError(f"{path} holds {names}; point at one of them: --data {named[0]}")
+        return named[0] if named else None
     return path if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES else None
+
+
+def _is_table(file: Path) -> bool:
+    return file.suffix.lower() in TABLE_SUFFIXES and not is_hidden(file) and file.is_file()
 
 
 def class_locations(path: Path, line_suffixes: frozenset[str]) -> dict[str, dict[str, Path]]:

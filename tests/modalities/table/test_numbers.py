@@ -53,7 +53,7 @@ def test_plain_digits_stay_plain():
         ["1st", "2nd"], ["1th", "2th"], ["A1", "A2"], ["5 stars", "1 star"], ["12 kg", "13 lb"],
         ["2020-01-01", "2021-01-01"], ["1.2.2024"], ["12:30"], ["192.168.1.1"], ["1/2", "3/4"],
         ["red", "12"], ["1_000"], ["1,2,3"], ["10,000 Maniacs", "5,000 Volts"], ["", "-"], [],
-        ["3", "4", "5more", "2"],
+        ["3", "4", "5more", "2"], ["1.heic", "2.heic"],
     ],
 )  # fmt: skip
 def test_cells_that_are_no_numbers(cells):

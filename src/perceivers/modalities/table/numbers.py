@@ -16,7 +16,7 @@ CURRENCIES = frozenset({"$", "€", "£", "¥", "₹", "US$", "USD", "EUR", "GBP
 # A unit begins with a letter or sign and has no white space in it. "1st" has none: it is a rank.
 UNIT = re.compile(r"(?!(?:st|nd|rd|th)$)[^\W\d_%‰°$€£¥₹][^\s\d]{0,11}[23]?|[%‰°$€£¥₹][^\s\d]{0,3}")
 AFFIXES = re.compile(
-    r"[+-]?([^\d\s+-]{0,4}?) ?[+-]?\d[\d.,' ]*?(?:[eE][+-]?\d+)? ?([^\d\s.,']\S*)?"
+    r"[+-]?([^\d\s+-]{0,4}?) ?[+-]?\d(?:[\d.,' ]*\d)?(?:[eE][+-]?\d+)? ?([^\d\s.,']\S*)?"
 )
 # Decimal separator, and separator of thousands; of formats that fit equally, the first is taken.
 SEPARATORS = (
@@ -218,5 +218,5 @@ def _comma(number_format: NumberFormat, texts: Sequence[str]) -> NumberFormat:
     raise ValueError(
         f"{example!r} may be {grouped.parse(example):g} or {number_format.parse(example):g}, and "
         "no cell of the column tells which; write the numbers without separators of thousands and "
-        "with a decimal point"
+        "with a decimal point, or declare the column as categories"
     )
