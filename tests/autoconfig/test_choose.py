@@ -57,8 +57,10 @@ def video(side=48, frames=16, has_sound=1.0, sound_seconds=0.64, **more):
     return contents_of("video", **size, seconds=0.64, has_sound=has_sound, **track, **more)
 
 
-def points(count=1024, channels=3, faces=0, **more):
-    return contents_of("points", points=count, channels=channels, faces=faces, **more)
+def points(count=1024, channels=3, faces=0, normals=0, **more):
+    return contents_of(
+        "points", points=count, channels=channels, faces=faces, normals=normals, **more
+    )
 
 
 def text(length=100, **more):
@@ -165,6 +167,8 @@ def test_points():
     assert choose(points()).recipe.data.flip
     assert not choose(points(channels=6)).recipe.data.flip  # normals would not be mirrored
     assert "3 more channels" in choose(points(channels=6)).lines[1]
+    assert not chosen_input(points(channels=6)).normals
+    assert chosen_input(points(channels=6, normals=1)).normals
 
 
 def test_text():

@@ -26,7 +26,7 @@ MEASURES = {
     "image": {"height": 64, "width": 64, "channels": 3},
     "sound": {"sample_rate": 8000, "channels": 1, "seconds": 0.5},
     "text": {"bytes": 80},
-    "points": {"points": 900, "channels": 3, "faces": 0},
+    "points": {"points": 900, "channels": 3, "faces": 0, "normals": 0},
     "video": {
         "height": 48, "width": 48, "frames": 16, "frame_rate": 25, "seconds": 0.64,
         "has_sound": 1.0, "sample_rate": 16_000, "sound_seconds": 0.64,

@@ -182,6 +182,13 @@ class ChannelsLastAdapter(Adapter):
         return (self.scaled(x) - self.mean) / self.std
 
 
+def channels_hint(batch: Tensor, channels: int) -> str:
+    """Return how to repair a batch (B, channels, …), for the end of a message; else nothing."""
+    if batch.ndim > 2 and batch.shape[1] == channels != batch.shape[-1]:
+        return "; its channels are first: batch.movedim(1, -1)"
+    return ""
+
+
 def check_examples(examples: Sequence[Any]) -> None:
     """Check that a list of examples is not empty and holds only tensors.
 

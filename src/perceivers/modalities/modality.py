@@ -95,6 +95,10 @@ class Modality(ABC):
         """Name the augmentations that are switched on, such as ["mirroring", "zoom"]."""
         return []
 
+    def augmentation_remarks(self, config: Any, augmentation: AugmentationConfig) -> list[str]:
+        """Say what the augmentations leave unchanged that they might have to change."""
+        return []
+
     def unmixable(self, config: Any) -> str:
         """Name what mixup and CutMix cannot mix in these inputs; empty if they can mix them."""
         return ""

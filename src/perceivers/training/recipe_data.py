@@ -115,11 +115,13 @@ def read_recipe_splits(
 def measure_files(recipe: Recipe) -> tuple[Recipe, list[str]]:
     """Complete the input of a recipe by what has to be measured in its training files.
 
+    What its augmentation leaves unchanged is said too.
+
     Args:
         recipe: the recipe, whose data is listed for it.
 
     Returns:
-        The recipe, and a line for each value that was measured.
+        The recipe, and a line for each value that was measured or thing to be said.
 
     Raises:
         ValueError, OSError: as `read_recipe_splits`.
@@ -137,6 +139,7 @@ def measure_files(recipe: Recipe) -> tuple[Recipe, list[str]]:
         return [examples.files[row][1] for row in rows]
 
     measured, lines = modality_of(inputs).measure(inputs, sources)
+    lines = [*lines, *modality_of(inputs).augmentation_remarks(inputs, recipe.data)]
     model = dataclasses.replace(recipe.model, input=measured)
     return dataclasses.replace(recipe, model=model), lines
 

@@ -7,7 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from perceivers.modalities import AugmentationConfig, PointsConfig, modality_of
 from perceivers.modalities.points import augment as ap
+from perceivers.modalities.points.surface import surface_shape
 
 PAIRS = list(itertools.product([True, False], repeat=2))
 
@@ -145,3 +147,64 @@ def test_rotation_takes_any_angle():
 def test_rejects_impossible_rotations(options, message):
     with pytest.raises(ValueError, match=message):
         ap.rotate(clouds(), **options)
+
+
+def with_shape(neighbours=(6,), normals=True, points=40, batch=3):
+    """Return clouds with normals of their own, and the shape of the surface around each point."""
+    x = clouds(batch, points, 3)
+    columns = [x, torch.nn.functional.normalize(clouds(batch, points, 3, seed=1), dim=-1)][
+        : 1 + normals
+    ]
+    shapes = [torch.from_numpy(surface_shape(cloud.numpy(), neighbours)).float() for cloud in x]
+    return torch.cat([*columns, torch.stack(shapes)], dim=-1)
+
+
+@pytest.mark.parametrize("axis", ["x", "y", "z"])
+@pytest.mark.parametrize("flip", [False, True])
+def test_normals_and_neighbourhoods_turn_with_the_cloud(axis, flip):
+    """The channels are those that are measured on the turned cloud."""
+    x = with_shape((6, 20))
+    torch.manual_seed(3)
+    config = AugmentationConfig(rotate=axis, flip=flip)
+    got = ap.augment_points(x, config, normals=True, neighbours=(6, 20))
+    assert not torch.allclose(got[..., :3], x[..., :3])
+    for cloud in got:
+        expected = torch.from_numpy(surface_shape(cloud[:, :3].double().numpy(), (6, 20))).float()
+        torch.testing.assert_close(cloud[:, 6:], expected, atol=2e-3, rtol=0)
+    angles = [(c[..., :3] * c[..., 3:6]).sum(-1) for c in (x, got)]  # of normal and coordinates
+    torch.testing.assert_close(*angles, atol=1e-5, rtol=0)
+
+
+def test_mirroring_alone_needs_no_neighbours():
+    x = with_shape()
+    torch.manual_seed(1)
+    got = ap.augment_points(x, AugmentationConfig(flip=True), normals=True, neighbours=(6,))
+    signs = got[..., :3] / x[..., :3]
+    torch.testing.assert_close(got[..., 3:6], signs * x[..., 3:6])
+    assert torch.equal(got[..., 6:], x[..., 6:])
+    assert {tuple(s) for s in signs[:, 0, :2].round().int().tolist()} != {(1, 1)}
+
+
+@pytest.mark.parametrize("in_file_unit", [False, True])
+def test_lengths_scale_with_the_cloud(in_file_unit):
+    x = with_shape(normals=False)
+    config = AugmentationConfig(point_scaling=1e-6)
+    got = ap.augment_points(x, config, neighbours=(6,), in_file_unit=in_file_unit)
+    cloud = (x if in_file_unit else got)[0, :, :3].double().numpy()
+    expected = torch.from_numpy(surface_shape(cloud, (6,))).float()
+    torch.testing.assert_close(got[0, :, 3:], expected, atol=2e-3, rtol=0)
+
+
+def test_channels_of_unknown_meaning_are_said():
+    augmentation = AugmentationConfig(rotate="z", flip=True)
+
+    def remarks(**options):
+        config = PointsConfig(**options)
+        return modality_of(config).augmentation_remarks(config, augmentation)
+
+    assert remarks() == remarks(channels=4, size_channel=True) == []
+    assert remarks(channels=20, neighbours=(6, 20), normals=True) == []
+    (line,) = remarks(channels=6)
+    assert line.startswith("mirroring and rotation of points changes channels 1 to 3, not the 3")
+    (line,) = remarks(channels=9, normals=True)
+    assert line.endswith("channels 1 to 6, not the 3 that follow")

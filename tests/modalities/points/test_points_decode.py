@@ -88,7 +88,8 @@ def test_clouds_of_every_kind(name, tmp_path):
     assert points.dtype == np.float32
     np.testing.assert_allclose(points, CLOUD, atol=1e-6)  # in the file's order
     np.testing.assert_array_equal(decode(CLOUDS[name], kind=path.suffix), points)
-    assert probe(path) == PointsInfo(20, probe(path).channels, 0)
+    info = probe(path)
+    assert info == PointsInfo(20, info.channels, 0, has_normals=path.suffix.lower() == ".ply")
     assert path.suffix.lower() in POINT_SUFFIXES
 
 
@@ -328,3 +329,23 @@ def test_trimesh_is_an_extra(monkeypatch):
     assert decode(CLOUDS["array.npy"], kind="npy").shape == (20, 3)
     with pytest.raises(ImportError, match=r"trimesh is not installed.*perceivers\[media\]"):
         decode(PLY, kind="ply")
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "csv"])
+def test_channels_first_are_refused(tmp_path, kind):
+    """Of (3, N), the first three of N channels of three points would be read."""
+    path = tmp_path / f"cloud.{kind}"
+    cloud = np.random.default_rng(0).random((3, 100))
+    {"npy": np.save, "npz": np.savez}.get(kind, lambda p, x: np.savetxt(p, x, delimiter=","))(
+        path, cloud
+    )
+    with pytest.raises(ValueError, match=r"would be 3 points of 100 channels; .* array\.T"):
+        decode(path)
+    with pytest.raises(ValueError, match="3 points of 100 channels"):
+        probe(path)
+
+
+def test_normals_are_recognised():
+    named = b"x,y,z,nx,ny,nz\n" + b"1,2,3,0,0,1\n" * 3
+    assert probe(named, kind="csv").has_normals
+    assert not probe(b"x,y,z,red,green,blue\n" + b"1,2,3,0,0,1\n" * 3, kind="csv").has_normals

@@ -13,7 +13,7 @@ from typing_extensions import override
 from ...core import AxialPosition, FourierPosition, Inputs, LearnedPosition, grid
 from ...core.init import init_linear
 from ...core.positions import Spacing
-from ..adapter import CHUNK_ELEMENTS, ChannelsLastAdapter
+from ..adapter import CHUNK_ELEMENTS, ChannelsLastAdapter, channels_hint
 from ..files import as_tensor
 
 CHUNK_NUMBERS = 2**23  # content values per chunk of a stream; one large patch holds many of them
@@ -163,6 +163,7 @@ class ArrayAdapter(ChannelsLastAdapter):
             raise ValueError(
                 f"{self.noun} batch has shape {tuple(arrays.shape)}; expected (batch, {axes} "
                 f"{'axes' if axes > 1 else 'axis'}, {self.channels}), channels last"
+                f"{channels_hint(arrays, self.channels)}"
             )
         sizes = tuple(arrays.shape[1:-1])
         self.grid_size(*sizes)  # raises an error if the stride does not divide the shape

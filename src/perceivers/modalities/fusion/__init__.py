@@ -85,6 +85,14 @@ class Fusion(Modality):
         return list(dict.fromkeys(words))
 
     @override
+    def augmentation_remarks(self, config: Any, augmentation: AugmentationConfig) -> list[str]:
+        return [
+            f"{name}: {remark}"
+            for name, part in config.parts.items()
+            for remark in modality_of(part).augmentation_remarks(part, augmentation)
+        ]
+
+    @override
     def unmixable(self, config: Any) -> str:
         names = (modality_of(part).unmixable(part) for part in config.parts.values())
         return next((name for name in names if name), "")

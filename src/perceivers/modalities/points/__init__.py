@@ -65,10 +65,37 @@ class Points(FileModality):
         )
 
     @override
-    def augment_batch(self, batch: "Tensor", augmentation: AugmentationConfig) -> "Tensor":
+    def augment(self, batch: Any, config: Any, augmentation: AugmentationConfig) -> Any:
         from .augment import augment_points
 
-        return augment_points(batch, augmentation)
+        def augmented(points: "Tensor") -> "Tensor":
+            return augment_points(
+                points,
+                augmentation,
+                normals=config.normals,
+                neighbours=config.neighbours,
+                in_file_unit=config.size_channel,
+            )
+
+        if isinstance(batch, list):
+            return [augmented(points[None])[0] for points in batch]
+        return augmented(batch)
+
+    @override
+    def augmentation_remarks(self, config: Any, augmentation: AugmentationConfig) -> list[str]:
+        from .surface import SHAPE_CHANNELS
+
+        added = config.size_channel + SHAPE_CHANNELS * len(config.neighbours)
+        known = 3 + 3 * config.normals
+        more = config.channels - added - known
+        turned = [augmentation.flip and "mirroring", augmentation.rotate != "none" and "rotation"]
+        if more < 1 or not any(turned):
+            return []
+        words = " and ".join(word for word in turned if word)
+        line = f"{words} of points changes channels 1 to {known}, not the {more} that follow"
+        if not config.normals:
+            line += "; if channels 4 to 6 are normals, set --model.input.normals true"
+        return [line]
 
     @override
     def augmentation_words(self, config: Any, augmentation: AugmentationConfig) -> list[str]:
@@ -85,7 +112,12 @@ class Points(FileModality):
         from .decode import probe
 
         info = probe(path)
-        return {"points": info.num_points, "channels": info.channels, "faces": info.num_faces}
+        return {
+            "points": info.num_points,
+            "channels": info.channels,
+            "faces": info.num_faces,
+            "normals": float(info.has_normals),
+        }
 
     @override
     def describe(self, measures: Measures) -> str:
@@ -105,6 +137,7 @@ class Points(FileModality):
             base,
             num_points=count,
             channels=channels + SHAPE_CHANNELS * len(base.neighbours),
+            normals=channels >= 6 and measures["normals"].low == 1,
             size_channel=False,  # the files of a folder may be in different units
         )
         more = f", {channels - 3} more channels" if channels > 3 else ""
@@ -112,5 +145,5 @@ class Points(FileModality):
             f"{count:,} points of each file: coordinates{more} and the shape of the surface around "
             "each point"
         )
-        # Channels beyond the third may be normals, which `flip` does not mirror.
+        # Channels beyond the third may be directions, which `flip` does not mirror.
         return InputChoice(config, (line,), {"flip": channels == 3})

@@ -9,7 +9,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from ...core import FourierPosition, Inputs
-from ..adapter import CHUNK_ELEMENTS, ChannelsLastAdapter
+from ..adapter import CHUNK_ELEMENTS, ChannelsLastAdapter, channels_hint
 from ..files import as_tensor
 
 # B batch · M points · C channels · P position channels
@@ -95,6 +95,7 @@ class PointAdapter(ChannelsLastAdapter):
             raise ValueError(
                 f"points batch has shape {tuple(points.shape)}; expected (batch, points, "
                 f"{self.channels}), channels last, with at least one point"
+                f"{channels_hint(points, self.channels)}"
             )
         if not torch.is_floating_point(points):
             raise ValueError(

@@ -5,12 +5,14 @@ generator.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ..augmentation import AugmentationConfig
+from .surface import SHAPE_CHANNELS, SHARES
 
 AXES = 3
 
@@ -75,18 +77,28 @@ def drop_points(points: Tensor, share: float) -> Tensor:
     return points.gather(1, kept[..., None].expand(-1, -1, channels))
 
 
-def mirror(points: Tensor) -> Tensor:
+def mirror(points: Tensor, *, starts: Sequence[int] = (0,)) -> Tensor:
     """Mirror each cloud along x with probability 1/2, and along y with probability 1/2.
 
     Args:
-        points: (B, M, C). Only the coordinates are mirrored.
+        points: (B, M, C).
+        starts: first channels of the triples that are mirrored; 0: the coordinates.
     """
     signs = torch.ones(len(points), 1, AXES, device=points.device, dtype=points.dtype)
     signs[..., :2] -= 2 * (torch.rand(len(points), 1, 2, device=points.device) < 0.5)
-    return _with_coordinates(points, points[..., :AXES] * signs)
+    points = points.clone()
+    for start in starts:
+        points[..., start : start + AXES] *= signs
+    return points
 
 
-def rotate(points: Tensor, axis: Literal["x", "y", "z"] = "z", *, vectors: int = 1) -> Tensor:
+def rotate(
+    points: Tensor,
+    axis: Literal["x", "y", "z"] = "z",
+    *,
+    vectors: int = 1,
+    starts: Sequence[int] | None = None,
+) -> Tensor:
     """Rotate each cloud about an axis through the origin by a random angle.
 
     Args:
@@ -94,6 +106,8 @@ def rotate(points: Tensor, axis: Literal["x", "y", "z"] = "z", *, vectors: int =
         axis: axis of rotation.
         vectors: number of leading triples of channels to rotate. 1: the coordinates; 2: also the
             normals that follow them.
+        starts: first channels of the triples to rotate, if they do not follow each other; None:
+            the leading `vectors` triples.
 
     Raises:
         ValueError: an unknown axis, or fewer channels than `vectors` need.
@@ -109,23 +123,89 @@ def rotate(points: Tensor, axis: Literal["x", "y", "z"] = "z", *, vectors: int =
     angle = 2 * math.pi * torch.rand(len(points), 1, device=points.device, dtype=points.dtype)
     cos, sin = angle.cos(), angle.sin()
     points = points.clone()
-    for start in range(0, vectors * AXES, AXES):
+    for start in range(0, vectors * AXES, AXES) if starts is None else starts:
         first, second = (points[..., start + i].clone() for i in rotated)
         points[..., start + rotated[0]] = cos * first - sin * second
         points[..., start + rotated[1]] = sin * first + cos * second
     return points
 
 
-def augment_points(points: Tensor, config: AugmentationConfig) -> Tensor:
-    """Drop, scale, mirror and rotate points (B, M, C) at random, as configured."""
+def augment_points(
+    points: Tensor,
+    config: AugmentationConfig,
+    *,
+    normals: bool = False,
+    neighbours: Sequence[int] = (),
+    in_file_unit: bool = False,
+) -> Tensor:
+    """Drop, scale, mirror and rotate points (B, M, C) at random, as configured.
+
+    Args:
+        points: (B, M, C).
+        config: which augmentations, and how strong.
+        normals: whether the three channels after the coordinates are normals, which are mirrored
+            and rotated too.
+        neighbours: numbers of neighbours over which the last channels of a point were measured, see
+            `surface.surface_shape`. Their normals are rotated, and their lengths scaled.
+        in_file_unit: whether their lengths are in the unit of the file, which scaling the cloud
+            does not change.
+    """
+    starts = [0, AXES] if normals else [0]
+    shapes = [points.shape[-1] - SHAPE_CHANNELS * (i + 1) for i in range(len(neighbours))][::-1]
+    turned = [start + SHARES for start in shapes]
+    if config.rotate != "none" and shapes:
+        # The absolute values of a normal do not say how it is rotated.
+        points = _with_signed_normals(points, neighbours, turned)
     if config.point_dropout:
         points = drop_points(points, config.point_dropout)
     if config.point_scaling:
-        points = paper_augmentation(points, config.point_scaling)
+        points = scale_each_point(points, config.point_scaling)
+        extent = centred_extent(points)
+        points = centre_and_scale(points)
+        if not in_file_unit:
+            for start in shapes:
+                points[..., start + SHAPE_CHANNELS - 1] -= extent.log()
     if config.flip:
-        points = mirror(points)
+        points = mirror(points, starts=starts + (turned if config.rotate != "none" else []))
     if config.rotate != "none":
-        points = rotate(points, config.rotate)
+        points = rotate(points, config.rotate, starts=starts + turned)
+        for start in turned:
+            points[..., start : start + AXES] = points[..., start : start + AXES].abs()
+    return points
+
+
+def centred_extent(points: Tensor) -> Tensor:
+    """Return the largest absolute coordinate of each cloud once it is centred, (B, 1).
+
+    Args:
+        points: (B, M, C).
+    """
+    xyz = points[..., :AXES]
+    extent = (xyz - xyz.mean(1, keepdim=True)).abs().amax((1, 2))
+    return extent.clamp_min(torch.finfo(extent.dtype).tiny)[:, None]
+
+
+def _with_signed_normals(
+    points: Tensor, neighbours: Sequence[int], starts: Sequence[int]
+) -> Tensor:
+    """Give the absolute values of normals the signs of a normal of the neighbourhood.
+
+    Args:
+        points: (B, M, C).
+        neighbours: number of neighbours of each scale.
+        starts: first channel of the absolute values of each scale.
+    """
+    points = points.clone()
+    counts = [min(count + 1, points.shape[1]) for count in neighbours]  # with the point itself
+    for cloud in points:
+        xyz = cloud[:, :AXES].double()
+        index = torch.cdist(xyz, xyz).topk(max(counts), largest=False).indices
+        for count, start in zip(counts, starts, strict=True):
+            nearest = xyz[index[:, :count]]
+            centred = nearest - nearest.mean(1, keepdim=True)
+            normals = torch.linalg.eigh(centred.mT @ centred).eigenvectors[..., 0]
+            signs = torch.where(normals < 0, -1.0, 1.0).to(cloud.dtype)
+            cloud[:, start : start + AXES] *= signs
     return points
 
 

@@ -12,7 +12,7 @@ class PointsConfig(InputConfig):
 
     kind: ClassVar[str] = "points"
     reader_fields: ClassVar[frozenset[str]] = frozenset(
-        {"own_length", "size_channel", "neighbours"}
+        {"own_length", "size_channel", "neighbours", "normals"}
     )
 
     num_points: int = 2048
@@ -29,6 +29,9 @@ class PointsConfig(InputConfig):
     neighbours: tuple[int, ...] = ()
     """Add seven channels for each of these numbers: the shape of the surface around a point,
     measured over so many nearest neighbours."""
+    normals: bool = False
+    """Whether channels 4 to 6 are normals of the file, which rotation and mirroring turn too; other
+    channels of the file stay as they are."""
     content_bands: int = 0
     """Fourier frequencies added to the content for each channel beyond x, y and z; 0: only the
     channel's value."""

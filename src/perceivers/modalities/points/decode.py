@@ -31,6 +31,8 @@ class PointsInfo:
     """Channels of a point, including its coordinates."""
     num_faces: int
     """Triangles of a mesh; 0 for a cloud."""
+    has_normals: bool = False
+    """Whether the channels after the coordinates are normals."""
 
 
 def decode(
@@ -142,8 +144,8 @@ def probe(source: PathOrBytes, *, kind: str | None = None) -> PointsInfo:
     geometry = _read(source, kind)
     if isinstance(geometry, Mesh):
         surface = geometry.surface
-        return PointsInfo(len(surface.vertices), geometry.channels, len(surface.faces))
-    return PointsInfo(len(geometry.values), geometry.channels, 0)
+        return PointsInfo(len(surface.vertices), geometry.channels, len(surface.faces), True)
+    return PointsInfo(len(geometry.values), geometry.channels, 0, geometry.has_normals)
 
 
 def centre_and_scale(points: np.ndarray) -> np.ndarray:

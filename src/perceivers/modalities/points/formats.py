@@ -12,6 +12,7 @@ from .meshes import Cloud, Mesh, read_geometry
 
 COORDINATES = ("x", "y", "z")
 COLOURS = (("red", "green", "blue"), ("r", "g", "b"))
+MAX_TRANSPOSED = 12  # rows of an array that are taken for channels if it has more columns
 COMMENTS = ("#", "//")  # CloudCompare writes "//"
 
 
@@ -89,6 +90,11 @@ def _check_array(array: np.ndarray, what: str) -> None:
             f"{what} is {array.dtype} of shape {array.shape}; expected numbers of shape "
             "(points, channels)"
         )
+    if array.shape[0] <= MAX_TRANSPOSED < array.shape[1]:
+        raise ValueError(
+            f"{what} has shape {array.shape}, which would be {array.shape[0]} points of "
+            f"{array.shape[1]} channels; expected (points, channels): save its transpose, array.T"
+        )
 
 
 def _read_text(raw: bytes, kind: str) -> Cloud:
@@ -114,13 +120,16 @@ def _read_text(raw: bytes, kind: str) -> Cloud:
         raise _text_error(body, delimiter, names or first) or ValueError(
             f"damaged {kind} file ({error})"
         ) from None
+    _check_array(values, "the text")
     if names is None:
         return Cloud(values)
     if len(names) != values.shape[1]:
         raise ValueError(
             f"{len(names)} names {names} for {values.shape[1]} columns; expected a name per column"
         )
-    return Cloud(_arrange_columns([name.lower() for name in names], values))
+    names = [name.lower() for name in names]
+    others = [name for name in names if name not in COORDINATES]
+    return Cloud(_arrange_columns(names, values), others[:3] == ["nx", "ny", "nz"])
 
 
 def _text_error(

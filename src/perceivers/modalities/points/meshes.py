@@ -16,6 +16,8 @@ class Cloud:
     values: np.ndarray
     """(M, C): coordinates, then normals and colours in [0, 1], if the file has them. float64, or
     the file's own type if it is a memory-mapped `.npy` file."""
+    has_normals: bool = False
+    """Whether channels 4 to 6 are normals."""
 
     @property
     def channels(self) -> int:
@@ -113,15 +115,16 @@ def _from_trimesh(geometry: Any) -> Cloud | Mesh:
     if len(getattr(geometry, "faces", ())):
         geometry.area_faces  # noqa: B018 - raises if a face refers to a vertex that does not exist
         return Mesh(geometry, coloured=geometry.visual.kind in ("vertex", "face"))
-    columns = [vertices.reshape(-1, 3)]
+    columns, has_normals = [vertices.reshape(-1, 3)], False
     # Normals come from the raw data, because trimesh drops those of a cloud.
     raw = geometry.metadata.get("_ply_raw", {}).get("vertex", {})
     if {"nx", "ny", "nz"} <= set(raw.get("properties", ())):
         columns.append(np.column_stack([raw["data"][name] for name in ("nx", "ny", "nz")]))
+        has_normals = True
     colours = getattr(geometry, "colors", None)
     if colours is not None and len(colours) == len(vertices) > 0:
         columns.append(_rgb(colours))
-    return Cloud(np.concatenate(columns, axis=1))
+    return Cloud(np.concatenate(columns, axis=1), has_normals)
 
 
 def _rgb(colours: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 from ...errors import missing_extra
 
 SHAPE_CHANNELS = 7  # per scale
+SHARES = 3  # of them come first, then the normal, then the length
 POINTS_PER_BLOCK = 2**14  # points whose neighbourhoods are in memory together
 MIN_DISTANCE = 1e-12  # lower limit of distances before the logarithm is taken
 

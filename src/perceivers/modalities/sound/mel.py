@@ -10,7 +10,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from ...core import Inputs
-from ..adapter import CHUNK_ELEMENTS
+from ..adapter import CHUNK_ELEMENTS, channels_hint
 from ..array.adapter import ArrayAdapter, ArrayOptions
 from ..files import as_tensor
 from .spectrogram import MelScale, mel_filter_bank, mel_power
@@ -150,7 +150,7 @@ class MelAdapter(ArrayAdapter):
         if waves.ndim != 3 or waves.shape[-1] != self.channels:
             raise ValueError(
                 f"audio batch has shape {tuple(waves.shape)}; expected (batch, samples, "
-                f"{self.channels}), channels last"
+                f"{self.channels}), channels last{channels_hint(waves, self.channels)}"
             )
         if not torch.is_floating_point(waves):
             raise ValueError(
