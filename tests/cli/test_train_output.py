@@ -1,11 +1,18 @@
 """What a training prints and writes to its log, as a process whose output goes into files."""
 
+import fcntl
 import json
+import os
+import pty
+import re
+import struct
 import subprocess
 import sys
+import termios
 
 import numpy as np
 import pytest
+from commands import run as command_line
 from PIL import Image
 
 COMMAND = [sys.executable, "-m", "perceivers.cli"]
@@ -80,6 +87,45 @@ def test_unequal_classes_are_reported_with_baseline_and_table(unequal):
     assert [line.split()[-1] for line in lines if line.startswith(("bright ", "dark "))] == [
         "4", "1",
     ]  # fmt: skip
+
+
+def test_dry_run_and_run_print_the_same_plan_apart_from_times(unequal, capsys):
+    """What is trained follows from the data, not from the load of the machine."""
+    run, _, err = unequal
+    options = ["--trainer.max_epochs", "3", *SMALL, "--data.mixup", "0.2"]
+    command = ["train", "folder", "--data", run.parent / "photos", *options, "--dry-run"]
+    status, out, _ = command_line(capsys, *command)
+    assert status == 0
+    planned = [line for line in out.splitlines() if not line.startswith(("time:", "run:"))]
+    heads = [line.split(":")[0] for line in planned]
+    assert heads == [
+        "found", "found", "reads", "model", "trains", "changed", "data", "parameters", "steps",
+    ]  # fmt: skip
+    ran = [line for line in err.splitlines() if line in planned]
+    assert ran == planned
+
+
+def test_the_progress_bar_of_a_terminal_counts_as_the_log_does(unequal):
+    run, *_ = unequal
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("4H", 24, 120, 0, 0))
+    options = ["--out", run.parent / "seen", "--trainer.max_epochs", "2", *SMALL]
+    command = [*COMMAND, "train", "folder", "--data", run.parent / "photos", *options]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    text = b""
+    while True:
+        try:
+            text += os.read(ours, 65536)
+        except OSError:  # the other end is closed
+            break
+    assert process.wait() == 0
+    os.close(ours)
+    seen = text.decode(errors="replace")
+    assert "\r" in seen
+    assert set(re.findall(r"Epoch (\d)/2: +\d+%", seen)) == {"1", "2"}
+    assert "Testing: " in seen
+    assert "DataLoader" not in seen
 
 
 def test_eval_reports_the_same_and_draws_no_bar(unequal):

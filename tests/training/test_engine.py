@@ -8,8 +8,6 @@ import pickle
 import signal
 import subprocess
 import sys
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -23,7 +21,7 @@ from perceivers.training import engine
 from perceivers.training.batches import batches
 from perceivers.training.evaluation import evaluate
 from perceivers.training.recipe_data import read_recipe, read_recipe_splits
-from perceivers.training.recorder import Recorder, format_duration
+from perceivers.training.recorder import Recorder
 
 
 def rows(run_dir):
@@ -129,7 +127,12 @@ def test_a_signal_leaves_a_usable_run(tmp_path, monkeypatch, number):
     assert result["interrupted"] == number.name
     assert result["epochs"] == 1
     assert perceivers.load(tmp_path / "run")
-    assert "--resume" in (tmp_path / "run" / "log.txt").read_text()
+    log_text = (tmp_path / "run" / "log.txt").read_text()
+    assert "--resume" in log_text
+    last = [line.split(" ", 1)[1] for line in log_text.splitlines()][-3:]
+    assert last[0] == f"stopped by {number.name} after epoch 1"
+    assert last[1].startswith("best epoch 1: validation top-1 ")
+    assert last[2] == f"run: {tmp_path / 'run'}"
     monkeypatch.undo()
     assert engine.resume(tmp_path / "run", tiny(3))["epochs"] == 3
 
@@ -275,34 +278,6 @@ def test_a_killed_run_stops_early_at_the_same_epoch(tmp_path, monkeypatch):
         assert resumed[name] == whole[name]
 
 
-def recorder_of(monitor, patience, values):
-    """Return a recorder after epochs with the given (score, loss), and when it stopped."""
-    recorder = Recorder(Path("unused"), monitor, patience)
-    trainer = SimpleNamespace(max_epochs=99, should_stop=False)
-    for epoch, (score, loss) in enumerate(values, 1):
-        row = {"epoch": epoch, monitor: score, "val_loss": loss}
-        if not recorder.best or recorder._rank(row) > recorder._rank(recorder.best):
-            recorder.best = row
-        recorder.rows.append(row)
-        recorder._stop_early(trainer)
-        if trainer.should_stop:
-            return recorder, epoch
-    return recorder, None
-
-
-def test_of_equal_scores_the_one_with_the_lower_loss_is_better():
-    """On a few validation examples most epochs have equal scores."""
-    values = [(0.8, 0.5), (0.9, 0.4), (0.9, 0.3), (0.9, 0.35), (0.7, 0.2)]
-    assert recorder_of("val_macro_f1", 0, values)[0].best["epoch"] == 3
-
-
-def test_a_lower_loss_is_an_improvement_too():
-    values = [(0.9, 0.5), (0.8, 0.4), (0.8, 0.3), (0.8, 0.2), (0.8, 0.3), (0.8, 0.3), (0.8, 0.3)]
-    recorder, stopped = recorder_of("val_top1", 2, values)
-    assert (stopped, recorder.best["epoch"]) == (6, 1)
-    assert "neither val_top1 nor val_loss has improved since epoch 4" in recorder.stopped_early
-
-
 @pytest.mark.parametrize(
     ("section", "change"),
     [
@@ -326,6 +301,17 @@ def test_divergence_raises(tmp_path):
     recipe = tiny(3, optimizer={"name": "sgd", "lr": 1e30, "schedule": "constant"})
     with pytest.raises(ValueError, match="the training diverged; lower --optimizer.lr"):
         engine.train(recipe, tmp_path / "run")
+
+
+def test_divergence_at_evaluation_does_not_speak_of_an_epoch(tmp_path):
+    """Weights that are not finite; the message said "after epoch 1"."""
+    engine.train(tiny(1), tmp_path / "run")
+    model = perceivers.load(tmp_path / "run")
+    torch.nn.init.constant_(model.head.bias, float("nan"))
+    perceivers.save(model, tmp_path / "run")
+    with pytest.raises(ValueError, match="the outputs of the model are not finite") as caught:
+        evaluate(tmp_path / "run")
+    assert "epoch" not in str(caught.value)
 
 
 def test_missing_cuda_device(tmp_path, monkeypatch):
@@ -394,7 +380,3 @@ def test_saved_model_is_not_a_run(tmp_path):
     perceivers.save(build(ModelConfig(num_latents=2, latent_dim=8)), tmp_path / "model")
     with pytest.raises(ValueError, match="is a saved model, not a training run"):
         evaluate(tmp_path / "model")
-
-
-def test_format_duration():
-    assert [format_duration(s) for s in (5, 125, 3725)] == ["0:05", "2:05", "1:02:05"]

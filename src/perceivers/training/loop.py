@@ -31,23 +31,44 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C; `kill`, a scheduler, a
 
 
 class EpochBar(TQDMProgressBar):
-    """Progress bar that counts epochs from 1, as the log does."""
+    """Progress bar that counts epochs from 1, as the log does, and names what it shows plainly."""
 
     @override
     def on_train_epoch_start(self, trainer: pl.Trainer, *_: Any) -> None:
-        super().on_train_epoch_start(trainer)
-        epoch, epochs = trainer.current_epoch + 1, trainer.max_epochs
-        self.train_progress_bar.set_description(f"epoch {epoch}/{epochs}")
+        epoch = f"Epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+        _restart(self.train_progress_bar, self.total_train_batches, epoch)
 
     @override
-    def on_validation_batch_start(self, *arguments: Any, **named: Any) -> None:
-        super().on_validation_batch_start(*arguments, **named)
-        self.val_progress_bar.set_description("validation")
+    def on_validation_batch_start(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if self.has_dataloader_changed(dataloader_idx):
+            total = self.total_val_batches_current_dataloader
+            _restart(self.val_progress_bar, total, "Validation")
 
     @override
-    def on_test_batch_start(self, *arguments: Any, **named: Any) -> None:
-        super().on_test_batch_start(*arguments, **named)
-        self.test_progress_bar.set_description("scoring")
+    def on_test_batch_start(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if self.has_dataloader_changed(dataloader_idx):
+            total = self.total_test_batches_current_dataloader
+            _restart(self.test_progress_bar, total, "Testing")
+
+
+def _restart(bar: Any, total: float, description: str) -> None:
+    bar.reset(total)
+    bar.initial = 0
+    bar.set_description(description)
 
 
 class Interrupted(Exception):

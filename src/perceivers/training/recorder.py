@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightning.pytorch as pl
 from typing_extensions import override
@@ -17,6 +17,9 @@ from ..files import write_if_possible
 from .scores import LOSS, Score, monitor_mode, monitored
 from .targets import summary
 from .task import Learner
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure  # importing it takes a second
 
 log = logging.getLogger(__name__)
 
@@ -93,9 +96,9 @@ class Recorder(pl.Callback):
         }
         self.rows.append(row)
         write_if_possible(self.run_dir / "metrics.csv", lambda path: path.write_text(self._csv()))
+        figure = curves(self.rows, self._drawn(learner), self.best["epoch"])
         write_if_possible(
-            self.run_dir / "curves.png",
-            lambda path: draw_curves(self.rows, self._drawn(learner), path, self.best["epoch"]),
+            self.run_dir / "curves.png", lambda path: figure.savefig(path, dpi=110, format="png")
         )
         if trainer.logger is not None:
             trainer.logger.log_metrics(row, step=trainer.global_step)
@@ -180,13 +183,12 @@ def epoch_line(row: Row, scores: Sequence[Score], max_epochs: int) -> str:
     return next((text for text in lines if len(text) <= MAX_LINE), lines[-1][:MAX_LINE])
 
 
-def draw_curves(rows: list[Row], score: Score, path: Path, best_epoch: float) -> None:
+def curves(rows: list[Row], score: Score, best_epoch: float) -> "Figure":
     """Plot the loss and one score of training and validation over the epochs.
 
     Args:
         rows: one row for each epoch, as in metrics.csv.
         score: score to plot beside the loss.
-        path: PNG file to write.
         best_epoch: epoch whose weights are kept; it is marked.
     """
     from matplotlib.figure import Figure
@@ -203,7 +205,7 @@ def draw_curves(rows: list[Row], score: Score, path: Path, best_epoch: float) ->
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.savefig(path, dpi=110, format="png")
+    return figure
 
 
 def format_duration(seconds: float) -> str:
