@@ -77,7 +77,7 @@ def test_damaged_config(saved, text):
 
 def test_incomplete_config(saved):
     (saved / "config.json").write_text('{"format": 1}')
-    with pytest.raises(ValueError, match="not a complete model description"):
+    with pytest.raises(ValueError, match="not a description of a model: it has no model"):
         perceivers.load(saved)
 
 

@@ -13,12 +13,12 @@ PACKAGE = Path(__file__).parents[1] / "src" / "perceivers"
 LEVELS = {
     "errors": 0,
     "checksums": 0,
-    "files": 0,
     "hub": 0,
     "machine": 0,
     "printing": 0,
     "reading": 0,
     "core": 0,
+    "files": 1,
     "modalities": 1,
     "data": 2,
     "models": 3,

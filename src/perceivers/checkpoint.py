@@ -4,20 +4,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from . import checksums
-from .checksums import MARK, METADATA, Damaged
+from .checksums import MARK, METADATA
 from .errors import weight_mismatches
 from .files import check_content, read_json, write_atomically, write_json
 from .hub import download, is_hub_name, not_found
 from .modalities import CustomConfig
 from .modalities.adapter import Adapter
-from .models.build import build
+from .models.build import build, build_on_meta
 from .models.classifier import PerceiverClassifier
 from .models.config import ModelConfig, from_dict, to_dict
+from .reading import file_errors, reason
 
 FORMAT = 1
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -154,14 +155,34 @@ def load(directory: str | Path, *, adapter: Adapter | None = None) -> PerceiverC
     path = Path(directory)
     if is_hub_name(str(directory)):
         path = download(str(directory), (CONFIG, WEIGHTS))
-    config = read_config(path)
-    try:
-        described = from_dict(ModelConfig, config["model"], "model"), tuple(config["labels"])
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path / CONFIG}: not a complete model description ({error})") from None
-    model = build(*described, adapter=adapter)
+    config, labels = read_model_config(path)
+    with file_errors(path / CONFIG, "description of a model"):
+        if adapter is None:  # compare before weights of any size are allocated
+            blank = build_on_meta(config)
+    if adapter is None:
+        _check_fit(blank, path)
+    with file_errors(path / CONFIG, "description of a model"):
+        model = build(config, labels, adapter=adapter)
     load_weights(model, path)
     return model.eval()
+
+
+def read_model_config(directory: Path) -> tuple[ModelConfig, tuple[str, ...]]:
+    """Read the configuration and the labels of a saved model or run.
+
+    Raises:
+        FileNotFoundError: there is no `config.json`.
+        ValueError: it is damaged, of another format version, or describes no model.
+    """
+    config = read_config(directory)
+    with file_errors(directory / CONFIG, "description of a model"):
+        for name, kind in (("model", dict), ("labels", list)):
+            if not isinstance(config.get(name), kind):
+                raise ValueError(f"not a description of a model: it has no {name}")
+        labels = tuple(config["labels"])
+        if not all(isinstance(label, str) for label in labels):
+            raise ValueError("labels holds something else than texts; restore it from a copy")
+        return from_dict(ModelConfig, config["model"], "model"), labels
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -204,10 +225,10 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
     try:
         checksums.verify(path, METADATA, read_run_id(path.parent))
         return load_file(path)
-    except (SafetensorError, OSError, Damaged) as error:
+    except Exception as error:
         raise ValueError(
-            f"{path}: damaged or truncated ({error}); copy or download it again"
-        ) from None
+            f"{path}: damaged or truncated ({reason(error)}); copy or download it again"
+        ) from error
 
 
 def load_weights(model: PerceiverClassifier, directory: Path) -> None:
@@ -218,15 +239,22 @@ def load_weights(model: PerceiverClassifier, directory: Path) -> None:
         FileNotFoundError: there is none.
     """
     path = directory / WEIGHTS
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing; the run may have ended before its first epoch")
+    _check_fit(model, directory)
     state = _read_weights(path)
-    problems = weight_mismatches(
-        {name: tensor.shape for name, tensor in state.items()},
-        {name: tensor.shape for name, tensor in _state(model).items()},
-    )
-    if problems:
-        raise ValueError(f"{path} does not fit its {CONFIG}: {'; '.join(problems)}")
     model.load_state_dict(
         dict(zip(model.state_dict(), (state[n] for n in _state(model)), strict=True))
     )
+
+
+def _check_fit(model: PerceiverClassifier, directory: Path) -> None:
+    """Compare the names and shapes of saved weights with those of a model, by their header."""
+    path = directory / WEIGHTS
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing; the run may have ended before its first epoch")
+    check_content(path)
+    with file_errors(path, "or truncated file of weights", "; copy or download it again"):
+        with safe_open(path, "pt") as file:
+            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    expected = {name: tensor.shape for name, tensor in _state(model).items()}
+    if problems := weight_mismatches(shapes, expected):
+        raise ValueError(f"{path} does not fit its {CONFIG}: {'; '.join(problems)}")

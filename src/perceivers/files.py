@@ -1,4 +1,4 @@
-"""Atomic writing of files, a lock on a directory, and JSON. Imports the standard library alone."""
+"""Atomic writing of files, a lock on a directory, and JSON."""
 
 import json
 import logging
@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from .reading import check_regular, reason
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -21,6 +23,7 @@ log = logging.getLogger(__name__)
 
 LOCK = ".lock"  # in the directory that it locks
 PART = re.compile(r"\.(\d+)-[0-9a-f]+\.part")  # an unfinished file: the process that writes it
+MAX_JSON_BYTES = 2**24  # of a configuration
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -211,13 +214,18 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object from a file.
 
     Raises:
-        ValueError: the file holds no JSON object.
+        ValueError: the file holds no JSON object, or is no regular file.
     """
+    check_content(path)
+    size = path.stat().st_size
+    if size > MAX_JSON_BYTES:
+        raise ValueError(f"{path}: {size:,} bytes; expected at most {MAX_JSON_BYTES:,} of JSON")
     try:
         data = json.loads(path.read_text())
-    except ValueError as error:
-        check_content(path)
-        raise ValueError(f"{path}: not valid JSON ({error}); restore it from a copy") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{path}: not valid JSON ({reason(error)}); restore it from a copy"
+        ) from error
     if not isinstance(data, dict):
         raise ValueError(f"{path}: expected a JSON object, got {type(data).__name__}")
     return data
@@ -230,8 +238,12 @@ def check_content(path: Path) -> None:
         path: existing file.
 
     Raises:
-        ValueError: it is a pointer of Git LFS or a web page.
+        ValueError: it is a pointer of Git LFS or a web page, or no regular file.
     """
+    try:
+        check_regular(path)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     with open(path, "rb") as file:
         start = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith(b"version https://git-lfs.github.com/spec/"):

@@ -41,7 +41,7 @@ class Limits:
     """Cells of a table."""
     file_bytes: int = 150_000_000
     """Bytes of a text, a table, or a file of points."""
-    decoded_bytes: int = 250_000_000
+    decoded_bytes: int = 200_000_000
     """Bytes of one decoded array or example, and of a file inside an archive."""
 
     def __post_init__(self) -> None:
@@ -73,20 +73,21 @@ def using(chosen: Limits | None) -> Iterator[None]:
         _chosen.reset(token)
 
 
-def check_limit(name: str, amount: float, what: str) -> None:
+def check_limit(name: str, amount: float, what: str, fix: str = "") -> None:
     """Raise a ValueError if an amount exceeds a limit. Its message says how to raise the limit.
 
     Args:
         name: name of the field of `Limits`.
         amount: the amount that reading would take.
         what: what is counted, such as "pixels".
+        fix: what else to do about it, such as "make it smaller".
     """
     most = getattr(limits(), name)
-    if amount > most:
+    if not amount <= most:
         raise ValueError(
-            f"too large: {amount:,.0f} {what}; expected at most {most:,.0f}. If the file is sound, "
-            f"raise the limit: --limits.{name} {amount:.0f} (in Python: "
-            f"perceivers.Limits({name}={amount:.0f}))"
+            f"too large: {amount:,.0f} {what}; expected at most {most:,.0f}. "
+            f"{fix}{', or r' if fix else 'R'}aise the limit if the file is sound: "
+            f"--limits.{name} {amount:.0f} (in Python: perceivers.Limits({name}={amount:.0f}))"
         )
 
 
@@ -123,7 +124,8 @@ def check_regular(path: str | Path) -> int:
             raise ValueError(f"not the name of a file ({error})") from error
     kind = stat.S_IFMT(status.st_mode)
     if kind != stat.S_IFREG:
-        raise ValueError(f"{KINDS.get(kind, 'not a file')}; expected a regular file")
+        what = KINDS.get(kind, "no file")
+        raise ValueError(f"cannot be opened: it is {what}; expected a regular file")
     return status.st_size
 
 
@@ -148,8 +150,8 @@ def open_errors() -> Iterator[None]:
 def parser_errors(what: str, fix: str = "") -> Iterator[None]:
     """Turn whatever a parser raises while it reads a file into a ValueError.
 
-    A ValueError or an ImportError that this package raised passes unchanged. It also decorates a
-    function that decodes a file.
+    A ValueError, ImportError or OSError that this package raised passes unchanged. It also
+    decorates a function that decodes a file.
 
     Args:
         what: what is read, such as "image", for the message.
@@ -166,23 +168,43 @@ def parser_errors(what: str, fix: str = "") -> Iterator[None]:
             f"damaged {what}, or too large for the memory of this machine{fix}"
         ) from error
     except Exception as error:
-        if isinstance(error, ValueError | ImportError) and _is_ours(error):
+        if _is_ours(error):
             raise
         raise ValueError(f"damaged {what} ({reason(error)}){fix}") from error
 
 
+@contextmanager
+def file_errors(path: str | Path, what: str, fix: str = "") -> Iterator[None]:
+    """Do as `parser_errors`, and put the name of the file before the message.
+
+    Args:
+        path: the file.
+        what: what it is, such as "checkpoint".
+        fix: what to do about it.
+    """
+    try:
+        with parser_errors(what, fix):
+            yield
+    except ValueError as error:
+        if str(error).startswith(str(path)):
+            raise
+        raise ValueError(f"{path}: {error}") from error
+
+
 def reason(error: BaseException) -> str:
     """Return the first line of an error's message with the name of its class if that says more."""
-    text = str(error).strip()
+    text = str(getattr(error, "strerror", None) or error).strip()
     line = text.splitlines()[0] if text else ""
-    named = isinstance(error, OSError | ValueError | RuntimeError) and bool(line)
+    named = bool(line) and isinstance(error, OSError | ValueError | RuntimeError | EOFError)
     return line if named else f"{type(error).__name__}: {line}".removesuffix(": ")
 
 
 def _is_ours(error: BaseException) -> bool:
-    """Return whether this package raised an error, and not a library that it called."""
-    if not (type(error) in (ValueError, ImportError) or _within(type(error).__module__)):
-        return False  # such as UnicodeDecodeError
+    """Return whether this package raised an error for users, and not a library that it called."""
+    if isinstance(error, OSError) and error.errno is None:
+        pass
+    elif not (type(error) in (ValueError, ImportError) or _within(type(error).__module__)):
+        return False  # such as UnicodeDecodeError, which is a ValueError
     last = error.__traceback__
     while last and last.tb_next:
         last = last.tb_next

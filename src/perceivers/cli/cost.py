@@ -25,15 +25,14 @@ def add(command: Add) -> None:
 
 
 def _cost(options: argparse.Namespace, rest: list[str]) -> int:
-    from ..checkpoint import read_config
+    from ..checkpoint import read_model_config
     from ..errors import unknown
-    from ..models.config import ModelConfig, from_dict
     from ..models.cost import cost
 
     if options.model in PRESETS:
         config = PRESETS[options.model]()
     elif Path(options.model).is_dir():
-        config = from_dict(ModelConfig, read_config(Path(options.model))["model"], "model")
+        config, _ = read_model_config(Path(options.model))
     else:
         raise unknown("preset or run directory", options.model, PRESETS)
     native = cost(config)

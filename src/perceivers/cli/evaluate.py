@@ -38,8 +38,7 @@ def _eval(options: argparse.Namespace, rest: list[str]) -> int:
 
 def task_and_labels(run_dir: Path) -> tuple[Task, list[str]]:
     """Return the task of a run and the names of its outputs."""
-    from ..checkpoint import read_config
-    from ..models.config import ModelConfig, from_dict
+    from ..checkpoint import read_model_config
 
-    config = read_config(run_dir)
-    return from_dict(ModelConfig, config["model"], "model").task, config["labels"]
+    config, labels = read_model_config(run_dir)
+    return config.task, list(labels)

@@ -7,7 +7,6 @@ import hashlib
 import io
 import pickle
 import tarfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from ..reading import check_limit, check_regular, parser_errors, reason
+
+MAX_ARCHIVE_BYTES = 10**9  # of all files in an archive
 Arrays = tuple[np.ndarray, np.ndarray]  # images (N, 32, 32, 3) uint8, labels (N,) int64
 
 
@@ -119,18 +121,20 @@ def read_cifar(name: str, path: Path) -> tuple[Arrays, Arrays, tuple[str, ...]]:
     binary = layout.names.endswith(".txt")
     decode = _decode_binary if binary else _decode_python
 
+    @parser_errors("CIFAR file", "; download it again")
     def arrays(files: dict[str, str]) -> Arrays:
         parts = [decode(name, _read_verified(read, file, md5)) for file, md5 in files.items()]
         return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])
 
     train, test = arrays(layout.train), arrays(layout.test)
     raw = read(layout.names)
-    if binary:
-        names = tuple(raw.decode().split())
-    else:
-        meta = restricted_loads(raw)
-        key = b"label_names" if name == "cifar10" else b"fine_label_names"
-        names = tuple(label.decode() for label in meta[key])
+    with parser_errors(f"file of class names {layout.names}", "; download it again"):
+        if binary:
+            names = tuple(raw.decode().split())
+        else:
+            meta = restricted_loads(raw)
+            key = b"label_names" if name == "cifar10" else b"fine_label_names"
+            names = tuple(label.decode() for label in meta[key])
     return train, test, names
 
 
@@ -143,24 +147,27 @@ def _locate(name: str, path: Path) -> tuple[Layout, Callable[[str], bytes]] | No
                 return layout, lambda file, folder=folder: _read_file(folder / file)
         for archive in (path, path / layout.archive):
             if archive.is_file() and archive.name == layout.archive:
-                return layout, _ArchiveReader(archive, layout.folder)
+                wanted = {*layout.train, *layout.test, layout.names}
+                return layout, _ArchiveReader(archive, layout.folder, wanted)
     return None
 
 
 def _read_file(path: Path) -> bytes:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; unpack the whole archive again")
+    check_limit("decoded_bytes", check_regular(path), f"bytes in {path.name}")
     return path.read_bytes()
 
 
 class _ArchiveReader:
     """Read files of a tar archive by name.
 
-    All are read into memory in one pass, because seeking backwards in a gzip file is slow.
+    The wanted ones are read into memory in one pass, because seeking backwards in a gzip file is
+    slow.
     """
 
-    def __init__(self, archive: Path, folder: str) -> None:
-        self.archive, self.folder = archive, folder
+    def __init__(self, archive: Path, folder: str, wanted: set[str]) -> None:
+        self.archive, self.folder, self.wanted = archive, folder, wanted
         self.members: dict[str, bytes] = {}
 
     def __call__(self, member: str) -> bytes:
@@ -173,18 +180,26 @@ class _ArchiveReader:
         return self.members[member]
 
     def _read_all(self) -> dict[str, bytes]:
-        members = {}
+        members: dict[str, bytes] = {}
+        size, total = self.archive.stat().st_size, 0
+        problem = f"{self.archive} is damaged or its download was cut short ({size:,} bytes: "
         try:
             with tarfile.open(self.archive, "r|*") as tar:
                 for info in tar:
-                    if info.isfile() and (file := tar.extractfile(info)) is not None:
-                        members[Path(info.name).name] = file.read()
-        except (EOFError, tarfile.TarError, zlib.error, OSError) as error:
-            size = self.archive.stat().st_size
-            raise ValueError(
-                f"{self.archive} is damaged or its download was cut short ({size:,} bytes: "
-                f"{error}); download it again"
-            ) from None
+                    name, total = Path(info.name).name, total + info.size
+                    if total > MAX_ARCHIVE_BYTES:
+                        raise ValueError(
+                            f"states more than {MAX_ARCHIVE_BYTES:,} bytes of files, the published "
+                            "one 186 million; download it again"
+                        )
+                    if name in self.wanted and info.isfile():
+                        check_limit("decoded_bytes", info.size, f"bytes in {name}")
+                        file = tar.extractfile(info)
+                        members[name] = file.read() if file else b""
+        except ValueError as error:
+            raise ValueError(f"{self.archive}: {error}") from error
+        except Exception as error:
+            raise ValueError(f"{problem}{reason(error)}); download it again") from error
         return members
 
 
@@ -241,7 +256,9 @@ def restricted_loads(raw: bytes) -> Any:
     """
     try:
         return _NumpyUnpickler(io.BytesIO(raw), encoding="bytes").load()
-    except (pickle.UnpicklingError, EOFError, IndexError, AttributeError, TypeError) as error:
+    except Exception as error:
+        if isinstance(error, ValueError) and str(error).startswith("the pickle refers"):
+            raise
         raise ValueError(
-            f"the file is not a readable CIFAR pickle ({error}); download it again"
-        ) from None
+            f"the file is not a readable CIFAR pickle ({reason(error)}); download it again"
+        ) from error

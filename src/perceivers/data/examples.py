@@ -247,14 +247,15 @@ class FileExamples(ExampleSet):
     def _decode(self, index: int) -> Example | Unreadable:
         """Decode an example, or return why it cannot be read."""
         file = int(self.rows[index])
-        name, source = self.files[file]
+        name = ""
         try:
+            name, source = self.files[file]
             with collecting() as said, using(self.limits):
                 example: Example = self.reader.decode(source)
             self.notices.add(name, said)
             return example
         except ValueError as error:
-            return Unreadable(file, f"{name}: {error}")
+            return Unreadable(file, f"{name}: {error}" if name else str(error))
 
 
 FileSplits = dict[str, FileExamples]  # by split: "train", "validation", "test"

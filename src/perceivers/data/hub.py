@@ -13,6 +13,7 @@ from ..errors import missing_extra
 from ..hub import PREFIX
 from ..modalities.image.reader import ImageReader
 from ..modalities.reader import Reader
+from ..reading import file_errors, reason
 from .examples import FileExamples, FileSplits, NamedSource
 from .layout import SPLIT_NAMES
 from .sets import NamedSet
@@ -49,12 +50,13 @@ def read_parquet_folder(
     with _quiet_datasets() as datasets:
         try:
             data = datasets.load_dataset("parquet", data_files=files_of)
-        except datasets.exceptions.DatasetGenerationError as error:
+        except Exception as error:
             raise ValueError(
-                f"{path}: a parquet file cannot be read ({error.__cause__ or error}); download it "
-                "again"
-            ) from None
-    return _read_splits(data, str(path), reader, strict=strict)
+                f"{path}: a parquet file cannot be read ({reason(error.__cause__ or error)}); "
+                "download it again"
+            ) from error
+    with file_errors(path, "parquet file"):
+        return _read_splits(data, str(path), reader, strict=strict)
 
 
 def read_hub(
@@ -84,18 +86,17 @@ def read_hub(
             data = datasets.load_dataset(name)
         except (OSError, ValueError, RuntimeError) as error:
             # The class depends on the reason: no such name, no connection, offline mode.
-            reason = str(error).splitlines()[0]
-            raise FileNotFoundError(_not_on_hub(name, named, reason)) from None
+            raise FileNotFoundError(_not_on_hub(name, named, reason(error))) from None
     return _read_splits(data, name, reader, strict=strict)
 
 
-def _not_on_hub(name: str, named: NamedSet | None, reason: str) -> str:
+def _not_on_hub(name: str, named: NamedSet | None, why: str) -> str:
     if named is None:
         return (
-            f"{PREFIX}{name} could not be loaded from the Hugging Face hub ({reason}); check the "
+            f"{PREFIX}{name} could not be loaded from the Hugging Face hub ({why}); check the "
             "name and your connection"
         )
-    return f"{name} could not be loaded from the Hugging Face hub ({reason}); {named.how_to_get}"
+    return f"{name} could not be loaded from the Hugging Face hub ({why}); {named.how_to_get}"
 
 
 def _read_splits(
@@ -193,7 +194,8 @@ class EncodedImages(Sequence[NamedSource]):
         return len(self.split)
 
     def __getitem__(self, index: Any) -> Any:
-        image = self.split[index][self.column]
+        with file_errors(f"{self.where} row {index}", "parquet file"):
+            image = self.split[index][self.column]
         name = image["path"] or f"{self.where} row {index}"
         return name, image["path"] if image["bytes"] is None else image["bytes"]
 

@@ -9,6 +9,7 @@ from ..modalities.reader import Reader
 from ..modalities.sound.reader import SoundReader
 from ..modalities.text.decode import decode_lines
 from ..modalities.text.reader import TextReader
+from ..reading import file_errors
 from .examples import FileExamples, FileSplits, NamedSource
 
 RECORDING = re.compile(r"(\d)_([a-z]+)_(\d+)\.wav")
@@ -51,7 +52,8 @@ def read_official(
     files: list[NamedSource] = []
     numbers: list[int] = []
     for number, file in enumerate(POLARITY.values()):
-        lines = decode_lines(path / file)
+        with file_errors(path / file, "text"):
+            lines = decode_lines(path / file)
         files += [(f"{path / file} line {i}", line.encode()) for i, line in enumerate(lines, 1)]
         numbers += [number] * len(lines)
     return {"train": _file_examples(files, numbers, reader, strict)}, tuple(POLARITY)

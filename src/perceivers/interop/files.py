@@ -14,6 +14,7 @@ from torch import Tensor
 from ..errors import unknown
 from ..modalities.array.adapter import ArrayAdapter
 from ..models.classifier import PerceiverClassifier
+from ..reading import file_errors
 from . import keras, perceiver_pytorch
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -72,15 +73,16 @@ def convert(
         )
     module: Any
     model: PerceiverClassifier
-    if is_keras(Path(source)):
-        library, module = "keras", keras
-        _refuse_unknown(arguments, keras.from_keras)
-        model = keras.from_keras(source, labels=labels, **arguments)
-    else:
-        library, module = "perceiver-pytorch", perceiver_pytorch
-        model = perceiver_pytorch.from_perceiver_pytorch(
-            source, input_shape=input_shape, labels=labels, **arguments
-        )
+    with file_errors(source, "file of weights"):
+        if is_keras(Path(source)):
+            library, module = "keras", keras
+            _refuse_unknown(arguments, keras.from_keras)
+            model = keras.from_keras(source, labels=labels, **arguments)
+        else:
+            library, module = "perceiver-pytorch", perceiver_pytorch
+            model = perceiver_pytorch.from_perceiver_pytorch(
+                source, input_shape=input_shape, labels=labels, **arguments
+            )
     if mean is not None or std is not None:
         adapter = model.adapter
         assert isinstance(adapter, ArrayAdapter)  # both libraries take grids alone
@@ -89,7 +91,8 @@ def convert(
             _constants("mean", mean or [0.0], channels), _constants("std", std or [1.0], channels)
         )
     try:
-        difference = module.difference(model, source)
+        with file_errors(source, "file of weights"):
+            difference = module.difference(model, source)
     except ImportError as error:
         return Converted(model, library, None, str(error))
     if not difference < MAX_DIFFERENCE:

@@ -4,10 +4,11 @@ Only arrays are read; no code in a file is executed.
 """
 
 import io
+import math
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ import numpy as np
 
 from ..errors import missing_extra
 from ..files import write_atomically
+from ..reading import check_limit, file_errors
 
 INSIDE = "model.weights.h5"  # the member of a .keras archive that holds the weights
+SAVE_AGAIN = "; copy the file or save it again"
+MAX_COMPRESSION = 8  # bytes of weights for each byte of their file
 # Arrays that are not weights: training state, and states of random generators.
 IGNORED = ("optimizer/", "seed_generator/")
 
@@ -71,15 +75,11 @@ def open_weights(path: Path) -> Iterator[Datasets]:
     """
     h5py = import_h5py()
     datasets: Datasets = {}
-    try:
-        file = h5py.File(_hdf5(path), "r")
-    except (OSError, zipfile.BadZipFile) as error:
-        raise _damaged(path, error) from None
-    with file:
-        try:
+    with ExitStack() as stack:
+        with file_errors(path, "file of weights", SAVE_AGAIN):
+            file = stack.enter_context(h5py.File(_hdf5(path), "r"))
             file.visititems(lambda name, item: _collect(path, name, item, datasets))
-        except (OSError, RuntimeError) as error:
-            raise _damaged(path, error) from None
+            _check_size(path, sum(4 * math.prod(item.shape) for item in datasets.values()))
         yield datasets
 
 
@@ -92,15 +92,13 @@ def read_array(dataset: Any) -> np.ndarray:
     Raises:
         ValueError: the values cannot be read, or are not numbers.
     """
-    try:
+    with file_errors(dataset.name, "array", SAVE_AGAIN):
         if (
             dataset.attrs.get("dtype") == "bfloat16"
         ):  # stored as two bytes, for which NumPy has no type
             halves = np.asarray(dataset).view(np.uint16).reshape(dataset.shape)
             return (halves.astype(np.uint32) << 16).view(np.float32)
         return np.asarray(dataset, np.float32)
-    except (OSError, RuntimeError, ValueError, TypeError) as error:
-        raise _damaged(dataset.name, error) from None
 
 
 def write_weights(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -141,6 +139,7 @@ def _hdf5(path: Path) -> Path | io.BytesIO:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             if INSIDE in names:
+                _check_size(path, archive.getinfo(INSIDE).file_size)
                 return io.BytesIO(archive.read(INSIDE))
         raise ValueError(
             f"{path} is an archive of {_some(names)}; a .keras file holds {INSIDE}. Save the model "
@@ -163,8 +162,10 @@ def _collect(path: Path, name: str, item: Any, datasets: Datasets) -> None:
     datasets[name] = item
 
 
-def _damaged(what: object, error: Exception) -> ValueError:
-    return ValueError(f"{what}: damaged or cut short ({error}); copy the file or save it again")
+def _check_size(path: Path, num_bytes: int) -> None:
+    """Refuse a small file that states large contents; weights hardly shrink by compression."""
+    if num_bytes > MAX_COMPRESSION * path.stat().st_size:
+        check_limit("decoded_bytes", num_bytes, "bytes of weights")
 
 
 def _some(names: list[str], limit: int = 6) -> str:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -22,6 +21,7 @@ from ..errors import missing_extra, weight_mismatches
 from ..modalities.array.adapter import ArrayAdapter
 from ..models.build import build
 from ..models.classifier import PerceiverClassifier
+from ..reading import reason
 from .perceiver_pytorch_call import Arguments, arguments_of, call_of, config_of, read_arguments
 
 
@@ -157,13 +157,13 @@ def read_state(path: str | Path) -> Mapping[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} does not exist; expected a saved state dict") from None
-    except pickle.UnpicklingError:
+    except pickle.UnpicklingError as error:
         raise ValueError(
             f"{path} holds more than tensors, so it was not read: it could execute code. "
             "Save the weights alone: torch.save(module.state_dict(), path)"
-        ) from None
-    except (RuntimeError, EOFError, OSError, SafetensorError, ValueError, KeyError) as error:
-        raise ValueError(f"{path}: damaged, or not a file of weights ({_line(error)})") from None
+        ) from error
+    except Exception as error:
+        raise ValueError(f"{path}: damaged, or not a file of weights ({reason(error)})") from error
     for wrapper in ("state_dict", "model_state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
@@ -284,9 +284,3 @@ def _columns(call: Arguments) -> Tensor:
     groups = torch.arange(call.input_axis * (2 * bands + 1)).view(call.input_axis, -1)
     parts = (groups[:, 2 * bands], groups[:, :bands].flatten(), groups[:, bands:-1].flatten())
     return torch.cat([content, call.input_channels + torch.cat(parts)])
-
-
-def _line(error: Exception) -> str:
-    """Return the first line of an error's message, or the name of its class."""
-    text = "" if isinstance(error, KeyError) else str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

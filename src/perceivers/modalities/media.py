@@ -12,7 +12,8 @@ from itertools import chain
 from typing import Any, Literal
 
 from ..errors import missing_extra
-from .files import PathOrBytes, open_errors
+from ..reading import check_limit, check_regular, limits, parser_errors
+from .files import PathOrBytes
 
 Kind = Literal["audio", "video"]
 
@@ -43,7 +44,7 @@ class NoTrack(ValueError):
 def open_track(source: PathOrBytes, kind: Kind) -> Iterator[tuple[Any, Any]]:
     """Open a file and yield its container and its best track of one kind.
 
-    A PyAV error raised inside the `with` block becomes a ValueError.
+    An error of PyAV raised inside the `with` block becomes a ValueError.
 
     Args:
         source: a path, or the file's bytes.
@@ -58,12 +59,13 @@ def open_track(source: PathOrBytes, kind: Kind) -> Iterator[tuple[Any, Any]]:
             or is damaged; the message does not name the file.
     """
     av = _import_av()
-    with _open_container(av, source) as container:
+    with parser_errors(NAMES[kind]), _open_container(av, source) as container:
         track = _select_track(av, container, kind)
-        try:
-            yield container, track
-        except av.error.FFmpegError as error:
-            raise ValueError(f"damaged {NAMES[kind]} ({error.strerror})") from None
+        if kind == "video":
+            context = track.codec_context
+            check_limit("frame_pixels", context.width * context.height, "pixels in a frame")
+            context.options = {**context.options, "max_pixels": str(limits().frame_pixels)}
+        yield container, track
 
 
 def start_time(container: Any) -> float:
@@ -179,19 +181,21 @@ def _open_container(av: Any, source: PathOrBytes) -> Iterator[Any]:
     if isinstance(source, bytes):
         file: Any = io.BytesIO(source)
     else:
-        with open_errors(), open(source, "rb"):
-            file = f"file:{source}"  # so that a file named "http://…" is not taken for a URL
+        check_regular(source)
+        file = f"file:{source}"  # so that a file named "http://…" is not taken for a URL
     try:
         container = av.open(
             file,
             container_options={"format_whitelist": CONTAINERS, "protocol_whitelist": "file"},
             metadata_errors="replace",
         )
-    except av.error.FFmpegError:
+    except PermissionError as error:
+        raise ValueError(f"cannot be opened: {error.strerror}") from error
+    except (av.error.FFmpegError, IndexError) as error:
         raise ValueError(
             "neither sound nor video in a format that FFmpeg can read, or damaged at its start; "
             "convert the file to wav, flac or mp4"
-        ) from None
+        ) from error
     with container:
         yield container
 

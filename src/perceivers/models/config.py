@@ -3,13 +3,15 @@
 import dataclasses
 import typing
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from ..data.config import Task
 from ..errors import unknown
 from ..modalities import ImageConfig, InputConfig
+from .plain import Range, checked
 
-Order = tuple[int | None, ...]
+Layers = Annotated[int, Range(0, 1000)]  # layers are built one by one
+Order = tuple[Layers | None, ...]
 # Files saved by the first versions have no "kind": all their inputs were images.
 DEFAULTS: dict[Any, Any] = {InputConfig: ImageConfig}
 T = TypeVar("T")
@@ -42,7 +44,7 @@ class ModelConfig:
     block_order: Order = (0, 0, 0, 0, 0, 0, 0, 0)
     """Index of the block of self-attends applied at each step, after the cross-attend; a repeated
     index shares its weights; none: no block at this step. As long as cross_order."""
-    num_layers_per_block: int = 6
+    num_layers_per_block: Layers = 6
     """Number of self-attends in each block."""
     num_cross_heads: int = 1
     """Attention heads of each cross-attend."""
@@ -100,7 +102,7 @@ class KerasExampleConfig(ModelConfig):
     latent_dim: int = 256
     cross_order: Order = (0, 0)
     block_order: Order = (0, 0)
-    num_layers_per_block: int = 4
+    num_layers_per_block: Layers = 4
     self_qk_dim: int | None = 2048
     attention_dropout: float = 0.1
     dropout: float = 0.2
@@ -128,10 +130,13 @@ def from_dict(cls: type[T], data: dict[str, Any], where: str = "configuration") 
         where: name of the configuration in error messages, such as "model".
 
     Raises:
-        ValueError: the data has a field or a kind that the class does not have.
+        ValueError: the data has a field or a kind that the class does not have, or a value of
+            another type or out of range. The message names the field.
     """
+    if not isinstance(data, dict):
+        raise ValueError(f"{where} is a {type(data).__name__}; expected an object")
     cls = _of_kind(cls, data, where)
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls, include_extras=True)
     fields = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
     values = {}
     for name, value in data.items():
@@ -143,14 +148,23 @@ def from_dict(cls: type[T], data: dict[str, Any], where: str = "configuration") 
             value = from_dict(hints[name], value, f"{where}.{name}")
         elif _holds_configs_by_name(hints[name]):
             item_cls = typing.get_args(hints[name])[1]
+            if not isinstance(value, dict):
+                raise ValueError(f"{where}.{name} is no object; expected one")
             value = {
                 key: from_dict(item_cls, item, f"{where}.{name}.{key}")
                 for key, item in value.items()
             }
-        elif isinstance(value, list):
-            value = tuple(value)
+        else:
+            value = checked(hints[name], value, f"{where}.{name}")
         values[name] = value
+    missing = [f.name for f in dataclasses.fields(cls) if _is_required(f) and f.name not in values]  # type: ignore[arg-type]
+    if missing:
+        raise ValueError(f"{where} has no {missing[0]}; expected one")
     return cls(**values)
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is field.default_factory is dataclasses.MISSING
 
 
 def with_changes(config: Any, changes: dict[str, Any], where: str) -> Any:

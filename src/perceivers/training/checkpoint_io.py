@@ -1,6 +1,5 @@
 """Writing and reading of the resumable state, `checkpoints/last.ckpt`."""
 
-import pickle
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,6 +10,7 @@ from typing_extensions import override
 from .. import checksums
 from ..checksums import LAST_LINE, MARK, Damaged
 from ..files import check_content, write_atomically
+from ..reading import reason
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -45,7 +45,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         Raises:
             ValueError: it is damaged, of another run, or no checkpoint.
         """
-        return int(self._load(path, mmap=True)["epoch"]) + 1
+        checkpoint = self._load(path, mmap=True)
+        try:
+            return int(checkpoint["epoch"]) + 1
+        except Exception as error:
+            raise bad_checkpoint(path, error) from error
 
     def _load(self, path: Path, *, mmap: bool) -> dict[str, Any]:
         check_content(path)
@@ -54,12 +58,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             checkpoint: Any = torch.load(path, map_location="cpu", mmap=mmap, weights_only=True)
             if not isinstance(checkpoint, dict) or "epoch" not in checkpoint:
                 raise Damaged("it holds no state of a training")
-        except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, Damaged) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise ValueError(
-                f"{path} is damaged, truncated or not a checkpoint ({reason}); the best weights "
-                f"are still in {path.parents[1]}: use them, or start a new run"
-            ) from None
+        except Exception as error:
+            raise bad_checkpoint(path, error) from error
         return checkpoint
 
     def _write(self, checkpoint: dict[str, Any], path: Path) -> None:
@@ -73,6 +73,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 raise file.error from None
             raw.write(f"\n{MARK} {checksums.mark(self.run_id or checksums.NO_RUN)}\n".encode())
         checksums.seal(path, LAST_LINE)
+
+
+def bad_checkpoint(path: Path, error: Exception) -> ValueError:
+    """Return the error for a checkpoint that cannot be loaded or restored."""
+    return ValueError(
+        f"{path} is damaged, truncated or not a checkpoint ({reason(error)}); the best weights are "
+        f"still in {path.parents[1]}: use them, or start a new run"
+    )
 
 
 class _Writer:

@@ -4,12 +4,14 @@ import itertools
 import logging
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+from typing_extensions import override
 
 from .. import __version__
 from ..checkpoint import (
@@ -32,7 +34,7 @@ from ..models.build import build, build_on_meta
 from ..models.classifier import PerceiverClassifier
 from ..models.config import ModelConfig, from_dict, to_dict
 from .batches import batches, is_normalised, measure_normalisation
-from .checkpoint_io import AtomicCheckpointIO
+from .checkpoint_io import AtomicCheckpointIO, bad_checkpoint
 from .continuation import Continuation, check_changes
 from .evaluation import METRICS_FILE, score, uses_gpu
 from .events import EventsLogger
@@ -330,7 +332,7 @@ def _run_epochs(
     )
     val_loader = batches(splits.examples["validation"], recipe.data, pin_memory=pin_memory)
     try:
-        with interruptible(trainer):
+        with interruptible(trainer), _restore_errors(trainer, checkpoint):
             trainer.fit(learner, train_loader, val_loader, ckpt_path=checkpoint, weights_only=True)
     except OSError as error:
         if error.strerror is None:
@@ -346,3 +348,30 @@ def _run_epochs(
             log.info("stopped before the first epoch ended; there is nothing to resume")
         return interrupted.signal
     return None
+
+
+class _Begun(pl.Callback):
+    """Knows whether training has begun, or its state is still being restored."""
+
+    yes = False
+
+    @override
+    def on_sanity_check_start(self, *_: Any) -> None:
+        self.yes = True
+
+    @override
+    def on_train_start(self, *_: Any) -> None:
+        self.yes = True
+
+
+@contextmanager
+def _restore_errors(trainer: pl.Trainer, checkpoint: Path | None) -> Iterator[None]:
+    """Turn any error of restoring a checkpoint, before training begins, into a ValueError."""
+    begun = _Begun()
+    trainer.callbacks.append(begun)  # type: ignore[attr-defined]
+    try:
+        yield
+    except Exception as error:
+        if checkpoint is None or begun.yes or isinstance(error, Interrupted):
+            raise
+        raise bad_checkpoint(checkpoint, error) from error

@@ -1,10 +1,11 @@
 """The recipe of a training run, as plain data. Imports no torch."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 from ..data.config import DataConfig
 from ..models.config import ModelConfig
+from ..models.plain import Range
 from ..reading import Limits
 
 
@@ -83,7 +84,7 @@ class TrainerConfig:
     pass."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Device to train on; auto: CUDA if there is a CUDA device, else the CPU."""
-    seed: int = 0
+    seed: Annotated[int, Range(-(2**63), 2**63 - 1)] = 0
     """Random seed of the initial weights, the order of examples and the augmentation."""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..checkpoint import read_config
+from ..checkpoint import CONFIG, read_config
 from ..data.examples import FileExamples
 from ..data.labels import matching_names
 from ..data.saved_splits import SPLITS_FILE, SavedSplits
@@ -19,7 +19,7 @@ from ..modalities import build_reader, modality_of
 from ..modalities.clips import with_clips
 from ..models.classifier import PerceiverClassifier
 from ..models.config import ModelConfig, from_dict
-from ..reading import chosen_limits, using
+from ..reading import chosen_limits, file_errors, using
 from .recipe import Recipe
 from .scores import check_monitor, resolve_monitor
 
@@ -41,7 +41,8 @@ def read_recipe(run_dir: Path) -> Recipe:
     config = read_config(run_dir)
     if "recipe" not in config:
         raise ValueError(f"{run_dir} is a saved model, not a training run: it has no recipe")
-    recipe = from_dict(Recipe, config["recipe"], "recipe")
+    with file_errors(run_dir / CONFIG, "recipe"):
+        recipe = from_dict(Recipe, config["recipe"], "recipe")
     saved = recipe.data.path
     if saved is not None and (path := upgraded(saved)) != saved:
         log.info("%s names its data %s; read as %s", run_dir, saved, path)

@@ -122,7 +122,7 @@ def huge_png(side=30_000) -> bytes:
         (b"hello", "not an image"),
         (encoded(Image.new("RGB", (50, 50), RED), "JPEG")[:300], "not an image|damaged image"),
         (encoded(Image.effect_noise((50, 50), 50))[:400], "damaged image"),
-        (huge_png(), "too large: expected at most 178 megapixels"),
+        (huge_png(), "too large: 900,000,000 pixels; .* --limits.pixels 900000000"),
         (encoded(Image.new("F", (3, 3), 0.5), "TIFF"), "floating-point pixels"),
     ],
     ids=["empty", "text", "cut jpeg", "cut png", "30000×30000", "floats"],
@@ -133,7 +133,7 @@ def test_files_that_cannot_be_decoded(raw, message):
 
 
 def test_a_folder_is_not_an_image(tmp_path):
-    with pytest.raises(ValueError, match="cannot be opened: Is a directory"):
+    with pytest.raises(ValueError, match="cannot be opened: it is a directory"):
         decode(tmp_path, channels=3, size=8)
 
 

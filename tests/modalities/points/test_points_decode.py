@@ -320,7 +320,7 @@ def test_paths_that_cannot_be_opened(tmp_path):
         decode(tmp_path / "none.ply")
     folder = tmp_path / "folder.ply"
     folder.mkdir()
-    with pytest.raises(ValueError, match="cannot be opened: Is a directory"):
+    with pytest.raises(ValueError, match="cannot be opened: it is a directory"):
         probe(folder)
 
 

@@ -264,7 +264,7 @@ def test_probe_rejects_files_without_sound():
 def test_paths_that_cannot_be_read(tmp_path):
     with pytest.raises(ValueError, match="no such file"):
         decode(tmp_path / "none.wav", rate=8_000)
-    with pytest.raises(ValueError, match="cannot be opened: Is a directory"):
+    with pytest.raises(ValueError, match="cannot be opened: it is a directory"):
         decode(tmp_path, rate=8_000)
 
 

@@ -1,6 +1,7 @@
 """Decoding of image files with Pillow into uint8 pixels, for training and prediction alike."""
 
 import io
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import missing_extra
-from ..files import PathOrBytes, open_errors
+from ...reading import check_limit, check_regular, limits, open_errors, parser_errors
+from ..files import PathOrBytes
 from ..notices import notice
 from . import levels
 
@@ -47,6 +49,7 @@ ONE_COLOUR = (
     "square in the middle, or of equal brightness"
 )
 SIDEWAYS = {5, 6, 7, 8}  # its values that swap height and width
+STRIP_PIXELS = 2**22  # pixels of a large image that are converted together
 
 
 @dataclass(frozen=True)
@@ -172,11 +175,34 @@ def to_array(
     """
     from PIL import ImageOps
 
-    image = ImageOps.exif_transpose(image)
-    image = _to_mode(image, "L" if channels == 1 else "RGB", value_range)
-    if size is not None and image.size != (size, size):
+    image.load()
+    if image.getexif().get(EXIF_ORIENTATION, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    mode = "L" if channels == 1 else "RGB"
+    if size is None:
+        pixels = np.empty((image.height, image.width, channels), np.uint8)
+        for top, strip in _strips(image):
+            converted = np.asarray(_to_mode(strip, mode, value_range), np.uint8)
+            pixels[top : top + strip.height] = converted.reshape(-1, image.width, channels)
+        return pixels
+    if image.mode != mode or image.has_transparency_data:
+        whole = _pillow().new(mode, image.size)
+        for top, strip in _strips(image):
+            whole.paste(_to_mode(strip, mode, value_range), (0, top))
+        image = whole
+    if image.size != (size, size):
         image = ImageOps.fit(image, (size, size), method=_pillow().Resampling.BICUBIC)
-    return np.asarray(image, np.uint8).reshape(*image.size[::-1], channels)
+    return np.asarray(image, np.uint8).reshape(size, size, channels)
+
+
+def _strips(image: Any) -> Iterator[tuple[int, Any]]:
+    """Yield a few rows of an image at a time, each with the index of its first row."""
+    rows = max(1, STRIP_PIXELS // max(1, image.width))
+    if image.height <= rows:
+        yield 0, image
+        return
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
 def from_pixels(
@@ -214,6 +240,7 @@ def from_pixels(
             "channels): np.moveaxis(array, 0, -1)"
         )
     if pixels.dtype != np.uint8:
+        _check_pixels(pixels.shape[0] * pixels.shape[1])
         pixels = levels.scale(pixels, value_range)
     if pixels.ndim == 2:
         pixels = pixels[..., None]
@@ -221,17 +248,15 @@ def from_pixels(
         return pixels  # possibly memory-mapped
     if pixels.shape[-1] not in (1, 2, 3, 4):
         raise ValueError(f"array of {pixels.shape[-1]} channels; expected 1 to 4")
+    _check_pixels(pixels.shape[0] * pixels.shape[1])
     image = _pillow().fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     return to_array(image, channels=channels, size=size)
 
 
 def _load_npy(path: Path) -> np.ndarray:
-    with open_errors(), path.open("rb"):
-        pass  # only to raise the error of a file that cannot be opened
-    try:
-        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"not an array that NumPy saved, or damaged ({error})") from None
+    check_regular(path)
+    with parser_errors("file, or not an array that NumPy saved"), open_errors():
+        array: np.ndarray = np.lib.format.open_memmap(path, mode="r")
     return array
 
 
@@ -260,26 +285,35 @@ def fit(images: np.ndarray, *, channels: int, size: int) -> np.ndarray:
 def _open_image(source: PathOrBytes) -> Iterator[Any]:
     """Open a Pillow image without decoding its pixels; errors become those of `decode`."""
     image_module = _pillow()
+    if not isinstance(source, bytes):
+        check_regular(source)
     file = io.BytesIO(source) if isinstance(source, bytes) else source
-    try:
-        with (
-            open_errors(),
-            warnings.catch_warnings(),
-            image_module.open(file, formats=list(FORMATS)) as image,
-        ):
-            # Pillow warns from half the size at which it refuses an image.
-            warnings.simplefilter("ignore", image_module.DecompressionBombWarning)
-            yield image
-    except image_module.UnidentifiedImageError:
-        raise ValueError("not an image, or in a format that Pillow cannot read") from None
-    except image_module.DecompressionBombError as error:
-        limit = 2 * (image_module.MAX_IMAGE_PIXELS or 0) // 10**6
-        raise ValueError(
-            f"too large: expected at most {limit} megapixels; make it smaller, or save its pixels "
-            f"as .npy, which is read in parts ({error})"
-        ) from None
-    except (OSError, SyntaxError, EOFError) as error:
-        raise ValueError(f"damaged image ({error})") from None
+    most = limits().pixels
+    if image_module.MAX_IMAGE_PIXELS is not None and most > 2 * image_module.MAX_IMAGE_PIXELS:
+        image_module.MAX_IMAGE_PIXELS = most  # as the user asked
+    with parser_errors("image"):
+        try:
+            with (
+                open_errors(),
+                warnings.catch_warnings(),
+                image_module.open(file, formats=list(FORMATS)) as image,
+            ):
+                # Pillow warns from half the size at which it refuses an image.
+                warnings.simplefilter("ignore", image_module.DecompressionBombWarning)
+                _check_pixels(image.width * image.height)
+                yield image
+        except image_module.UnidentifiedImageError as error:
+            raise ValueError("not an image, or in a format that Pillow cannot read") from error
+        except image_module.DecompressionBombError as error:
+            pixels = next((int(n) for n in re.findall(r"\d+", str(error))), 2 * most)
+            _check_pixels(pixels)
+            raise
+
+
+def _check_pixels(count: int) -> None:
+    """Refuse an image of more pixels than the limit."""
+    fix = "Make it smaller, save its pixels as .npy, which is read in parts"
+    check_limit("pixels", count, "pixels", fix)
 
 
 def _to_mode(image: Any, mode: str, value_range: Sequence[float] | None) -> Any:
@@ -303,17 +337,33 @@ def _colours_of_16_bits(source: PathOrBytes, image: Any) -> np.ndarray | None:
     Pillow keeps the upper 8 of the 16 bits of a colour. In the opposite byte order, it keeps the
     lower 8.
     """
-    arguments = image.tile[0][3] if image.tile else ""
-    raw = arguments if isinstance(arguments, str) else str((*arguments, "")[0])
-    if image.mode not in ("RGB", "RGBA") or raw[-4:-1] != ";16":
+    if not _has_16_bit_colours(image):
         return None
-    swapped = raw[:-1] + ("L" if raw[-1] == "B" else "B")
-    with _open_image(source) as lower:
-        lower.tile = [
-            (*tile[:3], swapped if isinstance(tile[3], str) else (swapped, *tile[3][1:]))
-            for tile in lower.tile
-        ]
+    with _lower_bits(source) as lower:
         return np.asarray(image).astype(np.uint16) * 256 + np.asarray(lower)
+
+
+def _raw_mode(image: Any) -> str:
+    """Return Pillow's name of how the pixels of an open image are stored."""
+    arguments = image.tile[0][3] if image.tile else ""
+    return arguments if isinstance(arguments, str) else str((*arguments, "")[0])
+
+
+def _has_16_bit_colours(image: Any) -> bool:
+    return image.mode in ("RGB", "RGBA") and _raw_mode(image)[-4:-1] == ";16"
+
+
+@contextmanager
+def _lower_bits(source: PathOrBytes) -> Iterator[Any]:
+    """Open an image of 16-bit colours so that Pillow keeps their lower 8 bits."""
+    with _open_image(source) as image:
+        raw = _raw_mode(image)
+        swapped = raw[:-1] + ("L" if raw[-1] == "B" else "B")
+        image.tile = [
+            (*tile[:3], swapped if isinstance(tile[3], str) else (swapped, *tile[3][1:]))
+            for tile in image.tile
+        ]
+        yield image
 
 
 def _is_one_colour(pixels: np.ndarray) -> bool:
@@ -322,14 +372,30 @@ def _is_one_colour(pixels: np.ndarray) -> bool:
 
 def _check_varies(source: PathOrBytes) -> None:
     """Give a notice if an image that has become one colour is not of one colour in its file."""
-    if (values := wide_values(source)) is not None:
-        if (values != values[:1, :1]).any():
-            notice(WITHOUT_LIGHT)
+    if not isinstance(source, bytes) and Path(source).suffix.lower() == ".npy":
+        array = _load_npy(Path(source))
+        if (array != array[:1, :1]).any():
+            notice(ONE_COLOUR if array.dtype == np.uint8 else WITHOUT_LIGHT)
         return
     with _open_image(source) as image:
-        shown = image.convert("RGBA") if image.mode in ("P", "PA") else image
-        if not _is_one_colour(np.atleast_3d(np.asarray(shown))):
-            notice(ONE_COLOUR)
+        deep = _has_16_bit_colours(image)
+        if _is_wide(image):
+            # Pillow has no extrema of all its modes of 16 bits.
+            first = np.asarray(image.crop((0, 0, 1, 1)))
+            varies = any((np.asarray(strip) != first).any() for _, strip in _strips(image))
+            deep = True
+        else:
+            shown = image.convert("RGBA") if image.mode in ("P", "PA") else image
+            varies = _bands_vary(shown)
+    if deep and not varies and not _is_wide(image):
+        with _lower_bits(source) as lower:
+            varies = _bands_vary(lower)
+    if varies:
+        notice(WITHOUT_LIGHT if deep else ONE_COLOUR)
+
+
+def _bands_vary(image: Any) -> bool:
+    return any(low != high for low, high in np.reshape(image.getextrema(), (-1, 2)))
 
 
 def _pillow() -> Any:

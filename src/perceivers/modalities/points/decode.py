@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from typing_extensions import override
 
-from ..files import LazyArray, PathOrBytes, read_bytes, suffix_of
+from ...reading import check_regular, parser_errors, read_bytes
+from ..files import LazyArray, PathOrBytes, suffix_of
 from . import augment
 from .formats import READERS, memory_map, parse, sniff
 from .meshes import Cloud, Mesh
@@ -35,6 +36,7 @@ class PointsInfo:
     """Whether the channels after the coordinates are normals."""
 
 
+@parser_errors("file of points")
 def decode(
     source: PathOrBytes,
     *,
@@ -129,6 +131,7 @@ def channels_added(size_channel: bool, neighbours: Sequence[int]) -> int:
     return size_channel + SHAPE_CHANNELS * len(neighbours)
 
 
+@parser_errors("file of points")
 def probe(source: PathOrBytes, *, kind: str | None = None) -> PointsInfo:
     """Count the points, channels and faces of a file, without sampling from it.
 
@@ -158,6 +161,7 @@ def centre_and_scale(points: np.ndarray) -> np.ndarray:
     return augment.centre_and_scale(values[None])[0].numpy().astype(points.dtype)
 
 
+@parser_errors("file of points")
 def open_large(
     source: PathOrBytes, max_bytes: int, *, channels: int = 3, size_channel: bool = False
 ) -> "LazyPoints | None":
@@ -271,6 +275,8 @@ def _read(source: PathOrBytes, kind: str | None) -> Cloud | Mesh:
     if kind is None and isinstance(source, bytes):
         kind = sniff(source)
     kind = suffix_of(source, kind)
+    if not isinstance(source, bytes):
+        check_regular(source)
     cloud = None if isinstance(source, bytes) or kind != "npy" else memory_map(source)
     return parse(read_bytes(source), kind) if cloud is None else cloud
 

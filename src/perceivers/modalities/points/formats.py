@@ -1,12 +1,16 @@
 """Parsers of files of point clouds and meshes."""
 
 import io
-from collections.abc import Callable
+import math
+import zipfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import IO, BinaryIO
 
 import numpy as np
 
 from ...errors import unknown
+from ...reading import check_limit, check_regular, parser_errors
 from ..text.decode import decode as decode_text
 from .meshes import Cloud, Mesh, read_geometry
 
@@ -28,7 +32,8 @@ def parse(raw: bytes, kind: str) -> Cloud | Mesh:
     """
     if kind not in READERS:
         raise unknown("kind of point file", kind, READERS)
-    geometry = READERS[kind](raw, kind)
+    with parser_errors(f"{kind} file"):
+        geometry = READERS[kind](raw, kind)
     if isinstance(geometry, Cloud) and len(geometry.values) == 0:
         raise ValueError(f"this {kind} file has no points and no faces")
     return geometry
@@ -48,35 +53,52 @@ def memory_map(path: str | Path) -> Cloud | None:
         ValueError: the array is not two-dimensional or does not hold numbers.
     """
     try:
+        check_regular(path)
         array = np.lib.format.open_memmap(path, mode="r")
-    except (OSError, ValueError):  # ValueError also for an empty array
+    except Exception:  # damaged, or an empty array
         return None
     _check_array(array, "the array")
     return Cloud(array)
 
 
 def _read_npy(raw: bytes, kind: str) -> Cloud:
-    try:
-        array = np.lib.format.read_array(io.BytesIO(raw), allow_pickle=False)
-    except Exception as error:
-        raise ValueError(f"damaged npy file, or an array of Python objects ({error})") from None
+    with parser_errors("npy file, or an array of Python objects"):
+        array = _read_array(io.BytesIO(raw), len(raw), kind)
     return _from_array(array, "the array")
 
 
 def _read_npz(raw: bytes, kind: str) -> Cloud:
     """Parse the only array of the file, or the one called "points"."""
-    try:
-        with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
-            names = list(getattr(arrays, "files", ()))
-            name = names[0] if len(names) == 1 else "points"
-            array = arrays[name] if name in names else None
-    except Exception as error:
-        raise ValueError(f"damaged npz file, or arrays of Python objects ({error})") from None
-    if array is None:
-        raise ValueError(
-            f"this npz file has the arrays {names}; expected a single one, or one named 'points'"
-        )
+    with (
+        parser_errors("npz file, or arrays of Python objects"),
+        zipfile.ZipFile(io.BytesIO(raw)) as archive,
+    ):
+        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        name = next(iter(members)) if len(members) == 1 else "points"
+        if name not in members:
+            raise ValueError(
+                f"this npz file has the arrays {list(members)[:10]}; expected a single one, or one "
+                "named 'points'"
+            )
+        with archive.open(members[name]) as file:
+            array = _read_array(file, members[name].file_size, kind)
     return _from_array(array, f"array {name!r}")
+
+
+def _read_array(file: BinaryIO | IO[bytes], num_bytes: int, kind: str) -> np.ndarray:
+    """Read an array in npy format, unless its header states more than the file has or the limit."""
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"npy format {version}; expected an array of numbers")
+    read_header = (np.lib.format.read_array_header_1_0, np.lib.format.read_array_header_2_0)
+    shape, _, dtype = read_header[version[0] - 1](file)
+    count = math.prod(shape)
+    if count < 0 or count * dtype.itemsize > num_bytes:
+        raise ValueError(f"damaged {kind} file: its header states {dtype} of shape {shape}")
+    check_limit("decoded_bytes", 8 * count, "bytes of numbers")
+    check_limit("points", shape[0] if shape else 0, "points", "Save it as .npy")
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def _from_array(array: np.ndarray, what: str) -> Cloud:
@@ -99,23 +121,23 @@ def _check_array(array: np.ndarray, what: str) -> None:
 
 def _read_text(raw: bytes, kind: str) -> Cloud:
     """Parse rows of numbers separated by commas, semicolons or blanks, with or without names."""
-    lines = [
-        (number, line)
-        for number, line in enumerate(decode_text(raw).split("\n"), 1)
-        if line.strip() and not line.lstrip().startswith(COMMENTS)
-    ]
-    if not lines:
+    check_limit("points", raw.count(b"\n"), "lines", "Save the points as .npy")
+    lines = decode_text(raw).split("\n")
+    rows = (index for index, line in enumerate(lines) if _is_row(line))
+    start = next(rows, None)
+    if start is None:
         return Cloud(np.empty((0, 3)))
-    delimiter = next((d for d in ",;" if d in lines[0][1]), None)
-    first = _cells(lines[0][1], delimiter)
+    delimiter = next((d for d in ",;" if d in lines[start]), None)
+    first = _cells(lines[start], delimiter)
     names = None if any(_is_number(cell) for cell in first) else first
-    body = lines if names is None else lines[1:]
-    if not body:
+    if names is not None and (start := next(rows, None)) is None:
         return Cloud(np.empty((0, 3)))
+    body = ((i, line) for i, line in enumerate(lines[start:], start + 1) if _is_row(line))
     try:
         values = np.loadtxt(
-            [line for _, line in body], delimiter=delimiter, comments=None, quotechar='"', ndmin=2
-        )
+            (line for line in lines[start:] if _is_row(line)),
+            delimiter=delimiter, comments=None, quotechar='"', ndmin=2,
+        )  # fmt: skip
     except ValueError as error:
         raise _text_error(body, delimiter, names or first) or ValueError(
             f"damaged {kind} file ({error})"
@@ -132,8 +154,13 @@ def _read_text(raw: bytes, kind: str) -> Cloud:
     return Cloud(_arrange_columns(names, values), others[:3] == ["nx", "ny", "nz"])
 
 
+def _is_row(line: str) -> bool:
+    """Return whether a line is neither blank nor a comment."""
+    return bool(line.strip()) and not line.lstrip().startswith(COMMENTS)
+
+
 def _text_error(
-    lines: list[tuple[int, str]], delimiter: str | None, first: list[str]
+    lines: Iterable[tuple[int, str]], delimiter: str | None, first: list[str]
 ) -> ValueError | None:
     """Find the first line that is not a row of numbers with as many columns as the first line."""
     for number, line in lines:

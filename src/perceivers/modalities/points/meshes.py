@@ -1,12 +1,14 @@
 """Clouds and meshes, and their parser for the formats that trimesh reads: ply, off, obj, stl."""
 
 import io
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ...errors import missing_extra
+from ...reading import check_limit, parser_errors
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,14 @@ def read_geometry(raw: bytes, kind: str) -> Cloud | Mesh:
         import trimesh
     except ImportError:
         raise missing_extra("trimesh", "media") from None
-    if kind != "ply" and not _is_binary_stl(raw, kind):
+    if kind == "ply":
+        _check_ply_header(raw)
+    elif not _is_binary_stl(raw, kind):
         _check_text(raw, kind)
         # Only comments and names can hold other characters than ASCII, in any encoding.
         raw = raw.decode("utf-8", "replace").encode()
-    try:
+    hint = "; if other programs open it, save it as triangles" if kind == "ply" else ""
+    with parser_errors(f"{kind} file", hint):
         scene = trimesh.load_scene(
             io.BytesIO(raw), file_type=kind, process=False, skip_materials=True
         )
@@ -102,9 +107,6 @@ def read_geometry(raw: bytes, kind: str) -> Cloud | Mesh:
         # A single part is taken as it is, because joining parts drops clouds.
         geometry = parts[0] if len(parts) == 1 else scene.to_mesh()
         result = _from_trimesh(geometry)
-    except Exception as error:  # trimesh's parsers raise all kinds of exceptions
-        hint = "; if other programs open it, save it as triangles" if kind == "ply" else ""
-        raise ValueError(f"damaged {kind} file ({error}){hint}") from None
     if kind == "ply":
         _check_ply(geometry)
     return result
@@ -149,8 +151,20 @@ def _is_binary_stl(raw: bytes, kind: str) -> bool:
     return False
 
 
+def _check_ply_header(raw: bytes) -> None:
+    """Check that a ply file can have as many rows as its header states, each of a byte at least."""
+    header = raw[: max(0, raw.find(b"end_header"))]
+    stated = sum(int(count) for count in re.findall(rb"^\s*element\s+\S+\s+(\d+)", header, re.M))
+    if stated > len(raw):
+        raise ValueError(
+            f"damaged ply file: its header states {stated:,} rows; the file has {len(raw):,} bytes"
+        )
+    check_limit("points", stated, "vertices and faces", "Save its points as .npy")
+
+
 def _check_text(raw: bytes, kind: str) -> None:
     """Check that a text file is not truncated, which trimesh does not notice."""
+    check_limit("points", raw.count(b"\n"), "lines", "Save its points as .npy")
     if kind == "stl" and b"endsolid" not in raw:
         raise ValueError("damaged stl file: it does not end with 'endsolid'")
     if kind == "off":

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from typing_extensions import override
 
+from ...reading import limits
 from .. import media
 from ..files import LazyArray, PathOrBytes
 from .track import decode_track, resample
@@ -75,7 +76,7 @@ def decode(
     channels: int = 1,
     start: float = 0.0,
     seconds: float | None = None,
-    max_seconds: float = 3600.0,
+    max_seconds: float | None = None,
 ) -> np.ndarray:
     """Decode a sound file, or the sound of a video, to a float waveform.
 
@@ -94,7 +95,8 @@ def decode(
         channels: channels of the result, 1 or 2.
         start: second at which to begin.
         seconds: length to read; the result is shorter if the sound ends earlier. None: to the end.
-        max_seconds: if `seconds` is None, longer sounds are refused rather than held in memory.
+        max_seconds: if `seconds` is None, longer sounds are refused rather than held in memory;
+            None: `Limits.seconds`, or fewer if they would take more than `Limits.decoded_bytes`.
 
     Returns:
         float32 (S, channels) in [-1, 1].
@@ -110,6 +112,8 @@ def decode(
             f"seconds={seconds}; expected a finite number above 0, or None to read to the end"
         )
     num_samples = None if seconds is None else max(1, round(seconds * rate))
+    if max_seconds is None:
+        max_seconds = min(limits().seconds, limits().decoded_bytes / max(1, 4 * rate * channels))
     limit = max_seconds if seconds is None else math.inf
     decoded: list[np.ndarray] = []
     num_decoded = 0
@@ -234,6 +238,6 @@ def _blocks(
 
 def _too_long(max_seconds: float) -> ValueError:
     return ValueError(
-        f"the sound is longer than {max_seconds:g} s; read a part of it (start, seconds) or raise "
-        "max_seconds"
+        f"the sound is longer than {max_seconds:.0f} s; read a part of it (start, seconds), or "
+        "raise max_seconds, or the limits: --limits.seconds and --limits.decoded_bytes"
     )

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import listed, unknown
-from ..files import PathOrBytes, read_bytes, suffix_of
+from ...reading import parser_errors, read_bytes
+from ..files import PathOrBytes, suffix_of
 from ..text.decode import decode as decode_text
 from .content import Content
 from .parquet import read_parquet
@@ -42,6 +43,7 @@ def read_columns(
     return read_table(source, kind=kind, required=required).columns
 
 
+@parser_errors("table")
 def read_table(
     source: PathOrBytes, *, kind: str | None = None, required: Sequence[str] = ()
 ) -> Table:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...errors import missing_extra
+from ...reading import check_limit, parser_errors
 from .content import Content
 from .spelling import cell_text
 
@@ -24,11 +25,11 @@ def read_parquet(raw: bytes) -> Content:
         import pyarrow.parquet
     except ImportError:
         raise missing_extra("pyarrow", "data") from None
-    try:
-        table = pyarrow.parquet.read_table(io.BytesIO(raw))
+    with parser_errors("parquet file"):
+        file = pyarrow.parquet.ParquetFile(io.BytesIO(raw))
+        _check_size(file.metadata)
+        table = file.read()
         values = [_values(column) for column in table.columns]
-    except (pyarrow.ArrowException, OSError, OverflowError) as error:
-        raise ValueError(f"damaged parquet file ({str(error).splitlines()[0]})") from None
     names = table.column_names
     cells = [
         [cell_text(value, f"column {name!r}") for value in column]
@@ -53,6 +54,17 @@ def read_parquet(raw: bytes) -> Content:
         tuple(name for name in named if isinstance(name, str) and name in names),
         categorical,
     )
+
+
+def _check_size(metadata: Any) -> None:
+    """Refuse a file of which little is stored and much is decoded."""
+    cells = metadata.num_rows * metadata.num_columns
+    if cells < 0:
+        raise ValueError(f"damaged parquet file: it states {metadata.num_rows} rows")
+    check_limit("cells", cells, "cells", "Split the table")
+    groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
+    decoded = sum(group.total_byte_size for group in groups)
+    check_limit("decoded_bytes", decoded, "bytes of decoded cells", "Split the table")
 
 
 def _values(column: Any) -> list[Any]:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..files import PathOrBytes, read_bytes
+from ...reading import read_bytes
+from ..files import PathOrBytes
 
 # The id of a byte is its value + OFFSET, as in transformers' `PerceiverTokenizer` for DeepMind's
 # models. The ids below OFFSET are that tokenizer's [PAD], [BOS], [EOS], [MASK], [CLS] and [SEP];

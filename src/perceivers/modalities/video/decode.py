@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from typing_extensions import override
 
+from ...reading import check_limit
 from .. import media
 from ..files import LazyArray, PathOrBytes
 from ..image.decode import from_pixels
@@ -18,6 +19,7 @@ from .timeline import Timeline
 
 SUFFIXES = media.VIDEO_SUFFIXES | {".gif"}
 SEEK = 10.0  # seconds; for frames further ahead, seeking is faster than decoding all in between
+MAX_FRAMES = 20_000_000  # of a video that is read in parts; more are not believed
 MAX_ASPECT = 8  # of a pixel; a larger one is not believed
 
 
@@ -173,6 +175,8 @@ class LazyVideo(LazyArray):
     def __init__(
         self, source: PathOrBytes, *, num_frames: int, rate: float, size: int, channels: int = 3
     ) -> None:
+        if num_frames > MAX_FRAMES:
+            raise ValueError(f"damaged video: it states a length of {num_frames:,} frames")
         self.source = source
         self.shape = num_frames, size, size, channels
         with media.open_track(source, "video") as (container, track):
@@ -242,13 +246,18 @@ def _pixels(frame: Any, track: Any) -> np.ndarray:
     """Return the square pixels of a frame, uint8 (H, W, 3 or 4), oriented as the file says."""
     alpha = any(part.is_alpha for part in frame.format.components)
     aspect = float(track.sample_aspect_ratio or 1)  # width of a pixel / its height
-    square = {}
+    square: dict[str, Any] = {}
     if aspect != 1 and 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
         square = {
             "width": round(frame.width * max(1.0, aspect)),
             "height": round(frame.height / min(1.0, aspect)),
             "interpolation": "BICUBIC",
         }
+    check_limit(
+        "frame_pixels",
+        square.get("width", frame.width) * square.get("height", frame.height),
+        "pixels in a frame",
+    )
     return _oriented(frame.to_ndarray(format="rgba" if alpha else "rgb24", **square), frame)
 
 
