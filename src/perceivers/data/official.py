@@ -52,7 +52,7 @@ def read_official(
     files: list[NamedSource] = []
     numbers: list[int] = []
     for number, file in enumerate(POLARITY.values()):
-        with file_errors(path / file, "text"):
+        with file_errors(path / file, "file of texts"):
             lines = decode_lines(path / file)
         files += [(f"{path / file} line {i}", line.encode()) for i, line in enumerate(lines, 1)]
         numbers += [number] * len(lines)
