@@ -252,9 +252,9 @@ def _check_fit(model: PerceiverClassifier, directory: Path) -> None:
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing; the run may have ended before its first epoch")
     check_content(path)
-    with file_errors(path, "or truncated file of weights", "; copy or download it again"):
-        with safe_open(path, "pt") as file:
-            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    damaged = file_errors(path, "or truncated file of weights", "; copy or download it again")
+    with damaged, safe_open(path, "pt") as file:
+        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
     expected = {name: tensor.shape for name, tensor in _state(model).items()}
     if problems := weight_mismatches(shapes, expected):
         raise ValueError(f"{path} does not fit its {CONFIG}: {'; '.join(problems)}")
