@@ -92,7 +92,7 @@ def read_array(dataset: Any) -> np.ndarray:
     Raises:
         ValueError: the values cannot be read, or are not numbers.
     """
-    with file_errors(dataset.name, "array", SAVE_AGAIN):
+    with file_errors(dataset.name, "set of values", SAVE_AGAIN):
         if (
             dataset.attrs.get("dtype") == "bfloat16"
         ):  # stored as two bytes, for which NumPy has no type
