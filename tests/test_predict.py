@@ -193,10 +193,10 @@ def test_learned_positions_need_the_training_size():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"no array", "not an array that NumPy saved"),
+        (b"no array", "damaged file, or not an array that NumPy saved"),
         (np.zeros((4, 4), np.float32), "array of float32 and shape (4, 4); expected uint8"),
         (np.zeros((4, 4, 7), np.uint8), "array of 7 channels; expected 1 to 4"),
-        (np.array([{}], dtype=object), "not an array that NumPy saved"),
+        (np.array([{}], dtype=object), "damaged file, or not an array that NumPy saved"),
     ],
     ids=str,
 )
