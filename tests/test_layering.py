@@ -39,7 +39,7 @@ LEVELS = {
 CONFINED = {
     "lightning": {"training"},
     "torchmetrics": {"training"},
-    "matplotlib": {"training"},
+    "matplotlib": {"training", "modalities"},
     "tqdm": {"training"},
     "datasets": {"data"},
     "PIL": {"modalities"},

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from .errors import missing_extra
 from .files import read_json
 from .modalities.fusion.presence import PRESENT
+from .models.classifier import TargetScale
 from .models.config import ModelConfig, from_dict
 
 SUFFIX = ".onnx"
@@ -39,6 +40,10 @@ class ExportedModel(nn.Module):
         self.config = from_dict(ModelConfig, description["model"], f"{path.stem}.json: model")
         self.labels: tuple[str, ...] = tuple(description["labels"])
         self.inputs: list[dict[str, Any]] = description["inputs"]
+        self.target_scale: nn.Module = nn.Identity()
+        if self.config.task == "regression":
+            self.target_scale = TargetScale(len(self.labels))
+            self.target_scale.std.copy_(torch.tensor(description["scales"]))
         self.session = _session(path)
 
     def forward(self, batch: Any) -> Tensor:

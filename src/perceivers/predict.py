@@ -339,7 +339,7 @@ class Predictor:
             if lacking := describe_missing(collate(flags)):
                 log.info("%s; it is masked there", lacking)
         if self.own_size and self._is_streamed(first):
-            outputs = self._trained.classify_stream(self._stream(first))
+            outputs = self.trained.classify_stream(self._stream(first))
         else:
             together: Any = list(examples)
             batch = to_device(self.reader.batch(collate(together)), device)
@@ -356,20 +356,25 @@ class Predictor:
         return MAX_BATCH_ELEMENTS + 1 if self._is_streamed(example) else self._elements(example)
 
     @property
-    def _trained(self) -> PerceiverClassifier:
-        """The model, which with `own_size` is never an exported one."""
-        assert isinstance(self.model, PerceiverClassifier)
+    def trained(self) -> PerceiverClassifier:
+        """The model as torch modules.
+
+        Raises:
+            ValueError: the model is an exported one, of which only the outputs are known.
+        """
+        if isinstance(self.model, ExportedModel):
+            raise ValueError("the model is an exported one; give the run that it was made from")
         return self.model
 
     def _is_streamed(self, example: Any) -> bool:
         return is_lazy(example) or self._elements(example) > MAX_ELEMENTS
 
     def _elements(self, example: Any) -> int:
-        return num_elements(example, self.reader, self._trained.adapter)
+        return num_elements(example, self.reader, self.trained.adapter)
 
     def _stream(self, example: Any) -> ProgressStream:
-        passes = sum(cross is not None for cross in self._trained.perceiver.cross_order)
-        parts = self._trained.adapter.stream(example)
+        passes = sum(cross is not None for cross in self.trained.perceiver.cross_order)
+        parts = self.trained.adapter.stream(example)
         return ProgressStream(parts, self._elements(example) * passes, self.progress)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from .. import __version__
 from ..errors import unknown
 from ..reading import using
-from . import console, convert, cost, evaluate, export, listing, options, predict, train
+from . import console, convert, cost, evaluate, explain, export, listing, options, predict, train
 from .parser import Parser, add_debug, adder, unexpected
 
 HELP = "help"  # the same as --help
@@ -127,6 +127,7 @@ def build_parser() -> Parser:
     train.add(command)
     evaluate.add(command)
     predict.add(command)
+    explain.add(command)
     export.add(command)
     convert.add(command)
     cost.add(command)

@@ -11,7 +11,7 @@ from .. import __version__
 from ..errors import missing_extra
 from ..exported import FORMAT
 from ..files import write_atomically, write_json
-from ..models.classifier import PerceiverClassifier
+from ..models.classifier import PerceiverClassifier, TargetScale
 from ..models.config import to_dict
 from .program import Program, export_errors, inputs_of, trace
 
@@ -56,6 +56,8 @@ def export_onnx(model: PerceiverClassifier, path: Path, *, example: Any = None) 
         ],
         "model": to_dict(model.config),
     }
+    if isinstance(model.target_scale, TargetScale):
+        description["scales"] = model.target_scale.std.tolist()  # of the training labels
     write_json(path.with_suffix(".json"), description)
 
 

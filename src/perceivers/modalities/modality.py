@@ -66,6 +66,24 @@ class Modality(ABC):
         """Say how an example is made of a file, for the users of an exported model."""
         return "a tensor, as the model was trained on"
 
+    def draw(self, figure: Any, example: Any, values: Any, config: Any) -> None:
+        """Draw an example, with a number for each of its elements.
+
+        Args:
+            figure: matplotlib figure or part of one.
+            example: an example as the reader decodes it.
+            values: NumPy array (M,), not negative; None: the example alone.
+            config: the input configuration of the model.
+
+        Raises:
+            ValueError: inputs of this modality cannot be drawn.
+        """
+        raise ValueError(f"inputs of kind {config.kind!r} cannot be drawn")
+
+    def animation(self, example: Any, values: Any, config: Any) -> bytes | None:
+        """Return the same as an animated GIF; None for what does not move."""
+        return None
+
     def augmentations(self, config: Any) -> frozenset[str]:
         """Return the fields of `AugmentationConfig` that affect inputs of this configuration."""
         return self.augments

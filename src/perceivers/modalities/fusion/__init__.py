@@ -58,6 +58,18 @@ class Fusion(Modality):
         return replace(config, parts=parts) if lines else config, lines
 
     @override
+    def draw(self, figure: Any, example: Any, values: Any, config: Any) -> None:
+        from .draw import draw
+
+        draw(figure, example, values, config)
+
+    @override
+    def animation(self, example: Any, values: Any, config: Any) -> bytes | None:
+        from .draw import animation
+
+        return animation(example, values, config)
+
+    @override
     def augmentations(self, config: Any) -> frozenset[str]:
         parts: Mapping[str, InputConfig] = config.parts
         return frozenset().union(*(modality_of(p).augmentations(p) for p in parts.values()))

@@ -204,6 +204,21 @@ class FusionAdapter(Adapter):
         """Raise a `ValueError`: a batch is a dictionary, only the batches of parts may be lists."""
         return self.elements(examples)
 
+    def by_part(self, values: Tensor, batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Separate values of the elements (…, M) of a raw batch by the parts that they belong to.
+
+        Args:
+            values: one value for each element that `elements` returns.
+            batch: the raw batch.
+        """
+        sizes = [
+            adapter(batch[name]).content.shape[1]
+            if batch.get(name) is not None
+            else adapter.num_inputs
+            for name, adapter in self._adapters().items()
+        ]
+        return dict(zip(self.parts, values.split(sizes, dim=-1), strict=True))
+
     def _drop_parts(
         self, inputs: Mapping[str, Inputs], present: dict[str, Tensor]
     ) -> dict[str, Tensor]:

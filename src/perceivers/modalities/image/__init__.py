@@ -64,6 +64,12 @@ class Image(FileModality):
         return {} if config.position == "learned" else {1: "height", 2: "width"}
 
     @override
+    def draw(self, figure: Any, example: Any, values: Any, config: Any) -> None:
+        from .draw import draw
+
+        draw(figure, example, values, config)
+
+    @override
     def preparation(self, config: Any) -> str:
         colours = "grey" if config.channels == 1 else "RGB"
         return (

@@ -56,6 +56,12 @@ class Points(FileModality):
         return {1: "points"}
 
     @override
+    def draw(self, figure: Any, example: Any, values: Any, config: Any) -> None:
+        from .draw import draw
+
+        draw(figure, example, values, config)
+
+    @override
     def preparation(self, config: Any) -> str:
         more = config.channels - 3
         return (

@@ -65,6 +65,12 @@ class Sound(FileModality):
         return {} if config.position == "learned" else {1: "samples"}
 
     @override
+    def draw(self, figure: Any, example: Any, values: Any, config: Any) -> None:
+        from .draw import draw
+
+        draw(figure, example, values, config)
+
+    @override
     def preparation(self, config: Any) -> str:
         channels = "mono" if config.channels == 1 else f"{config.channels} channels"
         length = f"at most {config.num_samples}" if config.own_length else str(config.num_samples)

@@ -23,6 +23,12 @@ class Table(Modality):
         return TabularAdapter(**config.adapter_options())
 
     @override
+    def draw(self, figure: Any, example: Any, values: Any, config: Any) -> None:
+        from .draw import draw
+
+        draw(figure, example, values, config)
+
+    @override
     def preparation(self, config: Any) -> str:
         columns = ", ".join((*config.numeric, *config.categorical))
         return (

@@ -48,6 +48,12 @@ class Text(FileModality):
         return {1: "bytes"}
 
     @override
+    def draw(self, figure: Any, example: Any, values: Any, config: Any) -> None:
+        from .draw import draw
+
+        draw(figure, example, values, config)
+
+    @override
     def preparation(self, config: Any) -> str:
         return (
             f"the text's UTF-8 bytes plus 6, at most {config.max_length}; 0 is padding behind the "

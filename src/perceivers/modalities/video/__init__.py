@@ -59,6 +59,18 @@ class Video(FileModality):
         return {} if config.position == "learned" else {1: "frames", 2: "height", 3: "width"}
 
     @override
+    def draw(self, figure: Any, example: Any, values: Any, config: Any) -> None:
+        from .draw import draw
+
+        draw(figure, example, values, config)
+
+    @override
+    def animation(self, example: Any, values: Any, config: Any) -> bytes:
+        from .draw import animate
+
+        return animate(example, values, config)
+
+    @override
     def preparation(self, config: Any) -> str:
         colours = "grey" if config.channels == 1 else "RGB"
         span = "the video" if config.seconds is None else f"its middle {config.seconds:g} s"

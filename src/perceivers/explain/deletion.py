@@ -1,0 +1,94 @@
+"""Does a map mean anything? Mask elements in its order, and watch the output fall."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core import Inputs
+from ..models.classifier import PerceiverClassifier
+
+# S steps · M elements
+
+STEPS = 21  # 0%, 5%, … 100% of the elements are masked
+RANDOM_ORDERS = 3
+MAX_ELEMENTS = 2**16  # of the copies that go through the model together
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """How an output falls as elements are masked, the highest of a map first."""
+
+    fractions: Tensor
+    """Fractions of the elements that are masked, (S,)."""
+    by_map: Tensor
+    """The output with the elements masked in the order of the map, (S,)."""
+    at_random: Tensor
+    """The same in a random order, averaged over `RANDOM_ORDERS` of them, (S,)."""
+
+    @property
+    def area(self) -> float:
+        """Area under `by_map`: the smaller, the more the map points at what the model uses."""
+        return float(torch.trapezoid(self.by_map, self.fractions))
+
+    @property
+    def random_area(self) -> float:
+        """Area under `at_random`. A map that is no better than chance has the same area."""
+        return float(torch.trapezoid(self.at_random, self.fractions))
+
+
+@torch.inference_mode()
+def deletion_test(
+    model: PerceiverClassifier, inputs: Inputs, values: Tensor, output: int, *, seed: int = 0
+) -> Deletion:
+    """Mask elements in the order of a map and in random orders (arXiv 1806.07421).
+
+    Args:
+        model: the model, in eval mode.
+        inputs: the elements of one example, (1, M, …).
+        values: the map, (M,).
+        output: index of the output that is watched: the probability of a class or label; of a
+            number how near it stays to the number without masks, from 1 (the same) to 0 (at least
+            one standard deviation of the training data away).
+        seed: seed of the random orders.
+    """
+    present = torch.arange(len(values)) if inputs.mask is None else inputs.mask[0].nonzero()[:, 0]
+    generator = torch.Generator().manual_seed(seed)
+    orders = [present[values[present].argsort(descending=True, stable=True)]]
+    for _ in range(RANDOM_ORDERS):
+        orders.append(present[torch.randperm(len(present), generator=generator)])
+    fractions = torch.linspace(0, 1, STEPS)
+    counts = (fractions * len(present)).round().long()
+    curves = [_watch(model, inputs, order, counts, output) for order in orders]
+    return Deletion(fractions, curves[0], torch.stack(curves[1:]).mean(0))
+
+
+def _watch(
+    model: PerceiverClassifier, inputs: Inputs, order: Tensor, counts: Tensor, output: int
+) -> Tensor:
+    """Return the output after the first elements of an order are masked, one for each count."""
+    rank = torch.full((inputs.content.shape[1],), -1)  # elements without a rank stay masked
+    rank[order] = torch.arange(len(order))
+    masks = rank[None] >= counts[:, None]  # (S, M)
+    size = max(1, MAX_ELEMENTS // inputs.content.shape[1])
+    outputs = torch.cat([_classify(model, inputs, part) for part in masks.split(size)])
+    if model.config.task == "classification":
+        return outputs.softmax(-1)[:, output]
+    if model.config.task == "multilabel":
+        return outputs.sigmoid()[:, output]
+    std: Any = model.target_scale.std
+    scale = std[output]
+    return (1 - (outputs[:, output] - outputs[0, output]).abs() / scale).clamp(min=0)
+
+
+def _classify(model: PerceiverClassifier, inputs: Inputs, masks: Tensor) -> Tensor:
+    """Return the outputs of copies of an example under masks (S, M)."""
+    count = len(masks)
+    copies = replace(
+        inputs,
+        content=inputs.content.expand(count, -1, -1),
+        position=inputs.dense_position,  # of one example: shared by its copies
+        mask=masks,
+    )
+    return model.classify(copies)

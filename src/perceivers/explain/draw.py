@@ -1,0 +1,143 @@
+"""Draw what a model looked at in one example, and whether that means anything."""
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..modalities import build_reader, modality_of
+from ..modalities.drawing import new_figure
+from ..modalities.fusion.adapter import FusionAdapter
+from ..modalities.reader import collate, to_device
+from ..models.classifier import PerceiverClassifier
+from .deletion import Deletion, deletion_test
+from .maps import ElementMap, Maps, explain_maps
+
+COLUMNS = 3
+PANEL = (4.2, 2.7)  # inches
+PART_HEIGHT = 0.6  # of a part of a mix, in heights of a panel
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a model looked at in one example."""
+
+    maps: Maps
+    """Attention, roll-out and saliency of each element."""
+    output: int
+    """Index of the output that is explained."""
+    outcome: str
+    """The output in words, such as "cat 97.1%"."""
+    deletions: dict[str, Deletion]
+    """The deletion test of some of the maps, by their titles."""
+    png: bytes
+    """The drawing of all of it."""
+    gif: bytes | None
+    """The roll-out over all frames, for videos alone."""
+
+
+def draw(
+    model: PerceiverClassifier, example: Any, *, output: int | None = None, title: str = ""
+) -> Explanation:
+    """Explain one example and draw it.
+
+    Args:
+        model: the model, in eval mode.
+        example: an example as the model's reader decodes it, such as `Predictor.prepare` returns.
+        output: index of the output to explain; None: the most probable class or label.
+        title: text above the drawing, such as the name of the file.
+
+    Raises:
+        ValueError: inputs of this kind cannot be drawn.
+        ImportError: matplotlib is not installed.
+    """
+    config = model.config.input
+    reader: Any = build_reader(config)
+    device = next(model.parameters()).device
+    batch = to_device(reader.batch(collate([example])), device)
+    maps = explain_maps(model, batch, output)
+    chosen = int(maps.outputs.argmax()) if output is None else output
+    tested = [maps.attention[-1].mean, maps.rollout, maps.saliency]
+    deletions = {
+        tested_map.title: deletion_test(model, maps.inputs, tested_map.values, chosen)
+        for tested_map in tested
+    }
+    modality = modality_of(config)
+
+    def panel(figure: Any, shown: ElementMap | None) -> None:
+        values = None if shown is None else _values(model, shown.values, batch)
+        modality.draw(figure, example, values, config)
+
+    height = PART_HEIGHT * len(getattr(config, "parts", ()))
+    figure = _figure(maps, deletions, max(1.0, height), panel)
+    outcome = _outcome(model, maps.outputs, chosen)
+    figure.suptitle(f"{title}\n{outcome}".strip(), parse_math=False)
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=100)
+    moving = modality.animation(example, _values(model, maps.rollout.values, batch), config)
+    return Explanation(maps, chosen, outcome, deletions, file.getvalue(), moving)
+
+
+def _figure(maps: Maps, deletions: dict[str, Deletion], height: float, panel: Any) -> Any:
+    """Lay out the example, its maps and the deletion test in rows of three panels.
+
+    Args:
+        maps: the maps.
+        deletions: the deletion tests by title.
+        height: height of a drawing of the example, as a multiple of that of a deletion test.
+        panel: function that draws the example with a map over it, or alone.
+    """
+    rows: list[list[ElementMap]] = [[a.mean, a.content, a.position] for a in maps.attention]
+    if maps.clusters:
+        rows.append(list(maps.clusters))
+    ratios = [height] * (len(rows) + 1) + [1.0]
+    figure = new_figure(COLUMNS * PANEL[0], sum(ratios) * PANEL[1])
+    subfigures = figure.subfigures(len(ratios), COLUMNS, height_ratios=ratios)
+    _titled(subfigures[0, 0], "the example", lambda f: panel(f, None))
+    for place, shown in zip(subfigures[0, 1:], (maps.rollout, maps.saliency), strict=True):
+        _titled(place, shown.title, lambda f, shown=shown: panel(f, shown))
+    for line, row in zip(subfigures[1:], rows, strict=False):
+        for place, shown in zip(line, row, strict=False):
+            _titled(place, shown.title, lambda f, shown=shown: panel(f, shown))
+    for place, (title, deletion) in zip(subfigures[-1], deletions.items(), strict=True):
+        _titled(place, f"deletion by {title}", lambda f, d=deletion: _draw_deletion(f, d))
+    return figure
+
+
+def _titled(figure: Any, title: str, fill: Any) -> None:
+    figure.suptitle(title, fontsize=8)
+    fill(figure)
+
+
+def _draw_deletion(figure: Any, deletion: Deletion) -> None:
+    axes = figure.subplots()
+    percent = 100 * deletion.fractions
+    axes.plot(percent, deletion.by_map, label=f"by the map: area {deletion.area:.3f}")
+    axes.plot(percent, deletion.at_random, label=f"at random: area {deletion.random_area:.3f}")
+    axes.set(xlabel="elements masked, %", ylabel="output", ylim=(0, 1.05))
+    axes.legend(fontsize=7)
+    axes.grid(alpha=0.3)
+
+
+def _values(model: PerceiverClassifier, values: Tensor, batch: Any) -> Any:
+    """Return the values of elements as arrays, by part if there are several modalities."""
+    adapter = model.adapter
+    with torch.no_grad():
+        if isinstance(adapter, FusionAdapter):
+            parts = adapter.by_part(values, batch)
+            return {name: x.cpu().numpy() for name, x in parts.items()}
+    array: np.ndarray = values.cpu().numpy()
+    return array
+
+
+def _outcome(model: PerceiverClassifier, outputs: Tensor, index: int) -> str:
+    """Say the output that is explained, such as "cat 97.1%"."""
+    label = model.labels[index]
+    if model.config.task == "regression":
+        return f"{label}: {float(outputs[index]):.5g}"
+    multilabel = model.config.task == "multilabel"
+    probabilities = outputs.sigmoid() if multilabel else outputs.softmax(-1)
+    return f"{label} {float(probabilities[index]):.1%}"

@@ -1,0 +1,45 @@
+"""Draw each part of an example of several modalities, with its share of the values."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..modality import modality_of
+from .presence import PRESENT
+
+
+def draw(
+    figure: Any, example: Mapping[str, Any], values: Mapping[str, np.ndarray] | None, config: Any
+) -> None:
+    """Draw each part on its own, one below the other.
+
+    Args:
+        figure: matplotlib figure or part of one.
+        example: the example of each part by name.
+        values: the values of the elements of each part by name; None: the example alone.
+        config: the input configuration of the model.
+    """
+    names = [name for name in config.parts if example.get(f"{name}{PRESENT}", True)]
+    total = 1.0
+    if values is not None:
+        total = sum(float(values[name].sum()) for name in names) or 1.0
+    panels = np.atleast_1d(figure.subfigures(len(names), 1))
+    for panel, name in zip(panels, names, strict=True):
+        own = None if values is None else values[name]
+        share = "" if own is None else f" {own.sum() / total:.0%}"
+        panel.suptitle(f"{name}{share}", fontsize=7, parse_math=False)
+        part = config.parts[name]
+        modality_of(part).draw(panel, example[name], own, part)
+
+
+def animation(
+    example: Mapping[str, Any], values: Mapping[str, np.ndarray], config: Any
+) -> bytes | None:
+    """Return the first part that moves as an animated GIF; None if none does."""
+    for name, part in config.parts.items():
+        if example.get(f"{name}{PRESENT}", True):
+            moving = modality_of(part).animation(example[name], values[name], part)
+            if moving is not None:
+                return moving
+    return None

@@ -1,0 +1,32 @@
+"""Draw a point cloud from three sides, with a number for each point as its colour."""
+
+from typing import Any
+
+import numpy as np
+
+from ..drawing import COLOURS, empty_axes, relative
+
+VIEWS = ((0, 1), (0, 2), (1, 2))  # axes that are drawn to the right and upwards
+NAMES = "xyz"
+
+
+def draw(figure: Any, points: np.ndarray, values: np.ndarray | None, config: Any) -> None:
+    """Draw the points along z, y and x.
+
+    Args:
+        figure: matplotlib figure or part of one.
+        points: (M, 3 or more channels).
+        values: (M,), not negative; None: the points alone.
+        config: the input configuration of the model.
+    """
+    colours = np.full(len(points), 0.4) if values is None else relative(values)
+    order = colours.argsort()  # points of high values are drawn last, over the others
+    sizes = 2 + 10 * colours[order]
+    for axes, (right, up) in zip(empty_axes(figure, 1, 3), VIEWS, strict=True):
+        axes.scatter(
+            points[order, right], points[order, up], s=sizes, c=colours[order],
+            cmap="Greys" if values is None else COLOURS, vmin=0, vmax=1, linewidths=0,
+        )  # fmt: skip
+        axes.set(aspect="equal", facecolor="0.85")
+        axes.set_xlabel(NAMES[right], fontsize=6)
+        axes.set_ylabel(NAMES[up], fontsize=6)

@@ -1,0 +1,148 @@
+"""Drawings of explanations, one for each modality."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.commands import run
+from tests.tiny import tiny_classifier
+
+import perceivers
+from perceivers.explain import draw
+from perceivers.modalities.fusion.config import FusionConfig, RowsConfig
+from perceivers.modalities.image.config import ImageConfig
+from perceivers.modalities.points.config import PointsConfig
+from perceivers.modalities.sound.config import AudioConfig, MelConfig
+from perceivers.modalities.table.config import TabularConfig
+from perceivers.modalities.text.config import TextConfig
+from perceivers.modalities.text.draw import _by_character
+from perceivers.modalities.video.config import VideoConfig
+
+RNG = np.random.default_rng(0)
+IMAGE = ImageConfig(image_size=8, patch_size=4, patch_stride=2, num_bands=2)
+MEL = MelConfig(num_samples=800, sample_rate=8000, n_fft=160, hop_length=80, n_mels=8, num_bands=2)
+VIDEO = VideoConfig(num_frames=4, image_size=16, num_bands=2)
+TABLE = TabularConfig(numeric=("age", "$x$"), categorical=("c",), categories=(("a", "b"),))
+PIXELS = RNG.integers(0, 256, (8, 8, 3), np.uint8)
+WAVE = RNG.normal(size=(800, 1)).astype(np.float32)
+FRAMES = RNG.integers(0, 256, (4, 16, 16, 3), np.uint8)
+IDS = np.array([*(np.frombuffer("naïve $5".encode(), np.uint8).astype(int) + 6), 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("config", "example"),
+    [
+        (IMAGE, PIXELS),
+        (AudioConfig(num_samples=800, patch_size=32, num_bands=2), WAVE),
+        (MEL, WAVE),
+        (PointsConfig(num_points=20, num_bands=2), RNG.uniform(-1, 1, (20, 3)).astype("f4")),
+        (TextConfig(max_length=16, embedding_dim=8), IDS),
+        (
+            RowsConfig(parts={"cells": TABLE, "photo": IMAGE}, files={"photo": "photo"}),
+            {
+                "cells": np.array([3.0, np.nan, -1.0]),
+                "cells.present": np.array(True),
+                "photo": PIXELS,
+                "photo.present": np.array(True),
+            },
+        ),
+    ],
+    ids=["image", "waveform", "mel", "points", "text", "row"],
+)
+def test_an_example_of_each_modality_is_drawn(config, example):
+    explained = draw(tiny_classifier(config), example, title="a_file$.x")
+    with Image.open(io.BytesIO(explained.png)) as picture:
+        pixels = np.asarray(picture.convert("L"))
+    assert pixels.shape[0] > 800
+    assert pixels.std() > 10  # not blank
+    assert explained.gif is None
+    assert set(explained.deletions) == {"cross-attend 2", "roll-out", "saliency"}
+
+
+def test_a_video_is_drawn_as_a_strip_and_as_an_animation():
+    config = FusionConfig(parts={"audio": MEL, "video": VIDEO})
+    example = {
+        "audio": np.zeros((800, 1), np.float32),
+        "audio.present": np.array(False),
+        "video": FRAMES,
+        "video.present": np.array(True),
+    }
+    explained = draw(tiny_classifier(config), example)
+    with Image.open(io.BytesIO(explained.gif)) as picture:
+        assert picture.n_frames == 4
+        assert picture.size == (160, 160)
+
+
+def test_values_of_a_mix_are_separated_by_part():
+    model = tiny_classifier(FusionConfig(parts={"audio": MEL, "video": VIDEO}))
+    batch = {"video": FRAMES[None]}
+    import torch
+
+    batch = {"video": torch.from_numpy(FRAMES[None])}
+    elements = model.adapter(batch).content.shape[1]
+    parts = model.adapter.by_part(torch.arange(elements), batch)
+    assert list(parts) == ["audio", "video"]
+    assert len(parts["audio"]) == model.adapter.parts["audio"].num_inputs
+    assert parts["video"][-1] == elements - 1
+
+
+def test_bytes_of_a_character_are_added_up():
+    characters, sums = _by_character(IDS[:-2], np.ones(9))
+    assert characters == list("naïve $5")
+    assert sums.tolist() == [1, 1, 2, 1, 1, 1, 1, 1]
+    characters, sums = _by_character(IDS[:3], np.ones(3))  # cut within a character
+    assert len(characters) == len(sums) == 3
+
+
+def test_explain_on_the_command_line(capsys, tmp_path):
+    model = tiny_classifier(TextConfig(max_length=16, embedding_dim=8))
+    perceivers.save(model, tmp_path / "saved")
+    (tmp_path / "note.txt").write_text("good day")
+    out = tmp_path / "pictures" / "note.png"
+    status, text, _ = run(
+        capsys, "explain", tmp_path / "saved", tmp_path / "note.txt", "--out", out, "--output", "1"
+    )
+    assert status == 0
+    assert "deletion test of roll-out: area" in text
+    assert out.read_bytes()[:4] == b"\x89PNG"
+    assert run(capsys, "explain", tmp_path / "saved", "--text", "x", "--out", tmp_path / "t.png")[
+        0
+    ] in (0,)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["note.txt", "--out", "there.png"], "there.png exists already"),
+        (["note.txt", "--out", "new.jpg"], "ends in .png"),
+        (["note.txt", "--out", "new.png", "--output", "9"], "unknown output '9'"),
+        (["gone.txt", "--out", "new.png"], "gone.txt"),
+        (["--out", "new.png"], "either a FILE or --text"),
+        (["note.txt", "--out", "new.png", "--row", "5"], "no example 5"),
+    ],
+)
+def test_bad_input_ends_in_one_line(capsys, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    perceivers.save(tiny_classifier(TextConfig(max_length=16, embedding_dim=8)), "saved")
+    (tmp_path / "note.txt").write_text("good day")
+    (tmp_path / "there.png").write_text("mine")
+    status, _, error = run(capsys, "explain", "saved", *arguments)
+    assert status == 1
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
+    assert not (tmp_path / "new.png").exists()
+    assert (tmp_path / "there.png").read_text() == "mine"
+
+
+def test_an_exported_model_cannot_be_explained(capsys, tmp_path):
+    from perceivers.export import export_onnx
+
+    export_onnx(tiny_classifier(IMAGE), tmp_path / "model.onnx")
+    Image.fromarray(PIXELS).save(tmp_path / "x.png")
+    status, _, error = run(
+        capsys, "explain", tmp_path / "model.onnx", tmp_path / "x.png",
+        "--out", tmp_path / "y.png",
+    )  # fmt: skip
+    assert status == 1
+    assert "give the run that it was made from" in error

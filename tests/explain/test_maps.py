@@ -1,0 +1,135 @@
+"""Maps of the elements of an example, and the deletion test of them."""
+
+import pytest
+import torch
+from tests.tiny import tiny_classifier
+
+from perceivers.core.layers import SelfAttend
+from perceivers.explain import deletion_test, explain_maps, record_attention
+from perceivers.explain.maps import k_means, self_attention
+from perceivers.modalities.image.config import ImageConfig
+from perceivers.modalities.text.config import TextConfig
+from perceivers.models.build import build
+from perceivers.models.config import ModelConfig
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_classifier(ImageConfig(image_size=6, num_bands=2))
+
+
+@pytest.fixture(scope="module")
+def image():
+    return torch.rand(1, 6, 6, 3, generator=torch.Generator().manual_seed(0))
+
+
+def test_maps_are_the_recorded_attention(model, image):
+    maps = explain_maps(model, image)
+    with record_attention(model) as recorded, torch.no_grad():
+        logits = model(image)
+    torch.testing.assert_close(maps.outputs, logits[0])
+    assert [attention.step for attention in maps.attention] == [0, 1]
+    for attention, expected in zip(maps.attention, recorded, strict=True):
+        torch.testing.assert_close(attention.mean.values, expected.weights[0].mean((0, 1)))
+        content = expected.content.softmax(-1)[0].mean((0, 1))
+        torch.testing.assert_close(attention.content.values, content)
+    every = [maps.rollout, maps.saliency, *maps.clusters]
+    every += [part for a in maps.attention for part in (a.mean, a.content, a.position)]
+    for shown in every:
+        assert shown.values.shape == (36,)
+        assert (shown.values >= 0).all()
+        torch.testing.assert_close(shown.values.sum(), torch.ones(()))
+
+
+def test_rollout_of_one_cross_attend_is_its_attention(image):
+    config = ModelConfig(
+        input=ImageConfig(image_size=6, num_bands=2), num_latents=4, latent_dim=16,
+        cross_order=(0,), block_order=(None,), num_self_heads=2, num_classes=3,
+    )  # fmt: skip
+    maps = explain_maps(build(config).eval(), image)
+    torch.testing.assert_close(maps.rollout.values, maps.attention[0].mean.values)
+
+
+def test_self_attention_is_what_the_layer_computes(model):
+    layer = next(module for module in model.modules() if isinstance(module, SelfAttend))
+    z = torch.randn(1, 4, 16)
+    attention, x = layer.attention, layer.norm(z)
+    values = attention.split_heads(attention.to_v(x))
+    read = (self_attention(layer, z) @ values).transpose(1, 2).flatten(2)
+    torch.testing.assert_close(attention.to_out(read), attention.read_itself(x))
+
+
+def test_saliency_is_the_gradient_by_finite_differences(model, image):
+    model = tiny_classifier(ImageConfig(image_size=6, num_bands=2)).double()
+    image = image.double()
+    maps = explain_maps(model, image, output=1)
+    content = model.elements(image).content
+    lengths = []
+    for element in (0, 17, 35):
+        squared = 0.0
+        for channel in range(3):
+            step = torch.zeros_like(image)
+            step[0, element // 6, element % 6, channel] = 1e-5
+            with torch.no_grad():
+                difference = (model(image + step) - model(image - step))[0, 1] / 2e-5
+            squared += float(difference) ** 2
+        lengths.append(squared**0.5)
+    assert content.shape == (1, 36, 3)
+    got = maps.saliency.values[[0, 17, 35]]
+    expected = torch.tensor(lengths)
+    torch.testing.assert_close(got / got.sum(), expected / expected.sum(), atol=1e-4, rtol=1e-3)
+
+
+def test_masked_elements_have_no_share():
+    model = tiny_classifier(TextConfig(max_length=9, embedding_dim=8))
+    maps = explain_maps(model, torch.tensor([[70, 71, 72, 0, 0]]))
+    for shown in (maps.rollout, maps.saliency, maps.attention[0].mean, maps.attention[0].content):
+        assert not shown.values[3:].any()
+        torch.testing.assert_close(shown.values[:3].sum(), torch.ones(()))
+
+
+def test_k_means_separates_groups():
+    rows = torch.cat([torch.zeros(3, 2), torch.full((4, 2), 5.0), torch.tensor([[9.0, -9.0]] * 2)])
+    groups = k_means(rows + torch.rand(9, 2) / 9, 3)
+    assert len(set(groups.tolist())) == 3
+    for part in (groups[:3], groups[3:7], groups[7:]):
+        assert len(set(part.tolist())) == 1
+
+
+def test_deletion_begins_with_the_output_and_ends_with_all_masked(model, image):
+    maps = explain_maps(model, image)
+    deletion = deletion_test(model, maps.inputs, maps.saliency.values, 2)
+    with torch.no_grad():
+        logits = model(image)
+        nothing = model(image, torch.zeros(1, 36, dtype=torch.bool))
+    torch.testing.assert_close(deletion.by_map[0], logits.softmax(-1)[0, 2])
+    torch.testing.assert_close(deletion.by_map[-1], nothing.softmax(-1)[0, 2])
+    torch.testing.assert_close(deletion.at_random[-1], deletion.by_map[-1])
+
+
+def test_deletion_prefers_a_map_that_points_at_what_matters(model, image):
+    inputs = explain_maps(model, image).inputs
+    with torch.no_grad():
+        full = model(image).softmax(-1)[0]
+        output = int(full.argmax())
+        alone = ~torch.eye(36, dtype=torch.bool)
+        without = torch.stack([model(image, mask[None]).softmax(-1)[0, output] for mask in alone])
+    matters = (full[output] - without).clamp(min=0)
+    good = deletion_test(model, inputs, matters, output)
+    bad = deletion_test(model, inputs, matters.max() - matters, output)
+    assert good.area < bad.area
+    assert good.random_area == bad.random_area
+
+
+def test_deletion_counts_only_elements_that_are_there():
+    model = tiny_classifier(TextConfig(max_length=9, embedding_dim=8))
+    ids = torch.tensor([[70, 71, 72, 0, 0]])
+    maps = explain_maps(model, ids)
+    deletion = deletion_test(model, maps.inputs, maps.rollout.values, 0)
+    with torch.no_grad():
+        torch.testing.assert_close(deletion.by_map[0], model(ids).softmax(-1)[0, 0])
+
+
+def test_several_examples_are_refused(model, image):
+    with pytest.raises(ValueError, match="2 examples; expected one"):
+        explain_maps(model, image.expand(2, -1, -1, -1))
