@@ -191,3 +191,12 @@ def test_only_models_of_this_library_are_saved(tmp_path):
     with pytest.raises(ValueError, match="got a Linear; expected a model from perceivers.create"):
         perceivers.save(torch.nn.Linear(2, 2), tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("empty", [torch.zeros(0, 8, 8, 1), []], ids=["tensor", "list"])
+def test_an_empty_batch_is_refused_and_an_empty_list_predicts_nothing(model, saved, empty):
+    with pytest.raises(ValueError, match="expected at least one"):
+        model(empty)
+    with pytest.raises(ValueError, match="expected at least one"):
+        model.encode(empty)
+    assert perceivers.Predictor(saved)([]) == []

@@ -165,3 +165,15 @@ def test_a_crash_between_weights_and_configuration_is_no_false_alarm(run, runs):
 def test_a_foreign_tensor_with_the_words_of_a_checksum_is_loaded(tmp_path):
     save_file({"checksum.perceivers": torch.zeros(2)}, tmp_path / "a.safetensors")
     checksums.verify(tmp_path / "a.safetensors", checksums.METADATA)
+
+
+@pytest.mark.parametrize("name", ["model.pt", "model.safetensors", "a.weights.h5", "model.keras"])
+@pytest.mark.parametrize(("content", "message"), [(LFS, "git lfs pull"), (HTML, "a web page")])
+def test_convert_tells_failed_downloads(tmp_path, name, content, message, capsys):
+    if name.endswith((".h5", ".keras")):
+        pytest.importorskip("h5py")
+    (tmp_path / name).write_bytes(content)
+    assert main(["convert", str(tmp_path / name), str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert "execute code" not in error

@@ -51,7 +51,7 @@ def tiny(path, inputs, *, data=None, optimizer=None, trainer=None):
         model=model,
         data=dataclasses.replace(recipe.data, **{**options, **(data or {})}),
         optimizer=dataclasses.replace(recipe.optimizer, warmup_epochs=0, **(optimizer or {})),
-        trainer=dataclasses.replace(recipe.trainer, max_epochs=3, **(trainer or {})),
+        trainer=dataclasses.replace(recipe.trainer, **{"max_epochs": 3, **(trainer or {})}),
     )
 
 

@@ -124,8 +124,8 @@ class Perceiver(nn.Module):
                 of all weights that one process with all elements would get.
 
         Raises:
-            ValueError: the inputs have other channels than `input_dim`, or the ranks' parts differ
-                in examples or channels.
+            ValueError: there are no examples, the inputs have other channels than `input_dim`, or
+                the ranks' parts differ in examples or channels.
         """
         self._check(inputs)
         if group is None:
@@ -175,6 +175,8 @@ class Perceiver(nn.Module):
         return self._read(lambda cross: cross.streamed_source(checked))
 
     def _check(self, inputs: Inputs) -> None:
+        if inputs.content.shape[0] == 0:
+            raise ValueError("the batch has no examples; expected at least one")
         if inputs.dim != self.input_dim:
             raise ValueError(
                 f"inputs have {inputs.dim} channels (content and position together); "

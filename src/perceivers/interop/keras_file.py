@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import missing_extra
-from ..files import write_atomically
+from ..files import check_content, write_atomically
 from ..reading import check_limit, file_errors
 
 INSIDE = "model.weights.h5"  # the member of a .keras archive that holds the weights
@@ -75,6 +75,8 @@ def open_weights(path: Path) -> Iterator[Datasets]:
     """
     h5py = import_h5py()
     datasets: Datasets = {}
+    if path.is_file():
+        check_content(path)
     with ExitStack() as stack:
         with file_errors(path, "file of weights", SAVE_AGAIN):
             file = stack.enter_context(h5py.File(_hdf5(path), "r"))

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..errors import missing_extra, weight_mismatches
+from ..files import check_content
 from ..modalities.array.adapter import ArrayAdapter
 from ..models.build import build
 from ..models.classifier import PerceiverClassifier
@@ -151,6 +152,8 @@ def read_state(path: str | Path) -> Mapping[str, Tensor]:
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged, or holds anything but a state dict of tensors.
     """
+    if Path(path).is_file():
+        check_content(Path(path))
     try:
         if Path(path).suffix == ".safetensors":
             return load_file(path)
