@@ -1,6 +1,7 @@
 """Class folders, split folders, and the files that operating systems leave in them."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,22 +62,50 @@ def test_a_folder_without_examples_may_lie_beside_the_splits(splits_folder):
     }
 
 
-@pytest.mark.parametrize("look", [read, inspect_folder])
-def test_splits_below_the_classes_are_refused(tmp_path, look):
-    for split in ("train", "test"):
-        write_image_folder(tmp_path / "by split" / split, count=1)
+@pytest.fixture
+def splits_below(tmp_path):
+    """Return a folder like ModelNet's: bright/train, bright/test, dark/train, dark/test."""
+    for split, count in (("train", 3), ("test", 2)):
+        write_image_folder(tmp_path / "by split" / split, count=count)
         for name in ("bright", "dark"):
             shutil.copytree(
                 tmp_path / "by split" / split / name, tmp_path / "photos" / name / split
             )
+    return tmp_path / "photos"
+
+
+def test_splits_below_the_classes_are_read(splits_below):
+    splits, labels = read(splits_below)
+    assert labels == ("bright", "dark")
+    assert {name: x.labels.tolist() for name, x in splits.items()} == {
+        "train": [0, 0, 0, 1, 1, 1], "test": [0, 0, 1, 1],
+    }  # fmt: skip
+    assert all(
+        Path(name).parent.name == split for split, x in splits.items() for name, _ in x.files
+    )
+    contents = inspect_folder(splits_below)
+    assert (contents.classes, contents.splits) == (labels, {"train": 6, "test": 4})
+    shutil.rmtree(splits_below / "dark" / "test")  # a class may lack a split
+    assert len(read(splits_below)[0]["test"]) == 2
+
+
+@pytest.mark.parametrize("look", [read, inspect_folder])
+@pytest.mark.parametrize("problem", ["flat class", "file in a class", "two of one split"])
+def test_unclear_splits_below_the_classes_are_refused(splits_below, look, problem):
+    if problem == "flat class":
+        shutil.copytree(splits_below / "dark" / "test", splits_below / "dusk")
+    elif problem == "file in a class":
+        shutil.copy(splits_below / "dark" / "test" / "0.png", splits_below / "dark")
+    else:
+        shutil.copytree(splits_below / "dark" / "test", splits_below / "dark" / "testing")
     with pytest.raises(ValueError, match=r"test is a split below its class.*photos/test/bright"):
-        look(tmp_path / "photos")
+        look(splits_below)
 
 
-def test_a_class_that_only_the_test_split_has_is_said(splits_folder, caplog):
-    shutil.copytree(splits_folder / "train" / "dark", splits_folder / "test" / "dusk")
-    assert read(splits_folder)[1] == ("bright", "dark", "dusk")
-    assert "classes in test without training examples: dusk" in caplog.text
+def test_hidden_files_are_counted_by_the_inspection(splits_below):
+    for name in (".DS_Store", "bright/train/._0.png"):
+        (splits_below / name).write_bytes(b"litter")
+    assert "hidden or system files, which are ignored: 2" in inspect_folder(splits_below).remarks()
 
 
 def test_system_files_are_ignored_and_counted(tmp_path, caplog):
@@ -94,7 +123,7 @@ def test_system_files_are_ignored_and_counted(tmp_path, caplog):
     ):
         (root / litter).parent.mkdir(parents=True, exist_ok=True)
         (root / litter).write_bytes(b"litter")
-    assert inspect_folder(root) == expected
+    assert replace(inspect_folder(root), hidden=0) == expected
     splits, labels = read(root)
     assert (len(splits["train"]), labels) == (6, ("bright", "dark"))
     assert "7 hidden or system files ignored" in caplog.text

@@ -45,6 +45,8 @@ class FolderContents:
     """Measurements of some of the files."""
     strays: dict[str, int] = field(default_factory=dict)
     """Number of other files in the class folders by suffix; they are ignored."""
+    hidden: int = 0
+    """Number of hidden files and files of operating systems; they are ignored."""
 
     @property
     def num_examples(self) -> int:
@@ -67,6 +69,8 @@ class FolderContents:
             lines.append(f"{count} cannot be read: {first_few(bad)}")
         if self.strays:
             lines.append(f"files of another type, which are ignored: {count_files(self.strays)}")
+        if self.hidden:
+            lines.append(f"hidden or system files, which are ignored: {self.hidden:,}")
         return lines
 
 

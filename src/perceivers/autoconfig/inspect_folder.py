@@ -2,9 +2,16 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from ..data.layout import check_beside_splits, class_files, class_locations, visible_files
+from ..data.layout import (
+    check_beside_splits,
+    class_files,
+    class_locations,
+    count_hidden,
+    visible_files,
+)
 from ..data.unused import check_unused, count_endings, unused_files
 from ..modalities import FILE_MODALITIES, FileModality
 from ..modalities.measures import Distribution
@@ -56,8 +63,10 @@ def inspect_folder(path: str | Path, *, seed: int = 0) -> FolderContents:
         )
     if any(place.is_file() for places in splits.values() for place in places.values()):
         check_beside_splits(path, splits, line_modality().suffixes)
-        return _inspect_lines(splits, classes)
-    return _inspect_files(path, splits, classes, random.Random(seed))
+        contents = _inspect_lines(splits, classes)
+    else:
+        contents = _inspect_files(path, splits, classes, random.Random(seed))
+    return replace(contents, hidden=count_hidden(path))
 
 
 def line_modality() -> FileModality:

@@ -97,7 +97,8 @@ def _train(namespace: argparse.Namespace, rest: list[str]) -> int:
         lines.append(f"changed: {' '.join(changed)}")
     if lines or namespace.dry_run:
         saved = read_saved_splits(run_dir) if namespace.resume else None
-        lines += plan(recipe, saved=saved, epochs_done=epochs_done).lines()
+        planned = plan(recipe, saved=saved, epochs_done=epochs_done)
+        lines += planned.lines(classes=namespace.dry_run)  # a run logs its classes itself
     if namespace.dry_run:
         for line in [*lines, f"run: {run_dir} (dry run, nothing was written)"]:
             say(line)

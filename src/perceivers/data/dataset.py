@@ -13,6 +13,7 @@ from typing_extensions import override
 from ..modalities.files import as_tensor
 from ..modalities.reader import stack_if_equal
 from .config import DataConfig
+from .counts import warn_of_untrained
 from .examples import Batch, ExampleSet
 from .hold_out import hold_out_missing
 from .identity import Identity, hash_array
@@ -107,10 +108,12 @@ def read_datasets(
             f"the labels are of {len(names)} class {list(names)}; a classifier needs at least two"
         )
     if saved is not None:
-        splits = assign(examples, find_saved(saved, examples))
-        return Splits(splits, names, task=task, record=saved)
-    chosen = hold_out_missing({n: part.labels for n, part in examples.items()}, config)
-    return Splits(assign(examples, chosen), names, task=task, record=make_record(examples, chosen))
+        chosen = find_saved(saved, examples)
+    else:
+        chosen = hold_out_missing({n: part.labels for n, part in examples.items()}, config)
+    splits = assign(examples, chosen)
+    warn_of_untrained(splits, names, task)
+    return Splits(splits, names, task=task, record=saved or make_record(examples, chosen))
 
 
 def _read_items(name: str, dataset: Dataset[Any]) -> tuple[Tensor, list[str]]:

@@ -10,7 +10,7 @@ from ..modalities.reader import Reader
 from ..modalities.text.decode import decode_lines
 from ..modalities.text.reader import TextReader
 from .examples import FileExamples, FileSplits, NamedSource
-from .layout import check_beside_splits, class_files, class_locations, visible_files
+from .layout import check_beside_splits, class_files, class_locations, count_hidden
 from .unused import check_unused, count_endings, name_counts, unused_files
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,8 @@ def read_folder(path: Path, reader: Reader, *, strict: bool) -> tuple[FileSplits
             )
         log.debug("%s: %d classes", split, len(classes))
     labels = tuple(sorted({name for classes in sources.values() for name in classes}))
-    _log_unused(path, sources)
+    if hidden := count_hidden(path):
+        log.info("%d hidden or system files ignored", hidden)
     _check_endings(path, locations, sources, reader)
     splits = {}
     for split, classes in sources.items():
@@ -59,18 +60,6 @@ def read_folder(path: Path, reader: Reader, *, strict: bool) -> tuple[FileSplits
             files, torch.tensor(numbers), torch.arange(len(files)), reader, strict
         )
     return splits, labels
-
-
-def _log_unused(path: Path, sources: Mapping[str, Mapping[str, list[NamedSource]]]) -> None:
-    """Log the classes that no training example has, and the number of hidden files."""
-    trained = sources.get("train", {})
-    for split, classes in sources.items():
-        missing = sorted(set(classes) - set(trained))
-        if trained and missing:
-            log.warning("classes in %s without training examples: %s", split, ", ".join(missing))
-    hidden = sum(f.is_file() for f in path.rglob("*")) - sum(1 for _ in visible_files(path))
-    if hidden:
-        log.info("%d hidden or system files ignored", hidden)
 
 
 def _check_endings(

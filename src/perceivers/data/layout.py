@@ -30,6 +30,11 @@ def is_hidden(path: Path) -> bool:
     return path.name.startswith(".") or path.name.lower() in SYSTEM_NAMES
 
 
+def count_hidden(folder: Path) -> int:
+    """Count the files anywhere below a folder that `visible_files` leaves out."""
+    return sum(f.is_file() for f in folder.rglob("*")) - sum(1 for _ in visible_files(folder))
+
+
 def visible_files(folder: Path) -> Iterator[Path]:
     """Yield the files anywhere below a folder, except hidden ones and those in hidden folders."""
     for path in folder.rglob("*"):
@@ -83,8 +88,9 @@ def class_locations(path: Path, line_suffixes: frozenset[str]) -> dict[str, dict
     """Find the classes of each split of a folder, and where the files of each class lie.
 
     Classes are sub-folders, either directly in `path` or in split folders such as "train" and
-    "test". Without split folders, all classes belong to "train". A folder without sub-folders may
-    hold classes that are files with one example per line.
+    "test". Split folders may also lie below the classes, if every class has them and nothing else,
+    as in ModelNet: chair/train, chair/test. Without split folders, all classes belong to "train". A
+    folder without sub-folders may hold classes that are files with one example per line.
 
     Args:
         path: the folder.
@@ -111,6 +117,8 @@ def class_locations(path: Path, line_suffixes: frozenset[str]) -> dict[str, dict
                 f"{path} holds both {folder.name!r} and {other.name!r}, and each stands for the "
                 f"{split} split; move their files into one folder"
             )
+    if not split_folders and (below := _splits_below_classes(path)):
+        return below
     return {
         "train" if root is path else SPLIT_NAMES[root.name.lower()]: {
             location.name if location.is_dir() else location.stem: location
@@ -118,6 +126,20 @@ def class_locations(path: Path, line_suffixes: frozenset[str]) -> dict[str, dict
         }
         for root in split_folders or [path]
     }
+
+
+def _splits_below_classes(path: Path) -> dict[str, dict[str, Path]]:
+    """Return the classes of each split of a folder like chair/train, chair/test; else nothing."""
+    splits: dict[str, dict[str, Path]] = {}
+    for class_ in _folders(path):
+        below = _folders(class_)
+        names = [SPLIT_NAMES.get(folder.name.lower()) for folder in below]
+        others = any(f.is_file() and not is_hidden(f) for f in class_.iterdir())
+        if not below or None in names or len(set(names)) < len(names) or others:
+            return {}
+        for folder, split in zip(below, names, strict=True):
+            splits.setdefault(str(split), {})[class_.name] = folder
+    return splits if "train" in splits else {}
 
 
 def check_beside_splits(
@@ -161,8 +183,10 @@ def class_files(folder: Path, suffixes: frozenset[str], noun: str) -> list[Path]
     if nested is not None and nested.parent.name.lower() in SPLIT_NAMES:
         split = nested.parent.name
         raise ValueError(
-            f"{nested.parent} is a split below its class; expected the split above: move the files "
-            f"to {folder.parent / split / folder.name}, and those of the other splits likewise"
+            f"{nested.parent} is a split below its class, where other classes or files have none; "
+            "expected such folders and nothing else in every class, or the split above: move the "
+            f"files to {folder.parent / split / folder.name}, and those of the other splits "
+            "likewise"
         )
     if nested is not None:
         raise ValueError(

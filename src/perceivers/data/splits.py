@@ -19,6 +19,7 @@ from ..modalities.reader import Reader
 from ..modalities.table.config import TABLE_SUFFIXES
 from .cifar import is_cifar, read_cifar
 from .config import DataConfig, Task
+from .counts import describe_splits, warn_of_untrained
 from .examples import ExampleSet, FileExamples, FileSplits, InMemoryExamples
 from .folder import read_folder
 from .hold_out import Assignment, hold_out_missing, whole
@@ -52,6 +53,10 @@ class Splits:
     """The task that the labels are for."""
     record: SavedSplits | None = None
     """Which example is in which split, as a run saves it."""
+
+    def lines(self) -> list[str]:
+        """Describe the labels of each split, a line each; see `counts.describe_splits`."""
+        return describe_splits(self.examples, self.labels, self.task)
 
 
 def read_splits(
@@ -116,6 +121,7 @@ def read_splits(
                     "lines above say why"
                 )
         _check_split(name, splits[name], task)
+    warn_of_untrained(splits, labels, task)
     if decode:
         _log_splits(splits, len(skipped))
         reason = "as set" if config.task != "auto" else "from the labels; --data.task sets it"

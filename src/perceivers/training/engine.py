@@ -110,6 +110,8 @@ def train(
             for line in measured:
                 log.info(line)
         splits = splits or read_recipe_splits(recipe, identify=True)
+        for line in splits.lines():
+            log.info("%s", line)
         for line in splits.record.describe_copies() if splits.record else ():
             log.warning("%s", line)
     notes = [*notes, *said.lines()]
@@ -197,6 +199,8 @@ def _resume(
     run, labels = read_recipe(run_dir), read_config(run_dir)["labels"]
     with remembered_log() as said:
         splits = splits or read_recipe_splits(recipe, saved=read_saved_splits(run_dir))
+        for line in splits.lines():
+            log.info("%s", line)
     if (splits.task, list(splits.labels)) != (recipe.model.task, labels):
         raise ValueError(
             f"the data has {splits.task} labels {list(splits.labels)[:10]}, but the run was "

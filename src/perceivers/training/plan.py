@@ -60,23 +60,31 @@ class Plan:
     epochs_done: int = 0
     """Number of epochs that the run has completed already."""
 
-    def lines(self) -> list[str]:
-        """Return the plan as lines of text for the user."""
+    classes: tuple[str, ...] = ()
+    """Description of the labels of each split."""
+
+    def lines(self, *, classes: bool = True) -> list[str]:
+        """Return the plan as lines of text for the user.
+
+        Args:
+            classes: include the number of examples of each class in each split.
+        """
         recipe, all_epochs = self.recipe, self.recipe.trainer.max_epochs
-        epochs = all_epochs - self.epochs_done
+        done = self.epochs_done
+        epochs = all_epochs - done
         counts = ", ".join(f"{count:,} {split}" for split, count in self.examples.items())
         total = epochs * self.seconds + (self.decode_seconds if self.in_memory else 0)
         size = f"{self.num_parameters:,}; M = {self.num_inputs:,} elements"
-        whole = "that are left" if self.epochs_done else "in total"
+        whole = "that are left" if done else "in total"
         times = f"{format_duration(self.seconds)} an epoch, {format_duration(total)} {whole}"
         lines = [
             f"data: {counts}; {describe_labels(recipe.model.task, self.labels)}",
+            *(self.classes if classes else ()),
             f"parameters: {size}, {self.flops / 1e6:,.0f} MFLOPs an example",
+            *([f"epochs: {done} of {all_epochs} are done, {epochs} left"] if done else []),
             f"steps: {epochs} × {self.steps:,} of {recipe.data.batch_size} examples",
             f"time: about {times}, estimated from a few steps on {self.machine}",
         ]
-        if self.epochs_done:
-            lines.insert(2, f"epochs: {self.epochs_done} of {all_epochs} are done, {epochs} left")
         if self.decode_seconds >= 1:
             often = "once" if self.in_memory else "every epoch"
             seconds = format_duration(self.decode_seconds)
@@ -133,6 +141,7 @@ def plan(recipe: Recipe, *, saved: SavedSplits | None = None, epochs_done: int =
         seconds=seconds + (0 if in_memory else decode_seconds),
         machine=describe_machine(place.device),
         epochs_done=epochs_done,
+        classes=tuple(splits.lines()),
     )
 
 
