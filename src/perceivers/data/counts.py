@@ -25,7 +25,8 @@ def count_classes(labels: Tensor, num_classes: int, task: Task) -> list[int]:
     """
     if task == "multilabel":
         return list(map(int, labels.sum(0)))
-    return list(map(int, labels.bincount(minlength=num_classes)))
+    counted = labels[(labels >= 0) & (labels < num_classes)]  # others are refused elsewhere
+    return list(map(int, counted.bincount(minlength=num_classes)))
 
 
 def describe_splits(
