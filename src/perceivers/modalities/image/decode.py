@@ -346,7 +346,7 @@ def _colours_of_16_bits(source: PathOrBytes, image: Any) -> np.ndarray | None:
 def _raw_mode(image: Any) -> str:
     """Return Pillow's name of how the pixels of an open image are stored."""
     arguments = image.tile[0][3] if image.tile else ""
-    return arguments if isinstance(arguments, str) else str((*arguments, "")[0])
+    return arguments if isinstance(arguments, str) else str((*(arguments or ()), "")[0])
 
 
 def _has_16_bit_colours(image: Any) -> bool:
