@@ -152,8 +152,8 @@ def trial(case: Case, recipe, whole: Path, seconds: float, rng, kills: int) -> C
             process,
             run,
             after=rng.uniform(0, seconds),
-            saving=rng.random() < 0.6,
-            delay=rng.uniform(0, 0.02),
+            saving=rng.random() < 0.8,
+            delay=rng.uniform(0, 0.006),
         )
         if how == "ended before":
             break

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tests.test_files import HTML, LFS
-from tests.training.test_engine import tiny
+from tests.tiny_recipes import tiny
 
 import perceivers
 from perceivers import checkpoint, checksums

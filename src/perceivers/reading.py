@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"  # the beginning of such a file
 PACKAGE = __name__.partition(".")[0]
 KINDS = {
     stat.S_IFDIR: "a directory",
@@ -115,7 +116,8 @@ def check_regular(path: str | Path) -> int:
     Opening a pipe would wait for ever, and a device may have no end.
 
     Raises:
-        ValueError: there is no such file, or it is something else; the message does not name it.
+        ValueError: there is no such file, or it is something else, such as a pointer of Git LFS;
+            the message does not name it.
     """
     with open_errors():
         try:
@@ -126,6 +128,12 @@ def check_regular(path: str | Path) -> int:
     if kind != stat.S_IFREG:
         what = KINDS.get(kind, "no file")
         raise ValueError(f"cannot be opened: it is {what}; expected a regular file")
+    if len(LFS_POINTER) < status.st_size < 1024:
+        with open_errors(), open(path, "rb") as file:
+            if file.read(len(LFS_POINTER)) == LFS_POINTER:
+                raise ValueError(
+                    "a pointer of Git LFS, not the file itself; fetch it: git lfs pull"
+                )
     return status.st_size
 
 

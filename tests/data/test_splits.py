@@ -206,6 +206,15 @@ def test_bad_files_are_named_and_skipped(image_folder, caplog, hold_gb):
     assert any("cut.jpg" in message for message in skipped)
 
 
+def test_pointers_of_git_lfs_are_told(image_folder, caplog):
+    pointer = image_folder / "dark" / "pointer.png"
+    pointer.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    assert read(image_folder).skipped == (str(pointer),)
+    assert "pointer.png: a pointer of Git LFS, not the file itself; fetch it: git lfs pull" in (
+        caplog.text
+    )
+
+
 def test_strict_stops_at_a_bad_file(image_folder):
     (image_folder / "dark" / "broken.png").write_bytes(b"no image")
     with pytest.raises(ValueError, match=r"broken.png: not an image.*or run without --strict"):

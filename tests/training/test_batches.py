@@ -156,6 +156,31 @@ def test_no_file_can_be_read_by_workers(image_folder):
         list(loader)
 
 
+class BrokenReader(ImageReader):
+    error: Exception
+
+    def decode(self, source):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (OSError(5, "a bad disk"), OSError, r"^\[Errno 5\] a bad disk$"),
+        (MemoryError("no more"), MemoryError, "^no more$"),
+        (KeyError("name"), RuntimeError, "^'name'$"),
+        (RuntimeError("two\nlines"), RuntimeError, "^lines$"),
+    ],
+)
+def test_any_error_of_a_worker_is_one_line_of_its_kind(image_folder, error, kind, message):
+    config = DataConfig(path=str(image_folder), hold_gb=0.0, workers=1, batch_size=5)
+    reader = BrokenReader(8, 3)
+    reader.error = error
+    examples = read_splits(config, reader, decode=False).examples["train"]
+    with pytest.raises(kind, match=message):
+        list(batches(examples, config))
+
+
 class KilledReader(ImageReader):
     def decode(self, source):
         os.kill(os.getpid(), signal.SIGKILL)

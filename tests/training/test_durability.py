@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.training.test_engine import tiny
+from tests.tiny_recipes import tiny
 
 import perceivers
 from perceivers.cli import main
@@ -124,7 +124,7 @@ def test_a_log_that_cannot_be_written_is_one_line(tmp_path, run):
 def test_scores_are_printed_although_they_cannot_be_saved(run, capsys):
     (run / "metrics.json").unlink()
     (run / "metrics.json" / "x").mkdir(parents=True)
-    main(["eval", str(run)])
+    assert main(["eval", str(run)]) == 1  # a script must not read old scores
     out, err = capsys.readouterr()
     assert "test top-1" in out
     assert "the scores are not saved: " in err

@@ -33,7 +33,7 @@ def _eval(options: argparse.Namespace, rest: list[str]) -> int:
     scores = evaluate(options.run_dir, options.data, clips=options.clips)
     for line in score_lines("test", scores, *task_and_labels(options.run_dir)):
         say(line)
-    return 0
+    return int("not_saved" in scores)
 
 
 def task_and_labels(run_dir: Path) -> tuple[Task, list[str]]:

@@ -130,13 +130,14 @@ def _plain_errors() -> Iterator[None]:
     """Raise errors of worker processes without the workers' tracebacks in their messages."""
     try:
         yield
-    except (ValueError, OSError) as error:
-        if not str(error).startswith("Caught "):
-            raise
-        kind = ValueError if isinstance(error, ValueError) else OSError
-        raise kind(str(error).rstrip().splitlines()[-1].partition(": ")[2]) from None
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+    except Exception as error:
+        text = str(error)
+        if text.startswith("Caught ") and " in DataLoader worker" in text:
+            kinds = (ValueError, OSError, MemoryError)
+            kind = next((kind for kind in kinds if isinstance(error, kind)), RuntimeError)
+            name, _, message = text.rstrip().splitlines()[-1].partition(": ")
+            raise kind(message or name) from error
+        if not (isinstance(error, RuntimeError) and text.startswith("DataLoader worker")):
             raise
         raise OSError(
             f"a process that decodes files ended unexpectedly ({' '.join(str(error).split())}); "

@@ -1,52 +1,32 @@
 """Train, resume and evaluate a recipe, in a run directory."""
 
-import itertools
 import logging
-import signal
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
-from typing_extensions import override
-
-from .. import __version__
 from ..checkpoint import (
     check_rebuildable,
     check_weights,
-    load_weights,
     read_config,
-    read_run_id,
-    save_weights,
     write_config,
 )
 from ..checksums import new_run_id
-from ..data.examples import FileExamples
 from ..data.mixing import check_mixing
 from ..data.splits import Splits
-from ..files import is_unused, json_text, lock, remove_leftovers, write_if_possible
-from ..machine import describe_machine, placement
+from ..files import is_unused, lock, remove_leftovers
+from ..machine import placement
 from ..modalities.adapter import Adapter
 from ..models.build import build, build_on_meta
 from ..models.classifier import PerceiverClassifier
 from ..models.config import ModelConfig, from_dict, to_dict
-from .batches import batches, is_normalised, measure_normalisation
-from .checkpoint_io import AtomicCheckpointIO, bad_checkpoint
+from .batches import is_normalised, measure_normalisation
+from .checkpoint_io import AtomicCheckpointIO
 from .continuation import Continuation, check_changes
-from .evaluation import METRICS_FILE, score, uses_gpu
-from .events import EventsLogger
-from .logs import log_file, remembered_log
-from .loop import (
-    LAST_CHECKPOINT,
-    Interrupted,
-    interruptible,
-    make_callbacks,
-    make_trainer,
-    quiet_lightning,
-)
+from .fitting import fit_and_log
+from .logs import remembered_log
+from .loop import LAST_CHECKPOINT
 from .optim import check_schedule
 from .recipe import Recipe
 from .recipe_data import (
@@ -58,10 +38,8 @@ from .recipe_data import (
     read_recipe_splits,
     read_saved_splits,
 )
-from .recorder import Recorder
-from .results import result_lines
 from .targets import targets_of
-from .task import Learner, seed_generators
+from .task import seed_generators
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +119,7 @@ def train(
         )
         if splits.record:
             splits.record.write(run_dir)
-        return _fit_logged(model, recipe, splits, run_dir, None, notes)
+        return fit_and_log(model, recipe, splits, run_dir, None, notes)
 
 
 def check_unused(run_dir: Path) -> None:
@@ -214,7 +192,7 @@ def _resume(
         write_config(run_dir, recipe=to_dict(recipe))
 
     checkpoint, continuation = run_dir / LAST_CHECKPOINT, Continuation(run, recipe, write)
-    result = _fit_logged(model, recipe, splits, run_dir, checkpoint, said.lines(), [continuation])
+    result = fit_and_log(model, recipe, splits, run_dir, checkpoint, said.lines(), [continuation])
     write()  # if no epoch was left
     return result
 
@@ -253,129 +231,3 @@ def check_resumable(run_dir: Path, recipe: Recipe) -> int:
     check_changes(read_recipe(run_dir), recipe, epochs_done)
     check_schedule(recipe.optimizer, recipe.trainer.max_epochs)
     return epochs_done
-
-
-def _fit_logged(
-    model: PerceiverClassifier,
-    recipe: Recipe,
-    splits: Splits,
-    run_dir: Path,
-    checkpoint: Path | None,
-    notes: Sequence[str],
-    callbacks: Sequence[pl.Callback] = (),
-) -> dict[str, Any]:
-    """Train as `_fit` does, with a log file that begins with notes and ends with the result."""
-    with log_file(run_dir, notes) as write, quiet_lightning():
-        result = _fit(model, recipe, splits, run_dir, checkpoint, callbacks)
-        for line in result_lines(result, model.config.task, model.labels, run_dir):
-            write(line)
-    return result
-
-
-def _fit(
-    model: PerceiverClassifier,
-    recipe: Recipe,
-    splits: Splits,
-    run_dir: Path,
-    checkpoint: Path | None,
-    callbacks: Sequence[pl.Callback] = (),
-) -> dict[str, Any]:
-    """Train a model, from a checkpoint if there is one, test it and write `metrics.json`."""
-    config = recipe.trainer
-    recorder = Recorder(run_dir, config.monitor, config.patience)
-    trainer = make_trainer(
-        config,
-        max_epochs=config.max_epochs,
-        callbacks=[*make_callbacks(config, run_dir, recorder), *callbacks],
-        logger=EventsLogger(run_dir),
-        plugins=[AtomicCheckpointIO(read_run_id(run_dir))],
-    )
-    machine = describe_machine(trainer.strategy.root_device)
-    parameters = sum(p.numel() for p in model.parameters())
-    today = time.strftime("%Y-%m-%d")
-    log.info("%s, %.2fM parameters, on %s, %s", recipe.name, parameters / 1e6, machine, today)
-    interrupted = _run_epochs(trainer, Learner(model, recipe), splits, run_dir, checkpoint)
-    if interrupted and not recorder.best:
-        save_weights(model, run_dir)  # so that the run can be loaded
-    result = {
-        "recipe": recipe.name,
-        "perceivers": __version__,
-        "machine": machine,
-        "task": model.config.task,
-        "parameters": parameters,
-        "train_examples": splits.examples["train"].num_readable,
-        "copies_of_training_examples": splits.record.copies() if splits.record else {},
-        **recorder.summary(),
-        "interrupted": interrupted.name if interrupted else False,
-    }
-    if not interrupted:
-        load_weights(model, run_dir)
-        scored = "test" if "test" in splits.examples else "validation"
-        result[scored] = score(model, recipe, splits)
-    result["skipped_files"] = _skipped(splits)
-    write_if_possible(run_dir / METRICS_FILE, lambda part: part.write_text(json_text(result)))
-    return result
-
-
-def _skipped(splits: Splits) -> list[str]:
-    """Return the names of all unreadable files, each once."""
-    found = [x.skipped for x in splits.examples.values() if isinstance(x, FileExamples)]
-    return list(dict.fromkeys([*splits.skipped, *itertools.chain(*found)]))
-
-
-def _run_epochs(
-    trainer: pl.Trainer, learner: Learner, splits: Splits, run_dir: Path, checkpoint: Path | None
-) -> signal.Signals | None:
-    """Train and validate all epochs; return the signal that stopped the run, if one did."""
-    recipe, pin_memory = learner.recipe, uses_gpu(trainer)
-    train_loader = batches(
-        splits.examples["train"],
-        recipe.data,
-        shuffle_seed=recipe.trainer.seed,
-        pin_memory=pin_memory,
-    )
-    val_loader = batches(splits.examples["validation"], recipe.data, pin_memory=pin_memory)
-    try:
-        with interruptible(trainer), _restore_errors(trainer, checkpoint):
-            trainer.fit(learner, train_loader, val_loader, ckpt_path=checkpoint, weights_only=True)
-    except OSError as error:
-        if error.strerror is None:
-            raise  # its message already says what could not be written, and what is saved
-        raise OSError(
-            f"could not write to {run_dir}: {error.strerror}; the files of the last complete epoch "
-            f"are kept. Free some space, then: perceivers train {run_dir} --resume"
-        ) from error
-    except Interrupted as interrupted:
-        if (run_dir / LAST_CHECKPOINT).exists():
-            log.info("stopped; to continue: perceivers train %s --resume", run_dir)
-        else:
-            log.info("stopped before the first epoch ended; there is nothing to resume")
-        return interrupted.signal
-    return None
-
-
-class _Begun(pl.Callback):
-    """Knows whether training has begun, or its state is still being restored."""
-
-    yes = False
-
-    @override
-    def on_sanity_check_start(self, *_: Any) -> None:
-        self.yes = True
-
-    @override
-    def on_train_start(self, *_: Any) -> None:
-        self.yes = True
-
-
-@contextmanager
-def _restore_errors(trainer: pl.Trainer, checkpoint: Path | None) -> Iterator[None]:
-    """Turn any error of restoring a checkpoint, before training begins, into a ValueError."""
-    begun = _Begun()
-    trainer.callbacks.append(begun)  # type: ignore[attr-defined]
-    try:
-        yield
-    except Exception as error:
-        if checkpoint is None or begun.yes or isinstance(error, Interrupted):
-            raise
-        raise bad_checkpoint(checkpoint, error) from error

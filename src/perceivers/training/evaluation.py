@@ -48,7 +48,8 @@ def evaluate(run_dir: Path, data_path: str | None = None, *, clips: int = 1) -> 
         "macro_f1" and "balanced_accuracy"; "map", "macro_f1" and "f1"; or "mae" and "rmse", in the
         data's units, and "r2". Shares are of 1. Scores of several labels or numbers are averages,
         and "by_label" has those of each class, label or number. "baseline" has the scores of a
-        prediction that is the same for every example (`training.targets.baseline`).
+        prediction that is the same for every example (`training.targets.baseline`). "not_saved" is
+        the reason if `metrics.json` could not be written.
 
     Raises:
         ValueError: the data does not fit the model, or it cannot be read in clips.
@@ -83,6 +84,7 @@ def evaluate(run_dir: Path, data_path: str | None = None, *, clips: int = 1) -> 
         write_json(path, {**(read_json(path) if path.exists() else {}), "eval": scores})
     except (OSError, ValueError) as error:
         log.warning("the scores are not saved: %s", error)
+        scores["not_saved"] = str(error)
     return scores
 
 
