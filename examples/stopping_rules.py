@@ -14,10 +14,12 @@ import argparse
 import copy
 import dataclasses
 import json
+import math
 import shutil
 import statistics
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -212,104 +214,101 @@ def train(folder: Path, seed: int, schedule: str, kinds: Sequence[str]) -> dict[
     }
 
 
-def smooth(values: Sequence[float], width: int = 3) -> list[float]:
+def smooth(values: Sequence[float], width: int) -> list[float]:
     """Return the mean of each value and up to width - 1 values before it."""
     return [statistics.mean(values[max(0, i + 1 - width) : i + 1]) for i in range(len(values))]
 
 
-def best(values: Sequence[float], *, last: bool = False) -> int:
-    """Return the index of the first (or last) lowest value."""
-    indices = [i for i, value in enumerate(values) if value == min(values)]
-    return indices[-1] if last else indices[0]
-
-
 def rules(rows: list[dict[str, Any]], kind: str) -> dict[str, int]:
-    """Return the epoch, counted from 0, that each rule chooses."""
-    val = [row[kind]["val"] for row in rows]
-    loss, error, unf1 = ([v["loss"] for v in val], [1 - v["top1"] for v in val],
-                         [1 - v["f1"] for v in val])  # fmt: skip
-    losses = np.array([row[kind]["losses"] for row in rows])
-    lowest = best(loss)
-    spread = losses[lowest].std(ddof=1) / len(losses[0]) ** 0.5
-    within = [i for i, value in enumerate(loss) if value <= loss[lowest] + spread]
-    near = [error[i] + 1e-6 * loss[i] if i in within else 9.0 for i in range(len(loss))]
-    near_f1 = [unf1[i] + 1e-6 * loss[i] if i in within else 9.0 for i in range(len(loss))]
-    tie = [e + 1e-6 * x for e, x in zip(error, loss, strict=True)]
-    tie_f1 = [e + 1e-6 * x for e, x in zip(unf1, loss, strict=True)]
+    """Return the epoch, counted from 0, that each rule chooses; ties go to the lower loss."""
+    val, epochs = [row[kind]["val"] for row in rows], range(len(rows))
+    loss = [v["loss"] for v in val]
+
+    def highest(name: str, width: int = 1) -> int:
+        values = smooth([v[name] for v in val], width)
+        return max(epochs, key=lambda i: (round(values[i], 9), -loss[i]))
+
+    def lowest(width: int = 1) -> int:
+        return min(epochs, key=smooth(loss, width).__getitem__)
+
+    each = np.array(rows[lowest()][kind]["losses"])
+    limit = min(loss) + each.std(ddof=1) / len(each) ** 0.5
+    within = [i for i in epochs if loss[i] <= limit]
     return {
-        "lowest loss": lowest,
-        "lowest loss, mean of 3": best(smooth(loss)),
-        "lowest loss, mean of 5": best(smooth(loss, 5)),
-        "highest top-1, first": best(error),
-        "highest top-1, last": best(error, last=True),
-        "highest top-1, then loss": best(tie),
-        "highest top-1, mean of 3": best(smooth(tie)),
-        "highest top-1, mean of 5": best(smooth(tie, 5)),
-        "highest macro F1, then loss": best(tie_f1),
-        "highest macro F1, mean of 3": best(smooth(tie_f1)),
-        "highest macro F1, mean of 5": best(smooth(tie_f1, 5)),
-        "first within one standard error of the lowest loss": within[0],
-        "last within one standard error of the lowest loss": within[-1],
-        "highest top-1 within one standard error": best(near),
-        "highest macro F1 within one standard error": best(near_f1),
+        "lowest loss": lowest(),
+        "lowest loss, mean of 3 epochs": lowest(3),
+        "first within a standard error of the lowest loss": within[0],
+        "last within a standard error of the lowest loss": within[-1],
+        "highest top-1": highest("top1"),
+        "highest macro F1": highest("f1"),
+        "highest macro F1, mean of 3 epochs": highest("f1", 3),
+        "highest macro F1, mean of 5 epochs": highest("f1", 5),
         "last epoch": len(rows) - 1,
     }
 
 
-def stopped(rows: list[dict[str, Any]], kind: str, patience: int, score: str) -> int:
-    """Return the number of epochs after which early stopping ends a training."""
-    values = [row[kind]["val"][score] * (1 if score == "loss" else -1) for row in rows]
-    lowest, waited = float("inf"), 0
-    for epoch, value in enumerate(values, 1):
-        lowest, waited = (value, 0) if value < lowest else (lowest, waited + 1)
-        if waited >= patience:
+def stopped(rows: list[dict[str, Any]], kind: str, patience: int, either: bool) -> int:
+    """Return the number of epochs after which early stopping ends a training.
+
+    Args:
+        rows: scores of all epochs.
+        kind: "raw" or "ema".
+        patience: epochs without improvement; 0: no early stopping.
+        either: whether a higher macro F1 is an improvement too, besides a lower loss.
+    """
+    lowest, highest, improved = math.inf, -1.0, 0
+    for epoch, row in enumerate(rows, 1):
+        loss, f1 = row[kind]["val"]["loss"], row[kind]["val"]["f1"]
+        if loss < lowest or (either and f1 > highest):
+            improved = epoch
+        lowest, highest = min(lowest, loss), max(highest, f1)
+        if patience and epoch - improved >= patience:
             return epoch
     return len(rows)
 
 
 def table(out: Path) -> None:
-    """Print the mean scores of each rule over all sets and seeds in a folder of results."""
+    """Print the mean test scores of each rule over all sets and seeds in a folder of results."""
     results = {file.stem: json.loads(file.read_text()) for file in sorted(out.glob("*.json"))}
-    schedules = sorted({name.split("@")[1] for name in results})
-    for schedule in schedules:
-        chosen = {name: r for name, r in results.items() if name.split("@")[1] == schedule}
-        print(f"\nschedule {schedule}: {len(chosen)} trainings")
-        for patience in (0, 5, 8, 10, 15, 20):
-            for kind in ("raw", "ema"):
-                _print_rules(chosen, kind, patience)
+    for schedule in sorted({name.split("@")[1] for name in results}):
+        for kind in ("raw", "ema"):
+            chosen = {
+                name: result
+                for name, result in results.items()
+                if name.split("@")[1] == schedule and kind in result["rows"][0]
+            }
+            if chosen:
+                print(f"\n{schedule}, {kind}: {', '.join(n.split('@')[0] for n in chosen)}")
+                _print_rules(chosen, kind)
 
 
-def _print_rules(results: dict[str, Any], kind: str, patience: int) -> None:
-    found: dict[str, list[dict[str, float]]] = {}
-    kept = []
-    results = {name: r for name, r in results.items() if kind in r["rows"][0]}
-    for name, result in results.items():
-        rows = result["rows"]
-        count = stopped(rows, kind, patience, "loss") if patience else len(rows)
-        kept.append(count / len(rows))
-        oracle = max(row[kind]["test"]["top1"] for row in rows)
-        for rule, epoch in rules(rows[:count], kind).items():
-            scores = {**rows[epoch][kind]["test"], "epoch": epoch + 1, "set": name.split("-")[0]}
-            found.setdefault(rule, []).append({**scores, "oracle": oracle})
-        if not patience and kind == "raw":
-            scores = {**result["swa"]["test"], "epoch": len(rows), "set": name.split("-")[0]}
-            found.setdefault("mean weights of the last third", []).append(
-                {**scores, "oracle": oracle}
-            )
-    if not kept:
-        return
-    print(f"\n{kind}, patience {patience}: {100 * statistics.mean(kept):.0f}% of the epochs")
-    for rule, scores in found.items():
-        mean = {k: statistics.mean(s[k] for s in scores) for k in scores[0] if k != "set"}
-        each = " ".join(
-            f"{name} {100 * statistics.mean(s['top1'] for s in scores if s['set'] == name):.1f}"
-            for name in dict.fromkeys(s["set"] for s in scores)
-        )
-        print(
-            f"{rule:52} top-1 {100 * mean['top1']:5.2f} F1 {100 * mean['f1']:5.2f} "
-            f"loss {mean['loss']:.3f} oracle {100 * mean['oracle']:5.2f} "
-            f"epoch {mean['epoch']:4.1f} | {each}"
-        )
+def _print_rules(results: dict[str, Any], kind: str) -> None:
+    criteria = {
+        "all epochs": (0, False),
+        **{f"loss {n}": (n, False) for n in (5, 10)},
+        **{f"either {n}": (n, True) for n in (5, 10, 15)},
+    }
+    counts, scores = defaultdict[str, list[float]](list), defaultdict[str, list[str]](list)
+    for name, (patience, either) in criteria.items():
+        top1, f1 = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
+        for result in results.values():
+            rows = result["rows"]
+            count = stopped(rows, kind, patience, either)
+            counts[name].append(count / len(rows))
+            for rule, epoch in rules(rows[:count], kind).items():
+                top1[rule].append(rows[epoch][kind]["test"]["top1"])
+                f1[rule].append(rows[epoch][kind]["test"]["f1"])
+            if kind == "raw":
+                top1["mean weights of the last third"].append(result["swa"]["test"]["top1"])
+                f1["mean weights of the last third"].append(result["swa"]["test"]["f1"])
+        for rule in top1:
+            means = 100 * statistics.mean(top1[rule]), 100 * statistics.mean(f1[rule])
+            scores[rule].append(f"{means[0]:.1f} / {means[1]:.1f}")
+    heads = [f"{name} ({100 * statistics.mean(share):.0f}%)" for name, share in counts.items()]
+    print("| weights | " + " | ".join(heads) + " |")
+    print("|---" * (len(heads) + 1) + "|")
+    for rule, cells in scores.items():
+        print(f"| {rule} | " + " | ".join(cells) + " |")
 
 
 def main() -> None:
