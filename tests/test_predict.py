@@ -9,9 +9,19 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.media_files import write_wav
+from tests.tiny import tiny_classifier
 
 import perceivers
-from perceivers.modalities import ImageConfig, MelConfig
+from perceivers.modalities import (
+    AudioConfig,
+    ImageConfig,
+    MelConfig,
+    PointsConfig,
+    RowsConfig,
+    TabularConfig,
+    TextConfig,
+)
 from perceivers.models.build import build
 from perceivers.models.config import ModelConfig
 
@@ -329,3 +339,90 @@ def test_files_are_predicted_or_give_their_error(predictor, photo, tmp_path):
     assert (bad, good) == tuple(map(str, files))
     assert str(error).startswith(f"{files[0]}: not an image")
     assert prediction == predictor([files[1]], top_k=1)[0]
+
+
+def test_no_examples_give_no_predictions(predictor):
+    assert predictor([]) == []
+    assert predictor.predict_prepared([]) == []
+
+
+def test_nan_gives_an_error_not_a_label(predictor, of_task, photo):
+    """The message says which example it is; the other files are predicted."""
+    sounds = perceivers.Predictor(
+        tiny_classifier(AudioConfig(num_samples=12, patch_size=4, num_bands=2)), batch_size=2
+    )
+    good, bad = np.zeros((12, 1), np.float32), np.full((12, 1), np.nan, np.float32)
+    with pytest.raises(ValueError, match="example 3: the outputs are not finite numbers"):
+        sounds([good, good, good, bad])
+    with pytest.raises(ValueError, match="^the outputs are not finite numbers; the example holds"):
+        sounds([bad])
+    results = dict(sounds.predict_sources([("a", good), ("b", bad), ("c", good)]))
+    assert results["a"] == results["c"]
+    assert str(results["b"]).startswith("b: the outputs are not finite")
+    for task in ("multilabel", "regression"):
+        model = of_task(task, ("a", "b", "c")).model
+        torch.nn.init.constant_(model.head.bias, torch.nan)
+        with pytest.raises(ValueError, match="or the weights of the model do"):
+            perceivers.Predictor(model)([photo])
+
+
+def test_prepared_arrays_can_be_written_to_and_given_to_the_model(predictor, photo, tmp_path):
+    """Without a warning of torch about memory that cannot be written to."""
+    photo.save(tmp_path / "photo.png")
+    pixels = np.asarray(photo)
+    assert not pixels.flags.writeable
+    for source in (tmp_path / "photo.png", photo, pixels, pixels[:, ::-1], pixels[..., 0]):
+        prepared = predictor.prepare(source)
+        assert (prepared.dtype, prepared.shape) == (np.uint8, (8, 8, 3))
+        logits = predictor.model(torch.from_numpy(prepared)[None])
+        predicted = predictor.predict_prepared([prepared], top_k=3)[0]
+        assert predictor.labels[logits.argmax()] == predicted[0][0]
+        prepared[:] = 0
+    assert np.asarray(photo).any()
+
+
+PREPARED = {
+    "sound": (AudioConfig(num_samples=12, sample_rate=8000, patch_size=4, num_bands=2),
+              np.float32, (12, 1)),
+    "mel": (MelConfig(num_samples=160, sample_rate=8000, n_fft=40, hop_length=20, n_mels=3,
+                      num_bands=2), np.float32, (160, 1)),
+    "points": (PointsConfig(num_points=5, num_bands=2), np.float32, (5, 3)),
+    "text": (TextConfig(max_length=9, embedding_dim=4), np.int16, (9,)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PREPARED)
+def test_prepared_arrays_of_other_modalities(kind, tmp_path):
+    config, dtype, shape = PREPARED[kind]
+    file = tmp_path / {"points": "p.npy", "text": "t.txt"}.get(kind, "s.wav")
+    if kind == "points":
+        np.save(file, np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32))
+    elif kind == "text":
+        file.write_text("perceive")
+    else:
+        write_wav(file, np.sin(np.arange(400) / 9), 8000)
+    one = perceivers.Predictor(tiny_classifier(config))
+    prepared = one.prepare(file)
+    assert (prepared.dtype, prepared.shape) == (dtype, shape)
+    assert prepared.flags.writeable
+    got = one.model(torch.from_numpy(prepared)[None]).softmax(-1)[0]
+    expected = dict(one([file], top_k=3)[0])
+    assert [expected[name] for name in one.labels] == pytest.approx(got.tolist(), abs=1e-6)
+
+
+def test_prepared_rows_are_dictionaries_of_arrays():
+    columns = TabularConfig(numeric=("a",), categorical=("b",), categories=(("x", "y"),))
+    text = TextConfig(max_length=9, embedding_dim=4)
+    rows = RowsConfig(parts={"cells": columns, "note": text}, texts={"note": "note"})
+    one = perceivers.Predictor(tiny_classifier(rows))
+    prepared = one.prepare({"a": 1.5, "b": "y"})
+    assert {name: (str(x.dtype), x.shape) for name, x in prepared.items()} == {
+        "cells": ("float64", (2,)),
+        "cells.present": ("bool", ()),
+        "note": ("int16", (9,)),
+        "note.present": ("bool", ()),
+    }
+    batch = {name: torch.from_numpy(x)[None] for name, x in prepared.items()}
+    got = one.model(batch).softmax(-1)[0]
+    expected = dict(one([{"a": 1.5, "b": "y"}], top_k=3)[0])
+    assert [expected[name] for name in one.labels] == pytest.approx(got.tolist(), abs=1e-6)

@@ -142,7 +142,7 @@ class Predictor:
 
         Raises:
             ValueError: a file could not be read; the message names it. Or one example was given
-                instead of a list.
+                instead of a list, or the outputs for an example are not finite: it holds NaN.
         """
         if isinstance(examples, ONE_EXAMPLE) or not isinstance(examples, Iterable):
             raise ValueError(
@@ -150,13 +150,11 @@ class Predictor:
                 "predictor([example]), or predictor(list(array)) for an array of many"
             )
         check_top_k(top_k)
-        return [
-            prediction
-            for batch in self.batches(map(self.prepare, examples))
-            for prediction in self.predict_prepared(batch, top_k=top_k)
-        ]
+        predictions: list[Prediction] = []
+        for batch in self.batches(map(self.prepare, examples)):
+            predictions += self._predict(batch, top_k, first=len(predictions))
+        return predictions
 
-    @torch.inference_mode()
     def predict_prepared(self, examples: Sequence[Prepared], *, top_k: int = 5) -> list[Prediction]:
         """Predict examples that `prepare` returned, together in one batch.
 
@@ -165,11 +163,24 @@ class Predictor:
             top_k: as in `__call__`.
 
         Raises:
-            ValueError: the model cannot take an example of this size, or a file that is read in
-                parts is damaged.
+            ValueError: the model cannot take an example of this size, a file that is read in parts
+                is damaged, or the outputs for an example are not finite.
         """
+        return self._predict(examples, top_k)
+
+    @torch.inference_mode()
+    def _predict(
+        self, examples: Sequence[Prepared], top_k: int, first: int = 0
+    ) -> list[Prediction]:
+        """Predict prepared examples, of which the first is number `first` of a list."""
         predictions: list[Prediction] = []
-        for values in self._values(examples).tolist() if examples else []:
+        for index, values in enumerate(self._values(examples).tolist() if examples else [], first):
+            if not all(map(math.isfinite, values)):
+                raise ValueError(
+                    f"{f'example {index}: ' if len(examples) > 1 or first else ''}the outputs are "
+                    "not finite numbers; the example holds NaN, infinite or too large numbers, or "
+                    "the weights of the model do"
+                )
             pairs = list(zip(self.labels, values, strict=True))
             if not self.gives_numbers:
                 pairs = sorted(pairs, key=lambda pair: -pair[1])[:top_k]
@@ -212,9 +223,7 @@ class Predictor:
             try:
                 predictions = iter(self.predict_prepared(readable, top_k=top_k))
             except ValueError:
-                if not self.own_size:
-                    raise
-                # One of them is damaged, or has a size that the model cannot take.
+                # One of them is damaged, holds NaN, or has a size that the model cannot take.
                 predict = functools.partial(self._predict_one, top_k=top_k)
                 predictions = (_or_error(predict, example) for example in readable)
             for name, example in batch:
@@ -226,8 +235,25 @@ class Predictor:
     def prepare(self, example: Any) -> Prepared:
         """Decode an example to what the model takes, such as an image uint8 (H, W, C).
 
+        `model(torch.from_numpy(array)[None])` gives the outputs for it. The arrays can be written
+        to, and are of the sizes that the model was trained on unless the input has `own_length`, or
+        the predictor `own_size`:
+
+        - images uint8 (H, W, C), videos uint8 (T, H, W, C);
+        - sounds float32 (S, C), in [-1, 1], also for models of spectrograms;
+        - point clouds float32 (M, C), centred and scaled to [-1, 1];
+        - texts int16 (L,), ids of bytes, 0 for padding;
+        - files of several tracks and rows of tables: a dictionary with an array of each part, such
+          as "audio", and a boolean array (), "audio.present". Numbers and categories are float64.
+
+        With `clips`, arrays have an axis of clips in front.
+
         Args:
             example: see `__call__`; an array of a modality other than images is taken as prepared.
+
+        Returns:
+            An array, or a dictionary of arrays. With `own_size` a `LazyArray` takes the place of an
+            array that is too large for memory.
 
         Raises:
             ValueError: it cannot be read; the message names it.
@@ -235,6 +261,9 @@ class Predictor:
         if _is_prepared(example) and not isinstance(self.reader, ImageReader):
             prepared: Prepared = example
             return prepared
+        return _writable(self._prepare(example))
+
+    def _prepare(self, example: Any) -> Prepared:
         if isinstance(example, dict) and isinstance(without_clips(self.reader), RowReader):
             example = Row.of(example)
         if isinstance(example, str | Path | bytes | Row):
@@ -422,6 +451,17 @@ def _is_prepared(example: Any) -> bool:
     """Return whether an example is an array or a dictionary of arrays, not the cells of a row."""
     parts = example.values() if isinstance(example, dict) else [example]
     return any(isinstance(part, np.ndarray | LazyArray) for part in parts)
+
+
+def _writable(prepared: Prepared) -> Prepared:
+    """Return the same arrays, copied where they are read-only: decoders may share their memory."""
+    if isinstance(prepared, dict):
+        return {name: _writable(part) for name, part in prepared.items()}
+    return (
+        prepared
+        if isinstance(prepared, LazyArray)
+        else np.require(prepared, requirements=["C", "W"])
+    )
 
 
 def _presence(example: Any) -> dict[str, Any]:

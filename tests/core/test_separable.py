@@ -214,3 +214,14 @@ def test_under_activation_checkpointing():
     torch.testing.assert_close(got, expected, rtol=0, atol=0)
     for a, b in zip(got_gradients, expected_gradients, strict=True):
         torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_nan_is_not_taken_for_an_example_without_elements(masked):
+    by_axis, _ = grids(4, 5, masked=masked)
+    by_axis.content[0, 3] = torch.nan
+    if masked:
+        by_axis.mask[0, 3] = True
+    latents = perceiver(by_axis.dim)(by_axis)
+    assert latents[0].isnan().all()
+    assert latents[1:].isfinite().all()

@@ -227,3 +227,22 @@ def test_chunks_under_activation_checkpointing(monkeypatch):
     torch.testing.assert_close(got, expected, rtol=0, atol=0)
     for a, b in zip(got_gradients, expected_gradients, strict=True):
         torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_nan_is_not_taken_for_an_example_without_elements(monkeypatch, masked):
+    read = inputs(23, masked=masked)
+    read.content[0, 3] = torch.nan
+    if masked:
+        read.mask[0, 3] = True
+    model = perceiver(read.dim)
+    for latents in (model(read), model.encode_stream([read])):
+        assert latents[0].isnan().all()
+        assert latents[1:].isfinite().all()
+    chunked(monkeypatch, 7)
+    assert model(read)[0].isnan().all()
+
+
+def test_content_without_channels():
+    with pytest.raises(ValueError, match="content has no channels; expected at least one"):
+        Inputs(torch.zeros(2, 3, 0), torch.zeros(1, 3, 4))

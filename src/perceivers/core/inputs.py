@@ -38,6 +38,11 @@ class Inputs:
             raise ValueError(
                 f"content has shape {tuple(content.shape)}; expected (batch, elements, channels)"
             )
+        if not content.shape[2]:
+            raise ValueError(
+                "content has no channels; expected at least one: use a channel of zeros for "
+                "elements that have nothing but a position"
+            )
         batch, elements = content.shape[:2]
         shape = () if self.position is None else tuple(self.position.shape)
         if shape and (len(shape) != 3 or shape[0] not in (1, batch) or shape[1] != elements):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Unpack
 
+import torch
 from torch import Tensor
 from typing_extensions import override
 
@@ -65,6 +66,20 @@ class AudioAdapter(ArrayAdapter):
     def stream(self, example: Any, *, elements: int = CHUNK_ELEMENTS) -> Iterable[Inputs]:
         mono = example.ndim == 1 and self.channels == 1
         return super().stream(example[..., None] if mono else example, elements=elements)
+
+    @override
+    def scaled(self, x: Tensor) -> Tensor:
+        """Convert to the floating type of the parameters.
+
+        Raises:
+            ValueError: `x` has integers.
+        """
+        if x.dtype == torch.uint8:
+            raise ValueError(
+                "samples are uint8; expected floats, usually in [-1, 1]: (x.float() - 128) / 128 "
+                "for 8-bit sound"
+            )
+        return super().scaled(x)
 
     def _with_channels(self, waves: Tensor) -> Tensor:
         """Add an axis of channels to a batch (B, S) if the model takes one channel."""

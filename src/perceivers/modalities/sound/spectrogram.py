@@ -117,6 +117,8 @@ def mel_power(waves: Tensor, bank: Tensor, n_fft: int, hop_length: int) -> Tenso
     Returns:
         float32 (B, 1 + S // hop_length, F).
     """
+    if not waves.shape[0]:  # torch.stft takes no empty batch
+        return bank.new_zeros(0, 1 + waves.shape[1] // hop_length, bank.shape[1])
     with torch.autocast(waves.device.type, enabled=False):
         spectrum = torch.stft(
             waves.float(),

@@ -17,6 +17,7 @@ from .ngrams import NgramEmbedding
 # B batch · L bytes of the longest text · C content channels · P position channels
 
 EMBEDDING_STD = 0.02  # same as the positions
+ID_TYPES = (torch.int64, torch.int32, torch.int16)
 
 
 class TextAdapter(Adapter):
@@ -107,7 +108,7 @@ class TextAdapter(Adapter):
         """Embed texts side by side.
 
         Args:
-            ids: ids (B, L), int64 or int32, with L up to `max_length`.
+            ids: ids (B, L), int64, int32 or int16, with L up to `max_length`.
 
         Returns:
             `Inputs` of L elements, with a mask that is False at padding.
@@ -118,6 +119,7 @@ class TextAdapter(Adapter):
                 device.
         """
         self._check_ids(ids)
+        ids = ids.int() if ids.dtype == torch.int16 else ids  # as readers give them
         content = self.embedding(ids)
         if self.ngrams is not None:
             content = content + self.ngrams(ids)
@@ -141,7 +143,7 @@ class TextAdapter(Adapter):
 
     def _check_ids(self, ids: Tensor) -> None:
         """Raise a `ValueError` unless `elements` can embed the ids."""
-        if ids.ndim != 2 or ids.dtype not in (torch.int64, torch.int32):
+        if ids.ndim != 2 or ids.dtype not in ID_TYPES:
             raise ValueError(
                 f"text batch is {ids.dtype} of shape {tuple(ids.shape)}; expected int64 ids "
                 "(batch, bytes), as perceivers.modalities.text.decode.encode returns them"
