@@ -192,3 +192,18 @@ def test_a_killed_worker_is_told_in_one_line(image_folder):
     with pytest.raises(OSError, match="ended unexpectedly .*lower --data.workers") as caught:
         list(batches(examples, config))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("limit", [3, 7, 10, 100])
+def test_the_normalisation_reads_no_more_than_its_limit(limit):
+    seen = []
+
+    class Counted(InMemoryExamples):
+        def __getitems__(self, indices):
+            seen.extend(indices)
+            return super().__getitems__(indices)
+
+    examples = Counted(torch.randn(19, 4, 4, 3), torch.zeros(19, dtype=torch.int64))
+    measure_normalisation(ImageAdapter(image_size=4, num_bands=2), examples, limit=limit)
+    assert len(seen) <= limit
+    assert len(seen) > min(limit, 19) / 2

@@ -25,7 +25,7 @@ def notice(text: str) -> None:
     """
     found: list[str] | None = getattr(_local, "found", None)
     if found is not None:
-        found.append(text)
+        found += [text] * (text not in found)
     elif text not in _said:
         _said.add(text)
         log.warning("a file %s", text)
@@ -57,7 +57,7 @@ class Notices:
             name: name of the file.
             texts: the notices.
         """
-        for text in dict.fromkeys(texts):
+        for text in texts:
             self._files.setdefault(text, []).append(name)
 
     def log_first(self) -> None:

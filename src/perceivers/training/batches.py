@@ -204,10 +204,10 @@ def measure_normalisation(adapter: Adapter, examples: ExampleSet, limit: int = 1
     Args:
         adapter: adapter whose normalisation is set; one without normalisation stays as it is.
         examples: training examples.
-        limit: approximate number of examples to measure, evenly spaced; less than twice as many
-            are measured.
+        limit: the most examples to measure, evenly spaced; at least half as many are, if there are
+            enough.
     """
-    indices = range(0, len(examples), max(1, len(examples) // limit))
+    indices = range(0, len(examples), max(1, -(-len(examples) // limit)))
     moments: dict[str | None, _Moments] = {}
     for start in range(0, len(indices), EXAMPLES_PER_MEASUREMENT):
         chosen = list(indices[start : start + EXAMPLES_PER_MEASUREMENT])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import trimesh
 
+from perceivers.modalities.notices import collecting
 from perceivers.modalities.points.decode import (
     MESH_POINTS,
     POINT_SUFFIXES,
@@ -349,3 +350,13 @@ def test_normals_are_recognised():
     named = b"x,y,z,nx,ny,nz\n" + b"1,2,3,0,0,1\n" * 3
     assert probe(named, kind="csv").has_normals
     assert not probe(b"x,y,z,red,green,blue\n" + b"1,2,3,0,0,1\n" * 3, kind="csv").has_normals
+
+
+def test_values_of_points_that_are_not_read_are_said():
+    names = ["x", "y", "z", "red", "green", "blue", "intensity"]
+    header = "".join(f"property float {name}\n" for name in names)
+    rows = "1 2 3 0 0 1 9\n" * 3
+    raw = f"ply\nformat ascii 1.0\nelement vertex 3\n{header}end_header\n{rows}".encode()
+    with collecting() as said:
+        assert decode(raw, kind="ply", channels=6).shape == (3, 6)
+    assert said == ["has values at its points that are not read: intensity"]

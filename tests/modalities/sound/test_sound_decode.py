@@ -5,6 +5,7 @@ import struct
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from media_files import damaged, numbered, sound, video, wav
 from PIL import Image
 from sound_files import FLAC, M4A, MKV, MP3, RATE, TS, noise
 
+from perceivers.modalities.notices import collecting
 from perceivers.modalities.sound.decode import LazySound, SoundInfo, decode, probe
 
 
@@ -279,3 +281,50 @@ def test_without_pyav(monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(ImportError, match=r"perceivers\[media\]"):
         decode(FLAC, rate=RATE)
+
+
+def said_of(raw, **options):
+    with collecting() as said:
+        decode(raw, rate=RATE, **options)
+    return said
+
+
+def test_integers_saved_as_floats_are_refused():
+    """They would all be clipped to -1 or 1."""
+    raw = sound(20_000 * noise(0.2), RATE, "wav", "pcm_f32le")
+    with pytest.raises(ValueError, match=r"samples of \d,\d+; expected \[-1, 1\]: divide them by"):
+        decode(raw, rate=RATE)
+
+
+def test_sounds_that_are_too_loud_or_nearly_silent_are_said():
+    wave = noise(0.2)
+    peak = np.abs(wave).max()
+    assert said_of(sound(wave * 1.2 / peak, RATE, "wav", "pcm_f32le")) == []
+    (text,) = said_of(sound(wave * 4 / peak, RATE, "wav", "pcm_f32le"))
+    assert text == "is louder than full scale; samples outside [-1, 1] are clipped"
+    (text,) = said_of(wav((wave * 1000).astype(int), RATE, width=4))
+    assert text.startswith("is nearly silent")
+    assert said_of(wav(np.zeros(800, int), RATE)) == []
+
+
+def test_channels_that_cancel_are_said():
+    wave = noise(0.2)[:, 0]
+    opposite = sound(np.stack([wave, -wave], 1), RATE, "wav", "pcm_s16le", "stereo")
+    assert said_of(opposite)[0].startswith("has channels that cancel each other out")
+    assert said_of(opposite, channels=2) == []
+    assert said_of(sound(np.stack([wave, wave], 1), RATE, "wav", "pcm_s16le", "stereo")) == []
+
+
+def test_a_resampler_that_gives_too_many_samples_is_cut(monkeypatch):
+    make = av.AudioResampler
+
+    class Longer:
+        def __init__(self, **options):
+            self.resampler, self.longer = make(**options), "rate" in options
+
+        def resample(self, frame):
+            parts = self.resampler.resample(frame)
+            return [*parts, *parts] if self.longer and frame is not None else parts
+
+    monkeypatch.setattr(av, "AudioResampler", Longer)
+    assert len(decode(wav(np.zeros(8_000, int), 8_000), rate=4_000)) >= 4_000

@@ -4,6 +4,7 @@ import io
 import struct
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 from media_files import SIDE, damaged, numbered, numbers, sound, video, wav
 from PIL import Image
 
+from perceivers.modalities import VideoConfig, build_reader, modality_of
 from perceivers.modalities.image import decode as images
+from perceivers.modalities.notices import collecting
 from perceivers.modalities.sound import decode as sounds
 from perceivers.modalities.video.decode import VideoInfo, clips, decode, probe
 
@@ -351,3 +354,41 @@ def test_without_pyav(monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(ImportError, match=r"perceivers\[media\]"):
         probe(HUNDRED)
+
+
+def grey_of_16_bits(low, high, count=3) -> bytes:
+    """Return a video whose left half has the one value and whose right half the other."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="matroska") as file:
+        track = file.add_stream("ffv1", rate=25)
+        track.height = track.width = 16
+        track.pix_fmt = "gray16le"
+        values = np.full((16, 16), low, np.uint16)
+        values[:, 8:] = high
+        for _ in range(count):
+            file.mux(track.encode(av.VideoFrame.from_ndarray(values, "gray16le")))
+        file.mux(track.encode(None))
+    return buffer.getvalue()
+
+
+def test_grey_videos_of_a_narrow_range(tmp_path):
+    raw = grey_of_16_bits(28_950, 29_010)
+    with collecting() as said:
+        assert len(np.unique(decode(raw, num_frames=2, size=16))) == 1
+    assert said == [images.WITHOUT_LIGHT]
+    config, (line,) = modality_of(VideoConfig()).measure(VideoConfig(), lambda: [raw, HUNDRED])
+    assert config.value_range == (28_950, 29_010)
+    assert line.startswith("1 of 2 inspected videos have more than 8 bits")
+    reader = build_reader(replace(config, num_frames=2, image_size=16, channels=1))
+    for pixels in (reader.decode(raw), reader.decode_whole(raw)):
+        assert np.unique(pixels[..., :8, :]).tolist() == [0]
+        assert np.unique(pixels[..., 8:, :]).tolist() == [255]
+
+
+def test_grey_videos_of_the_full_range_are_not_measured():
+    raw = grey_of_16_bits(500, 65_000)
+    config, lines = modality_of(VideoConfig()).measure(VideoConfig(), lambda: [raw])
+    assert (config, lines) == (VideoConfig(), [])
+    with collecting() as said:
+        decode(raw, num_frames=2, size=16)
+    assert said == []

@@ -72,9 +72,14 @@ class Image(FileModality):
     @override
     def preparation(self, config: Any) -> str:
         colours = "grey" if config.channels == 1 else "RGB"
+        depth = ""
+        if config.value_range is not None:
+            low, high = config.value_range
+            depth = f" (of more than 8 bits: scaled from {low:g} to {high:g})"
         return (
-            f"pixels of the upright image, {colours} from 0 to 255, on white where transparent; "
-            f"the shorter side resized to {config.image_size} (bicubic, antialiased), the longer "
+            f"pixels of the upright image, {colours} from 0 to 255{depth}, on white where "
+            f"transparent; the shorter side resized to {config.image_size} (bicubic, "
+            "antialiased), the longer "
             "side cropped to its middle"
         )
 

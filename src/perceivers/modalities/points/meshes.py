@@ -9,6 +9,10 @@ import numpy as np
 
 from ...errors import missing_extra
 from ...reading import check_limit, parser_errors
+from ..notices import notice
+
+# Properties of the points of a ply file that are read, or belong to one that is.
+PLY_CHANNELS = frozenset({"x", "y", "z", "nx", "ny", "nz", "red", "green", "blue", "alpha"})
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,9 @@ def _from_trimesh(geometry: Any) -> Cloud | Mesh:
     if {"nx", "ny", "nz"} <= set(raw.get("properties", ())):
         columns.append(np.column_stack([raw["data"][name] for name in ("nx", "ny", "nz")]))
         has_normals = True
+    others = [name for name in raw.get("properties", ()) if name not in PLY_CHANNELS]
+    if others:
+        notice(f"has values at its points that are not read: {', '.join(others)}")
     colours = getattr(geometry, "colors", None)
     if colours is not None and len(colours) == len(vertices) > 0:
         columns.append(_rgb(colours))

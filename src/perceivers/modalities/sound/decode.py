@@ -14,8 +14,11 @@ from typing_extensions import override
 from ...reading import limits
 from .. import media
 from ..files import LazyArray, PathOrBytes
-from .track import decode_track, resample
+from ..notices import notice
+from .track import QUIET, decode_track, resample
 
+CLIPPED = 2.0  # loudest sample from which clipping is said; lossy codecs exceed 1 slightly
+NOT_SAMPLES = 8.0  # loudest sample from which they must be integers that were saved as floats
 LEAD_IN = 1  # seconds decoded before a part: decoders and the resampler depend on earlier samples
 
 
@@ -82,8 +85,10 @@ def decode(
 
     FFmpeg resamples the sound to `rate`. With one output channel, all channels are averaged. With
     two, mono is copied to both; of a file with more than two channels, each side averages its own
-    channels and those that belong to no side. Louder samples are clipped to [-1, 1]. Pauses are
-    filled with zeros, and so is the start of a video whose sound begins later than its pictures.
+    channels and those that belong to no side. Louder samples are clipped to [-1, 1], and refused
+    from 8 on, where they are integers saved as floats. Pauses are filled with zeros, and so is the
+    start of a video whose sound begins later than its pictures. A notice is given of a sound that
+    is nearly silent or much too loud, and of channels that cancel each other out.
 
     A part equals the same part of the whole file: exactly in containers that count samples (wav,
     flac, mp4, ogg), and up to a shift of a millisecond in mkv and webm. A truncated wav, ogg or mp3
@@ -123,7 +128,10 @@ def decode(
             num_decoded += len(block)
             if num_samples is not None and num_decoded >= num_samples:
                 break
-    return np.concatenate(decoded)[:num_samples]
+    wave = np.concatenate(decoded)[:num_samples]
+    if seconds is None and 0 < np.abs(wave).max() < QUIET:
+        notice("is nearly silent: its loudest sample is below 0.0001 of full scale")
+    return wave
 
 
 def clips(
@@ -231,9 +239,21 @@ def _blocks(
             if position > max_seconds * rate:
                 raise _too_long(max_seconds)
             if len(kept):
+                _check_loudness(float(np.abs(kept).max()))
                 yield np.clip(kept, -1, 1)
     if position <= 0:
         raise ValueError(f"no sound at {start:g} s; the sound ends before that")
+
+
+def _check_loudness(peak: float) -> None:
+    """Refuse samples that are not in [-1, 1] at all; give a notice if much is clipped."""
+    if peak > NOT_SAMPLES:
+        raise ValueError(
+            f"the sound has samples of {peak:,.0f}; expected [-1, 1]: divide them by their full "
+            "scale, such as 32,768, and save the file again"
+        )
+    if peak > CLIPPED:
+        notice("is louder than full scale; samples outside [-1, 1] are clipped")
 
 
 def _too_long(max_seconds: float) -> ValueError:

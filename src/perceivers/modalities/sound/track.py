@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 
 from .. import media
+from ..notices import notice
 
 MAX_RATE = 768_000  # Hz; the highest rate that sound cards offer
+CANCELLED = 0.01  # a mixture that is quieter than this share of its channels has lost them
+QUIET = 1e-4  # loudest sample below which a sound is nearly silent: -80 dB of full scale
 MIN_PAUSE = 0.1  # seconds; a shorter gap between time stamps is a rounding error, not a pause
 
 
@@ -47,6 +50,7 @@ def decode_track(container: Any, track: Any, origin: int, channels: int) -> Iter
     # Indices, at `rate`, of the next sample to yield and of the next sample to be decoded.
     yielded = decoded = origin * rate
     synchronised = False
+    loudest = np.zeros(2)  # of the file's channels, and of their mixture
     for frame in frames:
         if (frame.sample_rate, frame.layout.name) != (rate, first.layout.name):
             raise ValueError(
@@ -61,7 +65,10 @@ def decode_track(container: Any, track: Any, origin: int, channels: int) -> Iter
             yield np.zeros((pause, channels), np.float32)
             yielded += pause
         for part in packed.resample(frame):
-            samples = part.to_ndarray().reshape(-1, len(mixing)) @ mixing
+            stored = part.to_ndarray().reshape(-1, len(mixing))
+            samples = stored @ mixing
+            if len(mixing) > channels == 1 and len(samples):
+                loudest = np.maximum(loudest, [np.abs(stored).max(), np.abs(samples).max()])
             if not np.isfinite(samples).all():
                 raise ValueError("the sound has NaN or infinite samples; export the file again")
             new = samples[max(0, yielded - decoded) :]
@@ -69,6 +76,8 @@ def decode_track(container: Any, track: Any, origin: int, channels: int) -> Iter
             if len(new):
                 yield new
                 yielded = decoded
+    if loudest[1] < CANCELLED * loudest[0] and loudest[0] > QUIET:
+        notice("has channels that cancel each other out when they are averaged to mono")
     _check_complete(container, track, zero, yielded / rate)
 
 
@@ -115,7 +124,7 @@ def resample(blocks: Iterator[np.ndarray], track: Any, new_rate: int) -> Iterato
     if num_read:
         # The filter ends a sample early or late. The length is determined by the two rates.
         tail = [part.to_ndarray().reshape(-1, block.shape[1]) for part in resampler.resample(None)]
-        missing = max(1, round(num_read * new_rate / old_rate)) - num_yielded
+        missing = max(0, max(1, round(num_read * new_rate / old_rate)) - num_yielded)
         yield np.concatenate([*tail, np.zeros((missing, block.shape[1]), np.float32)])[:missing]
 
 

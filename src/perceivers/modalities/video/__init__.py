@@ -1,5 +1,6 @@
 """Videos: raw batches (B, T, H, W, C), uint8 or float."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,18 @@ class Video(FileModality):
             config.seconds,
             config.patch_frames,
             config.own_length,
+            config.value_range,
         )
+
+    @override
+    def measure(self, config: Any, sources: Callable[[], Sequence[Any]]) -> tuple[Any, list[str]]:
+        """Measure the range of the values of grey videos of more than 8 bits."""
+        from ..image import levels
+        from .decode import wide_values
+
+        if config.value_range is not None:
+            return config, []
+        return levels.measured(config, sources(), wide_values, self.noun)
 
     @override
     def varying_axes(self, config: Any) -> dict[int, str]:

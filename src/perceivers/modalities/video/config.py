@@ -11,7 +11,7 @@ class VideoConfig(GridConfig):
     """How videos become elements; see `perceivers.modalities.video.adapter.VideoAdapter`."""
 
     kind: ClassVar[str] = "video"
-    reader_fields: ClassVar[frozenset[str]] = frozenset({"seconds", "own_length"})
+    reader_fields: ClassVar[frozenset[str]] = frozenset({"seconds", "own_length", "value_range"})
 
     num_frames: int = 32
     """Number of frames of an example."""
@@ -24,6 +24,9 @@ class VideoConfig(GridConfig):
     """Height and width in pixels to which frames are resized and cropped."""
     channels: int = 3
     """Number of channels: 1 for grey, 3 for RGB."""
+    value_range: tuple[float, ...] | None = None
+    """Values of 16 bits that become black and white in grey videos of more than 8 bits; none: 0 and
+    65535, unless the training videos use little of that range: training then measures it."""
     patch_frames: int = 2
     """Number of frames of a patch."""
     patch_size: int = 8

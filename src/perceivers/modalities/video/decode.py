@@ -4,8 +4,9 @@ Times are seconds from the start of the file, as in the decoding of sound: equal
 `seconds` give matching frames and sound.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,15 @@ from typing_extensions import override
 from ...reading import check_limit
 from .. import media
 from ..files import LazyArray, PathOrBytes
-from ..image.decode import from_pixels
+from ..image import levels
+from ..image.decode import WITHOUT_LIGHT, from_pixels
+from ..notices import notice
 from .timeline import Timeline
 
 SUFFIXES = media.VIDEO_SUFFIXES | {".gif"}
 SEEK = 10.0  # seconds; for frames further ahead, seeking is faster than decoding all in between
 MAX_FRAMES = 20_000_000  # of a video that is read in parts; more are not believed
+FRAMES_MEASURED = 32  # first frames of a video, of which some are measured
 MAX_ASPECT = 8  # of a pixel; a larger one is not believed
 
 
@@ -57,7 +61,7 @@ def probe(source: PathOrBytes) -> VideoInfo:
     """
     with media.open_track(source, "video") as (container, track):
         timeline = Timeline.of(source, container, track)
-        height, width, _ = _pixels(_first(media.frames(container, track)), track).shape
+        height, width, _ = _pixels(_first(media.frames(container, track)), track, None).shape
         return VideoInfo(
             timeline.frames,
             timeline.rate,
@@ -77,6 +81,7 @@ def decode(
     channels: int = 3,
     start: float = 0.0,
     seconds: float | None = None,
+    value_range: Sequence[float] | None = None,
 ) -> np.ndarray:
     """Decode frames of a video file that are evenly spread in time.
 
@@ -100,6 +105,8 @@ def decode(
         channels: 1 (grey) or 3 (RGB).
         start: seconds from the start of the file.
         seconds: length of the part over which the frames are spread; None: to the end.
+        value_range: values of grey frames of more than 8 bits that become 0 and 255, of 16 bits;
+            None: 0 and 65,535.
 
     Returns:
         uint8 (num_frames, size, size, channels).
@@ -111,7 +118,8 @@ def decode(
     with media.open_track(source, "video") as (container, track):
         timeline = Timeline.of(source, container, track)
         numbers = timeline.frame_numbers(num_frames, start, seconds)
-        return _decode(container, track, timeline, numbers, size=size, channels=channels)
+        look: dict[str, Any] = {"size": size, "channels": channels, "value_range": value_range}
+        return _decode(container, track, timeline, numbers, **look)
 
 
 def clips(
@@ -122,6 +130,7 @@ def clips(
     size: int,
     seconds: float,
     channels: int = 3,
+    value_range: Sequence[float] | None = None,
 ) -> np.ndarray:
     """Decode clips evenly spread over a video, to average a model's predictions over.
 
@@ -136,6 +145,7 @@ def clips(
         size: height and width of the result.
         seconds: length of each clip; see `decode`.
         channels: 1 (grey) or 3 (RGB).
+        value_range: see `decode`.
 
     Returns:
         uint8 (count, num_frames, size, size, channels).
@@ -151,7 +161,8 @@ def clips(
         starts = np.linspace(0, spare, count) if count > 1 else [spare / 2]
         first = timeline.offset  # clips lie within the video track, even if sound begins earlier
         numbers = [timeline.frame_numbers(num_frames, first + start, seconds) for start in starts]
-        return _decode(container, track, timeline, np.stack(numbers), size=size, channels=channels)
+        look: dict[str, Any] = {"size": size, "channels": channels, "value_range": value_range}
+        return _decode(container, track, timeline, np.stack(numbers), **look)
 
 
 class LazyVideo(LazyArray):
@@ -165,6 +176,7 @@ class LazyVideo(LazyArray):
         rate: frames per second.
         size: height and width.
         channels: 1 (grey) or 3 (RGB).
+        value_range: see `decode`.
 
     Raises:
         ValueError: as `decode`.
@@ -173,11 +185,18 @@ class LazyVideo(LazyArray):
     dtype = np.uint8
 
     def __init__(
-        self, source: PathOrBytes, *, num_frames: int, rate: float, size: int, channels: int = 3
+        self,
+        source: PathOrBytes,
+        *,
+        num_frames: int,
+        rate: float,
+        size: int,
+        channels: int = 3,
+        value_range: Sequence[float] | None = None,
     ) -> None:
         if num_frames > MAX_FRAMES:
             raise ValueError(f"damaged video: it states a length of {num_frames:,} frames")
-        self.source = source
+        self.source, self.value_range = source, value_range
         self.shape = num_frames, size, size, channels
         with media.open_track(source, "video") as (container, track):
             self._timeline = Timeline.of(source, container, track)
@@ -189,7 +208,12 @@ class LazyVideo(LazyArray):
         size, channels = self.shape[2:]
         with media.open_track(self.source, "video") as (container, track):
             numbers = self._numbers[run]
-            return _decode(container, track, self._timeline, numbers, size=size, channels=channels)
+            look: dict[str, Any] = {
+                "size": size,
+                "channels": channels,
+                "value_range": self.value_range,
+            }
+            return _decode(container, track, self._timeline, numbers, **look)
 
 
 def _decode(
@@ -200,6 +224,7 @@ def _decode(
     *,
     size: int,
     channels: int,
+    value_range: Sequence[float] | None = None,
 ) -> np.ndarray:
     """Decode frames by tick: `numbers` of any shape → that shape + (size, size, channels)."""
     unique, inverse = np.unique(numbers, return_inverse=True)
@@ -209,8 +234,13 @@ def _decode(
         if frame is previous:
             pixels[index] = pixels[index - 1]
         else:
-            pixels[index] = from_pixels(_pixels(frame, track), channels=channels, size=size)
+            shown = _pixels(frame, track, value_range)
+            pixels[index] = from_pixels(shown, channels=channels, size=size)
         previous = frame
+    if previous is not None and _is_wide(previous) and (pixels == pixels[:1, :1, :1]).all():
+        values = previous.to_ndarray(format="gray16le")
+        if values.min() < values.max():
+            notice(WITHOUT_LIGHT)
     return pixels[inverse.reshape(numbers.shape)]
 
 
@@ -242,8 +272,33 @@ def _first(frames: Iterator[Any]) -> Any:
     return first
 
 
-def _pixels(frame: Any, track: Any) -> np.ndarray:
-    """Return the square pixels of a frame, uint8 (H, W, 3 or 4), oriented as the file says."""
+def wide_values(source: PathOrBytes) -> np.ndarray | None:
+    """Return values of the first frames of a grey video of more than 8 bits; None for any other.
+
+    Args:
+        source: a path, or the file's bytes.
+
+    Returns:
+        uint16 (frames, H, W).
+
+    Raises:
+        ValueError: as `decode`.
+    """
+    with media.open_track(source, "video") as (container, track):
+        if not _is_wide(track.codec_context):
+            return None
+        frames = islice(media.frames(container, track), 0, FRAMES_MEASURED, 4)
+        return np.stack([frame.to_ndarray(format="gray16le") for frame in frames])
+
+
+def _is_wide(frame: Any) -> bool:
+    """Return whether a frame, or the frames of a codec, are grey of more than 8 bits."""
+    kind = None if frame is None else frame.format
+    return kind is not None and len(kind.components) == 1 and kind.components[0].bits > 8
+
+
+def _pixels(frame: Any, track: Any, value_range: Sequence[float] | None) -> np.ndarray:
+    """Return the square pixels of a frame, uint8 (H, W, 1, 3 or 4), oriented as the file says."""
     alpha = any(part.is_alpha for part in frame.format.components)
     aspect = float(track.sample_aspect_ratio or 1)  # width of a pixel / its height
     square: dict[str, Any] = {}
@@ -258,6 +313,9 @@ def _pixels(frame: Any, track: Any) -> np.ndarray:
         square.get("width", frame.width) * square.get("height", frame.height),
         "pixels in a frame",
     )
+    if value_range is not None and _is_wide(frame):
+        values = frame.to_ndarray(format="gray16le", **square)
+        return _oriented(levels.scale(values, value_range)[..., None], frame)
     return _oriented(frame.to_ndarray(format="rgba" if alpha else "rgb24", **square), frame)
 
 

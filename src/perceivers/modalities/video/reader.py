@@ -37,6 +37,8 @@ class VideoReader(ArrayReader):
     """Frames of a patch of the model."""
     own_length: bool = False
     """Read fewer frames from shorter videos; False: repeat the last frame."""
+    value_range: tuple[float, ...] | None = None
+    """Values of grey frames of more than 8 bits that become 0 and 255; None: 0 and 65,535."""
 
     noun: ClassVar[str] = "videos"
     suffixes: ClassVar[frozenset[str]] = video.SUFFIXES
@@ -68,7 +70,11 @@ class VideoReader(ArrayReader):
     def decode(self, source: PathOrBytes) -> np.ndarray:
         if self.seconds is None:
             return video.decode(
-                source, num_frames=self.num_frames, size=self.size, channels=self.channels
+                source,
+                num_frames=self.num_frames,
+                size=self.size,
+                channels=self.channels,
+                value_range=self.value_range,
             )
         return self.clips(source, 1)[0]
 
@@ -88,6 +94,7 @@ class VideoReader(ArrayReader):
             size=self.size,
             seconds=self.seconds,
             channels=self.channels,
+            value_range=self.value_range,
         )
 
     @override
@@ -107,6 +114,11 @@ class VideoReader(ArrayReader):
         rate = info.rate if self.seconds is None else self.num_frames / self.seconds
         frames = max(1, round(info.seconds * rate) // self.step) * self.step
         lazy = video.LazyVideo(
-            source, num_frames=frames, rate=rate, size=self.size, channels=self.channels
+            source,
+            num_frames=frames,
+            rate=rate,
+            size=self.size,
+            channels=self.channels,
+            value_range=self.value_range,
         )
         return lazy if lazy.nbytes > MAX_DECODED_BYTES else lazy[:]
