@@ -156,6 +156,7 @@ def trial(case: Case, recipe, whole: Path, seconds: float, rng, kills: int) -> C
             delay=rng.uniform(0, 0.006),
         )
         if how == "ended before":
+            saved = (run / "checkpoints" / "last.ckpt").exists()
             break
         counts[how] += 1
         check_usable(run)

@@ -7,6 +7,7 @@ import signal
 
 import pytest
 import torch
+from PIL import Image
 
 from perceivers.data.config import DataConfig
 from perceivers.data.examples import InMemoryExamples
@@ -136,6 +137,22 @@ def test_a_batch_without_a_readable_file_does_not_stop_the_run(image_folder, tmp
     assert sorted(result["skipped_files"]) == names
     assert result["epochs"] == 2
     assert math.isfinite(result["test"]["loss"])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_notices_of_workers_are_said_once(image_folder, caplog, workers):
+    frames = [Image.new("RGB", (9, 9), color) for color in ("red", "blue")]
+    for index in range(6):
+        path = image_folder / "dark" / f"moving{index}.gif"
+        frames[0].save(path, save_all=True, append_images=frames[1:])
+    config = DataConfig(path=str(image_folder), hold_gb=0.0, workers=workers, batch_size=2)
+    examples = read_splits(config, ImageReader(8, 3)).examples["train"]
+    loader = batches(examples, config)
+    for _ in range(2):
+        list(loader)
+    said = [r.getMessage() for r in caplog.records if "moving" in r.getMessage()]
+    assert len(said) == 1
+    assert "of which only the first is read" in said[0]
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -138,6 +138,21 @@ def test_examples_in_memory(images, tmp_path, monkeypatch, optimizer):
     assert_same(tmp_path / "whole", tmp_path / "run")
 
 
+def test_early_stopping(images, tmp_path, monkeypatch):
+    """The resumed run stops at the same epoch; once it has stopped, a resume trains no further."""
+    recipe = images_recipe(
+        images,
+        optimizer={"schedule": "constant", "name": "adam", "lr": 0.3},
+        trainer={"max_epochs": 20, "patience": 2, "monitor": "val_loss"},
+    )
+    whole = engine.train(recipe, tmp_path / "whole")
+    assert 3 <= whole["epochs"] < 20
+    train_interrupted(monkeypatch, recipe, tmp_path / "run", [(1, 1), (2, 2)])
+    assert_same(tmp_path / "whole", tmp_path / "run")
+    engine.resume(tmp_path / "run", read_recipe(tmp_path / "run"))
+    assert_same(tmp_path / "whole", tmp_path / "run")
+
+
 @pytest.mark.parametrize("hold_gb", [1.0, 0.0], ids=["in memory", "batch by batch"])
 def test_batches_of_similar_length(sounds, tmp_path, monkeypatch, hold_gb):
     inputs = AudioConfig(

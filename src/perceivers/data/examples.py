@@ -3,7 +3,7 @@
 import abc
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -168,29 +168,35 @@ class FileExamples(ExampleSet):
         found = [example for example in decoded if isinstance(example, Unreadable)]
         if get_worker_info() is None:
             self.report(found)
+            self.notices.log_first()
         else:
             self._found += found
-        self.notices.log_first()
         pairs = zip(indices, decoded, strict=True)
         kept = [index for index, example in pairs if not isinstance(example, Unreadable)]
         labels = self.labels[torch.as_tensor(kept, dtype=torch.int64)]
         examples = [example for example in decoded if not isinstance(example, Unreadable)]
         return self.reader.batch(collate(examples)) if examples else None, labels
 
-    def take_found(self) -> list[Unreadable]:
-        """Return the unreadable files that this worker process found since the last call."""
+    def take_found(self) -> tuple[list[Unreadable], dict[str, list[str]]]:
+        """Return what this worker process found since the last call, as arguments of `report`."""
         found, self._found = self._found, []
-        return found
+        return found, self.notices.take()
 
-    def report(self, found: Sequence[Unreadable]) -> None:
-        """Log and count unreadable files that are new.
+    def report(
+        self, found: Sequence[Unreadable], notices: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        """Log and count unreadable files and notices that are new.
 
         Args:
             found: unreadable files.
+            notices: what a worker has to say about other files: their names by text.
 
         Raises:
             ValueError: there is one, and `strict` is set.
         """
+        if notices:
+            self.notices.merge(notices)
+            self.notices.log_first()
         for unreadable in found:
             if self.strict:
                 raise ValueError(

@@ -5,7 +5,7 @@ Imports no torch.
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,17 @@ class Notices:
         """
         for text in texts:
             self._files.setdefault(text, []).append(name)
+
+    def take(self) -> dict[str, list[str]]:
+        """Return the names of the files that each text is said of, and forget them."""
+        files, self._files = self._files, {}
+        return files
+
+    def merge(self, files: Mapping[str, Sequence[str]]) -> None:
+        """Add what `take` returned in another process, without texts that are logged already."""
+        for text, names in files.items():
+            if text not in self._said:
+                self._files.setdefault(text, []).extend(names)
 
     def log_first(self) -> None:
         """Log each text that has not been logged yet, with the first file that it is said of."""

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, Sampler
+from torch.utils.data import BatchSampler, DataLoader, Sampler, get_worker_info
 
 from ..data.config import DataConfig
-from ..data.examples import Batch, ExampleSet, FileExamples, Unreadable
+from ..data.examples import Batch, ExampleSet, FileExamples
 from ..modalities.adapter import Adapter
 
 BATCHES_PER_WINDOW = 50  # examples are sorted by length within a window of this many batches
@@ -103,9 +103,9 @@ class BatchLoader(DataLoader[Batch]):
         examples: Any = self.dataset
         num_readable = 0
         with _plain_errors():
-            for number, (batch, unreadable) in enumerate(super().__iter__(), start=1):
-                if unreadable:
-                    examples.report(unreadable)
+            for number, (batch, found) in enumerate(super().__iter__(), start=1):
+                if found:
+                    examples.report(*found)
                 num_readable += len(batch[1])
                 if number == len(self) and not num_readable:
                     raise ValueError(
@@ -115,14 +115,15 @@ class BatchLoader(DataLoader[Batch]):
 
 
 class _WithUnreadable:
-    """Return a batch, which is collated already, with the unreadable files that a worker found."""
+    """Return a batch, which is collated already, with what a worker process found in its files."""
 
     def __init__(self, examples: ExampleSet) -> None:
         self.examples = examples
 
-    def __call__(self, batch: Any) -> tuple[Batch, list[Unreadable]]:
-        found = self.examples.take_found() if isinstance(self.examples, FileExamples) else []
-        return batch, found
+    def __call__(self, batch: Any) -> tuple[Batch, Any]:
+        if get_worker_info() is None or not isinstance(self.examples, FileExamples):
+            return batch, None
+        return batch, self.examples.take_found()
 
 
 @contextmanager
