@@ -129,9 +129,9 @@ class Predictor:
         Args:
             examples: list of paths of files of the model's modality, or of the files' bytes (of
                 texts: the text itself). Images may also be Pillow images or arrays (H, W) or
-                (H, W, C) of uint8. Rows of a table are dictionaries by column, with paths relative
-                to the working directory; columns that a row lacks are masked, and so are all
-                other columns if a single file is given.
+                (H, W, C) of uint8. Rows of a table are dictionaries by column or rows of a pandas
+                DataFrame, with paths relative to the working directory; columns that a row lacks
+                are masked, and so are all other columns if a single file is given.
             top_k: number of classes or labels to return, the most likely first. In a regression
                 all numbers are returned, in output order.
 
@@ -144,10 +144,14 @@ class Predictor:
             ValueError: a file could not be read; the message names it. Or one example was given
                 instead of a list, or the outputs for an example are not finite: it holds NaN.
         """
-        if isinstance(examples, ONE_EXAMPLE) or not isinstance(examples, Iterable):
+        one = isinstance(examples, ONE_EXAMPLE) or _is_row(examples)
+        if one or not isinstance(examples, Iterable):
+            many = "list(array)) for an array"
+            if hasattr(examples, "to_dict"):  # of pandas
+                many = 'table.to_dict("records")) for a table'
             raise ValueError(
                 f"got one {type(examples).__name__}; expected a list of examples: "
-                "predictor([example]), or predictor(list(array)) for an array of many"
+                f"predictor([example]), or predictor({many} of many"
             )
         check_top_k(top_k)
         predictions: list[Prediction] = []
@@ -264,8 +268,8 @@ class Predictor:
         return _writable(self._prepare(example))
 
     def _prepare(self, example: Any) -> Prepared:
-        if isinstance(example, dict) and isinstance(without_clips(self.reader), RowReader):
-            example = Row.of(example)
+        if isinstance(without_clips(self.reader), RowReader) and _is_row(example):
+            example = Row.of(dict(example.items()))
         if isinstance(example, str | Path | bytes | Row):
             return self._decode(example)
         if not isinstance(self.reader, ImageReader):
@@ -462,6 +466,11 @@ def _writable(prepared: Prepared) -> Prepared:
         if isinstance(prepared, LazyArray)
         else np.require(prepared, requirements=["C", "W"])
     )
+
+
+def _is_row(example: Any) -> bool:
+    """Return whether an example is a dictionary by column, or a row of a pandas DataFrame."""
+    return isinstance(example, Mapping) or (hasattr(example, "items") and hasattr(example, "index"))
 
 
 def _presence(example: Any) -> dict[str, Any]:

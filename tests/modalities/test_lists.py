@@ -173,6 +173,11 @@ def test_learned_positions_need_examples_of_one_size():
     [
         ("image", [], "the batch is an empty list; expected at least one example"),
         ("image", [[1, 2]], "example 0 of the list is a list; expected tensors"),
+        (
+            "image",
+            [torch.tensor(1.0)],
+            "example 0 of the list is a single number",
+        ),
         ("image", [torch.rand(2, 2)], r"image batch has shape \(1, 2, 2\)"),
         ("text", [torch.ones(1, 2).long()], r"a text in the list has shape \(1, 2\); expected ids"),
         ("text", [], "empty list"),

@@ -3,6 +3,7 @@
 import csv
 import datetime
 import logging
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -82,6 +83,9 @@ def test_every_format_and_python_predict_the_same(trained, tmp_path, caplog):
     texts = list(csv.DictReader(write(table, tmp_path / "t.csv").read_text().splitlines()))
     assert predictor(typed.to_dict("records")) == expected
     assert predictor(texts) == expected
+    assert predictor([row for _, row in table.iterrows()]) == expected
+    with pytest.raises(ValueError, match=r"got one DataFrame; .* predictor\(table.to_dict"):
+        predictor(table)
     for suffix in SUFFIXES:
         path = write(table, tmp_path / f"t{suffix}")
         assert [result for _, result in predictor.predict_files([path])] == expected
@@ -124,10 +128,9 @@ def test_an_unknown_category_of_a_row_is_said_once(trained, caplog):
 
 def test_models_of_older_versions_keep_their_categories(trained, tmp_path):
     """Their lists hold the spelling of csv: "False", "1.0"."""
-    config = (trained.directory / "config.json").read_text()
-    model = perceivers.load(trained.directory)
-    perceivers.save(model, tmp_path / "old")
+    shutil.copytree(trained.directory, tmp_path / "old")
     old = tmp_path / "old" / "config.json"
+    config = old.read_text()
     for new, previous in (('"false"', '"False"'), ('"true"', '"True"'), ('"1"', '"1.0"')):
         config = config.replace(new, previous)
     old.write_text(config.replace('"number_formats": {}', '"num_bands": 8'))

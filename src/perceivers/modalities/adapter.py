@@ -190,13 +190,13 @@ def channels_hint(batch: Tensor, channels: int) -> str:
 
 
 def check_examples(examples: Sequence[Any]) -> None:
-    """Check that a list of examples is not empty and holds only tensors.
+    """Check that a list of examples is not empty and holds only tensors with axes.
 
     Args:
         examples: the list.
 
     Raises:
-        ValueError: it is empty, or an entry is not a tensor.
+        ValueError: it is empty, or an entry is not a tensor or a single number.
     """
     if not examples:
         raise ValueError("the batch is an empty list; expected at least one example")
@@ -205,4 +205,9 @@ def check_examples(examples: Sequence[Any]) -> None:
             raise ValueError(
                 f"example {index} of the list is a {type(example).__name__}; expected tensors, "
                 "each of one example without a batch axis"
+            )
+        if not example.ndim:
+            raise ValueError(
+                f"example {index} of the list is a single number; expected tensors, each of one "
+                "example: pass the whole tensor, or give the example its axes"
             )

@@ -9,6 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from perceivers.modalities import (
+    AudioConfig,
+    FusionConfig,
+    RowsConfig,
+    VideoConfig,
+    build_reader,
+)
 from perceivers.modalities.clips import with_clips
 from perceivers.modalities.fusion.presence import describe_missing
 from perceivers.modalities.fusion.rows import CellReader, Row, RowReader
@@ -198,3 +205,10 @@ def test_a_video_without_sound_has_its_pictures(tmp_path):
         tmp_path / "x.mkv"
     )
     assert (bool(example["film.present"]), bool(example["film_sound.present"])) == (True, False)
+
+
+def test_a_fusion_as_a_part_of_rows_is_refused():
+    film = FusionConfig(parts={"audio": AudioConfig(), "video": VideoConfig()})
+    config = RowsConfig(parts={"film": film}, files={"film": "film"})
+    with pytest.raises(ValueError, match="'film' is itself made of the parts audio, video; make"):
+        build_reader(config)

@@ -6,12 +6,13 @@ import math
 import sys
 
 import numpy as np
+import pandas
 import pyarrow
 import pyarrow.parquet
 import pytest
 
 from perceivers.modalities.table import kinds as column_kinds
-from perceivers.modalities.table.columns import READERS, read_columns
+from perceivers.modalities.table.columns import READERS, read_columns, read_table
 from perceivers.modalities.table.config import TABLE_SUFFIXES
 from perceivers.modalities.table.kinds import ColumnKind, infer_kinds, parse_numbers
 
@@ -38,6 +39,10 @@ TABLES = {
     "semicolons.csv": CSV.replace('"Bob, junior"', "Bob| junior")
     .replace(",", ";").replace("|", ",").encode(),
     "tabs.csv": CSV.replace(", ", "|").replace(",", "\t").replace("|", ", ").encode(),
+    "excel.csv": b"\xef\xbb\xbfsep=;\r\n" + CSV.replace('"Bob, junior"', "Bob| junior")
+    .replace(",", ";").replace("|", ",").replace("\n", "\r\n").encode(),
+    "bars.csv": CSV.replace('"Bob, junior"', "Bob- junior")
+    .replace(",", "|").replace("-", ",").encode(),
     "table.tsv": CSV.replace(", ", "|").replace(",", "\t").replace("|", ", ").encode(),
     "table.jsonl": b'{"name": "Ann", "age": 31, "note": "says \\"hi\\""}\n\n'
     b'{"name": "Bob, junior", "age": null, "note": "two\\nlines"}\n'
@@ -65,6 +70,38 @@ def test_values_that_are_not_text():
     assert read_columns(raw, kind="parquet") == {
         "a": ["true", None], "b": ["1", str(2**60)], "c": ["0.1", None],
     }  # fmt: skip
+
+
+def test_what_a_file_says_about_its_columns():
+    """An unnamed first column of whole numbers is an index; parquet notes index and categories."""
+    for name in ("", "Unnamed: 0"):
+        table = read_table(f"{name},x\n7,a\n5,b\n".encode(), kind="csv")
+        assert (table.index, list(table.columns)) == (("Unnamed: 0",), ["Unnamed: 0", "x"])
+    assert read_table(b"id,x\n7,a\n5,b\n", kind="csv").index == ()
+    frame = pandas.DataFrame({"k": pandas.Categorical([3, 1]), "x": [1, 2]}, index=[5, 7])
+    table = read_table(frame.to_parquet(), kind="parquet")
+    assert (table.index, table.categorical) == (("__index_level_0__",), ("k",))
+    assert read_table(frame.reset_index(drop=True).to_parquet(), kind="parquet").index == ()
+
+
+@pytest.mark.parametrize("notes", [b"{", b"[]", b"3", b'{"index_columns": 3, "columns": [1]}'])
+def test_damaged_notes_of_pandas_are_ignored(notes):
+    table = pyarrow.table({"a": [1]}).replace_schema_metadata({"pandas": notes})
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(table, buffer)
+    assert read_columns(buffer.getvalue(), kind="parquet") == {"a": ["1"]}
+
+
+def test_times_and_32_bit_floats_of_parquet():
+    raw = parquet(
+        t=pyarrow.array([2**62 + 1, 0], pyarrow.timestamp("ns")),
+        d=pyarrow.array([2**40, 0], pyarrow.timestamp("s")),
+        f=pyarrow.array([0.1, None], pyarrow.float32()),
+    )
+    columns = read_columns(raw, kind="parquet")
+    assert columns["t"] == ["2116-02-20 23:53:38.427387905", "1970-01-01"]
+    assert columns["d"][1] == "1970-01-01"
+    assert columns["f"] == ["0.1", None]
 
 
 def test_a_cell_may_be_a_long_text():

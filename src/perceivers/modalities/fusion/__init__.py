@@ -140,6 +140,11 @@ def _column_reader(config: RowsConfig, name: str) -> "ArrayReader | CellReader":
     part = config.parts[name]
     if isinstance(part, TabularConfig):
         return CellReader(part.numeric, part.categorical, part.categories, part.number_formats)
+    if isinstance(part, FusionConfig):
+        raise ValueError(
+            f"part {name!r} is itself made of the parts {', '.join(part.parts)}; make each of them "
+            "a part of the rows, and name the same column for all in model.input.files"
+        )
     reader = modality_of(part).reader(part)
     if not isinstance(reader, ArrayReader) or name not in {**config.files, **config.texts}:
         raise ValueError(

@@ -49,8 +49,8 @@ def read_table(
 ) -> Table:
     """Read a table file as columns of text.
 
-    - csv: cells are separated by the most frequent of comma, semicolon and tab in the header, or by
-      the character that a first line such as "sep=;" names. A first column without a name, or
+    - csv: cells are separated by the most frequent of comma, semicolon, tab and | in the header, or
+      by the character that a first line such as "sep=;" names. A first column without a name, or
       called "Unnamed: 0", is the index of a DataFrame if it holds whole numbers.
     - tsv: cells are separated by tabs. As in csv, cells may be in double quotes.
     - jsonl: each line is an object. A name that is absent from a line is an empty cell.
@@ -127,7 +127,7 @@ def _read_csv(raw: bytes) -> Content:
     if match := SEP_LINE.match(text):  # written by Excel; a blank line keeps the numbers of lines
         return _read_delimited("\n" + text[match.end() :], match[1])
     header = re.sub(r'"[^"]*"', "", text.lstrip("\n").split("\n", 1)[0])
-    return _read_delimited(text, max(",;\t", key=header.count))
+    return _read_delimited(text, max(",;\t|", key=header.count))
 
 
 def _read_tsv(raw: bytes) -> Content:

@@ -1,6 +1,7 @@
 """Find out what the columns of a table hold, and parse their numbers."""
 
 import contextlib
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -67,6 +68,24 @@ def infer_kinds(columns: Columns, suffixes: Mapping[str, Collection[str]]) -> di
     return kinds
 
 
+def plain_numbers(cells: Sequence[str | None]) -> np.ndarray | None:
+    """Parse a column quickly if all its cells are finite numbers in plain digits, or empty.
+
+    Args:
+        cells: the text of each cell; None for an empty one.
+
+    Returns:
+        The numbers, float64 (rows,), NaN for an empty cell; None if there is any other cell.
+    """
+    try:
+        values = np.array([math.nan if cell is None else float(cell) for cell in cells])
+    except ValueError:
+        return None
+    if np.isinf(values).any() or "_" in "".join(filter(None, cells)):
+        return None
+    return values
+
+
 def parse_numbers(cells: Cells, number_format: NumberFormat = PLAIN) -> np.ndarray:
     """Parse the cells of a numeric column.
 
@@ -80,6 +99,8 @@ def parse_numbers(cells: Cells, number_format: NumberFormat = PLAIN) -> np.ndarr
     Raises:
         ValueError: a cell is not a number, or is infinite; the message gives the row, from 1.
     """
+    if number_format == PLAIN and (plain := plain_numbers(cells)) is not None:
+        return plain
     values = np.empty(len(cells))
     for row, cell in enumerate(cells):
         try:
@@ -96,6 +117,8 @@ def readable_numbers(cells: Cells, number_format: NumberFormat = PLAIN) -> np.nd
         cells: the text of each cell; None for an empty one.
         number_format: how the numbers are written.
     """
+    if number_format == PLAIN and (plain := plain_numbers(cells)) is not None:
+        return plain
     values = np.full(len(cells), np.nan)
     for row, cell in enumerate(cells):
         with contextlib.suppress(ValueError):
@@ -119,7 +142,7 @@ def _infer_kind(cells: Cells, modality_of_suffix: Mapping[str, str]) -> ColumnKi
     if not filled:
         return ColumnKind("empty")
     modalities = [
-        None if cell is None else modality_of_suffix.get(PurePath(cell).suffix.lower())
+        None if not cell or "." not in cell else modality_of_suffix.get(_suffix(cell))
         for cell in cells
     ]
     file_modalities = [modality for modality in modalities if modality is not None]
@@ -132,6 +155,10 @@ def _infer_kind(cells: Cells, modality_of_suffix: Mapping[str, str]) -> ColumnKi
     if count <= MAX_CATEGORIES and 2 * count <= len(filled):
         return ColumnKind("categorical")
     return ColumnKind("text")
+
+
+def _suffix(cell: str) -> str:
+    return PurePath(cell).suffix.lower()
 
 
 def _check_one_modality(cells: Cells, modalities: Sequence[str | None], expected: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from .columns import Columns
-from .kinds import Cells
+from .kinds import Cells, plain_numbers
 from .numbers import MOSTLY_OF_MANY, PLAIN, NumberFormat, parse_number
 from .spelling import speller
 
@@ -97,6 +97,8 @@ class CellReader:
         screened, lines = dict(columns), list[str]()
         for name in (*self.numeric, *self.categorical):
             cells = columns.get(name, [])
+            if self.formats.get(name) == PLAIN and plain_numbers(cells) is not None:
+                continue
             bad = [row for row, cell in enumerate(cells) if not self._is_readable(name, cell)]
             filled = sum(cell is not None for cell in cells)
             numeric = name in self.formats

@@ -6,6 +6,7 @@ it is read (`cell_text`, `canonical`). Whether "1.0" and "1" are the same catego
 column: in a column of versions, "1.1" and "1.10" differ. `speller` decides that by all categories.
 """
 
+import datetime
 import re
 from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal
@@ -62,6 +63,8 @@ def cell_text(value: Any, place: str) -> str | None:
         return None
     if isinstance(value, bool | np.bool_):
         return str(value).lower()
+    if isinstance(value, np.timedelta64 | datetime.timedelta):
+        return _duration(value)
     if isinstance(value, float | np.floating):
         whole = abs(float(value)) < 1e16 and float(value).is_integer()
         return Number(int(value) if whole else value)
@@ -153,6 +156,17 @@ def _without_axes(value: Any) -> Any:
     if not isinstance(value, np.ndarray):  # a tensor
         value = value.detach().cpu().numpy()
     return value[()]
+
+
+def _duration(value: Any) -> str:
+    """Return a duration as pandas writes it: "0 days 05:00:00", with a fraction if there is one."""
+    import numpy as np
+
+    nanoseconds = int(np.timedelta64(value, "ns").astype(np.int64))
+    days, rest = divmod(nanoseconds, 86_400 * 10**9)
+    seconds, fraction = divmod(rest, 10**9)
+    text = f"{days} days {seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return f"{text}.{fraction:09}".rstrip("0") if fraction else text
 
 
 def _is_missing(value: Any) -> bool:
