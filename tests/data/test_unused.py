@@ -43,17 +43,18 @@ def test_files_of_other_endings_are_counted_with_any_recipe(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         splits, _ = read_folder(root, READER, strict=False)
     assert len(splits["train"]) == 8
-    assert "3 heic and 2 suffixless files in the class folders are not read" in caplog.text
+    assert "not read in the class folders: 3 heic and 2 suffixless files" in caplog.text
     assert inspect_folder(root).strays == {"heic": 3, "suffixless": 2}
 
 
 def test_dry_run_says_what_is_not_read(tmp_path, capsys):
     root = photos(tmp_path / "p", [".jpg"], count=10)
     add(root, "a", 3, ".heic")
-    _, out, err = run(capsys, "train", "folder", "--data", root, "--dry-run")
+    _, out, _ = run(capsys, "train", "folder", "--data", root, "--dry-run")
     assert "found: files of another type, which are ignored: 3 heic files" in out
-    _, out, err = run(capsys, "train", "cifar10", "--data", root, "--dry-run")
-    assert "3 heic files in the class folders are not read; this model reads images" in err
+    other = root.rename(tmp_path / "q")  # a warning is logged once for each folder
+    _, _, err = run(capsys, "train", "cifar10", "--data", other, "--dry-run")
+    assert "not read in the class folders: 3 heic files; this model reads images" in err
 
 
 def test_a_folder_of_mostly_unread_files_is_refused(tmp_path):
@@ -72,7 +73,17 @@ def test_annotations_beside_each_example_are_no_reason_to_refuse(tmp_path, caplo
         file.with_suffix(".xml").write_text("<x/>")
         file.with_name(file.name + ".json").write_text("{}")
     assert len(read_folder(root, READER, strict=False)[0]["train"]) == 8
-    assert "8 json and 8 xml files in the class folders are not read" in caplog.text
+    assert "not read in the class folders: 8 json and 8 xml files" in caplog.text
+
+
+def test_files_beside_the_class_folders_are_said_once(tmp_path, caplog):
+    root = photos(tmp_path / "p", [".jpg"])
+    for name in ("cover.jpg", "x.jpg", ".hidden.jpg"):
+        (root / name).write_bytes(b"x")
+    (root / "readme.txt").write_text("x")
+    for _ in range(2):
+        read_folder(root, READER, strict=False)
+    assert caplog.text.count("they lie beside the folders of the classes: 2 jpg files") == 1
 
 
 def test_an_empty_class_says_what_it_holds_instead(tmp_path):

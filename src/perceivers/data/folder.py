@@ -6,12 +6,13 @@ from pathlib import Path
 
 import torch
 
+from ..modalities.notices import warn_once
 from ..modalities.reader import Reader
 from ..modalities.text.decode import decode_lines
 from ..modalities.text.reader import TextReader
 from .examples import FileExamples, FileSplits, NamedSource
 from .layout import check_beside_splits, class_files, class_locations, count_hidden
-from .unused import check_unused, count_endings, name_counts, unused_files
+from .unused import check_unused, count_endings, loose_files, name_counts, unused_files
 
 log = logging.getLogger(__name__)
 
@@ -71,20 +72,21 @@ def _check_endings(
     """Log the files of the class folders that are not read; refuse if they are the most."""
     folders = [folder for classes in locations.values() for folder in classes.values()]
     unused = unused_files(folders, reader.suffixes)
-    if not unused:
-        return
-    used = [
-        Path(name)
-        for classes in sources.values()
-        for files in classes.values()
-        for name, _ in files
-    ]
+    members = [files for classes in sources.values() for files in classes.values()]
+    used = [Path(name) for files in members for name, _ in files]
     check_unused(path, used, unused, reader.noun, reader.suffixes)
-    log.warning(
-        "%s in the class folders are not read; this model reads %s",
-        name_counts(count_endings(unused)),
-        reader.noun,
-    )
+    if unused:
+        counts = name_counts(count_endings(unused))
+        warn_once(
+            log, f"{path}: not read in the class folders: {counts}; this model reads {reader.noun}"
+        )
+    roots = {path, *(folder.parent for folder in folders if folder.is_dir())}
+    loose = loose_files(roots, reader.suffixes)
+    if loose:
+        counts = name_counts(count_endings(loose))
+        warn_once(
+            log, f"{path}: not read, because they lie beside the folders of the classes: {counts}"
+        )
 
 
 def _class_sources(location: Path, reader: Reader) -> list[NamedSource]:

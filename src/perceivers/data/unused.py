@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from .layout import visible_files
+from .layout import is_hidden, visible_files
 
 MAX_NAMED = 5  # endings that `name_counts` names at most
 
@@ -49,6 +49,24 @@ def unused_files(folders: Iterable[Path], suffixes: Collection[str]) -> list[Pat
         if folder.is_dir()
         for file in visible_files(folder)
         if file.suffix.lower() not in suffixes
+    ]
+
+
+def loose_files(roots: Iterable[Path], suffixes: Collection[str]) -> list[Path]:
+    """Return the files that could be examples but lie beside the folders of the classes.
+
+    Texts and tables there describe the data set.
+
+    Args:
+        roots: the folders that hold the folders of classes.
+        suffixes: suffixes of the files that are read, in lower case with their dot.
+    """
+    wanted = set(suffixes) - {".txt", ".csv"}
+    return [
+        file
+        for root in roots
+        for file in root.iterdir()
+        if file.suffix.lower() in wanted and not is_hidden(file) and file.is_file()
     ]
 
 
