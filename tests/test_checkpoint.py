@@ -1,17 +1,20 @@
 """Saving and loading models, and loading damaged ones."""
 
+import dataclasses
 import json
 import os
 import resource
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
+from tests.tiny import tiny_classifier
 
 import perceivers
 from perceivers import files
-from perceivers.modalities import ImageConfig
+from perceivers.modalities import AudioConfig, FusionConfig, ImageConfig, MelConfig, VideoConfig
 from perceivers.models.build import build
 from perceivers.models.config import ModelConfig
 
@@ -200,3 +203,57 @@ def test_an_empty_batch_is_refused_and_an_empty_list_predicts_nothing(model, sav
     with pytest.raises(ValueError, match="expected at least one"):
         model.encode(empty)
     assert perceivers.Predictor(saved)([]) == []
+
+
+SIZES = {
+    "image": (ImageConfig(image_size=8, num_bands=2), (1, 8, 8, 3), (1, 8, 12, 3)),
+    "video": (VideoConfig(num_frames=2, image_size=4, patch_size=2, num_bands=2),
+              (1, 2, 4, 4, 3), (1, 4, 4, 4, 3)),
+    "audio": (AudioConfig(num_samples=12, patch_size=4, num_bands=2), (1, 12), (1, 8)),
+    "mel": (MelConfig(num_samples=160, sample_rate=8000, n_fft=40, hop_length=20, n_mels=3,
+                      num_bands=2), (1, 160), (1, 320)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SIZES)
+def test_another_size_than_in_training_is_said_once(tmp_path, caplog, kind):
+    """`Predictor` resizes, cuts or pads files; a loaded model takes a batch as it is."""
+    config, trained, other = SIZES[kind]
+    built = tiny_classifier(config)
+    built(torch.rand(other))  # nothing was trained yet
+    perceivers.save(built, tmp_path)
+    model = perceivers.load(tmp_path)
+    model(torch.rand(trained))
+    assert not caplog.messages
+    for _ in range(2):
+        model(torch.rand(other))
+    [message] = caplog.messages
+    assert "but this model was trained on" in message
+    assert "perceivers.Predictor" in message
+
+
+def test_parts_of_a_fusion_say_other_sizes_each(tmp_path, caplog):
+    parts = {"audio": SIZES["audio"][0], "video": SIZES["video"][0]}
+    perceivers.save(tiny_classifier(FusionConfig(parts=parts)), tmp_path)
+    perceivers.load(tmp_path)({"audio": torch.rand(1, 8), "video": torch.rand(1, 2, 4, 4, 3)})
+    [message] = caplog.messages
+    assert message.startswith("audio of 8, but this model was trained on 12")
+
+
+def test_other_sizes_that_are_intended_are_not_said(tmp_path, caplog):
+    """Own lengths, whole files, and a model that goes on to be trained on other sizes."""
+    own = dataclasses.replace(SIZES["audio"][0], own_length=True)
+    perceivers.save(tiny_classifier(own), tmp_path / "sound")
+    perceivers.load(tmp_path / "sound")(torch.rand(1, 8))
+    perceivers.save(tiny_classifier(SIZES["image"][0]), tmp_path / "image")
+    whole = perceivers.Predictor(tmp_path / "image", own_size=True, device="cpu")
+    resizing = perceivers.Predictor(tmp_path / "image", device="cpu")
+    image = np.zeros((12, 10, 3), np.uint8)
+    assert len(whole([image]) + resizing([image])) == 2
+    model = perceivers.load(tmp_path / "image").train()
+    model(torch.rand(1, 8, 12, 3))
+    model.eval()(torch.rand(1, 12, 12, 3))
+    assert not caplog.messages
+    longer = perceivers.load(tmp_path / "sound")
+    longer(torch.rand(1, 16))  # `Predictor` cuts it
+    assert len(caplog.messages) == 1

@@ -141,6 +141,9 @@ def write_config(directory: Path, **sections: Any) -> None:
 def load(directory: str | Path, *, adapter: Adapter | None = None) -> PerceiverClassifier:
     """Load a saved model, in eval mode on the CPU.
 
+    A batch is taken as it is. If its images, videos or sounds are of another size than the model
+    was trained on, this is said once: `Predictor` turns files into that size.
+
     Args:
         directory: directory written by `save` or by a training run, or the name of such a
             repository on the Hugging Face hub, hf://owner/name.
@@ -164,6 +167,7 @@ def load(directory: str | Path, *, adapter: Adapter | None = None) -> PerceiverC
     with file_errors(path / CONFIG, "description of a model"):
         model = build(config, labels, adapter=adapter)
     load_weights(model, path)
+    model.adapter.expect_sizes(config.input)
     return model.eval()
 
 

@@ -104,6 +104,8 @@ class Predictor:
         if device is not None:
             model = model.to(placement(str(device)).device)
         self.model = model.eval()
+        if own_size and isinstance(model, PerceiverClassifier):
+            model.adapter.expect_sizes(None)
         self.batch_size, self.own_size, self.progress = batch_size, own_size, progress
         self.clips = clips
         self.notices = Notices()

@@ -50,6 +50,17 @@ class Adapter(nn.Module, ABC):
         """
         raise ValueError(f"{type(self).__name__} has no normalising constants; leave them out")
 
+    def expect_sizes(self, config: Any) -> None:
+        """Say it once, in eval mode, if examples are of other sizes than a trained model's.
+
+        `Predictor` resizes, cuts or pads files to the sizes of the training; a batch that is given
+        to the model is taken as it is.
+
+        Args:
+            config: the input configuration of the trained model. None: examples of any size are
+                intended.
+        """
+
     def values_to_normalise(self, batch: Any) -> Tensor | dict[str, Tensor] | None:
         """Return the values of a raw batch from which the normalising constants are measured.
 

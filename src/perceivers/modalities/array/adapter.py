@@ -1,5 +1,6 @@
 """Adapter of arrays on a regular grid, whose elements are cells or patches with positions."""
 
+import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from ...core.init import init_linear
 from ...core.positions import Spacing
 from ..adapter import CHUNK_ELEMENTS, ChannelsLastAdapter, channels_hint
 from ..files import as_tensor
+
+log = logging.getLogger(__name__)
 
 CHUNK_NUMBERS = 2**23  # content values per chunk of a stream; one large patch holds many of them
 
@@ -80,6 +83,8 @@ class ArrayAdapter(ChannelsLastAdapter):
     ) -> None:
         super().__init__(channels)
         self.shape, self.fusion = tuple(shape), fusion
+        # The smallest first size and the sizes of the training, until another size was said.
+        self._trained_sizes: tuple[int, tuple[int, ...]] | None = None
         self.patch_size = tuple(patch_size or (1,) * len(self.shape))
         self.stride = tuple(patch_stride or self.patch_size)
         self._check_patches()
@@ -125,6 +130,28 @@ class ArrayAdapter(ChannelsLastAdapter):
     def num_inputs(self) -> int:
         return math.prod(self.grid_size(*self.shape))
 
+    @override
+    def expect_sizes(self, config: Any) -> None:
+        own_length = getattr(config, "own_length", False)
+        shortest = 0 if own_length else self.shape[0]
+        self._trained_sizes = None if config is None else (shortest, self.shape)
+
+    def _compare_sizes(self, sizes: tuple[int, ...]) -> None:
+        """Say it, and only once, if a batch has other sizes than the arrays of the training."""
+        assert self._trained_sizes is not None
+        shortest, trained = self._trained_sizes
+        if self.training:  # it is trained on whatever comes
+            self._trained_sizes = None
+        elif not (shortest <= sizes[0] <= trained[0] and sizes[1:] == trained[1:]):
+            self._trained_sizes = None
+            log.warning(
+                "%s of %s, but this model was trained on %s; outputs for other sizes may be worse: "
+                "resize it, or use perceivers.Predictor, which does so with files (said once)",
+                self.noun,
+                _shape_text(sizes),
+                _shape_text(trained),
+            )
+
     def grid_size(self, *shape: int) -> tuple[int, ...]:
         """Return the number of patches along each axis of an array of this shape.
 
@@ -167,6 +194,8 @@ class ArrayAdapter(ChannelsLastAdapter):
             )
         sizes = tuple(arrays.shape[1:-1])
         self.grid_size(*sizes)  # raises an error if the stride does not divide the shape
+        if self._trained_sizes is not None and not torch.compiler.is_compiling():
+            self._compare_sizes(sizes)
         position = self.positions(sizes, arrays.device)
         return Inputs(self.content(arrays), position, fusion=self.fusion)
 

@@ -120,6 +120,11 @@ class FusionAdapter(Adapter):
         return sum(part.num_inputs for part in self._adapters().values())
 
     @override
+    def expect_sizes(self, config: Any) -> None:
+        for name, adapter in self._adapters().items():
+            adapter.expect_sizes(None if config is None else config.parts[name])
+
+    @override
     def set_normalisation(self, mean: Mapping[str, Tensor], std: Mapping[str, Tensor]) -> None:
         """Set the normalising constants of parts by name; parts that are not named keep theirs."""
         adapters = self._adapters()
