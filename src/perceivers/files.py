@@ -46,7 +46,10 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         mode = (path if path.exists() else part).stat().st_mode & 0o777
         part.unlink()
         write(part)
-        part.chmod(mode)  # safetensors creates files that only their owner can read
+        if part.stat().st_mode & 0o777 != mode:
+            # Files of safetensors can be read by their owner only. Some disks know no permissions.
+            with suppress(PermissionError):
+                part.chmod(mode)
         with open(part, "rb") as file:
             os.fsync(file.fileno())
         os.replace(part, path)
