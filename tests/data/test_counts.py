@@ -36,7 +36,7 @@ def test_descriptions():
     assert describe_splits(prices, ("price",), "regression") == ["train: price -1 to 10"]
 
 
-UNTRAINED = "1 classes of the test split have no training example"
+UNTRAINED = "classes of the test split without a training example: "
 
 
 @pytest.mark.parametrize("kind", ["folder", "table", "parquet", "dataset"])

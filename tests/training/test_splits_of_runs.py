@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from commands import run as command
 from test_api import FAST, images, model
 from tiny_recipes import small_folder_recipe, tiny
 
@@ -69,6 +70,7 @@ def test_other_data_that_the_run_was_trained_on_is_counted(run, image_folder, tm
 
 
 def test_copies_of_training_examples_are_counted(image_folder, tmp_path, caplog):
+    caplog.set_level("INFO")
     for file in list(image_folder.rglob("*.png")):
         shutil.copy(file, file.with_name(f"copy{file.name}"))
     result = engine.train(small_folder_recipe(image_folder, test=0.25), tmp_path / "run")
@@ -101,3 +103,13 @@ def test_a_torch_dataset(tmp_path):
     assert read_recipe(run.directory).trainer.max_epochs == 1
     changed = perceivers.train(run.directory, data, resume=True, trainer={"max_epochs": 2})
     assert changed.metrics["epochs"] == 2
+
+
+def test_a_run_whose_data_has_moved_is_resumed_and_evaluated(run, image_folder, tmp_path, capsys):
+    before = json.loads((run / "metrics.json").read_text())["test"]
+    image_folder.rename(tmp_path / "moved")
+    options = ("--data", tmp_path / "moved", "--trainer.max_epochs", 3)
+    status, _, err = command(capsys, "train", run, "--resume", *options)
+    assert status == 0
+    assert "24 examples of the data: in no split of the run" in err
+    assert evaluate(run)["examples"] == before["examples"]

@@ -89,9 +89,8 @@ def warn_of_untrained(splits: Mapping[str, ExampleSet], names: Sequence[str], ta
         if missing:
             few = ", ".join(missing[:NUM_FIRST]) + (", …" if len(missing) > NUM_FIRST else "")
             log.warning(
-                "%d %s of the %s split have no training example, so that a model cannot learn "
-                "them and each of their examples is an error: %s",
-                len(missing),
+                "%s of the %s split without a training example: %s; a model cannot learn them, and "
+                "each of their examples is an error",
                 _noun(task),
                 split,
                 few,

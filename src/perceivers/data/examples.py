@@ -220,8 +220,12 @@ class FileExamples(ExampleSet):
             name, source = self.files[row]
             return identify(name, source, columns)
 
+        rows = self.rows.tolist()
+        in_files = bool(columns) or isinstance(self.files[rows[0]][1], str) if rows else False
+        if not in_files:  # lines and cells are in memory: threads would only cost time
+            return [identity(row) for row in rows]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return list(pool.map(identity, self.rows.tolist()))
+            return list(pool.map(identity, rows))
 
     def decode_all(self, progress: Callable[[int, int], None] | None = None) -> InMemoryExamples:
         """Decode all readable files into memory, with one thread per CPU core.

@@ -49,7 +49,8 @@ class SavedSplits:
         """Describe the result of `copies`, a line for each split that has any."""
         return [
             f"{count:,} of the {len(self.examples[split]):,} {split} examples are exact copies of "
-            "training examples, so their scores may be better than on new data; remove the copies"
+            "training examples, so scores may be better than on new data; unless such examples are "
+            "alike by nature, remove the copies"
             for split, count in self.copies().items()
             if count
         ]

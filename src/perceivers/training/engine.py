@@ -91,7 +91,7 @@ def train(
         for line in splits.lines():
             log.info("%s", line)
         for line in splits.record.describe_copies() if splits.record else ():
-            log.warning("%s", line)
+            log.info("%s", line)
     notes = [*notes, *said.lines()]
     recipe = fit_to_data(recipe, splits)
     seed_generators(recipe.trainer.seed)
