@@ -32,6 +32,7 @@ LEVELS = {
     "export": 6,
     "recipes": 6,
     "autoconfig": 7,
+    "serve": 7,
     "api": 8,
     "cli": 9,
 }
@@ -51,6 +52,10 @@ CONFINED = {
     "perceiver_pytorch": {"interop"},
     "keras": {"interop"},
     "h5py": {"interop"},
+    "fastapi": {"serve"},
+    "starlette": {"serve"},
+    "uvicorn": {"serve"},
+    "prometheus_client": {"serve"},
     "onnx": {"export"},
     "onnxscript": {"export"},
     "onnxruntime": {"export", "exported"},

@@ -9,7 +9,19 @@ from collections.abc import Sequence
 from .. import __version__
 from ..errors import unknown
 from ..reading import using
-from . import console, convert, cost, evaluate, explain, export, listing, options, predict, train
+from . import (
+    console,
+    convert,
+    cost,
+    evaluate,
+    explain,
+    export,
+    listing,
+    options,
+    predict,
+    serve,
+    train,
+)
 from .parser import Parser, add_debug, adder, unexpected
 
 HELP = "help"  # the same as --help
@@ -129,6 +141,7 @@ def build_parser() -> Parser:
     predict.add(command)
     explain.add(command)
     export.add(command)
+    serve.add(command)
     convert.add(command)
     cost.add(command)
     return parser

@@ -68,7 +68,7 @@ def draw(
     modality = modality_of(config)
 
     def panel(figure: Any, shown: ElementMap | None) -> None:
-        values = None if shown is None else _values(model, shown.values, batch)
+        values = None if shown is None else element_values(model, shown.values, batch)
         modality.draw(figure, example, values, config)
 
     height = PART_HEIGHT * len(getattr(config, "parts", ()))
@@ -77,7 +77,7 @@ def draw(
     figure.suptitle(f"{title}\n{outcome}".strip(), parse_math=False)
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=100)
-    moving = modality.animation(example, _values(model, maps.rollout.values, batch), config)
+    moving = modality.animation(example, element_values(model, maps.rollout.values, batch), config)
     return Explanation(maps, chosen, outcome, deletions, file.getvalue(), moving)
 
 
@@ -122,7 +122,7 @@ def _draw_deletion(figure: Any, deletion: Deletion) -> None:
     axes.grid(alpha=0.3)
 
 
-def _values(model: PerceiverClassifier, values: Tensor, batch: Any) -> Any:
+def element_values(model: PerceiverClassifier, values: Tensor, batch: Any) -> Any:
     """Return the values of elements as arrays, by part if there are several modalities."""
     adapter = model.adapter
     with torch.no_grad():

@@ -1,0 +1,197 @@
+"""The HTTP interface of the service, on FastAPI."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import missing_extra
+from ..predict import Predictor
+from .batcher import Busy
+from .config import ServeConfig
+from .gate import Gate
+from .service import Service
+from .uploads import Refused, Upload, from_form, from_json, named_upload
+
+try:
+    from fastapi import FastAPI, Request
+    from fastapi.responses import FileResponse, JSONResponse, Response
+    from starlette.exceptions import HTTPException
+except ImportError:
+    raise missing_extra("fastapi", "serve") from None
+
+PAGE = Path(__file__).parent / "page"
+RETRY_AFTER = "1"  # seconds
+BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "file": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "Files of the kind that the model reads. For a model of "
+                            "tables, a table, or one file or value for each column.",
+                        }
+                    },
+                }
+            },
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "texts": {"type": "array", "items": {"type": "string"}},
+                        "rows": {"type": "array", "items": {"type": "object"}},
+                    },
+                    "description": "Texts, or rows of a table as objects of values by column.",
+                }
+            },
+        },
+    }
+}
+
+
+def create_app(
+    predictor: Predictor, config: ServeConfig | None = None, *, run_dir: Path | None = None
+) -> FastAPI:
+    """Build the service of a model as an ASGI application.
+
+    Args:
+        predictor: the model and its reader.
+        config: settings; None: the defaults.
+        run_dir: directory of the run, for its scores and report; None: there is none.
+
+    Raises:
+        ImportError: a package of the extra "serve" is not installed.
+    """
+    config = config or ServeConfig()
+    service = Service(predictor, config, run_dir)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        yield
+        await service.stop()
+
+    app = FastAPI(
+        title="perceivers", lifespan=lifespan, docs_url=None, redoc_url=None,
+        description="Predictions and explanations of a trained Perceiver.",
+    )  # fmt: skip
+    app.state.service = service
+    _add_errors(app)
+    _add_model_routes(app, service)
+    _add_other_routes(app, service)
+    app.add_middleware(Gate, config=config, metrics=service.metrics)
+    return app
+
+
+def _add_errors(app: FastAPI) -> None:
+    """Turn errors into answers of the form {"error": "…"}."""
+
+    @app.exception_handler(Refused)
+    async def refused(_: Request, error: Refused) -> JSONResponse:
+        return JSONResponse({"error": str(error)}, error.status)
+
+    @app.exception_handler(Busy)
+    async def busy(_: Request, error: Busy) -> JSONResponse:
+        headers = {"Retry-After": RETRY_AFTER}
+        return JSONResponse({"error": "too many requests wait; try again"}, 503, headers)
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+
+def _add_model_routes(app: FastAPI, service: Service) -> None:
+    """Add what answers about examples."""
+
+    @app.post("/v1/predict", openapi_extra=BODY)
+    async def predict(request: Request, top_k: int = 5) -> dict[str, Any]:
+        """Predict files, texts or rows: for each its "predictions", or an "error"."""
+        if top_k < 1:
+            raise Refused(f"top_k={top_k}; expected 1 or more", 400)
+        return {"predictions": await service.predict(await _uploads(request, service), top_k)}
+
+    @app.post("/v1/explain", openapi_extra=BODY, response_model=None)
+    async def explain(request: Request, output: str | None = None) -> dict[str, Any] | Response:
+        """Draw what the model looked at in one example.
+
+        The answer is JSON with PNG pictures as data URLs, or one picture for Accept: image/png.
+        """
+        uploads = await _uploads(request, service)
+        if len(uploads) != 1:
+            raise Refused(f"got {len(uploads)} examples; expected one to explain", 400)
+        if not service.explains:
+            raise Refused("an exported model cannot be explained; serve the run", 400)
+        if "image/png" in request.headers.get("accept", ""):
+            return Response(await service.explain_png(uploads[0], output), media_type="image/png")
+        return await service.explain(uploads[0], output)
+
+    @app.get("/v1/model")
+    async def model() -> dict[str, Any]:
+        """Describe the model: task, labels, what it reads, how inputs are made, scores."""
+        return service.description
+
+
+def _add_other_routes(app: FastAPI, service: Service) -> None:
+    """Add the probes, the counters and the page."""
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        """Answer as long as the process lives."""
+        return {"status": "ok"}
+
+    @app.get("/readyz")
+    async def readyz() -> JSONResponse:
+        """Answer 200 while requests are taken, and 503 before and after."""
+        state, status = ("ready", 200) if service.ready else ("not ready", 503)
+        return JSONResponse({"status": state}, status)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        """Return the counters in Prometheus' text format."""
+        return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    @app.get("/report", response_model=None)
+    async def report() -> FileResponse | JSONResponse:
+        """Return the report of the run, which `perceivers eval` writes."""
+        path = service.report
+        if path is None:
+            return JSONResponse({"error": "the run has no report; run perceivers eval"}, 404)
+        return FileResponse(path, media_type="text/html")
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(PAGE / "index.html")
+
+    for name in ("app.js", "style.css"):
+        app.add_api_route(f"/{name}", _file(PAGE / name), include_in_schema=False)
+
+
+def _file(path: Path) -> Any:
+    async def send() -> FileResponse:
+        return FileResponse(path)
+
+    return send
+
+
+async def _uploads(request: Request, service: Service) -> list[Upload]:
+    """Read the examples in the body of a request."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json":
+        return from_json(await request.body(), service.predictor)
+    if kind != "multipart/form-data":
+        raise Refused(f"content type {kind!r}; expected multipart/form-data or JSON", 415)
+    most = service.config.max_files
+    size = int(service.config.max_request_mb * 1e6)
+    async with request.form(max_files=most, max_fields=1000, max_part_size=size) as form:
+        files, fields = [], {}
+        for name, value in form.multi_items():
+            if isinstance(value, str):
+                fields[name] = value
+            else:
+                files.append((name, named_upload(value.filename, await value.read())))
+    return from_form(files, fields, service.predictor)

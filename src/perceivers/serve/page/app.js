@@ -1,0 +1,210 @@
+"use strict";
+// The page of the service. All text from files and answers is set as text, never as HTML.
+
+const byId = (id) => document.getElementById(id);
+let model = null; // the answer of /v1/model
+let current = null; // what was predicted last: a function that makes the body of a request
+let maps = null; // the answer of /v1/explain
+let token = "";
+
+async function ask(path, body) {
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  if (typeof body === "string") headers["Content-Type"] = "application/json";
+  const response = await fetch(path, { method: body ? "POST" : "GET", headers, body });
+  const answer = await response.json().catch(() => ({ error: `status ${response.status}` }));
+  if (response.status === 401) byId("access").hidden = false;
+  if (!response.ok) throw new Error(answer.error || answer.detail || `status ${response.status}`);
+  return answer;
+}
+
+function say(text, isError = false) {
+  byId("status").textContent = text;
+  byId("status").classList.toggle("error", isError);
+}
+
+async function attempt(action) {
+  try {
+    await action();
+  } catch (error) {
+    say(error.message, true);
+  }
+}
+
+async function begin() {
+  model = await ask("v1/model");
+  byId("access").hidden = true;
+  const outputs = model.labels.slice(0, 6).join(", ") + (model.labels.length > 6 ? ", …" : "");
+  byId("about").textContent = `${model.reads}; it says: ${outputs}.`;
+  byId("file").accept = model.suffixes.join(",");
+  byId("write").hidden = !model.texts;
+  byId("explain").hidden = !model.explains;
+  showRecorder();
+  if (model.columns.length) showRow();
+  const report = await fetch("report", { method: "HEAD" }).catch(() => null);
+  byId("report").hidden = !(report && report.ok);
+}
+
+function showRow() {
+  const cells = byId("cells");
+  cells.replaceChildren();
+  for (const column of model.columns) {
+    const label = document.createElement("label");
+    const input = document.createElement("input");
+    input.type = Object.values(model.files).includes(column) ? "file" : "text";
+    input.name = column;
+    label.append(column, input);
+    cells.append(label);
+  }
+  byId("row").hidden = false;
+}
+
+const fileBody = (file) => () => {
+  const body = new FormData();
+  body.append("file", file, file.name);
+  return body;
+};
+
+async function predict(makeBody) {
+  say("Reading …");
+  byId("result").hidden = byId("maps").hidden = true;
+  const answer = (await ask("v1/predict", makeBody())).predictions[0];
+  if (answer.error) throw new Error(answer.error);
+  current = makeBody;
+  byId("name").textContent = answer.file;
+  const rows = answer.predictions.slice(0, 5).map((item) => {
+    const row = document.createElement("tr");
+    const name = row.appendChild(document.createElement("th"));
+    name.scope = "row";
+    name.textContent = item.label;
+    const number = document.createElement("td");
+    number.className = "number";
+    if ("probability" in item) {
+      const bar = document.createElement("progress");
+      bar.value = item.probability;
+      bar.setAttribute("aria-label", item.label);
+      row.appendChild(document.createElement("td")).append(bar);
+      number.textContent = `${(100 * item.probability).toFixed(1)}%`;
+    } else {
+      number.textContent = item.value.toPrecision(5);
+    }
+    row.append(number);
+    return row;
+  });
+  byId("bars").tBodies[0].replaceChildren(...rows);
+  byId("result").hidden = false;
+  say("");
+}
+
+async function explain() {
+  say("Looking …");
+  maps = await ask("v1/explain", current());
+  byId("step").max = maps.steps.length - 1;
+  byId("step").value = 0;
+  for (const name of ["rollout", "saliency"]) byId(name).src = maps[name];
+  byId("original").src = maps.example;
+  showMap();
+  byId("maps").hidden = false;
+  say("");
+}
+
+function showMap() {
+  const step = maps.steps[Number(byId("step").value)];
+  const term = document.querySelector("input[name=term]:checked").value;
+  const words = term === "both" ? "" : `, ${term} term alone`;
+  byId("step-name").textContent = step.step;
+  byId("map").src = step[term];
+  byId("map-name").textContent = `cross-attend ${step.step}${words}`;
+  byId("map").alt = `Attention of ${byId("map-name").textContent} over the example`;
+}
+
+function showRecorder() {
+  const kinds = { audio: "microphone", mel: "microphone", image: "camera", video: "camera" };
+  const source = kinds[model.input];
+  if (!source || !navigator.mediaDevices) return;
+  byId("record").hidden = false;
+  byId("start").textContent = model.input === "image" ? "Take a picture" : `Record from the ${source}`;
+}
+
+async function record() {
+  const sound = model.input === "audio" || model.input === "mel";
+  const stream = await navigator.mediaDevices.getUserMedia(sound ? { audio: true } : { video: true });
+  try {
+    const file = model.input === "image" ? await picture(stream) : await clip(stream, sound);
+    await predict(fileBody(file));
+  } finally {
+    for (const track of stream.getTracks()) track.stop();
+  }
+}
+
+async function picture(stream) {
+  const video = document.createElement("video");
+  video.muted = true;
+  video.srcObject = stream;
+  await video.play();
+  const canvas = document.createElement("canvas");
+  canvas.width = video.videoWidth;
+  canvas.height = video.videoHeight;
+  canvas.getContext("2d").drawImage(video, 0, 0);
+  const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
+  return new File([blob], "camera.png");
+}
+
+async function clip(stream, sound) {
+  const recorder = new MediaRecorder(stream);
+  const parts = [];
+  recorder.ondataavailable = (event) => parts.push(event.data);
+  const ended = new Promise((done) => (recorder.onstop = done));
+  recorder.start();
+  for (let left = 3; left > 0; left--) {
+    say(`Recording, ${left} s left …`);
+    await new Promise((done) => setTimeout(done, 1000));
+  }
+  recorder.stop();
+  await ended;
+  return new File(parts, sound ? "recording.mka" : "recording.webm");
+}
+
+function take(files) {
+  if (files.length) attempt(() => predict(fileBody(files[0])));
+}
+
+const drop = byId("drop");
+for (const name of ["dragover", "dragleave", "drop"]) {
+  document.addEventListener(name, (event) => {
+    event.preventDefault();
+    drop.classList.toggle("over", name === "dragover");
+    if (name === "drop") take(event.dataTransfer.files);
+  });
+}
+document.addEventListener("paste", (event) => {
+  if (event.clipboardData.files.length) take(event.clipboardData.files);
+});
+byId("file").addEventListener("change", (event) => take(event.target.files));
+byId("explain").addEventListener("click", () => attempt(explain));
+byId("start").addEventListener("click", () => attempt(record));
+byId("step").addEventListener("input", showMap);
+for (const radio of document.querySelectorAll("input[name=term]")) {
+  radio.addEventListener("change", showMap);
+}
+byId("access").addEventListener("submit", (event) => {
+  event.preventDefault();
+  token = byId("token").value;
+  attempt(begin);
+});
+byId("write").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const text = byId("text").value;
+  attempt(() => predict(() => JSON.stringify({ texts: [text] })));
+});
+byId("row").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const entries = [...new FormData(event.target)].filter(([, x]) => (x instanceof File ? x.size : x));
+  attempt(() =>
+    predict(() => {
+      const body = new FormData();
+      for (const [name, value] of entries) body.append(name, value);
+      return body;
+    }),
+  );
+});
+attempt(begin);
