@@ -19,6 +19,7 @@ from perceivers.modalities.text.config import TextConfig
 from perceivers.reading import Limits
 from perceivers.serve import ServeConfig, create_app
 
+FORM = "multipart/form-data"
 IMAGE = ImageConfig(image_size=8, num_bands=2)
 TABLE = TabularConfig(numeric=("age",), categorical=("town",), categories=(("Bern", "Oslo"),))
 ROWS = RowsConfig(parts={"cells": TABLE, "photo": IMAGE}, files={"photo": "photo"})
@@ -86,7 +87,8 @@ def test_a_bad_file_among_good_ones_has_its_own_error(images):
         ("../../etc/passwd", b"x", 415, "passwd: this model reads images"),
         ("<script>alert(1)</script>.png", b"x", 422, "script>.png: "),
         ("\x1b[2J.png", b"x", 422, "\\x1b[2J.png"),
-        ("a" * 5000 + ".png", b"x", 422, "aaa"),
+        ("a" * 900 + ".png", b"x", 422, "aaa"),
+        ("a" * 9000 + ".png", b"x", 400, ""),
     ],
 )
 def test_bad_files_are_a_4xx_that_names_them(images, name, content, status, message):
@@ -105,8 +107,8 @@ def test_bad_files_are_a_4xx_that_names_them(images, name, content, status, mess
         ({"json": {"rows": [{}]}}, 415),
         ({"json": [1]}, 400),
         ({"data": {"note": "no file"}, "files": {}}, 415),
-        ({"content": b"x", "headers": {"content-type": "multipart/form-data"}}, 400),
-        ({"content": b"--b\r\nx", "headers": {"content-type": "multipart/form-data; boundary=b"}}, 400),
+        ({"content": b"x", "headers": {"content-type": FORM}}, 400),
+        ({"content": b"--b\r\nx", "headers": {"content-type": f"{FORM}; boundary=b"}}, 400),
         ({"files": [("file", ("a.png", b"x"))] * 65}, 400),
         ({"files": {"file": ("a.png", b"x")}, "params": {"top_k": 0}}, 400),
         ({"files": {"file": ("a.png", b"x")}, "params": {"top_k": "many"}}, 422),
