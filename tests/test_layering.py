@@ -141,6 +141,8 @@ OTHER_MEANING = {
     "autoconfig/findings.py": COLUMN,
     "autoconfig/table_inputs.py": COLUMN,
     "cli/predict_output.py": {"text"},  # a column, and a key of an entry
+    "serve/app.py": {"array", "rows"},  # a type of JSON, and a key of a request
+    "serve/uploads.py": {"rows"},  # a key of a request
     "training/recorder.py": {"rows"},  # the rows of metrics.csv
 }
 
