@@ -258,6 +258,10 @@ def test_the_reason_to_stop_early_is_said(tmp_path, caplog):
     again = engine.resume(run, read_recipe(run))
     assert (again["epochs"], again["stopped_early"]) == (result["epochs"], reason)
     recipe = read_recipe(run)
+    assert engine.check_resumable(run, recipe) == 20
+    more = dataclasses.replace(recipe, trainer=dataclasses.replace(recipe.trainer, max_epochs=30))
+    with pytest.raises(ValueError, match="trainer.max_epochs would change nothing; .*patience"):
+        engine.check_resumable(run, more)
     longer = dataclasses.replace(recipe.trainer, patience=result["epochs"] + 1, max_epochs=21)
     assert engine.resume(run, dataclasses.replace(recipe, trainer=longer))["epochs"] > best + 2
 

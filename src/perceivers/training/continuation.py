@@ -110,6 +110,32 @@ def check_changes(run: Recipe, wanted: Recipe, epochs_done: int) -> None:
         )
 
 
+def check_stopped(run: Recipe, wanted: Recipe, reason: str, epochs_done: int) -> int:
+    """Check that a run that has stopped early can be continued with a recipe.
+
+    Args:
+        run: the recipe of the run.
+        wanted: the recipe to continue with.
+        reason: why the run stopped.
+        epochs_done: number of epochs that the run has completed.
+
+    Returns:
+        The number of epochs after which the run goes on: all, if the patience is unchanged.
+
+    Raises:
+        ValueError: an option differs that would need more epochs, but the patience does not.
+    """
+    changes = [path for path in changed_options(run, wanted) if path in APPLIED]
+    if "trainer.patience" in changes:
+        return epochs_done
+    if changes:
+        raise ValueError(
+            f"the run has {reason}, so {', '.join(changes)} would change nothing; give a larger "
+            "--trainer.patience too, or 0"
+        )
+    return wanted.trainer.max_epochs
+
+
 class Continuation(pl.Callback):
     """Callback that applies changed options once the state of a run is restored.
 

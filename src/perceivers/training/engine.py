@@ -15,7 +15,7 @@ from ..checkpoint import (
 from ..checksums import new_run_id
 from ..data.mixing import check_mixing
 from ..data.splits import Splits
-from ..files import is_unused, lock, remove_leftovers
+from ..files import is_unused, lock, read_json, remove_leftovers
 from ..machine import placement
 from ..modalities.adapter import Adapter
 from ..models.build import build, build_on_meta
@@ -23,7 +23,8 @@ from ..models.classifier import PerceiverClassifier
 from ..models.config import ModelConfig, from_dict, to_dict
 from .batches import is_normalised, measure_normalisation
 from .checkpoint_io import AtomicCheckpointIO
-from .continuation import Continuation, check_changes
+from .continuation import Continuation, check_changes, check_stopped
+from .evaluation import METRICS_FILE
 from .fitting import fit_and_log
 from .logs import remembered_log
 from .loop import LAST_CHECKPOINT
@@ -205,7 +206,8 @@ def check_resumable(run_dir: Path, recipe: Recipe) -> int:
         recipe: the recipe from `read_recipe`, possibly changed.
 
     Returns:
-        The number of epochs that the run has completed.
+        The number of epochs that the run has completed; all of them if it has stopped early and
+        stays stopped.
 
     Raises:
         FileNotFoundError: the run has no checkpoint.
@@ -230,4 +232,14 @@ def check_resumable(run_dir: Path, recipe: Recipe) -> int:
     check_weights(run_dir)
     check_changes(read_recipe(run_dir), recipe, epochs_done)
     check_schedule(recipe.optimizer, recipe.trainer.max_epochs)
+    if (result := _result(run_dir)).get("stopped_early") and result.get("epochs") == epochs_done:
+        return check_stopped(read_recipe(run_dir), recipe, result["stopped_early"], epochs_done)
     return epochs_done
+
+
+def _result(run_dir: Path) -> dict[str, Any]:
+    """Return the content of a run's `metrics.json`, or nothing if it cannot be read."""
+    try:
+        return read_json(run_dir / METRICS_FILE)
+    except (OSError, ValueError):
+        return {}
