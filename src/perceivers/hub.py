@@ -43,6 +43,11 @@ def not_found(kind: str, path: str) -> FileNotFoundError:
         kind: what is looked for, such as "folder or table".
         path: the path.
     """
+    if path.startswith(PREFIX[:4]):  # as a `Path`, it has one slash
+        name = re.sub("^hf:/+", PREFIX, path)
+        return FileNotFoundError(
+            f"{name} is a name on the Hugging Face hub; expected a {kind} here"
+        )
     name = re.sub(r"^https?://huggingface\.co/(datasets/)?", "", path).rstrip("/")
     hint = ""
     if _REPOSITORY.fullmatch(name) and not name.startswith("."):

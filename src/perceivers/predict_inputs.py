@@ -119,7 +119,10 @@ def _of_folder(folder: Path, predictor: Predictor) -> Iterator[Input]:
         return
     suffixes, used = accepted_suffixes(reader), 0
     unused: Counter[str] = Counter()
-    for path in sorted(visible_files(folder)):
+    for name in sorted(
+        map(str, visible_files(folder))
+    ):  # text takes a tenth of the memory of paths
+        path = Path(name)
         if path.suffix.lower() in suffixes:
             used += 1
             yield from _of_file(path, folder, predictor)

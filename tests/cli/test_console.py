@@ -1,10 +1,15 @@
 """What real processes print: closed and full streams, other encodings, names from elsewhere."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from commands import run
+from PIL import Image
 
 PERCEIVERS = f"{sys.executable} -m perceivers.cli"
 
@@ -55,6 +60,34 @@ def test_errors_reach_a_terminal_without_utf8():
         status, out, err = shell("perceivers list", **environment)
         assert (status, err) == (0, b"")
         assert "32×32 RGB".encode() in out or b"32x32 RGB" in out
+
+
+def test_odd_names_in_a_training(capsys, tmp_path):
+    """Names of files and classes are escaped in what a run prints and in its log."""
+    rng = np.random.default_rng(0)
+    root = tmp_path / "data"
+    for label in (b"br\x1b[31might\n\xe2\x80\xae", b"caf\xff"):
+        folder = root / os.fsdecode(label)
+        folder.mkdir(parents=True)
+        for index in range(12):
+            image = Image.fromarray(rng.integers(0, 255, (8, 8, 3), dtype=np.uint8))
+            image.save(folder / os.fsdecode(b"%d\x1b[2J\r\xff.png" % index))
+        (folder / "bad\x1b[2J.png").write_bytes(b"damaged")
+        (folder / "other\x1b[2J.j\x1bson").touch()
+    status, out, err = run(
+        capsys, "train", "folder", "--data", root, "--out", tmp_path / "run",
+        "--trainer.max_epochs", "1", "--model.num_latents", "2", "--model.latent_dim", "16",
+    )  # fmt: skip
+    assert status == 0, err
+    logged = (tmp_path / "run" / "log.txt").read_bytes().decode()
+    assert "skipped" in logged
+    for text in (out, err, logged):
+        assert not re.search("[\x1b\u202e\udc80-\udcff]", text)
+        assert r"bad\x1b[2J.png: not an image" in text or text == out
+    for name in ("config.json", "metrics.json", "splits.json"):
+        json.loads((tmp_path / "run" / name).read_bytes().decode())
+    status, out, _ = run(capsys, "predict", tmp_path / "run", root)
+    assert "[wrong: " in out or "accuracy 100.00%" in out
 
 
 def test_escape_codes_in_an_error(tmp_path):

@@ -15,7 +15,8 @@ def add(command: Add) -> None:
     )
     sub.add_argument(
         "model", metavar="PRESET|RUN_DIR",
-        help="name of a preset (see perceivers list), or directory of a run or saved model",
+        help="name of a preset (see perceivers list), directory of a run or saved model, or "
+        "hf://OWNER/NAME for a model of the Hugging Face hub",
     )  # fmt: skip
     sub.add_argument(
         "--inputs", type=int, nargs="+", default=[], metavar="M",
@@ -25,12 +26,15 @@ def add(command: Add) -> None:
 
 
 def _cost(options: argparse.Namespace, rest: list[str]) -> int:
-    from ..checkpoint import read_model_config
+    from ..checkpoint import CONFIG, read_model_config
     from ..errors import unknown
+    from ..hub import download, is_hub_name
     from ..models.cost import cost
 
     if options.model in PRESETS:
         config = PRESETS[options.model]()
+    elif is_hub_name(options.model):
+        config, _ = read_model_config(download(options.model, (CONFIG,)))
     elif Path(options.model).is_dir():
         config, _ = read_model_config(Path(options.model))
     else:

@@ -9,6 +9,7 @@ from .reader import ArrayReader, Reader
 from .table.config import TABLE_SUFFIXES
 
 ARRAYS = ".npy"  # an array may be an image too, although folders of images hold none
+WELL_KNOWN = {"jpg", "png", "wav", "mp3", "flac", "mp4", "mov", "ply", "obj", "npy", "txt", "csv"}
 MAX_NAMED = 8  # suffixes that a message names
 
 
@@ -25,8 +26,9 @@ def accepted_suffixes(reader: Reader) -> frozenset[str]:
 
 
 def describe_files(reader: Reader) -> str:
-    """Describe what a reader accepts, such as "this model reads images (bmp, gif, jpg, …)"."""
+    """Describe what a reader accepts, such as "this model reads images (jpg, png, bmp, …)"."""
     suffixes = sorted(suffix.lstrip(".") for suffix in reader.suffixes)
+    suffixes.sort(key=lambda suffix: suffix not in WELL_KNOWN)
     more = [] if len(suffixes) <= MAX_NAMED else ["…"]
     return f"this model reads {reader.noun} ({', '.join(suffixes[:MAX_NAMED] + more)})"
 
