@@ -154,7 +154,8 @@ def test_dry_run_writes_nothing(capsys, sounds, tmp_path, monkeypatch):
     status, out, _ = run(capsys, "train", "digits", "--dry-run", *TINY, "--trainer.max_epochs", "3")
     assert status == 0
     starts = [line.split(":")[0] for line in out.splitlines()]
-    assert starts == ["data", "parameters", "steps", "time", "run"]
+    counted = ["data", "train", "validation", "test"]
+    assert starts == [*counted, "parameters", "steps", "time", "run"]
     assert "steps: 3 × 10 of 64 examples" in out
     assert "run: runs/digits-" in out
     assert "(dry run, nothing was written)" in out
