@@ -12,8 +12,9 @@ from commands import run
 from PIL import Image
 
 import perceivers
+from perceivers.data.config import DataConfig
 from perceivers.data.examples import FileExamples
-from perceivers.modalities import ImageConfig, build_reader
+from perceivers.modalities import ImageConfig, RowsConfig, build_reader
 from perceivers.modalities.image import levels
 from perceivers.modalities.image.decode import decode
 from perceivers.recipes import get_recipe
@@ -23,14 +24,14 @@ RNG = np.random.default_rng(0)
 
 
 def png_of_16_bits(values) -> bytes:
-    """Return a png file of colours (H, W, 3 or 4) of 16 bits, which Pillow cannot write."""
+    """Return a png file of (H, W, 2, 3 or 4) channels of 16 bits, which Pillow cannot write."""
 
     def chunk(kind, data):
         body = kind + data
         return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
 
     height, width, channels = values.shape
-    header = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
     start = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
     return start + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
@@ -211,3 +212,36 @@ def test_notices(raw, text, caplog):
     for _ in range(2):
         examples.__getitems__([0, 1])
     assert len(caplog.records) == bool(text)
+
+
+def test_the_images_of_a_table_are_measured_by_column(tmp_path):
+    root = folder(tmp_path / "thermal", "16 bits")
+    lines = [
+        "photo,label",
+        *(f"{f.relative_to(root)},{f.parent.name}" for f in root.rglob("*.png")),
+    ]
+    (root / "table.csv").write_text("\n".join(lines))
+    part = ImageConfig(image_size=16, channels=1)
+    rows = RowsConfig(parts={"photo": part}, files={"photo": "photo"})
+    recipe = get_recipe("cifar10")
+    data = DataConfig(name="folder", path=str(root / "table.csv"))
+    recipe = replace(recipe, data=data, model=replace(recipe.model, input=rows))
+    measured_recipe, (line,) = measure_files(recipe)
+    low, high = measured_recipe.model.input.parts["photo"].value_range
+    assert 29_000 <= low < high <= 31_000
+    assert line.startswith("photo: 8 of 8 inspected images have more than 8 bits")
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_alpha_of_16_bits(channels):
+    values = np.full((8, 8, channels), 200 * 257, np.uint16)
+    values[:, 4:, 0] = 40 * 257
+    if channels != 3:
+        values[..., -1] = 65_535
+    raw = png_of_16_bits(values)
+    for limits in (None, levels.FULL):
+        pixels = decode(raw, channels=3, size=8, value_range=limits)
+        assert (pixels[:, :4, 0] == 200).all()
+        assert (pixels[:, 4:, 0] == 40).all()
+    plain = png_of_16_bits(np.full((8, 8, channels), 65_535, np.uint16))
+    assert (decode(plain, channels=1, size=8) == 255).all()

@@ -350,7 +350,7 @@ def _raw_mode(image: Any) -> str:
 
 
 def _has_16_bit_colours(image: Any) -> bool:
-    return image.mode in ("RGB", "RGBA") and _raw_mode(image)[-4:-1] == ";16"
+    return _raw_mode(image)[:-1] in ("RGB;16", "RGBA;16")
 
 
 @contextmanager
