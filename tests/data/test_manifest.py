@@ -13,7 +13,7 @@ from PIL import Image
 from perceivers.autoconfig.inspect_table import inspect_table
 from perceivers.data.config import DataConfig
 from perceivers.data.layout import find_manifest
-from perceivers.data.manifest import RowFiles, read_manifest
+from perceivers.data.manifest import RowFiles, read_manifest, read_table
 from perceivers.data.splits import read_splits
 from perceivers.modalities.fusion.rows import CellReader, RowReader
 from perceivers.modalities.image.reader import ImageReader
@@ -232,3 +232,14 @@ def test_reader_that_does_not_fit_the_data(table, tmp_path, image_folder):
     assert read_splits(DataConfig(path=str(image_folder)), ImageReader(8, 3)).labels == (
         "bright", "dark",
     )  # fmt: skip
+
+
+def test_a_model_that_was_trained_on_an_index_still_reads_it(tmp_path):
+    """Runs of older versions did: to leave the column out would change their scores unsaid."""
+    path = tmp_path / "t.csv"
+    path.write_text(",x,label\n" + "".join(f"{i},{i % 3},{'ab'[i % 2]}\n" for i in range(8)))
+    cells = CellReader(("Unnamed: 0", "x"), (), ())
+    splits, _ = read_table(path, RowReader({"table": cells}, {}, {}), DataConfig())
+    assert [row.cells["Unnamed: 0"] for _, row in splits["train"].files][:3] == ["0", "1", "2"]
+    assert read_manifest(path, DataConfig()).index == ("Unnamed: 0",)
+    assert read_manifest(path, DataConfig(label=("Unnamed: 0",))).index == ()

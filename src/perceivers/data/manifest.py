@@ -1,7 +1,7 @@
 """Tables of examples: each row is an example, with columns of values, file names and labels."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +58,7 @@ class Manifest:
             return read_labels(self.labels, task=config.task, categorical=self.categorical)
 
 
-def read_manifest(path: Path, config: DataConfig) -> Manifest:
+def read_manifest(path: Path, config: DataConfig, *, wanted: Collection[str] = ()) -> Manifest:
     """Read a table of examples and separate its columns.
 
     The label columns are those that `config.label` names, or else the one called "label",
@@ -70,6 +70,7 @@ def read_manifest(path: Path, config: DataConfig) -> Manifest:
     Args:
         path: path of the table.
         config: its `label` and `ignore` are used.
+        wanted: columns that a trained model reads; they are kept even if they hold an index.
 
     Raises:
         ValueError: the table is damaged, a label column does not exist, no or several columns
@@ -80,7 +81,7 @@ def read_manifest(path: Path, config: DataConfig) -> Manifest:
         table = read_table_file(path)
         columns = table.columns
         names, num_rows = tuple(columns), len(next(iter(columns.values())))
-        index = tuple(name for name in table.index if name not in config.label)
+        index = tuple(name for name in table.index if name not in (*config.label, *wanted))
         left_out = {*config.ignore, *index}
         columns = {name: x for name, x in columns.items() if name not in left_out}
         labels = {name: columns.pop(name) for name in _label_names(columns, config)}
@@ -116,7 +117,7 @@ def read_table(
             f"{path} is a table, and the model reads {reader.noun}; train a model on the table: "
             "perceivers train folder"
         )
-    manifest = read_manifest(path, config)
+    manifest = read_manifest(path, config, wanted=row_reader.columns)
     labels = manifest.read_labels(config)
     files = RowFiles(path, manifest.columns, row_reader)
     splits = {
