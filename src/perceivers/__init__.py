@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .models.config import ModelConfig
     from .models.presets import list_presets
     from .predict import Predictor
+    from .reading import Limits
     from .recipes import get_recipe
     from .training.recipe import Recipe
 
@@ -35,6 +36,7 @@ _MODULES = {
     "FourierPosition": "core",
     "Inputs": "core",
     "LearnedPosition": "core",
+    "Limits": "reading",
     "ModelConfig": "models.config",
     "Perceiver": "core",
     "Predictor": "predict",
@@ -59,6 +61,7 @@ __all__ = [
     "FourierPosition",
     "Inputs",
     "LearnedPosition",
+    "Limits",
     "ModelConfig",
     "Perceiver",
     "Predictor",

@@ -31,6 +31,7 @@ from .modalities.streaming import Progress, ProgressStream, is_lazy, num_element
 from .modalities.table.config import TABLE_SUFFIXES
 from .models.classifier import PerceiverClassifier, TargetScale
 from .models.clips import average_clips
+from .reading import Limits, check_limit, chosen_limits, limits, using
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +72,11 @@ class Predictor:
             are averaged (arXiv 2103.03206v2, §4.2: 16); 1: its middle, as in training.
         progress: function that is called with the completed fraction while an example is read in
             parts.
+        limits: the most that is read of one file; None: the default limits.
 
     Raises:
-        ValueError: the model has no outputs (`num_classes=0`), or the options do not apply to it.
+        ValueError: `model` is something else or has no outputs (`num_classes=0`), or the options do
+            not apply to it.
 
     Example:
         >>> predictor = Predictor("runs/digits-…")                  # doctest: +SKIP
@@ -90,12 +93,18 @@ class Predictor:
         own_size: bool = False,
         clips: int = 1,
         progress: Progress | None = None,
+        limits: Limits | None = None,
     ) -> None:
         if isinstance(model, str | Path):
             if Path(model).suffix.lower() == SUFFIX:
                 model, device = _load_exported(model, device, own_size), None
             else:
                 model, device = load(model), "auto" if device is None else device
+        if not hasattr(model, "config"):
+            raise ValueError(
+                f"got {type(model).__name__} as the model; expected the directory of a run or of a "
+                "saved model, a hub name, or a model"
+            )
         if not model.config.num_classes:
             raise ValueError(
                 "the model has no outputs (num_classes=0); use model.encode(batch) or model(batch) "
@@ -107,7 +116,7 @@ class Predictor:
         if own_size and isinstance(model, PerceiverClassifier):
             model.adapter.expect_sizes(None)
         self.batch_size, self.own_size, self.progress = batch_size, own_size, progress
-        self.clips = clips
+        self.clips, self.limits = clips, limits or chosen_limits()
         self.notices = Notices()
         self.reader = with_clips(build_reader(model.config.input), clips)
         if own_size and isinstance(self.reader, RowReader):
@@ -130,10 +139,10 @@ class Predictor:
 
         Args:
             examples: list of paths of files of the model's modality, or of the files' bytes (of
-                texts: the text itself). Images may also be Pillow images or arrays (H, W) or
-                (H, W, C) of uint8. Rows of a table are dictionaries by column or rows of a pandas
-                DataFrame, with paths relative to the working directory; columns that a row lacks
-                are masked, and so are all other columns if a single file is given.
+                texts: the text itself), or files opened for bytes. Images may also be Pillow images
+                or arrays (H, W) or (H, W, C) of uint8. Rows of a table are dictionaries by column
+                or rows of a pandas DataFrame, with paths relative to the working directory; columns
+                that a row lacks are masked, and so are all other columns if a single file is given.
             top_k: number of classes or labels to return, the most likely first. In a regression
                 all numbers are returned, in output order.
 
@@ -180,7 +189,9 @@ class Predictor:
     ) -> list[Prediction]:
         """Predict prepared examples, of which the first is number `first` of a list."""
         predictions: list[Prediction] = []
-        for index, values in enumerate(self._values(examples).tolist() if examples else [], first):
+        with using(self.limits):
+            outputs = self._values(examples).tolist() if examples else []
+        for index, values in enumerate(outputs, first):
             if not all(map(math.isfinite, values)):
                 raise ValueError(
                     f"{f'example {index}: ' if len(examples) > 1 or first else ''}the outputs are "
@@ -272,13 +283,19 @@ class Predictor:
     def _prepare(self, example: Any) -> Prepared:
         if isinstance(without_clips(self.reader), RowReader) and _is_row(example):
             example = Row.of(dict(example.items()))
+        if hasattr(example, "read"):
+            example = _content(example)
+        if isinstance(example, bytearray | memoryview):
+            example = bytes(example)
         if isinstance(example, str | Path | bytes | Row):
             return self._decode(example)
-        if not isinstance(self.reader, ImageReader):
+        is_array = isinstance(example, np.ndarray | Tensor)
+        if not isinstance(self.reader, ImageReader) or not (is_array or _is_pillow(example)):
             raise ValueError(
-                f"got {type(example).__name__}; expected a path or bytes of {self.reader.noun}"
+                f"got {type(example).__name__}; expected a path, the bytes or an open file of "
+                f"{self.reader.noun}"
             )
-        if isinstance(example, np.ndarray | Tensor):
+        if is_array:
             return self.reader.from_pixels(np.asarray(example), whole=self.own_size)
         return self.reader.from_image(example, whole=self.own_size)
 
@@ -340,13 +357,13 @@ class Predictor:
         try:
             if isinstance(source, str | Path):
                 check_suffix(Path(source), self.reader)
-            with collecting() as said:
+            with collecting() as said, using(self.limits):
                 prepared: Prepared = decode(source)
             self.notices.add(name, said)
             self.notices.log_first()
             return prepared
         except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
+            raise ValueError(f"{name}: {error}") from error
 
     def sources(self, file: Path) -> Iterable[tuple[str, Any]]:
         """Return what is to be predicted of a file, as the arguments of `predict_sources`.
@@ -451,6 +468,21 @@ def _or_error(function: Callable[[Any], T], argument: Any) -> T | ValueError:
         return function(argument)
     except ValueError as error:
         return error
+
+
+def _content(file: Any) -> bytes:
+    """Return the content of an open file, unless it is larger than the limit for whole files."""
+    content = file.read(limits().file_bytes + 1)
+    if not isinstance(content, bytes):
+        raise ValueError(
+            f"got a file that gives {type(content).__name__}; open it for bytes: open(path, 'rb')"
+        )
+    check_limit("file_bytes", len(content), "bytes in an open file", "Give its path")
+    return content
+
+
+def _is_pillow(example: Any) -> bool:
+    return hasattr(example, "getexif")
 
 
 def _is_prepared(example: Any) -> bool:

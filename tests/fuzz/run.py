@@ -104,7 +104,7 @@ def _is_raw(error: BaseException) -> bool:
     inner = error.__cause__ or error.__context__
     if not _is_ours(error):
         return True
-    if isinstance(inner, Exception) and str(error).endswith(f": {inner}"):
+    if isinstance(inner, ValueError) and str(error).endswith(f": {inner}"):
         return _is_raw(inner)
     return False
 

@@ -204,7 +204,7 @@ def zip_again(raw: bytes, change) -> bytes:
 def cifar_batch(count=4):
     """Return a batch of the Python version of CIFAR-10."""
     data = RNG.integers(0, 256, (count, 3072), np.uint8)
-    return pickle.dumps({b"data": data, b"labels": [i % 10 for i in range(count)]}, protocol=2)
+    return pickle.dumps({b"data": data, b"labels": [i % 10 for i in range(count)]}, protocol=3)
 
 
 def cifar_archives(layout, binary):
@@ -217,7 +217,7 @@ def cifar_archives(layout, binary):
         for name in [*layout.train, *layout.test]:
             _add(tar, f"{layout.folder}/{name}", rows.tobytes() if binary else cifar_batch(2))
         names = [f"class{i}" for i in range(10)]
-        meta = pickle.dumps({b"label_names": [n.encode() for n in names]}, protocol=2)
+        meta = pickle.dumps({b"label_names": [n.encode() for n in names]}, protocol=3)
         _add(tar, f"{layout.folder}/{layout.names}", "\n".join(names).encode() if binary else meta)
     raw = buffer.getvalue()
     return [raw, gzip.compress(raw, 1)]

@@ -62,7 +62,8 @@ def _checked_plain(hint: Any, value: Any, where: str, limits: Range | None) -> A
         limits = limits or (WHOLE if hint is int else REAL)
         sound = isinstance(value, kinds) and not isinstance(value, bool) and not _is_nan(value)
         if not sound or not limits.low <= value <= limits.high:
-            raise _unexpected(value, f"{what} from {limits.low:g} to {limits.high:g}", where)
+            most = "" if limits in (WHOLE, REAL) else f" and at most {limits.high:g}"
+            raise _unexpected(value, f"{what} of at least {limits.low:g}{most}", where)
     elif hint is bool and not isinstance(value, bool):
         raise _unexpected(value, "true or false", where)
     elif hint is str and not isinstance(value, str):
