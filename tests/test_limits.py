@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import torch
 from commands import run
-from media_files import numbered, video, wav
+from media_files import numbered, sound, video, wav
 from PIL import Image
 from tiny import tiny_classifier
 
@@ -77,7 +77,7 @@ def predicted(model, path, size="own"):
 
 def png(path, width, height, depth, colour, channels):
     """Write a PNG file of zeros row by row."""
-    packer, rows = zlib.compressobj(9), bytes(1 + width * channels * depth // 8)
+    packer, rows = zlib.compressobj(9), bytes(1 + -(-width * channels * depth // 8))
     body = b"".join(packer.compress(rows) for _ in range(height)) + packer.flush()
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     with path.open("wb") as file:
@@ -374,3 +374,13 @@ def test_limits_of_a_run_are_saved_with_it(tmp_path, capsys):
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["recipe"]["limits"]["pixels"] == 900
     torch.manual_seed(0)
+
+
+def test_a_length_that_cannot_be_is_refused_before_positions_are_made(models, tmp_path):
+    raw = bytearray(sound(np.zeros(16_000), 8000, "flac", "flac"))
+    raw[21:26] = bytes([raw[21] | 15, 255, 255, 255, 255])  # the number of samples of its header
+    raw[18:21] = bytes([0, 0, (1 << 4) | (raw[20] & 15)])  # at one sample a second
+    path = tmp_path / "a.flac"
+    path.write_bytes(raw)
+    with pytest.raises(ValueError, match=r"a.flac: damaged sound"):
+        perceivers.Predictor(models / "sound", own_size=True)([path])

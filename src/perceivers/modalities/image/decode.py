@@ -379,19 +379,19 @@ def _check_varies(source: PathOrBytes) -> None:
         return
     with _open_image(source) as image:
         deep = _has_16_bit_colours(image)
-        if _is_wide(image):
-            # Pillow has no extrema of all its modes of 16 bits.
-            first = np.asarray(image.crop((0, 0, 1, 1)))
-            varies = any((np.asarray(strip) != first).any() for _, strip in _strips(image))
-            deep = True
+        wide, palette = _is_wide(image), image.mode in ("P", "PA")
+        if wide or palette:  # Pillow has no extrema of all modes of 16 bits
+            mode = "RGBA" if palette else image.mode
+            first = np.asarray(image.crop((0, 0, 1, 1)).convert(mode))
+            strips = (np.asarray(strip.convert(mode)) for _, strip in _strips(image))
+            varies = any((strip != first).any() for strip in strips)
         else:
-            shown = image.convert("RGBA") if image.mode in ("P", "PA") else image
-            varies = _bands_vary(shown)
-    if deep and not varies and not _is_wide(image):
+            varies = _bands_vary(image)
+    if deep and not varies:
         with _lower_bits(source) as lower:
             varies = _bands_vary(lower)
     if varies:
-        notice(WITHOUT_LIGHT if deep else ONE_COLOUR)
+        notice(WITHOUT_LIGHT if deep or wide else ONE_COLOUR)
 
 
 def _bands_vary(image: Any) -> bool:

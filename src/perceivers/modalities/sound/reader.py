@@ -21,6 +21,7 @@ SOUND_SUFFIXES = frozenset(
 # Seconds. A sound that is longer than this and an example together is not decoded whole; its clips
 # are found by seeking.
 MIN_SEEK_LENGTH = 60.0
+MAX_SECONDS = 100 * 3600.0  # of a sound that is read in parts; more are not believed
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,10 @@ class SoundReader(ArrayReader):
 
     @override
     def decode_whole(self, source: PathOrBytes) -> np.ndarray | LazyArray:
-        num_samples = round(sound.length(source) * self.rate)
+        seconds = sound.length(source)
+        if seconds > MAX_SECONDS:
+            raise ValueError(f"damaged sound: it states a length of {seconds:,.0f} seconds")
+        num_samples = round(seconds * self.rate)
         # `nbytes` is the size of an example of `self.num_samples`.
         if num_samples * self.nbytes > MAX_DECODED_BYTES * self.num_samples:
             return sound.LazySound(
