@@ -292,8 +292,8 @@ class Predictor:
         is_array = isinstance(example, np.ndarray | Tensor)
         if not isinstance(self.reader, ImageReader) or not (is_array or _is_pillow(example)):
             raise ValueError(
-                f"got {type(example).__name__}; expected a path or bytes of {self.reader.noun}, or a "
-                "file opened for bytes"
+                f"got {type(example).__name__}; expected a path or bytes of {self.reader.noun}, or "
+                "a file opened for bytes"
             )
         if is_array:
             return self.reader.from_pixels(np.asarray(example), whole=self.own_size)

@@ -1,0 +1,57 @@
+"""Damaged files give the library's own errors: seeded mutants of every format, in processes.
+
+`python -m tests.fuzz --count 1500` reads more of them; docs/results/faults.md has its table.
+"""
+
+from pathlib import Path
+
+import pytest
+from fuzz.formats import formats
+from fuzz.run import attempt, run
+
+SEED = 7
+FAST, SLOW = 42, 4  # mutants of a format
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory):
+    return formats(tmp_path_factory.mktemp("formats"))
+
+
+def test_the_files_that_are_mutated_can_be_read(known, tmp_path):
+    for format_ in known.values():
+        for index, raw in enumerate(format_.files):
+            path = tmp_path / f"good.{format_.suffix}"
+            path.write_bytes(raw)
+            assert attempt(format_, path) == ("read", ""), (format_.name, index)
+
+
+def test_mutants_are_read_or_refused(known, tmp_path):
+    """Two thousand of them: no traceback, no hang, no gigabyte, no error of another library."""
+    faults = {}
+    for name, format_ in known.items():
+        result = run(format_, SLOW if format_.slow else FAST, SEED, tmp_path)
+        if result.num_faults:
+            faults[name] = result.faults
+    assert not faults
+
+
+@pytest.mark.slow
+def test_many_mutants_are_read_or_refused(known, tmp_path):
+    for name, format_ in known.items():
+        result = run(format_, 60 if format_.slow else 400, SEED + 1, tmp_path)
+        assert not result.faults, name
+
+
+SAMPLES = sorted((Path(__file__).parent / "fuzz" / "samples").iterdir())
+READ_AS = {"npyimg": "image-npy", "config": "run config.json"}
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
+def test_files_that_ended_in_a_traceback(known, tmp_path, sample):
+    kind = sample.stem.split("-", 1)[1].split("_")[0]
+    format_ = known[READ_AS.get(kind, sample.suffix[1:])]
+    path = tmp_path / sample.name
+    path.write_bytes(sample.read_bytes())
+    outcome, details = attempt(format_, path)
+    assert outcome in ("read", "refused"), details
