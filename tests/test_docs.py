@@ -46,7 +46,7 @@ def test_commands_of_the_readme_parse():
     commands = re.findall(r"^(?:\$ )?(?:\.venv/bin/)?perceivers (.+)$", text, re.MULTILINE)
     assert len(commands) >= 5
     for command in commands:
-        namespace, rest = cli.parse(shlex.split(command))
+        namespace, rest = cli.parse(shlex.split(command, comments=True))
         assert not rest or namespace.command == "train"
 
 
