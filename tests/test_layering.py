@@ -28,7 +28,6 @@ LEVELS = {
     "exported": 4,
     "training": 5,
     "predict": 5,
-    "predict_inputs": 6,
     "export": 6,
     "recipes": 6,
     "autoconfig": 7,

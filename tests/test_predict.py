@@ -167,10 +167,10 @@ def test_large_image_read_in_parts_gives_the_same_result(as_it_is, monkeypatch, 
     }[kind]
     [expected] = as_it_is([image], top_k=3)
     told = []
-    monkeypatch.setattr(perceivers.predict, "MAX_ELEMENTS", 100)
+    monkeypatch.setattr(perceivers.predict.runner, "MAX_ELEMENTS", 100)
     monkeypatch.setattr(as_it_is.model, "forward", None)  # forward reads in one piece
-    as_it_is.progress = told.append
-    [got] = as_it_is([image], top_k=3)
+    in_parts = perceivers.Predictor(as_it_is.model, own_size=True, progress=told.append)
+    [got] = in_parts([image], top_k=3)
     assert [label for label, _ in got] == [label for label, _ in expected]
     assert [p for _, p in got] == pytest.approx([p for _, p in expected], abs=1e-5)
     assert told[-1] == 1
@@ -275,7 +275,7 @@ def test_large_image_in_parts_gives_the_same_result_for_each_task(of_task, monke
     own = perceivers.Predictor(model, own_size=True)
     pixels = np.random.default_rng(0).integers(0, 256, (20, 31, 3), np.uint8)
     [expected] = own([pixels])
-    monkeypatch.setattr(perceivers.predict, "MAX_ELEMENTS", 100)
+    monkeypatch.setattr(perceivers.predict.runner, "MAX_ELEMENTS", 100)
     monkeypatch.setattr(model, "forward", None)
     [got] = own([pixels])
     assert dict(got) == pytest.approx(dict(expected), rel=1e-4)

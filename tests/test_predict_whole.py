@@ -61,9 +61,9 @@ def same_in_parts(predictor, file, monkeypatch):
     """Return the prediction, after checking that it is the same when the file is read in parts."""
     whole = probabilities(predictor, file)
     told = []
-    monkeypatch.setattr(perceivers.predict, "MAX_ELEMENTS", 10)
+    monkeypatch.setattr(perceivers.predict.runner, "MAX_ELEMENTS", 10)
     monkeypatch.setattr(predictor.model, "forward", None)
-    predictor.progress = told.append
+    predictor = perceivers.Predictor(predictor.model, own_size=True, progress=told.append)
     assert probabilities(predictor, file) == pytest.approx(whole, abs=1e-5)
     assert told[-1] == 1
     return whole
@@ -95,7 +95,7 @@ def unread(predictor, file, monkeypatch):
     told = []
     for module in (point_reader, sound_reader, video_reader):
         monkeypatch.setattr(module, "MAX_DECODED_BYTES", 100)
-    predictor.progress = told.append
+    predictor = perceivers.Predictor(predictor.model, own_size=True, progress=told.append)
     parts = predictor.prepare(file)
     parts = parts.values() if isinstance(parts, dict) else [parts]
     assert any(isinstance(part, LazyArray) for part in parts)
@@ -133,7 +133,7 @@ def test_a_million_points(tmp_path, monkeypatch):
     cloud = np.random.default_rng(0).normal(size=(10**6, 3)).astype(np.float32)
     np.save(tmp_path / "cloud.npy", cloud)
     predictor = own(PointsConfig(num_points=8, num_bands=2, max_resolution=8.0))
-    monkeypatch.setattr(perceivers.predict, "MAX_ELEMENTS", 2**24)
+    monkeypatch.setattr(perceivers.predict.runner, "MAX_ELEMENTS", 2**24)
     unread(predictor, tmp_path / "cloud.npy", monkeypatch)
 
 
@@ -176,7 +176,7 @@ def test_images_of_different_sizes_in_one_call(tmp_path, monkeypatch):
     check()
     assert sizes == [5]
     sizes.clear()
-    monkeypatch.setattr(perceivers.predict, "MAX_BATCH_ELEMENTS", 100)  # the largest has 225
+    monkeypatch.setattr(perceivers.predict.runner, "MAX_BATCH_ELEMENTS", 100)  # one has 225
     check()
     assert sizes == [2, 2, 1]
     sizes.clear()
@@ -184,7 +184,7 @@ def test_images_of_different_sizes_in_one_call(tmp_path, monkeypatch):
     results = [result for _, result in predictor.predict_files(files, top_k=3)]
     assert [isinstance(result, ValueError) for result in results] == [False, True] + [False] * 3
     assert dict(results[4]) == pytest.approx(alone[4], abs=1e-5)
-    predictor.batch_size = 1
+    predictor = perceivers.Predictor(predictor.model, own_size=True, batch_size=1)
     sizes.clear()
     predictor(files[2:])
     assert sizes == [1, 1, 1]

@@ -93,7 +93,7 @@ def output_index(label: str, labels: Sequence[str]) -> int:
 
 def _example(options: argparse.Namespace, predictor: "Predictor") -> tuple[str, Any]:
     """Return the name and the source of the example that the options choose."""
-    from ..predict_inputs import find_inputs
+    from ..predict.inputs import find_inputs
 
     texts = [] if options.text is None else [options.text]
     arguments = [] if options.file is None else [options.file]

@@ -18,7 +18,7 @@ from .predict_output import Csv, Json, Lines, Output, check_new_file, is_correct
 
 if TYPE_CHECKING:
     from ..predict import Prediction, Predictor
-    from ..predict_inputs import Input
+    from ..predict.inputs import Input
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ def _outcomes(
     options: argparse.Namespace, predictor: "Predictor"
 ) -> Iterator[tuple["Input", "Prediction | str"]]:
     """Yield each example with its prediction, or with a message why there is none."""
-    from ..predict_inputs import find_inputs
+    from ..predict.inputs import find_inputs
 
     top_k = max(options.top_k, len(predictor.labels) if options.csv else 0)
     with _file_on_stdin(options.stdin_kind) as stdin:
@@ -136,7 +136,7 @@ def _outcomes(
 @contextmanager
 def _file_on_stdin(kind: str | None) -> Iterator[Path | None]:
     """Save stdin to a file with a suffix while the context lasts; None if no suffix is given."""
-    from ..predict_inputs import read_stdin
+    from ..predict.inputs import read_stdin
 
     if kind is None:
         yield None

@@ -12,7 +12,7 @@ from .console import say, write
 
 if TYPE_CHECKING:
     from ..predict import Prediction, Predictor
-    from ..predict_inputs import Input
+    from ..predict.inputs import Input
 
 LIKELY = 0.5  # a label is predicted from this probability on
 CHUNK = 2**20  # bytes

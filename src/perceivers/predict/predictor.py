@@ -12,47 +12,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .checkpoint import load
-from .data.config import Task
-from .data.labels import split_unit
-from .data.manifest import RowFiles
-from .exported import SUFFIX, ExportedModel
-from .machine import placement
-from .modalities import build_reader
-from .modalities.accepts import check_suffix
-from .modalities.clips import with_clips, without_clips
-from .modalities.files import LazyArray
-from .modalities.fusion.presence import PRESENT, describe_missing
-from .modalities.fusion.rows import Row, RowReader
-from .modalities.image.reader import ImageReader
-from .modalities.notices import Notices, collecting
-from .modalities.reader import Example, collate, to_device
-from .modalities.streaming import Progress, ProgressStream, is_lazy, num_elements
-from .modalities.table.config import TABLE_SUFFIXES
-from .models.classifier import PerceiverClassifier, TargetScale
-from .models.clips import average_clips
-from .reading import Limits, check_limit, chosen_limits, limits, using
+from ..checkpoint import load
+from ..exported import SUFFIX, ExportedModel
+from ..machine import placement
+from ..modalities import build_reader
+from ..modalities.clips import with_clips
+from ..modalities.fusion.rows import RowReader
+from ..modalities.notices import Notices
+from ..modalities.streaming import Progress
+from ..models.classifier import PerceiverClassifier, TargetScale
+from ..reading import Limits, chosen_limits, using
+from .formatting import Prediction, as_json, numbers_as_text, probabilities_as_text
+from .prepare import Prepared, Preparer, is_row
+from .runner import Runner
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 N = TypeVar("N")
-Prediction = list[tuple[str, float]]
-Prepared = Example | LazyArray | dict[str, Any]
 
 # What can be iterated over, but is one example, not a list of them.
 ONE_EXAMPLE = (str, Path, bytes, bytearray, np.ndarray, Tensor, Mapping, io.IOBase)
-MAX_ELEMENTS = 2**22  # of an example that goes through the model in one piece
-# Elements of a batch of examples of their own sizes, padding included. On CPU larger images are
-# faster one by one: a grid of one size needs no keys (docs/log.md, 2026-11-21).
-MAX_BATCH_ELEMENTS = 2**12
-
-# From the outputs of a model to the values of a prediction.
-VALUES: dict[Task, Callable[[Tensor], Tensor]] = {
-    "classification": lambda logits: logits.softmax(dim=-1),
-    "multilabel": lambda logits: logits.sigmoid(),
-    "regression": lambda numbers: numbers,
-}
 
 
 class Predictor:
@@ -115,14 +95,22 @@ class Predictor:
         self.model = model.eval()
         if own_size and isinstance(model, PerceiverClassifier):
             model.adapter.expect_sizes(None)
-        self.batch_size, self.own_size, self.progress = batch_size, own_size, progress
-        self.clips, self.limits = clips, limits or chosen_limits()
-        self.notices = Notices()
+        self.limits = limits or chosen_limits()
         self.reader = with_clips(build_reader(model.config.input), clips)
+        self._runner = Runner(
+            self.model, self.reader, batch_size=batch_size, own_size=own_size, clips=clips,
+            progress=progress,
+        )  # fmt: skip
+        self._preparer = Preparer(self.reader, own_size=own_size, limits=self.limits)
         if own_size and isinstance(self.reader, RowReader):
             raise ValueError(
                 "rows of a table are read at the model's own sizes; leave own_size out"
             )
+
+    @property
+    def notices(self) -> Notices:
+        """What decoders noticed about the files that were read."""
+        return self._preparer.notices
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -155,7 +143,7 @@ class Predictor:
             ValueError: a file could not be read; the message names it. Or one example was given
                 instead of a list, or the outputs for an example are not finite: it holds NaN.
         """
-        one = isinstance(examples, ONE_EXAMPLE) or _is_row(examples)
+        one = isinstance(examples, ONE_EXAMPLE) or is_row(examples)
         if one or not isinstance(examples, Iterable):
             many = "list(array)) for an array"
             if hasattr(examples, "to_dict"):  # of pandas
@@ -190,7 +178,7 @@ class Predictor:
         """Predict prepared examples, of which the first is number `first` of a list."""
         predictions: list[Prediction] = []
         with using(self.limits):
-            outputs = self._values(examples).tolist() if examples else []
+            outputs = self._runner.values(examples).tolist() if examples else []
         for index, values in enumerate(outputs, first):
             if not all(map(math.isfinite, values)):
                 raise ValueError(
@@ -275,29 +263,15 @@ class Predictor:
         Raises:
             ValueError: it cannot be read; the message names it.
         """
-        if _is_prepared(example) and not isinstance(self.reader, ImageReader):
-            prepared: Prepared = example
-            return prepared
-        return _writable(self._prepare(example))
+        return self._preparer.prepare(example)
 
-    def _prepare(self, example: Any) -> Prepared:
-        if isinstance(without_clips(self.reader), RowReader) and _is_row(example):
-            example = Row.of(dict(example.items()))
-        if hasattr(example, "read"):
-            example = _content(example)
-        if isinstance(example, bytearray | memoryview):
-            example = bytes(example)
-        if isinstance(example, str | Path | bytes | Row):
-            return self._decode(example)
-        is_array = isinstance(example, np.ndarray | Tensor)
-        if not isinstance(self.reader, ImageReader) or not (is_array or _is_pillow(example)):
-            raise ValueError(
-                f"got {type(example).__name__}; expected a path or bytes of {self.reader.noun}, or "
-                "a file opened for bytes"
-            )
-        if is_array:
-            return self.reader.from_pixels(np.asarray(example), whole=self.own_size)
-        return self.reader.from_image(example, whole=self.own_size)
+    def sources(self, file: Path) -> Iterable[tuple[str, Any]]:
+        """Return what is to be predicted of a file, as the arguments of `predict_sources`.
+
+        Args:
+            file: path of a file; of a table, each row is predicted if the model reads rows.
+        """
+        return self._preparer.sources(file)
 
     def batches(
         self, items: Iterable[T], example_of: Callable[[T], Any] = lambda item: item
@@ -311,101 +285,26 @@ class Predictor:
             items: prepared examples, or anything that holds one.
             example_of: returns the prepared example of an item, or an error in its place.
         """
-        batch: list[T] = []
-        largest = 0
-        for item in items:
-            elements = self._batch_elements(example_of(item))
-            largest = max(largest, elements)
-            full = len(batch) == self.batch_size
-            if batch and (full or (len(batch) + 1) * largest > MAX_BATCH_ELEMENTS):
-                yield batch
-                batch, largest = [], elements
-            batch.append(item)
-        if batch:
-            yield batch
+        return self._runner.batches(items, example_of)
 
     def first(self, prediction: Prediction, top_k: int) -> Prediction:
         """Return the `top_k` most likely classes or labels; in a regression all numbers."""
         return prediction if self.gives_numbers else prediction[:top_k]
 
-    def as_text(self, prediction: Prediction) -> str:
-        """Format a prediction, such as "cat 97.1%, dog 2.2%" or "age 31.4 years"."""
-        if not self.gives_numbers:
-            return ", ".join(f"{label} {value:.1%}" for label, value in prediction)
-        scale = self.model.target_scale
-        assert isinstance(scale, TargetScale)
-        spreads = dict(zip(self.labels, scale.std.tolist(), strict=True))
-        named = [
-            (*split_unit(label), _number_text(value, spreads[label])) for label, value in prediction
-        ]
-        return ", ".join(f"{name} {value} {unit}".rstrip() for name, unit, value in named)
-
-    def as_json(self, prediction: Prediction) -> list[dict[str, Any]]:
-        """Return [{"label", "probability"}, …]; in a regression [{"label", "value", "unit"}, …]."""
-        if not self.gives_numbers:
-            return [{"label": label, "probability": value} for label, value in prediction]
-        return [
-            {"label": label, "value": value, "unit": split_unit(label)[1] or None}
-            for label, value in prediction
-        ]
-
-    def _decode(self, source: str | Path | bytes | Row) -> Prepared:
-        decode: Any = self.reader.decode_whole if self.own_size else self.reader.decode
-        name = "bytes"
-        if not isinstance(source, bytes):
-            name = source.name if isinstance(source, Row) else str(source)
-        try:
-            if isinstance(source, str | Path):
-                check_suffix(Path(source), self.reader)
-            with collecting() as said, using(self.limits):
-                prepared: Prepared = decode(source)
-            self.notices.add(name, said)
-            self.notices.log_first()
-            return prepared
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
-
-    def sources(self, file: Path) -> Iterable[tuple[str, Any]]:
-        """Return what is to be predicted of a file, as the arguments of `predict_sources`.
-
-        Args:
-            file: path of a file; of a table, each row is predicted if the model reads rows.
-        """
-        reader = without_clips(self.reader)
-        if not isinstance(reader, RowReader) or file.suffix.lower() not in TABLE_SUFFIXES:
-            return [(str(file), file)]
-        try:
-            return RowFiles.read(file, reader)
-        except ValueError as error:
-            return [(str(file), error)]
-
     def _predict_one(self, example: Prepared, top_k: int) -> Prediction:
         return self.predict_prepared([example], top_k=top_k)[0]
 
-    def _values(self, examples: Sequence[Prepared]) -> Tensor:
-        """Return the probabilities, or the numbers in their units, (B, num_classes)."""
-        device = next((p.device for p in self.model.parameters()), torch.device("cpu"))
-        first = examples[0]
-        if isinstance(first, dict):
-            flags: list[Any] = [_presence(example) for example in examples]
-            if lacking := describe_missing(collate(flags)):
-                log.info("%s; it is masked there", lacking)
-        if self.own_size and self._is_streamed(first):
-            outputs = self.trained.classify_stream(self._stream(first))
-        else:
-            together: Any = list(examples)
-            batch = to_device(self.reader.batch(collate(together)), device)
-            outputs = self.model(batch)
-        task = self.model.config.task
-        outputs = outputs if self.gives_numbers else outputs.float()
-        outputs = average_clips(outputs.unflatten(0, (-1, self.clips)), task)
-        return VALUES[task](outputs).cpu()
+    def as_text(self, prediction: Prediction) -> str:
+        """Format a prediction, such as "cat 97.1%, dog 2.2%" or "age 31.4 years"."""
+        if not self.gives_numbers:
+            return probabilities_as_text(prediction)
+        scale = self.model.target_scale
+        assert isinstance(scale, TargetScale)
+        return numbers_as_text(prediction, dict(zip(self.labels, scale.std.tolist(), strict=True)))
 
-    def _batch_elements(self, example: Any) -> int:
-        """Return the number of elements an example adds to a batch; streamed ones fill it alone."""
-        if not self.own_size or isinstance(example, ValueError):
-            return 0
-        return MAX_BATCH_ELEMENTS + 1 if self._is_streamed(example) else self._elements(example)
+    def as_json(self, prediction: Prediction) -> list[dict[str, Any]]:
+        """Return [{"label", "probability"}, …]; in a regression [{"label", "value", "unit"}, …]."""
+        return as_json(prediction, numbers=self.gives_numbers)
 
     @property
     def trained(self) -> PerceiverClassifier:
@@ -417,17 +316,6 @@ class Predictor:
         if isinstance(self.model, ExportedModel):
             raise ValueError("the model is an exported one; give the run that it was made from")
         return self.model
-
-    def _is_streamed(self, example: Any) -> bool:
-        return is_lazy(example) or self._elements(example) > MAX_ELEMENTS
-
-    def _elements(self, example: Any) -> int:
-        return num_elements(example, self.reader, self.trained.adapter)
-
-    def _stream(self, example: Any) -> ProgressStream:
-        passes = sum(cross is not None for cross in self.trained.perceiver.cross_order)
-        parts = self.trained.adapter.stream(example)
-        return ProgressStream(parts, self._elements(example) * passes, self.progress)
 
 
 def _load_exported(
@@ -449,17 +337,6 @@ def check_top_k(top_k: int) -> None:
         raise ValueError(f"top_k={top_k}; expected at least 1")
 
 
-def _number_text(value: float, spread: float) -> str:
-    """Format a number with 5 digits, or more if the numbers of the training data need them.
-
-    Args:
-        value: the number.
-        spread: standard deviation of the training data; a thousandth of it can be read.
-    """
-    needed = math.log10(abs(value) / spread) + 4 if value else 0
-    return f"{value:.{min(15, max(5, math.ceil(needed)))}g}"
-
-
 def _or_error(function: Callable[[Any], T], argument: Any) -> T | ValueError:
     """Return what a function returns, or the ValueError that it raises or is given."""
     if isinstance(argument, ValueError):
@@ -468,45 +345,3 @@ def _or_error(function: Callable[[Any], T], argument: Any) -> T | ValueError:
         return function(argument)
     except ValueError as error:
         return error
-
-
-def _content(file: Any) -> bytes:
-    """Return the content of an open file, unless it is larger than the limit for whole files."""
-    content = file.read(limits().file_bytes + 1)
-    if not isinstance(content, bytes):
-        raise ValueError(
-            f"got a file that gives {type(content).__name__}; open it for bytes: open(path, 'rb')"
-        )
-    check_limit("file_bytes", len(content), "bytes in an open file", "Give its path")
-    return content
-
-
-def _is_pillow(example: Any) -> bool:
-    return hasattr(example, "getexif")
-
-
-def _is_prepared(example: Any) -> bool:
-    """Return whether an example is an array or a dictionary of arrays, not the cells of a row."""
-    parts = example.values() if isinstance(example, dict) else [example]
-    return any(isinstance(part, np.ndarray | LazyArray) for part in parts)
-
-
-def _writable(prepared: Prepared) -> Prepared:
-    """Return the same arrays, copied where they are read-only: decoders may share their memory."""
-    if isinstance(prepared, dict):
-        return {name: _writable(part) for name, part in prepared.items()}
-    return (
-        prepared
-        if isinstance(prepared, LazyArray)
-        else np.require(prepared, requirements=["C", "W"])
-    )
-
-
-def _is_row(example: Any) -> bool:
-    """Return whether an example is a dictionary by column, or a row of a pandas DataFrame."""
-    return isinstance(example, Mapping) or (hasattr(example, "items") and hasattr(example, "index"))
-
-
-def _presence(example: Any) -> dict[str, Any]:
-    """Return the entries of an example of several modalities that say which of them it has."""
-    return {name: x for name, x in example.items() if name.endswith(PRESENT)}

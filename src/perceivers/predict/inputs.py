@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .data.folder import line_sources
-from .data.layout import SPLIT_NAMES, find_manifest, is_hidden, visible_files
-from .modalities.accepts import accepted_suffixes, describe_files
-from .modalities.clips import without_clips
-from .modalities.fusion.rows import RowReader
-from .modalities.text.reader import TextReader
-from .predict import Predictor
-from .reading import check_limit, limits
+from ..data.folder import line_sources
+from ..data.layout import SPLIT_NAMES, find_manifest, is_hidden, visible_files
+from ..modalities.accepts import accepted_suffixes, describe_files
+from ..modalities.clips import without_clips
+from ..modalities.fusion.rows import RowReader
+from ..modalities.text.reader import TextReader
+from ..reading import check_limit, limits
+from .predictor import Predictor
 
 log = logging.getLogger(__name__)
 

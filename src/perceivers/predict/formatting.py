@@ -1,0 +1,49 @@
+"""Predictions as text and as JSON."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ..data.labels import split_unit
+
+Prediction = list[tuple[str, float]]
+"""(label, probability) pairs, the most likely first; (label, number) pairs of a regression."""
+
+
+def probabilities_as_text(prediction: Prediction) -> str:
+    """Format classes or labels, such as "cat 97.1%, dog 2.2%"."""
+    return ", ".join(f"{label} {value:.1%}" for label, value in prediction)
+
+
+def numbers_as_text(prediction: Prediction, spreads: Mapping[str, float]) -> str:
+    """Format numbers with their units, such as "age 31.4 years".
+
+    Args:
+        prediction: the numbers.
+        spreads: standard deviation of each number in the training data, by label.
+    """
+    named = [
+        (*split_unit(label), _number_text(value, spreads[label])) for label, value in prediction
+    ]
+    return ", ".join(f"{name} {value} {unit}".rstrip() for name, unit, value in named)
+
+
+def as_json(prediction: Prediction, *, numbers: bool) -> list[dict[str, Any]]:
+    """Return plain data that JSON can hold: label and probability, or label, value and unit."""
+    if not numbers:
+        return [{"label": label, "probability": value} for label, value in prediction]
+    return [
+        {"label": label, "value": value, "unit": split_unit(label)[1] or None}
+        for label, value in prediction
+    ]
+
+
+def _number_text(value: float, spread: float) -> str:
+    """Format a number with 5 digits, or more if the numbers of the training data need them.
+
+    Args:
+        value: the number.
+        spread: standard deviation of the training data; a thousandth of it can be read.
+    """
+    needed = math.log10(abs(value) / spread) + 4 if value else 0
+    return f"{value:.{min(15, max(5, math.ceil(needed)))}g}"
