@@ -11,7 +11,7 @@ from torch.utils.data import Dataset, IterableDataset
 from typing_extensions import override
 
 from ..modalities.files import as_tensor
-from ..modalities.reader import stack_if_equal
+from ..modalities.reader import Example, stack_if_equal
 from .config import DataConfig
 from .counts import warn_of_untrained
 from .examples import Batch, ExampleSet
@@ -39,6 +39,7 @@ class DatasetExamples(ExampleSet):
         labels: label of each of the examples, see `data.labels`.
         contents: hash of each of the examples as it was first read.
         indices: indices into the dataset of the examples of this set; None: all in order.
+        name: name of the dataset in the names of its examples.
     """
 
     def __init__(
@@ -47,8 +48,10 @@ class DatasetExamples(ExampleSet):
         labels: Tensor,
         contents: Sequence[str],
         indices: Sequence[int] | None = None,
+        name: str = "dataset",
     ) -> None:
         self.dataset, self.labels, self.contents = dataset, labels, contents
+        self.name = name
         self.indices = list(range(len(labels)) if indices is None else indices)
 
     @override
@@ -63,7 +66,19 @@ class DatasetExamples(ExampleSet):
             self.labels[torch.as_tensor(indices, dtype=torch.int64)],
             [self.contents[index] for index in indices],
             [self.indices[index] for index in indices],
+            self.name,
         )
+
+    @override
+    def names(self, indices: Sequence[int]) -> list[str]:
+        return [f"{self.name}[{self.indices[index]}]" for index in indices]
+
+    @override
+    def example(self, index: int) -> Example:
+        example = self.dataset[self.indices[index]][0]
+        if isinstance(example, dict):
+            return {name: as_tensor(part).numpy() for name, part in example.items()}
+        return as_tensor(example).numpy()
 
     @override
     def identities(self) -> list[Identity]:
@@ -99,7 +114,7 @@ def read_datasets(
     examples: dict[str, ExampleSet] = {}
     for name, dataset in datasets.items():
         if dataset is not None:
-            examples[name] = DatasetExamples(dataset, *_read_items(name, dataset))
+            examples[name] = DatasetExamples(dataset, *_read_items(name, dataset), name=name)
     every = torch.cat([part.labels for part in examples.values()])
     names = _names(every, labels or getattr(train, "classes", None))
     task = infer_task(every, names, config.task)

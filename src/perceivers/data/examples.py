@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 from typing_extensions import override
 
-from ..modalities.clips import without_clips
+from ..modalities.clips import ClipReader, without_clips
 from ..modalities.fusion.presence import describe_missing
 from ..modalities.fusion.rows import RowReader
 from ..modalities.notices import Notices, collecting
@@ -68,6 +68,22 @@ class ExampleSet(abc.ABC, Dataset[Batch]):
     def identities(self) -> list[Identity]:
         """Return what each example is recognised by when the data is read again."""
 
+    def names(self, indices: Sequence[int]) -> list[str]:
+        """Return the names of the examples at `indices`, for people: files, rows or places."""
+        return [f"example[{index}]" for index in indices]
+
+    @abc.abstractmethod
+    def example(self, index: int) -> Example:
+        """Return one example as the reader decodes it; of several clips, the middle one.
+
+        Raises:
+            ValueError: its file cannot be read.
+        """
+
+    def readable(self, indices: Sequence[int]) -> list[int]:
+        """Return those of `indices` whose file was not found to be unreadable, in this order."""
+        return list(indices)
+
 
 class InMemoryExamples(ExampleSet):
     """Decoded examples in memory.
@@ -78,10 +94,18 @@ class InMemoryExamples(ExampleSet):
         labels: one row per example; see the module `labels`.
         reader: reader whose `batch` makes raw batches of examples; None: examples are used as they
             are.
+        names: name of each example; None: they are numbered.
     """
 
-    def __init__(self, examples: Examples, labels: Tensor, reader: Reader | None = None) -> None:
+    def __init__(
+        self,
+        examples: Examples,
+        labels: Tensor,
+        reader: Reader | None = None,
+        names: Sequence[str] | None = None,
+    ) -> None:
         self.examples, self.labels, self.reader = examples, labels, reader
+        self._names = list(super().names(range(len(labels))) if names is None else names)
 
     @property
     @override
@@ -97,7 +121,21 @@ class InMemoryExamples(ExampleSet):
     @override
     def subset(self, indices: Sequence[int]) -> "InMemoryExamples":
         chosen = torch.as_tensor(indices, dtype=torch.int64)
-        return InMemoryExamples(_select(self.examples, chosen), self.labels[chosen], self.reader)
+        return InMemoryExamples(
+            _select(self.examples, chosen), self.labels[chosen], self.reader, self.names(indices)
+        )
+
+    @override
+    def names(self, indices: Sequence[int]) -> list[str]:
+        return [self._names[index] for index in indices]
+
+    @override
+    def example(self, index: int) -> Example:
+        one = _select(self.examples, torch.tensor([index]))
+        parts = (
+            {n: x[0].numpy() for n, x in one.items()} if isinstance(one, dict) else one[0].numpy()
+        )
+        return middle_clip(parts, self.reader)
 
     @override
     def identities(self) -> list[Identity]:
@@ -207,6 +245,21 @@ class FileExamples(ExampleSet):
                 self.unreadable[unreadable.file] = unreadable
 
     @override
+    def names(self, indices: Sequence[int]) -> list[str]:
+        return [self.files[int(self.rows[index])][0] for index in indices]
+
+    @override
+    def example(self, index: int) -> Example:
+        decoded = self._decode(index)
+        if isinstance(decoded, Unreadable):
+            raise ValueError(decoded.problem)
+        return middle_clip(decoded, self.reader)
+
+    @override
+    def readable(self, indices: Sequence[int]) -> list[int]:
+        return [index for index in indices if int(self.rows[index]) not in self.unreadable]
+
+    @override
     def subset(self, indices: Sequence[int]) -> "FileExamples":
         chosen = torch.as_tensor(indices, dtype=torch.int64)
         return replace(self, labels=self.labels[chosen], rows=self.rows[chosen])
@@ -252,11 +305,16 @@ class FileExamples(ExampleSet):
         if absent := describe_missing(examples):
             log.info("%s; it is masked there", absent)
         labels = self.labels[torch.as_tensor(kept, dtype=torch.int64)]
-        return InMemoryExamples(examples, labels, self.reader)
+        return InMemoryExamples(examples, labels, self.reader, self.names(kept))
 
     def _decode(self, index: int) -> Example | Unreadable:
-        """Decode an example, or return why it cannot be read."""
+        """Decode an example, or return why it cannot be read.
+
+        A file that was found to be unreadable stays so, and its number of examples with it.
+        """
         file = int(self.rows[index])
+        if known := self.unreadable.get(file):
+            return known
         name = ""
         try:
             name, source = self.files[file]
@@ -269,6 +327,16 @@ class FileExamples(ExampleSet):
 
 
 FileSplits = dict[str, FileExamples]  # by split: "train", "validation", "test"
+
+
+def middle_clip(example: Example, reader: Reader | None) -> Example:
+    """Return the middle clip of an example of several, and any other example unchanged."""
+    if not isinstance(reader, ClipReader):
+        return example
+    middle = reader.count // 2
+    if isinstance(example, dict):
+        return {name: x[middle] for name, x in example.items()}
+    return example[middle]
 
 
 def _select(examples: Examples, indices: Tensor) -> Examples:

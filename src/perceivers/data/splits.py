@@ -253,7 +253,7 @@ def _find(config: DataConfig, reader: Reader) -> tuple[Mapping[str, ExampleSet],
     if config.path is None:
         if config.name == "digits":
             images, classes = read_digits()
-            digits = _fit_images((images.numpy(), classes.numpy()), reader)
+            digits = _fit_images((images.numpy(), classes.numpy()), reader, "digits")
             return {"train": digits}, tuple("0123456789")
         if named.hub_id is None:
             raise FileNotFoundError(
@@ -263,7 +263,10 @@ def _find(config: DataConfig, reader: Reader) -> tuple[Mapping[str, ExampleSet],
     path = Path(config.path).expanduser()
     if is_cifar(config.name, path):
         train, test, labels = read_cifar(config.name, path)
-        return {"train": _fit_images(train, reader), "test": _fit_images(test, reader)}, labels
+        return {
+            "train": _fit_images(train, reader, "train"),
+            "test": _fit_images(test, reader, "test"),
+        }, labels
     if has_official_files(config.name, path):
         return read_official(config.name, path, reader, strict=config.strict)
     return read_source(config.path, reader, strict=config.strict)
@@ -318,7 +321,9 @@ def read_source(source: str, reader: Reader, *, strict: bool) -> tuple[FileSplit
     raise not_found("table" if path.suffix.lower() in TABLE_SUFFIXES else "folder", source)
 
 
-def _fit_images(arrays: tuple[np.ndarray, np.ndarray], reader: Reader) -> InMemoryExamples:
+def _fit_images(
+    arrays: tuple[np.ndarray, np.ndarray], reader: Reader, name: str
+) -> InMemoryExamples:
     """Bring images to the size and channels of the model; `arrays` are images and labels."""
     if not isinstance(reader, ImageReader):
         raise ValueError(
@@ -326,7 +331,8 @@ def _fit_images(arrays: tuple[np.ndarray, np.ndarray], reader: Reader) -> InMemo
             "images, or other data"
         )
     images = fit(arrays[0], channels=reader.channels, size=reader.size)
-    return InMemoryExamples(torch.from_numpy(images), torch.from_numpy(arrays[1]))
+    names = [f"{name}[{index}]" for index in range(len(images))]
+    return InMemoryExamples(torch.from_numpy(images), torch.from_numpy(arrays[1]), names=names)
 
 
 def _decode_if_small(

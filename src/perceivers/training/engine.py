@@ -39,6 +39,7 @@ from .recipe_data import (
     read_recipe_splits,
     read_saved_splits,
 )
+from .scoring import Report
 from .targets import targets_of
 from .task import seed_generators
 
@@ -52,6 +53,7 @@ def train(
     notes: Sequence[str] = (),
     model: PerceiverClassifier | None = None,
     splits: Splits | None = None,
+    report: Report | None = None,
 ) -> dict[str, Any]:
     """Train a recipe and write the results to a new run directory.
 
@@ -62,6 +64,7 @@ def train(
         model: model to train; None: a new one of the recipe's configuration. Normalising constants
             that it has are kept.
         splits: examples to train on; None: those that the recipe names.
+        report: function that is called with what was scored at the end, such as `report.write`.
 
     Returns:
         The content of `metrics.json`: validation scores of the best epoch, test scores (without a
@@ -120,7 +123,7 @@ def train(
         )
         if splits.record:
             splits.record.write(run_dir)
-        return fit_and_log(model, recipe, splits, run_dir, None, notes)
+        return fit_and_log(model, recipe, splits, run_dir, None, notes, report=report)
 
 
 def check_unused(run_dir: Path) -> None:
@@ -145,6 +148,7 @@ def resume(
     *,
     splits: Splits | None = None,
     adapter: Adapter | None = None,
+    report: Report | None = None,
 ) -> dict[str, Any]:
     """Continue a run after its last complete epoch, with the results of an uninterrupted run.
 
@@ -153,6 +157,7 @@ def resume(
         recipe: the recipe from `read_recipe`, possibly changed (more epochs, another data path).
         splits: the examples of the run; None: those that the recipe names.
         adapter: the adapter of a model that was built with one of the user's own.
+        report: see `train`.
 
     Returns:
         The content of `metrics.json`, as from `train`.
@@ -167,11 +172,15 @@ def resume(
     with lock(run_dir):
         remove_leftovers(run_dir)
         remove_leftovers(run_dir / LAST_CHECKPOINT.parent)
-        return _resume(run_dir, recipe, splits, adapter)
+        return _resume(run_dir, recipe, splits, adapter, report)
 
 
 def _resume(
-    run_dir: Path, recipe: Recipe, splits: Splits | None, adapter: Adapter | None
+    run_dir: Path,
+    recipe: Recipe,
+    splits: Splits | None,
+    adapter: Adapter | None,
+    report: Report | None,
 ) -> dict[str, Any]:
     """Continue a run whose directory is locked."""
     check_resumable(run_dir, recipe)
@@ -193,7 +202,9 @@ def _resume(
         write_config(run_dir, recipe=to_dict(recipe))
 
     checkpoint, continuation = run_dir / LAST_CHECKPOINT, Continuation(run, recipe, write)
-    result = fit_and_log(model, recipe, splits, run_dir, checkpoint, said.lines(), [continuation])
+    result = fit_and_log(
+        model, recipe, splits, run_dir, checkpoint, said.lines(), [continuation], report
+    )
     write()  # if no epoch was left
     return result
 

@@ -1,20 +1,13 @@
-"""Score a model, and evaluate a run directory."""
+"""Evaluate a run directory."""
 
 import dataclasses
 import logging
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
-
 from ..checkpoint import load
 from ..data.saved_splits import SPLITS_FILE, SavedSplits
-from ..data.splits import EVALUATED, Splits
 from ..files import read_json, write_json
-from ..models.classifier import PerceiverClassifier
-from .batches import batches
-from .loop import make_trainer, progress_bars, quiet_lightning
-from .recipe import Recipe
 from .recipe_data import (
     absolute_path,
     check_labels,
@@ -23,15 +16,20 @@ from .recipe_data import (
     read_saved_splits,
     renumber_labels,
 )
-from .targets import baseline, by_label, summary
-from .task import Learner
+from .scoring import Report, score
 
 log = logging.getLogger(__name__)
 
 METRICS_FILE = "metrics.json"
 
 
-def evaluate(run_dir: Path, data_path: str | None = None, *, clips: int = 1) -> dict[str, Any]:
+def evaluate(
+    run_dir: Path,
+    data_path: str | None = None,
+    *,
+    clips: int = 1,
+    report: Report | None = None,
+) -> dict[str, Any]:
     """Score a run's best weights on its test split and add the scores to its `metrics.json`.
 
     Args:
@@ -41,6 +39,7 @@ def evaluate(run_dir: Path, data_path: str | None = None, *, clips: int = 1) -> 
             data without splits is scored whole. None: the test split of the run's own data.
         clips: number of parts of each sound or video whose predictions are averaged; 1: the
             middle, as in training.
+        report: function that is called with what was scored, after the scores are saved.
 
     Returns:
         A dictionary with "loss", "examples" (their number), "data" (its path or name), "clips" if
@@ -73,7 +72,8 @@ def evaluate(run_dir: Path, data_path: str | None = None, *, clips: int = 1) -> 
     )
     check_labels(model, splits)
     renumber_labels(model.labels, splits)
-    scores = score(model, recipe, splits)
+    scored = score(model, recipe, splits)
+    scores = scored.scores
     scores["data"] = recipe.data.path or recipe.data.name
     if clips > 1:
         scores["clips"] = clips
@@ -85,6 +85,8 @@ def evaluate(run_dir: Path, data_path: str | None = None, *, clips: int = 1) -> 
     except (OSError, ValueError) as error:
         log.warning("the scores are not saved: %s", error)
         scores["not_saved"] = str(error)
+    if report is not None:
+        report(run_dir, model, recipe, scored)
     return scores
 
 
@@ -101,35 +103,3 @@ def _count_trained_on(run: SavedSplits, scored: SavedSplits) -> int:
             names[0],
         )
     return len(names)
-
-
-def score(model: PerceiverClassifier, recipe: Recipe, splits: Splits) -> dict[str, Any]:
-    """Score a model on the first of the `EVALUATED` splits that exists.
-
-    Args:
-        model: the model.
-        recipe: the recipe of its run.
-        splits: the data.
-
-    Returns:
-        The loss, the scores of the task, their values by label, those of the baseline, and the
-        number of examples.
-    """
-    examples = next(splits.examples[name] for name in EVALUATED if name in splits.examples)
-    learner = Learner(model, recipe)
-    with quiet_lightning():
-        trainer = make_trainer(recipe.trainer, callbacks=progress_bars(), logger=False)
-        loader = batches(examples, recipe.data, pin_memory=uses_gpu(trainer))
-        trainer.test(learner, loader, verbose=False)
-    each = by_label(learner.test_scores, model.labels)
-    return {
-        **summary(learner.test_scores),
-        **({"by_label": each} if each else {}),
-        "baseline": baseline(learner.test_scores, model.labels),
-        "examples": examples.num_readable,
-    }
-
-
-def uses_gpu(trainer: pl.Trainer) -> bool:
-    """Return whether batches are copied to a GPU, for which they should be in pinned memory."""
-    return trainer.strategy.root_device.type == "cuda"

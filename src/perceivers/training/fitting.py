@@ -21,7 +21,7 @@ from ..machine import describe_machine
 from ..models.classifier import PerceiverClassifier
 from .batches import batches
 from .checkpoint_io import AtomicCheckpointIO, bad_checkpoint
-from .evaluation import METRICS_FILE, score, uses_gpu
+from .evaluation import METRICS_FILE
 from .events import EventsLogger
 from .logs import log_file
 from .loop import (
@@ -35,6 +35,7 @@ from .loop import (
 from .recipe import Recipe
 from .recorder import Recorder
 from .results import result_lines
+from .scoring import Report, score
 from .task import Learner
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ def fit_and_log(
     checkpoint: Path | None,
     notes: Sequence[str],
     callbacks: Sequence[pl.Callback] = (),
+    report: Report | None = None,
 ) -> dict[str, Any]:
     """Train a model, test it, and write `metrics.json` and `log.txt`.
 
@@ -59,6 +61,7 @@ def fit_and_log(
         checkpoint: checkpoint to continue from; None: train from the beginning.
         notes: lines to write at the beginning of `log.txt`.
         callbacks: callbacks besides those of every run.
+        report: function that is called with what was scored, after `metrics.json` is written.
 
     Returns:
         The content of `metrics.json`.
@@ -68,7 +71,7 @@ def fit_and_log(
         OSError: weights or checkpoint cannot be written, or data cannot be read.
     """
     with log_file(run_dir, notes) as write, quiet_lightning():
-        result = _fit(model, recipe, splits, run_dir, checkpoint, callbacks)
+        result = _fit(model, recipe, splits, run_dir, checkpoint, callbacks, report)
         for line in result_lines(result, model.config.task, model.labels, run_dir):
             write(line)
     return result
@@ -81,6 +84,7 @@ def _fit(
     run_dir: Path,
     checkpoint: Path | None,
     callbacks: Sequence[pl.Callback] = (),
+    report: Report | None = None,
 ) -> dict[str, Any]:
     """Train a model, from a checkpoint if there is one, test it and write `metrics.json`."""
     config = recipe.trainer
@@ -110,12 +114,15 @@ def _fit(
         **recorder.summary(),
         "interrupted": interrupted.name if interrupted else False,
     }
+    scored = None
     if not interrupted:
         load_weights(model, run_dir)
-        scored = "test" if "test" in splits.examples else "validation"
-        result[scored] = score(model, recipe, splits)
+        scored = score(model, recipe, splits)
+        result[scored.split] = scored.scores
     result["skipped_files"] = _skipped(splits)
     write_if_possible(run_dir / METRICS_FILE, lambda part: part.write_text(json_text(result)))
+    if scored and report is not None:
+        report(run_dir, model, recipe, scored)
     return result
 
 
@@ -129,7 +136,7 @@ def _run_epochs(
     trainer: pl.Trainer, learner: Learner, splits: Splits, run_dir: Path, checkpoint: Path | None
 ) -> signal.Signals | None:
     """Train and validate all epochs; return the signal that stopped the run, if one did."""
-    recipe, pin_memory = learner.recipe, uses_gpu(trainer)
+    recipe, pin_memory = learner.recipe, trainer.strategy.root_device.type == "cuda"
     train_loader = batches(
         splits.examples["train"],
         recipe.data,

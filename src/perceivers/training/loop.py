@@ -51,19 +51,6 @@ class EpochBar(TQDMProgressBar):
             total = self.total_val_batches_current_dataloader
             _restart(self.val_progress_bar, total, "Validation")
 
-    @override
-    def on_test_batch_start(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        if self.has_dataloader_changed(dataloader_idx):
-            total = self.total_test_batches_current_dataloader
-            _restart(self.test_progress_bar, total, "Testing")
-
 
 def _restart(bar: Any, total: float, description: str) -> None:
     bar.reset(total)

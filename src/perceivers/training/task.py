@@ -1,4 +1,4 @@
-"""One step of training, validation and test, as a Lightning module."""
+"""One step of training and validation, as a Lightning module."""
 
 import logging
 import random
@@ -9,7 +9,6 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics import MetricCollection
 from typing_extensions import override
 
 from ..core import Inputs
@@ -26,14 +25,14 @@ log = logging.getLogger(__name__)
 
 
 class Learner(pl.LightningModule):
-    """Training of a model on augmented batches, and its scores on all splits.
+    """Training of a model on augmented batches, and its scores on training and validation.
 
     - The augmentation of a batch depends on the seed, the step and the rank alone, so that a
       resumed run repeats it. So do the random transforms of a dataset given in Python, whichever
       of the generators of torch, NumPy and Python they draw from.
     - A batch without a readable file makes a step that changes nothing.
-    - Batches for validation and test are not augmented. A loss that is not finite there raises a
-      ValueError: the training has diverged.
+    - Batches for validation are not augmented. A loss that is not finite there raises a ValueError:
+      the training has diverged.
     - The validation scores are logged for early stopping, the plateau schedule and the progress
       bar.
     - Gradients are clipped here, because Lightning's own clipping refuses fused optimisers in
@@ -54,7 +53,6 @@ class Learner(pl.LightningModule):
         self.targets = targets_of(model)
         self.train_scores = self.targets.collection()
         self.val_scores = self.targets.collection()
-        self.test_scores = self.targets.collection()
 
     @override
     def on_fit_start(self) -> None:
@@ -107,11 +105,16 @@ class Learner(pl.LightningModule):
 
     @override
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        self._evaluate(self.val_scores, batch, batch_index)
-
-    @override
-    def test_step(self, batch: Batch, batch_index: int) -> None:
-        self._evaluate(self.test_scores, batch, batch_index)
+        examples, labels = batch
+        if not len(labels):
+            return
+        outputs, loss = self.evaluate(examples, labels, batch_index)
+        if not loss.isfinite():
+            raise ValueError(
+                f"the loss on held-out examples is {loss.item()} after epoch "
+                f"{self.current_epoch + 1}: the training diverged; lower --optimizer.lr"
+            )
+        self.targets.update(self.val_scores, outputs, labels, loss)
 
     @override
     def on_validation_epoch_end(self) -> None:
@@ -154,30 +157,19 @@ class Learner(pl.LightningModule):
         outputs = self.classify(inputs)
         return outputs if outputs.dtype == torch.float64 else outputs.float()
 
-    def _evaluate(self, scores: MetricCollection, batch: Batch, batch_index: int) -> None:
-        examples, labels = batch
-        if not len(labels):
-            return
+    def evaluate(self, examples: Any, labels: Tensor, batch_index: int) -> tuple[Tensor, Tensor]:
+        """Return the outputs (B, num_classes), averaged over clips, and the loss of a batch.
+
+        Args:
+            examples: raw batch, of B examples or of the clips of B examples.
+            labels: labels as in the data, (B, …).
+            batch_index: number of the batch, which seeds a random permutation.
+        """
         outputs = self._outputs(examples, batch_index)
         clips = len(outputs) // len(labels)
         if clips > 1:
             outputs = average_clips(outputs.unflatten(0, (-1, clips)), self.model.config.task)
-        loss = self.targets.loss(outputs, labels)
-        if not loss.isfinite():
-            raise ValueError(self._divergence(loss.item()))
-        self.targets.update(scores, outputs, labels, loss)
-
-    def _divergence(self, loss: float) -> str:
-        if self.trainer.testing:
-            return (
-                f"the loss on these examples is {loss}: the outputs of the model are not finite "
-                "numbers. Either the data holds such values, or the training diverged; then train "
-                "again with a lower --optimizer.lr"
-            )
-        return (
-            f"the loss on held-out examples is {loss} after epoch {self.current_epoch + 1}: the "
-            "training diverged; lower --optimizer.lr"
-        )
+        return outputs, self.targets.loss(outputs, labels)
 
 
 def seed_generators(seed: int) -> None:
