@@ -17,6 +17,7 @@ from PIL import Image
 
 from perceivers.modalities import VideoConfig, build_reader, modality_of
 from perceivers.modalities.image import decode as images
+from perceivers.modalities.image.colours import WITHOUT_LIGHT
 from perceivers.modalities.notices import collecting
 from perceivers.modalities.sound import decode as sounds
 from perceivers.modalities.video.decode import VideoInfo, clips, decode, probe
@@ -375,7 +376,7 @@ def test_grey_videos_of_a_narrow_range(tmp_path):
     raw = grey_of_16_bits(28_950, 29_010)
     with collecting() as said:
         assert len(np.unique(decode(raw, num_frames=2, size=16))) == 1
-    assert said == [images.WITHOUT_LIGHT]
+    assert said == [WITHOUT_LIGHT]
     config, (line,) = modality_of(VideoConfig()).measure(VideoConfig(), lambda: [raw, HUNDRED])
     assert config.value_range == (28_950, 29_010)
     assert line.startswith("1 of 2 inspected videos have more than 8 bits")

@@ -9,6 +9,7 @@ from typing_extensions import override
 from ..files import PathOrBytes
 from ..reader import ArrayReader
 from . import decode as images
+from .opening import SUFFIXES
 
 # H height · W width · C channels
 
@@ -30,7 +31,7 @@ class ImageReader(ArrayReader):
     """Values of more than 8 bits that become 0 and 255; None: 0 and 65,535."""
 
     noun: ClassVar[str] = "images"
-    suffixes: ClassVar[frozenset[str]] = images.SUFFIXES
+    suffixes: ClassVar[frozenset[str]] = SUFFIXES
     dtype: ClassVar[type] = np.uint8
 
     @property

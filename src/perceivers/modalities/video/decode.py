@@ -16,7 +16,8 @@ from ...reading import check_limit
 from .. import media
 from ..files import LazyArray, PathOrBytes
 from ..image import levels
-from ..image.decode import WITHOUT_LIGHT, from_pixels
+from ..image.colours import WITHOUT_LIGHT
+from ..image.decode import from_pixels
 from ..notices import notice
 from .timeline import Timeline
 
