@@ -22,6 +22,7 @@ from .reading import file_errors, reason
 
 FORMAT = 1
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+METRICS_FILE = "metrics.json"  # scores of a run
 COMPILED = "_orig_mod"  # name of the original inside of a compiled module
 PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 

@@ -109,7 +109,7 @@ def test_bad_files_are_a_4xx_that_names_them(images, name, content, status, mess
         ({"data": {"note": "no file"}, "files": {}}, 415),
         ({"content": b"x", "headers": {"content-type": FORM}}, 400),
         ({"content": b"--b\r\nx", "headers": {"content-type": f"{FORM}; boundary=b"}}, 400),
-        ({"files": [("file", ("a.png", b"x"))] * 65}, 400),
+        ({"files": [("file", ("a.png", b"x"))] * 65}, 413),
         ({"files": {"file": ("a.png", b"x")}, "params": {"top_k": 0}}, 400),
         ({"files": {"file": ("a.png", b"x")}, "params": {"top_k": "many"}}, 422),
     ],

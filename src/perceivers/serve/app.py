@@ -2,14 +2,18 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..errors import missing_extra
 from ..predict import Predictor
+from ..printing import printable
 from .batcher import Busy
 from .config import ServeConfig
+from .docs import docs_page
 from .gate import Gate
+from .multipart import parts_of
 from .service import Service
 from .uploads import Refused, Upload, from_form, from_json, named_upload
 
@@ -22,6 +26,8 @@ except ImportError:
 
 PAGE = Path(__file__).parent / "page"
 RETRY_AFTER = "1"  # seconds
+SMALL = 100_000  # bytes of a body that is parsed between other requests
+MAX_FIELDS = 1000  # fields of a form beside files
 BODY = {
     "requestBody": {
         "required": True,
@@ -108,15 +114,16 @@ def _add_errors(app: FastAPI) -> None:
 def _add_model_routes(app: FastAPI, service: Service) -> None:
     """Add what answers about examples."""
 
-    @app.post("/v1/predict", openapi_extra=BODY)
-    async def predict(request: Request, top_k: int = 5) -> dict[str, Any]:
+    @app.post("/v1/predict", openapi_extra=BODY, response_model=None)
+    async def predict(request: Request, top_k: int = 5) -> JSONResponse:
         """Predict files, texts or rows: for each its "predictions", or an "error"."""
         if top_k < 1:
             raise Refused(f"top_k={top_k}; expected 1 or more", 400)
-        return {"predictions": await service.predict(await _uploads(request, service), top_k)}
+        predictions = await service.predict(await _uploads(request, service), top_k)
+        return JSONResponse({"predictions": predictions})
 
     @app.post("/v1/explain", openapi_extra=BODY, response_model=None)
-    async def explain(request: Request, output: str | None = None) -> dict[str, Any] | Response:
+    async def explain(request: Request, output: str | None = None) -> Response:
         """Draw what the model looked at in one example.
 
         The answer is JSON with PNG pictures as data URLs, or one picture for Accept: image/png.
@@ -128,7 +135,7 @@ def _add_model_routes(app: FastAPI, service: Service) -> None:
             raise Refused("an exported model cannot be explained; serve the run", 400)
         if "image/png" in request.headers.get("accept", ""):
             return Response(await service.explain_png(uploads[0], output), media_type="image/png")
-        return await service.explain(uploads[0], output)
+        return JSONResponse(await service.explain(uploads[0], output))
 
     @app.get("/v1/model")
     async def model() -> dict[str, Any]:
@@ -156,6 +163,7 @@ def _add_other_routes(app: FastAPI, service: Service) -> None:
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
 
     @app.get("/report", response_model=None)
+    @app.head("/report", include_in_schema=False, response_model=None)
     async def report() -> FileResponse | JSONResponse:
         """Return the report of the run, which `perceivers eval` writes."""
         path = service.report
@@ -163,16 +171,18 @@ def _add_other_routes(app: FastAPI, service: Service) -> None:
             return JSONResponse({"error": "the run has no report; run perceivers eval"}, 404)
         return FileResponse(path, media_type="text/html")
 
-    @app.get("/", include_in_schema=False)
-    async def page() -> FileResponse:
-        return FileResponse(PAGE / "index.html")
+    documentation = docs_page(app.openapi())
 
-    for name in ("app.js", "style.css"):
-        app.add_api_route(f"/{name}", _file(PAGE / name), include_in_schema=False)
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return Response(documentation, media_type="text/html")
+
+    for path, name in {"/": "index.html", "/app.js": "app.js", "/style.css": "style.css"}.items():
+        app.add_route(path, _file(PAGE / name), include_in_schema=False)
 
 
 def _file(path: Path) -> Any:
-    async def send() -> FileResponse:
+    async def send(_: Request) -> FileResponse:
         return FileResponse(path)
 
     return send
@@ -180,18 +190,27 @@ def _file(path: Path) -> Any:
 
 async def _uploads(request: Request, service: Service) -> list[Upload]:
     """Read the examples in the body of a request."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    content_type = request.headers.get("content-type", "")
+    kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/json":
-        return from_json(await request.body(), service.predictor)
-    if kind != "multipart/form-data":
-        raise Refused(f"content type {kind!r}; expected multipart/form-data or JSON", 415)
-    most = service.config.max_files
-    size = int(service.config.max_request_mb * 1e6)
-    async with request.form(max_files=most, max_fields=1000, max_part_size=size) as form:
-        files, fields = [], {}
-        for name, value in form.multi_items():
-            if isinstance(value, str):
-                fields[name] = value
-            else:
-                files.append((name, named_upload(value.filename, await value.read())))
-    return from_form(files, fields, service.predictor)
+        read: Any = partial(from_json, most=service.config.max_files)
+    elif kind == "multipart/form-data":
+        read = partial(_from_form, content_type=content_type, most=service.config.max_files)
+    else:
+        raise Refused(
+            f"content type {printable(kind)!r}; expected multipart/form-data or JSON", 415
+        )
+    read = partial(read, await request.body(), service.predictor)
+    large = int(request.headers.get("content-length", SMALL)) >= SMALL
+    uploads: list[Upload] = await service.in_decoder(read) if large else read()
+    return uploads
+
+
+def _from_form(body: bytes, predictor: Predictor, *, content_type: str, most: int) -> list[Upload]:
+    files, fields = [], {}
+    for part in parts_of(body, content_type, most + MAX_FIELDS):
+        if part.filename is None:
+            fields[part.name] = part.content.decode(errors="replace")
+        else:
+            files.append((part.name, named_upload(part.filename, part.content)))
+    return from_form(files, fields, predictor)

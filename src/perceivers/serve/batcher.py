@@ -16,16 +16,19 @@ class Busy(Exception):
 
 
 class Batcher(Generic[E, R]):
-    """Collects examples into batches for a function that runs in a thread of its own.
+    """Collects examples into batches for a function that runs in threads of its own.
 
-    While a batch runs, the next one collects. An example waits for others only while the function
-    is idle, and at most `max_wait` seconds. It is used within one event loop.
+    While batches run, the next one collects. An example waits for others only while a thread is
+    idle, and at most `max_wait` seconds. It is used within one event loop.
 
     Args:
         run: function from a batch of examples to one result, or one exception, for each.
         max_batch: largest number of examples of a batch.
         max_wait: seconds that the first example of a batch waits for others.
         max_queue: examples that may wait.
+        threads: number of batches that run at the same time. A batch keeps its thread to its end,
+            even if all of its requests are given up meanwhile.
+        name: name of the threads.
         on_batch: function that is called with the size of each batch.
     """
 
@@ -36,6 +39,8 @@ class Batcher(Generic[E, R]):
         max_batch: int,
         max_wait: float,
         max_queue: int,
+        threads: int = 1,
+        name: str = "model",
         on_batch: Callable[[int], object] = lambda size: None,
     ) -> None:
         self._run, self._on_batch = run, on_batch
@@ -43,8 +48,10 @@ class Batcher(Generic[E, R]):
         self._waiting: deque[tuple[E, asyncio.Future[R]]] = deque()
         self._arrived = asyncio.Event()
         self._full = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
-        self._task: asyncio.Task[None] | None = None
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._open = False
 
     @property
     def waiting(self) -> int:
@@ -60,7 +67,7 @@ class Batcher(Generic[E, R]):
         Raises:
             Busy: there is no room for all of them in the queue.
         """
-        if self._task is None or len(self._waiting) + len(examples) > self._max_queue:
+        if not self._open or len(self._waiting) + len(examples) > self._max_queue:
             raise Busy
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[R]] = [loop.create_future() for _ in examples]
@@ -73,22 +80,22 @@ class Batcher(Generic[E, R]):
 
     def start(self) -> None:
         """Begin to run batches."""
-        self._task = asyncio.get_running_loop().create_task(self._work())
+        loop = asyncio.get_running_loop()
+        self._open = True
+        self._tasks = [loop.create_task(self._work()) for _ in range(self._threads)]
 
     async def stop(self) -> None:
-        """Refuse new examples, and end after those that wait have run."""
-        task, self._task = self._task, None
-        if task is not None:
-            while self._waiting:
-                await asyncio.sleep(0.005)
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        self._thread.shutdown(wait=True)
+        """Refuse new examples, and end after those that wait and run have their results."""
+        self._open = False
+        self._arrived.set()
+        self._full.set()
+        await asyncio.gather(*self._tasks)
+        self._pool.shutdown(wait=False)
 
     async def _work(self) -> None:
+        """Run batches, one after another, until it is stopped."""
         loop = asyncio.get_running_loop()
-        while True:
+        while self._open or self._waiting:
             await self._arrived.wait()
             if len(self._waiting) < self._max_batch and self._max_wait:
                 with suppress(TimeoutError):
@@ -96,20 +103,21 @@ class Batcher(Generic[E, R]):
             batch = self._next_batch()
             if batch:
                 examples = [example for example, _ in batch]
-                running = loop.run_in_executor(self._thread, self._run_safely, examples)
-                for (_, future), result in zip(batch, await asyncio.shield(running), strict=True):
+                results = await loop.run_in_executor(self._pool, self._run_safely, examples)
+                for (_, future), result in zip(batch, results, strict=True):
                     _settle(future, result)
 
     def _next_batch(self) -> list[tuple[E, asyncio.Future[R]]]:
         """Take the examples of the next batch; those whose request was given up are dropped."""
+        share = -(-len(self._waiting) // self._threads)  # the other threads take theirs
         batch: list[tuple[E, asyncio.Future[R]]] = []
-        while self._waiting and len(batch) < self._max_batch:
+        while self._waiting and len(batch) < min(self._max_batch, share):
             item = self._waiting.popleft()
             if not item[1].done():
                 batch.append(item)
-        if not self._waiting:
+        if not self._waiting and self._open:
             self._arrived.clear()
-        if len(self._waiting) < self._max_batch:
+        if len(self._waiting) < self._max_batch and self._open:
             self._full.clear()
         return batch
 

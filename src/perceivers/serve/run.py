@@ -1,8 +1,12 @@
 """Run the service until it is told to stop."""
 
 import logging
+import signal
 import socket
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,8 @@ log = logging.getLogger(__name__)
 
 def serve(model: str, config: ServeConfig, *, device: str | None = None) -> None:
     """Serve a model until SIGINT or SIGTERM; requests that run then are answered.
+
+    It returns after SIGTERM, and raises KeyboardInterrupt after SIGINT.
 
     Args:
         model: run directory, saved model, hub name or exported model.
@@ -31,6 +37,7 @@ def serve(model: str, config: ServeConfig, *, device: str | None = None) -> None
     except ImportError:
         raise missing_extra("uvicorn", "serve") from None
     from .app import create_app
+    from .connection import connection_class
 
     listening = _listen(config)
     try:
@@ -40,12 +47,14 @@ def serve(model: str, config: ServeConfig, *, device: str | None = None) -> None
         server: Any = uvicorn.Server(
             uvicorn.Config(
                 app,
+                http=connection_class(config.timeout),
+                ws="none",
+                proxy_headers=False,
                 log_config=None,
                 access_log=False,
                 lifespan="on",
                 timeout_graceful_shutdown=max(1, round(config.drain)),
                 server_header=False,
-                h11_max_incomplete_event_size=64 * 1024,
             )
         )
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
@@ -53,9 +62,23 @@ def serve(model: str, config: ServeConfig, *, device: str | None = None) -> None
         shown = f"[{host}]" if ":" in host else host
         log.info("serving %s on http://%s:%d (Ctrl-C ends it)", model, shown, port)
         sys.stderr.flush()
-        server.run(sockets=[listening])
+        with _ending_well():
+            server.run(sockets=[listening])
     finally:
         listening.close()
+
+
+@contextmanager
+def _ending_well() -> Iterator[None]:
+    """Let SIGTERM end the command with status 0: uvicorn raises the signal again after its end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _listen(config: ServeConfig) -> socket.socket:

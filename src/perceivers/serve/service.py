@@ -1,17 +1,15 @@
 """What the service does with examples: decode, predict and explain, within limits."""
 
-import asyncio
 import base64
 import io
 import json
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from .. import __version__
-from ..checkpoint import CONFIG
+from ..checkpoint import CONFIG, METRICS_FILE
 from ..explain import ElementMap, explain_maps
 from ..explain.draw import draw, element_values
 from ..export.program import inputs_of
@@ -24,14 +22,14 @@ from ..modalities.fusion.rows import RowReader
 from ..modalities.reader import collate, to_device
 from ..modalities.text.reader import TextReader
 from ..predict import Prediction, Predictor, Prepared
-from ..training.evaluation import METRICS_FILE
-from .batcher import Batcher, Busy
+from .batcher import Batcher
 from .config import ServeConfig
 from .metrics import Metrics
 from .uploads import Refused, Upload, decode, is_table, table_rows
 
-T = TypeVar("T")
+Job = Callable[[], Any]
 MAX_EXPLAINING = 4  # explanations that may wait
+MAX_DECODED_TOGETHER = 8  # files that one thread decodes before others get their results
 OVERLAY_INCHES, OVERLAY_DPI = 3.2, 100
 
 
@@ -51,9 +49,13 @@ class Service:
         self.metrics = Metrics()
         self.ready = False
         self.description = self._describe()
-        self._decoders = ThreadPoolExecutor(config.max_decoding, thread_name_prefix="decode")
-        self._explainer = ThreadPoolExecutor(1, thread_name_prefix="explain")
-        self._decoding = self._explaining = 0
+        self._decoder: Batcher[Job, Any] = Batcher(
+            _run_all, max_batch=MAX_DECODED_TOGETHER, max_wait=0.0, max_queue=config.max_queue,
+            threads=config.max_decoding, name="decode",
+        )  # fmt: skip
+        self._explainer: Batcher[Job, Any] = Batcher(
+            _run_all, max_batch=1, max_wait=0.0, max_queue=MAX_EXPLAINING, name="explain"
+        )
         self._batcher: Batcher[Prepared, Prediction] = Batcher(
             self._predict,
             max_batch=config.max_batch,
@@ -65,15 +67,15 @@ class Service:
 
     def start(self) -> None:
         """Begin to answer."""
-        self._batcher.start()
+        for batcher in (self._decoder, self._batcher, self._explainer):
+            batcher.start()
         self.ready = True
 
     async def stop(self) -> None:
         """Refuse new examples; those that wait are answered."""
         self.ready = False
-        await self._batcher.stop()
-        self._decoders.shutdown(wait=False, cancel_futures=True)
-        self._explainer.shutdown(wait=False, cancel_futures=True)
+        for batcher in (self._decoder, self._batcher, self._explainer):
+            await batcher.stop()
 
     async def predict(self, uploads: Sequence[Upload], top_k: int) -> list[dict[str, Any]]:
         """Predict examples.
@@ -86,9 +88,7 @@ class Service:
             Busy: too many examples wait.
         """
         uploads = await self._expand(uploads)
-        if self._decoding + len(uploads) > self.config.max_queue:
-            raise Busy
-        decoded = await asyncio.gather(*(self._decode(upload) for upload in uploads))
+        decoded = await self._decode(uploads)
         readable = [example for example in decoded if not isinstance(example, Refused)]
         if not readable:
             raise next(example for example in decoded if isinstance(example, Refused))
@@ -123,23 +123,27 @@ class Service:
         """
         [upload] = (await self._expand([upload]))[:1]
         output = self._output(label)
-        example = await self._decode(upload)
+        [example] = await self._decode([upload])
         if isinstance(example, Refused):
             raise example
-        return await self._in_explainer(lambda: self._overlays(example, output))
+        explained: dict[str, Any] = await _one(
+            self._explainer, lambda: self._overlays(example, output)
+        )
+        return explained
 
     async def explain_png(self, upload: Upload, label: str | None) -> bytes:
         """Explain one example as one picture; the arguments are those of `explain`."""
         [upload] = (await self._expand([upload]))[:1]
         output = self._output(label)
-        example = await self._decode(upload)
+        [example] = await self._decode([upload])
         if isinstance(example, Refused):
             raise example
         model = self.predictor.trained
-        explained = await self._in_explainer(
-            lambda: draw(model, example, output=output, title=upload.name)
+        explained = await _one(
+            self._explainer, lambda: draw(model, example, output=output, title=upload.name)
         )
-        return explained.png
+        png: bytes = explained.png
+        return png
 
     @property
     def explains(self) -> bool:
@@ -183,7 +187,7 @@ class Service:
         for upload in uploads:
             if is_table(upload, self.predictor):
                 rows = partial(table_rows, upload, self.predictor, self.config.limits)
-                expanded += await self._in_decoder(rows)
+                expanded += await self.in_decoder(rows)
             else:
                 expanded.append(upload)
         most = self.config.max_files
@@ -191,31 +195,27 @@ class Service:
             raise Refused(f"got {len(expanded)} examples; expected 1 to {most} in a request", 413)
         return expanded
 
-    async def _decode(self, upload: Upload) -> Prepared | Refused:
-        try:
-            return await self._in_decoder(
-                partial(decode, upload, self.predictor, self.config.limits)
-            )
-        except Refused as error:
-            return error
+    async def _decode(self, uploads: Sequence[Upload]) -> list[Prepared | Refused]:
+        """Decode uploads, or return why one cannot be decoded.
 
-    async def _in_decoder(self, function: Callable[[], T]) -> T:
-        if not self.ready:
-            raise Busy
-        self._decoding += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._decoders, function)
-        finally:
-            self._decoding -= 1
+        Raises:
+            Busy: too many files wait.
+        """
+        limits = self.config.limits
+        jobs = [partial(decode, upload, self.predictor, limits) for upload in uploads]
+        decoded: list[Any] = await self._decoder.submit(jobs)
+        for example in decoded:
+            if isinstance(example, Exception) and not isinstance(example, Refused):
+                raise example
+        return decoded
 
-    async def _in_explainer(self, function: Callable[[], T]) -> T:
-        if not self.ready or self._explaining >= MAX_EXPLAINING:
-            raise Busy
-        self._explaining += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._explainer, function)
-        finally:
-            self._explaining -= 1
+    async def in_decoder(self, job: Job) -> Any:
+        """Return what a function returns in one of the threads that decode.
+
+        Raises:
+            Busy: too many files wait.
+        """
+        return await _one(self._decoder, job)
 
     def _predict(self, examples: list[Prepared]) -> Sequence[Prediction | Exception]:
         """Predict a batch; if that fails, each example on its own, to find out which one fails."""
@@ -262,6 +262,24 @@ class Service:
             "rollout": picture(maps.rollout),
             "saliency": picture(maps.saliency),
         }
+
+
+def _run_all(jobs: Sequence[Job]) -> list[Any]:
+    """Run functions; the exception that one raises takes the place of its result."""
+    results: list[Any] = []
+    for job in jobs:
+        try:
+            results.append(job())
+        except Exception as error:
+            results.append(error)
+    return results
+
+
+async def _one(batcher: Batcher[Job, Any], job: Job) -> Any:
+    [result] = await batcher.submit([job])
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 def _overlay(config: Any, example: Any, values: Any) -> str:

@@ -9,9 +9,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..data.manifest import RowFiles
-from ..modalities.accepts import accepted_suffixes, describe_files
+from ..modalities.accepts import ARRAYS, accepted_suffixes, describe_files
 from ..modalities.clips import without_clips
 from ..modalities.fusion.rows import Row, RowReader
+from ..modalities.image.reader import ImageReader
 from ..modalities.table.config import TABLE_SUFFIXES
 from ..modalities.text.reader import TextReader
 from ..predict import Predictor, Prepared
@@ -56,13 +57,14 @@ def named_upload(filename: str | None, content: bytes) -> Upload:
     return Upload(name or "file", PurePosixPath(name).suffix.lower(), content)
 
 
-def from_json(body: bytes, predictor: Predictor) -> list[Upload]:
+def from_json(body: bytes, predictor: Predictor, *, most: int) -> list[Upload]:
     """Return the texts or rows of a JSON request.
 
     Args:
         body: `{"texts": ["…", …]}` for a model of texts, `{"rows": [{"column": value}, …]}` for a
             model of tables.
         predictor: the predictor of the service.
+        most: largest number of examples.
 
     Raises:
         Refused: the body is no such object, or the model reads something else.
@@ -76,6 +78,8 @@ def from_json(body: bytes, predictor: Predictor) -> list[Upload]:
     if len(kinds) != 1 or not isinstance(data[kinds[0]], list):
         raise Refused('expected {"texts": [...]} or {"rows": [{...}, ...]}', 400)
     items = data[kinds[0]]
+    if not 1 <= len(items) <= most:
+        raise Refused(f"got {len(items)} examples; expected 1 to {most} in a request", 413)
     if kinds[0] == "texts":
         if not isinstance(reader, TextReader):
             raise Refused(f"got texts, but {describe_files(reader)}", 415)
@@ -152,23 +156,30 @@ def decode(upload: Upload, predictor: Predictor, limits: Limits) -> Prepared:
         Refused: it cannot be read; the message has its name.
     """
     reader = without_clips(predictor.reader)
-    with using(limits), tempfile.TemporaryDirectory(prefix="perceivers-") as folder:
-        try:
-            if upload.cells is not None:
-                return predictor.prepare(_write_row(upload, Path(folder)))
-            if isinstance(reader, TextReader):
+    if upload.cells is None and not isinstance(reader, TextReader):
+        _check_suffix(upload, predictor)
+    # The formats of images and texts do not depend on the name of the file: no file is needed.
+    in_memory = isinstance(reader, ImageReader) and upload.suffix != ARRAYS
+    with using(limits):
+        if isinstance(reader, TextReader) or in_memory:
+            try:
                 return predictor.prepare(upload.content)
-            _check_suffix(upload, predictor)
-            return predictor.prepare(_write(upload, Path(folder), "file"))
-        except Refused:
-            raise
-        except (ValueError, OSError) as error:
-            raise _refused(upload, error, folder) from None
+            except ValueError as error:
+                raise _refused(upload, error, "") from None
+        with tempfile.TemporaryDirectory(prefix="perceivers-") as folder:
+            try:
+                if upload.cells is not None:
+                    return predictor.prepare(_write_row(upload, Path(folder)))
+                return predictor.prepare(_write(upload, Path(folder), "file"))
+            except (ValueError, OSError) as error:
+                raise _refused(upload, error, folder) from None
 
 
 def _refused(upload: Upload, error: Exception, folder: str) -> Refused:
     """Return an error with the client's name of a file in place of ours."""
-    reason = re.sub(rf"{re.escape(folder)}/\w+(\.\w+)?(: )?", "", str(error))
+    reason = str(error).removeprefix("bytes: ")
+    if folder:
+        reason = re.sub(rf"{re.escape(folder)}/\w+(\.\w+)?(: )?", "", reason)
     return Refused(f"{upload.name}: {printable(reason)}")
 
 

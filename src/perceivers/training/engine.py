@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoint import (
+    METRICS_FILE,
     check_rebuildable,
     check_weights,
     read_config,
@@ -24,7 +25,6 @@ from ..models.config import ModelConfig, from_dict, to_dict
 from .batches import is_normalised, measure_normalisation
 from .checkpoint_io import AtomicCheckpointIO
 from .continuation import Continuation, check_changes, check_stopped
-from .evaluation import METRICS_FILE
 from .fitting import fit_and_log
 from .logs import remembered_log
 from .loop import LAST_CHECKPOINT

@@ -13,7 +13,7 @@ import lightning.pytorch as pl
 from typing_extensions import override
 
 from .. import __version__
-from ..checkpoint import load_weights, read_run_id, save_weights
+from ..checkpoint import METRICS_FILE, load_weights, read_run_id, save_weights
 from ..data.examples import FileExamples
 from ..data.splits import Splits
 from ..files import json_text, write_if_possible
@@ -21,7 +21,6 @@ from ..machine import describe_machine
 from ..models.classifier import PerceiverClassifier
 from .batches import batches
 from .checkpoint_io import AtomicCheckpointIO, bad_checkpoint
-from .evaluation import METRICS_FILE
 from .events import EventsLogger
 from .logs import log_file
 from .loop import (

@@ -1,0 +1,129 @@
+"""The command `perceivers serve` as a process: begin, limits of time, and end."""
+
+import socket
+import time
+
+import pytest
+from tests.commands import run as command
+from tests.serve.running import answer_of, form, running
+from tests.serve.test_app import IMAGE, png
+from tests.tiny import tiny_classifier
+
+from perceivers import save
+
+HEADERS = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "saved"
+    save(tiny_classifier(IMAGE), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def service(saved):
+    with running(saved, "--timeout", "2") as service:
+        yield service
+
+
+def test_port_zero_names_the_port_and_answers(service):
+    status, answer = service.ask(form((b"file", b"x.png", png())))
+    assert status == 200, answer
+    assert b'"label"' in answer
+
+
+def test_sigterm_lets_requests_end_and_refuses_new_connections(saved):
+    with running(saved) as service:
+        idle = service.connect()
+        slow = service.connect()
+        whole = form((b"file", b"x.png", png()))
+        slow.sendall(whole[:-20])
+        time.sleep(0.3)
+        service.process.terminate()
+        time.sleep(0.5)
+        with pytest.raises(ConnectionRefusedError):
+            service.connect(1).close()
+        slow.sendall(whole[-20:])
+        assert answer_of(slow)[0] == 200
+        assert service.process.wait(20) == 0
+        idle.close()
+        slow.close()
+
+
+def test_a_request_that_does_not_arrive_is_given_up(service):
+    began = time.monotonic()
+    status, answer = service.ask(HEADERS + b"Content-Type: application/json\r\n"
+                                 b"Content-Length: 1000\r\n\r\n{")  # fmt: skip
+    assert status == 408
+    assert b"connection: close" in answer.lower()
+    assert time.monotonic() - began < 8
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST / HT", b"\r\n", HEADERS + b"X: 1\r\n"])
+def test_heads_that_do_not_end_are_closed(service, sent):
+    with service.connect(8) as open_:
+        open_.sendall(sent)
+        began = time.monotonic()
+        status, _ = answer_of(open_)
+    assert status in {0, 408}
+    assert time.monotonic() - began < 7
+
+
+def test_heads_that_never_end_are_closed_by_their_size(service):
+    status, _ = service.ask(HEADERS + b"X: " + b"a" * 10_000_000)
+    assert status in {0, 431}
+    status, _ = service.ask(b"GET /healthz HTTP/1.1\r\nX: " + b"a" * 40_000 + b"\r\n\r\n")
+    assert status == 431
+
+
+def test_answers_arrive_although_the_body_is_refused(service):
+    status, answer = service.ask(form((b"file", b"x.png", b"0" * 21_000_000)))
+    assert status == 413
+    assert b"larger than" in answer
+
+
+def test_expect_continue(service):
+    whole = form((b"file", b"x.png", png()), head=b"Expect: 100-continue\r\n")
+    head, _, body = whole.partition(b"\r\n\r\n")
+    with service.connect() as open_:
+        open_.sendall(head + b"\r\n\r\n")
+        assert b"100" in open_.recv(100)
+        open_.sendall(body)
+        assert answer_of(open_)[0] == 200
+
+
+def test_ipv6(saved):
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with running(saved, "--host", "::1") as service:
+        assert service.host == "::1"
+        assert service.ask(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")[0] == 200
+
+
+def test_what_cannot_be_served_is_one_line(capsys, saved, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        status, _, error = command(capsys, "serve", saved, "--port", port)
+    assert status != 0
+    assert "cannot listen" in error
+    assert "--port" in error
+    assert error.strip().count("\n") == 0
+    for bad in (tmp_path / "nothing", tmp_path):
+        status, _, error = command(capsys, "serve", bad, "--port", "0")
+        assert status != 0
+        assert error.strip().count("\n") == 0, error
+    status, _, error = command(capsys, "serve", saved, "--host", "no.such.host.invalid")
+    assert status != 0
+    assert error.strip().count("\n") == 0, error
+
+
+def test_model_that_reads_no_files_is_one_line(capsys, tmp_path):
+    from perceivers.modalities.array.config import ArrayConfig
+
+    save(tiny_classifier(ArrayConfig(channels=2, shape=(4,))), tmp_path / "arrays")
+    status, _, error = command(capsys, "serve", tmp_path / "arrays", "--port", "0")
+    assert status != 0
+    assert error.strip().count("\n") == 0, error
