@@ -5,13 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-<<<<<<< HEAD
-from ..checkpoint import load
-=======
-import lightning.pytorch as pl
-
 from ..checkpoint import METRICS_FILE, load
->>>>>>> 6cc9923 (Service: three times as fast, and heads and bodies of requests are bounded in size and time)
 from ..data.saved_splits import SPLITS_FILE, SavedSplits
 from ..files import read_json, write_json
 from .recipe_data import (
