@@ -18,6 +18,9 @@ from fuzz.run import OUTCOMES, run
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--count", type=int, default=200, help="mutants of each format [200]")
+    parser.add_argument(
+        "--slow-count", type=int, help="mutants of the formats that take long to read [--count]"
+    )
     parser.add_argument("--format", action="append", help="only this format, such as png")
     parser.add_argument("--seed", type=int, default=0, help="seed of the mutations [0]")
     parser.add_argument("--keep", type=Path, help="folder to write the faulty mutants to")
@@ -28,7 +31,9 @@ def main() -> int:
         print("| format | " + " | ".join(OUTCOMES) + " | peak MB | s |")
         print("|---|" + "---:|" * (len(OUTCOMES) + 2), flush=True)
         for name in options.format or known:
-            result = run(known[name], options.count, options.seed, Path(folder))
+            slow = known[name].slow and options.slow_count is not None
+            count = options.slow_count if slow else options.count
+            result = run(known[name], count, options.seed, Path(folder))
             faults += result.num_faults
             cells = [*result.counts.values(), f"{result.peak:.0f}", f"{result.seconds:.0f}"]
             print(f"| {name} | " + " | ".join(map(str, cells)) + " |", flush=True)
