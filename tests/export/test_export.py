@@ -153,6 +153,14 @@ def test_regression_gives_numbers_in_the_units_of_the_data(tmp_path):
     assert largest_difference(model, exported, [example, example[:1]]).largest < 1e-5
 
 
+def test_single_element_along_an_axis_that_varies(tmp_path):
+    model = model_of(MEL)
+    export_onnx(model, tmp_path / "model.onnx")
+    wave = torch.randn(1, MEL.hop_length, 1)
+    got, expected = ExportedModel(tmp_path / "model.onnx")(wave), model(wave)
+    torch.testing.assert_close(got, expected, atol=1e-4, rtol=0)
+
+
 def test_examples_of_different_lengths_are_run_one_after_another(tmp_path):
     model = model_of(POINTS)
     export_onnx(model, tmp_path / "model.onnx")

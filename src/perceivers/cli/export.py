@@ -13,15 +13,26 @@ def add(command: Add) -> None:
         "export",
         _export,
         "Write the model of a run as one file that needs no Python: ONNX, or an archive of "
-        "torch.export. The file is checked on examples of the run's data.",
+        "torch.export; or as a web page that classifies files in the browser. The file is checked "
+        "on examples of the run's data.",
     )
     sub.add_argument(
         "run_dir", type=Path, metavar="RUN_DIR", help="directory of the run, or of a saved model"
     )
-    sub.add_argument(
-        "--out", type=Path, required=True, metavar="FILE",
+    target = sub.add_mutually_exclusive_group(required=True)
+    target.add_argument(
+        "--out", type=Path, metavar="FILE",
         help="file to write: model.onnx, with a description of its inputs and labels in "
         "model.json beside it; or model.pt2 with --format torch",
+    )  # fmt: skip
+    target.add_argument(
+        "--web", type=Path, metavar="DIR",
+        help="folder to write: a page that runs the model on files that are dropped on it, for "
+        "images, sounds, point clouds and texts; open it with python -m http.server -d DIR",
+    )  # fmt: skip
+    sub.add_argument(
+        "--onnxruntime-web", type=Path, metavar="FOLDER", dest="runtime",
+        help="with --web: the unpacked npm package onnxruntime-web [npm downloads it]",
     )  # fmt: skip
     sub.add_argument(
         "--format", choices=("onnx", "torch"), dest="kind",
@@ -35,9 +46,22 @@ def add(command: Add) -> None:
 
 
 def _export(options: argparse.Namespace, rest: list[str]) -> int:
-    from ..export.run import export_run
+    if options.web is None:
+        from ..export.run import export_run
 
-    exported = export_run(options.run_dir, options.out, kind=options.kind, int8=options.int8)
+        if options.runtime is not None:
+            raise ValueError("--onnxruntime-web needs --web DIR")
+        exported = export_run(options.run_dir, options.out, kind=options.kind, int8=options.int8)
+    else:
+        from ..export.page import export_page
+
+        if options.kind == "torch":
+            raise ValueError("--web needs an ONNX model; leave out --format torch")
+        exported = export_page(
+            options.run_dir, options.web, runtime=options.runtime, int8=options.int8
+        )
     for line in exported.lines():
         say(line)
+    if options.web is not None:
+        say(f"wrote {options.web}; open it with python -m http.server -d {options.web}")
     return 0

@@ -43,8 +43,9 @@ def _coordinates(size: int, device: torch.device | str | None) -> Tensor:
     # The arithmetic of torch.linspace, which cannot be exported for a size that varies.
     index = torch.arange(size, device=device).float()
     last = index[-1:]
-    step = 2 / last
-    return torch.where(2 * index < last, -1 + step * index, 1 - step * (last - index))
+    step = 2 / last.clamp(min=1)
+    numbers = torch.where(2 * index < last, -1 + step * index, 1 - step * (last - index))
+    return numbers * last.clamp(max=1)  # 0 if there is only one
 
 
 def fourier_features(

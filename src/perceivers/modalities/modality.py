@@ -4,6 +4,7 @@ A modality is a folder beside this file. Its `__init__` derives a class from `Mo
 `perceivers.modalities` registers; nothing else has to change.
 """
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -65,6 +66,15 @@ class Modality(ABC):
     def preparation(self, config: Any) -> str:
         """Say how an example is made of a file, for the users of an exported model."""
         return "a tensor, as the model was trained on"
+
+    def page_scripts(self) -> list[Path]:
+        """Return the scripts with which a web page reads files as the reader does.
+
+        They lie in the folder `browser` of the modality, and `browser.js` is the one that a page
+        imports: it exports `accept` and `prepare`. Empty: no page can read this modality.
+        """
+        folder = Path(inspect.getfile(type(self))).parent / "browser"
+        return sorted(folder.glob("*.js"))
 
     def draw(self, figure: Any, example: Any, values: Any, config: Any) -> None:
         """Draw an example, with a number for each of its elements.

@@ -1,0 +1,63 @@
+"""Export a run as a page that classifies files in the browser, without a server of its own."""
+
+import shutil
+import tempfile
+from importlib.resources import files
+from pathlib import Path
+
+from ..checkpoint import read_model_config
+from ..modalities import modality_of
+from .run import Exported, export_run
+from .runtime import check_runtime, copy_runtime
+
+PAGE = ("index.html", "app.js", "page.css")
+STYLE = "serve/page/style.css"  # shared with the page of the service
+MODEL = "model.onnx"
+
+
+def export_page(
+    run_dir: Path, out: Path, *, runtime: Path | None = None, int8: bool = False
+) -> Exported:
+    """Write the model of a run, and a page that runs it on files of the user, to a new folder.
+
+    Nothing is uploaded: the page reads files as `perceivers predict` does, and runs the model with
+    onnxruntime-web. Browsers open the folder through any file server, such as
+    `python -m http.server -d DIR`.
+
+    Args:
+        run_dir: run directory or saved model.
+        out: folder to write.
+        runtime: the unpacked npm package onnxruntime-web; None: npm downloads it.
+        int8: see `export_run`.
+
+    Raises:
+        FileExistsError: `out` exists.
+        ValueError: no page can read the model's input; or as `export_run`.
+        ImportError: a package of the extra "export" is not installed.
+        OSError: npm is not installed; or as `export_run`.
+    """
+    if out.exists():
+        raise FileExistsError(f"{out} exists already; choose another --web, or remove it")
+    config, _ = read_model_config(run_dir)
+    scripts = modality_of(config.input).page_scripts()
+    if not scripts:
+        raise ValueError(
+            f"--web: a page cannot read input of kind {config.input.kind!r} yet; use --out, or "
+            "perceivers serve"
+        )
+    check_runtime(runtime)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
+        folder = Path(scratch) / out.name
+        reader = folder / "reader"
+        reader.mkdir(parents=True)
+        exported = export_run(run_dir, folder / MODEL, int8=int8)
+        copy_runtime(folder / "onnxruntime", runtime)
+        package = files("perceivers")
+        for name in PAGE:
+            (folder / name).write_bytes((package / "export/web" / name).read_bytes())
+        (folder / "style.css").write_bytes((package / STYLE).read_bytes())
+        for script in scripts:
+            shutil.copyfile(script, reader / script.name)
+        folder.rename(out)
+    return Exported(out / MODEL, exported.difference, exported.checked_on, exported.scores)

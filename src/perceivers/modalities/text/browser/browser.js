@@ -1,0 +1,32 @@
+// Texts as the ids of their UTF-8 bytes, as `perceivers.modalities.text` reads them.
+
+const OFFSET = 6; // the id of a byte is its value plus this
+
+export const accept = ".txt,text/plain";
+export const texts = true; // texts can be typed
+
+export function prepare(bytes, name, config) {
+  return encode(decode(bytes), config);
+}
+
+/** Return the example of a typed text. */
+export function encode(text, config) {
+  let raw = new TextEncoder().encode(text);
+  let end = Math.min(raw.length, config.max_length);
+  if (end < raw.length) {
+    while (end > 0 && (raw[end] & 0xc0) === 0x80) end -= 1; // not within a character
+    raw = raw.subarray(0, end);
+  }
+  const ids = BigInt64Array.from(raw.length ? raw : [-OFFSET], (byte) => BigInt(byte + OFFSET));
+  return { data: ids, shape: [ids.length] };
+}
+
+function decode(bytes) {
+  let text;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes); // without a byte order mark
+  } catch {
+    throw new Error("The file is not UTF-8; save the text as UTF-8.");
+  }
+  return text.replace(/\r\n|\r/g, "\n").replace(/\n+$/, "");
+}
