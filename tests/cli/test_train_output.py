@@ -30,11 +30,20 @@ def unequal(tmp_path_factory):
             pixels = rng.integers(low, low + 90, (8, 8, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(root / "photos" / label / f"{index}.png")
     (root / "photos" / "dark" / "broken.png").write_bytes(b"no image")
+    Image.fromarray(pixels).save(root / "photos" / "cover.png")
     options = ["--out", root / "run", "--trainer.max_epochs", "3", *SMALL, "--data.mixup", "0.2"]
     command = [*COMMAND, "train", "folder", "--data", root / "photos", *options]
     ran = subprocess.run(command, capture_output=True)  # bytes: text mode would hide "\r"
     assert ran.returncode == 0, ran.stderr
     return root / "run", ran.stdout.decode(), ran.stderr.decode()
+
+
+def test_each_line_is_said_once_and_is_in_the_log(unequal):
+    run_dir, out, err = unequal
+    log = [line[9:] for line in (run_dir / "log.txt").read_text().splitlines()]
+    for lines in (out.splitlines() + err.splitlines(), log):
+        assert len(lines) == len(set(lines))
+        assert any("beside the folders of the classes: 1 png file" in line for line in lines)
 
 
 def test_no_progress_bar_where_stderr_is_no_terminal(unequal):
@@ -99,8 +108,11 @@ def test_dry_run_and_run_print_the_same_plan_apart_from_times(unequal, capsys):
     planned = [line for line in out.splitlines() if not line.startswith(("time:", "run:"))]
     heads = [line.split(":")[0] for line in planned]
     assert heads == [
-        "found", "found", "reads", "model", "trains", "changed", "data", "parameters", "steps",
+        "found", "found", "reads", "model", "trains", "changed", "data",
+        "train", "validation", "test", "parameters", "steps",
     ]  # fmt: skip
+    splits = ("train:", "validation:", "test:")  # of a run: without files that cannot be read
+    planned = [line for line in planned if not line.startswith(splits)]
     ran = [line for line in err.splitlines() if line in planned]
     assert ran == planned
 

@@ -135,3 +135,21 @@ def test_a_folder_named_like_a_file_is_no_example(tmp_path):
     root = write_image_folder(tmp_path / "photos", count=2)
     (root / "dark" / "album.png").mkdir()
     assert len(read(root)[0]["train"]) == 4
+
+
+@pytest.mark.parametrize("kind", ["folder", "lines", "table"])
+def test_data_without_training_examples_is_refused(tmp_path, kind):
+    for split in ("test", "val"):
+        (tmp_path / split).mkdir()
+        if kind == "folder":
+            write_image_folder(tmp_path / split, count=2)
+        elif kind == "lines":
+            for name in ("good", "bad"):
+                (tmp_path / split / f"{name}.txt").write_text("a line\nanother")
+    if kind == "table":
+        rows = [f"{i},{s},{k}" for i in range(9) for s in ("test", "val") for k in "ab"]
+        (tmp_path / "rows.csv").write_text("\n".join(["size,split,label", *rows]))
+        shutil.rmtree(tmp_path / "test")
+        shutil.rmtree(tmp_path / "val")
+    with pytest.raises(ValueError, match="no training examples, only those of the splits test, v"):
+        choose_for(str(tmp_path))

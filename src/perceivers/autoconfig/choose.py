@@ -22,6 +22,7 @@ from pathlib import Path
 
 from ..data.config import DataConfig
 from ..data.layout import find_manifest, parquet_files
+from ..errors import listed
 from ..hub import is_hub_name, not_found
 from ..modalities import modality_of
 from ..models.config import ModelConfig
@@ -179,8 +180,17 @@ def patience(epochs: int) -> int:
 def _num_training_examples(
     contents: FolderContents | TableContents, validation: float, test: float
 ) -> int:
-    """Estimate the number of training examples that remain when the other splits are held out."""
+    """Estimate the number of training examples that remain when the other splits are held out.
+
+    Raises:
+        ValueError: there are none.
+    """
     count: float = contents.splits.get("train", 0)
+    if not count:
+        raise ValueError(
+            f"no training examples, only those of the splits {listed(sorted(contents.splits))}; "
+            "name one of them train"
+        )
     for split, share in (("test", test), ("validation", validation)):
         if split not in contents.splits:
             count *= 1 - share

@@ -6,7 +6,25 @@ import logging
 import os
 import sys
 
+from typing_extensions import override
+
 from ..printing import ERRORS, LineFormatter, printable
+
+
+class _Once(logging.Filter):
+    """Passes each line of this package once: data is listed for the plan and for the training."""
+
+    def __init__(self) -> None:
+        super().__init__(__package__.partition(".")[0])
+        self._passed: set[str] = set()
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        line = record.getMessage()
+        if super().filter(record) and line in self._passed:
+            return False
+        self._passed.add(line)
+        return True
 
 
 def prepare() -> None:
@@ -28,6 +46,7 @@ def prepare() -> None:
             stream.reconfigure(errors=ERRORS, line_buffering=True)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter("%(message)s"))
+    handler.addFilter(_Once())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)
 

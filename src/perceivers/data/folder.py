@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 
-from ..modalities.notices import warn_once
 from ..modalities.reader import Reader
 from ..modalities.text.decode import decode_lines
 from ..modalities.text.reader import TextReader
@@ -77,15 +76,15 @@ def _check_endings(
     check_unused(path, used, unused, reader.noun, reader.suffixes)
     if unused:
         counts = name_counts(count_endings(unused))
-        warn_once(
-            log, f"{path}: not read in the class folders: {counts}; this model reads {reader.noun}"
+        log.warning(
+            "%s: not read in the class folders: %s; this model reads %s", path, counts, reader.noun
         )
     roots = {path, *(folder.parent for folder in folders if folder.is_dir())}
     loose = loose_files(roots, reader.suffixes)
     if loose:
         counts = name_counts(count_endings(loose))
-        warn_once(
-            log, f"{path}: not read, because they lie beside the folders of the classes: {counts}"
+        log.warning(
+            "%s: not read, because they lie beside the folders of the classes: %s", path, counts
         )
 
 

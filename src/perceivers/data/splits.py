@@ -19,7 +19,7 @@ from ..modalities.reader import Reader
 from ..modalities.table.config import TABLE_SUFFIXES
 from .cifar import is_cifar, read_cifar
 from .config import DataConfig, Task
-from .counts import describe_splits, warn_of_untrained
+from .counts import SPLIT_ORDER, describe_splits, warn_of_untrained
 from .examples import ExampleSet, FileExamples, FileSplits, InMemoryExamples
 from .folder import read_folder
 from .hold_out import Assignment, hold_out_missing, whole
@@ -203,7 +203,7 @@ def find_saved(
 
 
 def _log_splits(splits: Mapping[str, ExampleSet], skipped: int) -> None:
-    counts = ", ".join(f"{len(examples):,} {name}" for name, examples in splits.items())
+    counts = ", ".join(f"{len(splits[name]):,} {name}" for name in SPLIT_ORDER if name in splits)
     log.info("data: %s examples, %d skipped", counts, skipped)
 
 

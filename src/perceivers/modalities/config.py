@@ -2,7 +2,18 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+
+@dataclass(frozen=True)
+class Range:
+    """The smallest and the largest value of a number, as in `Annotated[int, Range(1, 8)]`."""
+
+    low: float
+    high: float
+
+
+Signed = Annotated[float, Range(-1e30, 1e30)]  # plain numbers are at least 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,13 +31,6 @@ def notice(text: str) -> None:
         log.warning("a file %s", text)
 
 
-def warn_once(logger: logging.Logger, text: str) -> None:
-    """Log a warning unless this process has logged the same text: data may be listed repeatedly."""
-    if text not in _said:
-        _said.add(text)
-        logger.warning("%s", text)
-
-
 @contextmanager
 def collecting() -> Iterator[list[str]]:
     """Collect the notices of this thread while a file is decoded."""

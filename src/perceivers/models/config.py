@@ -8,7 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from ..data.config import Task
 from ..errors import unknown
 from ..modalities import ImageConfig, InputConfig
-from .plain import Range, checked
+from ..modalities.config import Range
+from .plain import checked
 
 Layers = Annotated[int, Range(0, 1000)]  # layers are built one by one
 Order = tuple[Layers | None, ...]

@@ -3,17 +3,9 @@
 import math
 import types
 import typing
-from dataclasses import dataclass
 from typing import Any, Literal
 
-
-@dataclass(frozen=True)
-class Range:
-    """The smallest and the largest value of a number, as in `Annotated[int, Range(1, 8)]`."""
-
-    low: float
-    high: float
-
+from ..modalities.config import Range
 
 WHOLE = Range(0, 2**31 - 1)  # of numbers without a range of their own; negative sizes are damage
 REAL = Range(0, 1e30)

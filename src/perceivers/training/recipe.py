@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from ..data.config import DataConfig
+from ..modalities.config import Range
 from ..models.config import ModelConfig
-from ..models.plain import Range
 from ..reading import Limits
 
 

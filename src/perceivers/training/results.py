@@ -38,8 +38,6 @@ def result_lines(
     lines = []
     if result["interrupted"]:
         lines.append(f"stopped by {result['interrupted']} after epoch {result['epochs']}")
-    elif result.get("stopped_early"):
-        lines.append(result["stopped_early"])
     if best := result["best"]:
         scores = format_scores(task, labels, best, "val_")
         lines.append(f"best epoch {best['epoch']}: validation {scores}")

@@ -84,6 +84,19 @@ def test_a_narrow_range_is_measured_with_any_recipe(tmp_path, kind):
     assert pixels[:, 8:].max() < 50
 
 
+def test_a_run_on_values_below_zero_can_be_loaded(tmp_path, capsys):
+    for name, heights in (("hills", (0, 90)), ("sea", (-500, -400))):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for index in range(6):
+            values = RNG.integers(*heights, (8, 8)).astype(np.int32)
+            Image.fromarray(values).save(tmp_path / "data" / name / f"{index}.tif")
+    options = ["--trainer.max_epochs", "1", "--model.num_latents", "4"]
+    out = tmp_path / "run"
+    trained = run(capsys, "train", "folder", "--data", tmp_path / "data", "--out", out, *options)
+    assert trained[0] == 0, trained
+    assert perceivers.Predictor(out).model.config.input.value_range[0] < -490
+
+
 def test_all_readers_of_a_run_scale_alike(tmp_path, capsys, caplog):
     root = folder(tmp_path / "thermal", "16 bits", count=10)
     _, _, err = run(capsys, "train", "folder", "--data", root, "--dry-run")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..array.config import GridConfig
+from ..config import Signed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +18,7 @@ class ImageConfig(GridConfig):
     """Height and width in pixels to which images are resized and cropped."""
     channels: int = 3
     """Number of channels: 1 for grey, 3 for RGB."""
-    value_range: tuple[float, ...] | None = None
+    value_range: tuple[Signed, ...] | None = None
     """Pixel values that become black and white in images of more than 8 bits; none: 0 and 65535,
     unless the training images use little of that range or have floating-point pixels: training
     then measures it."""

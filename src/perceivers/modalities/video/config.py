@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..array.config import GridConfig
+from ..config import Signed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,7 @@ class VideoConfig(GridConfig):
     """Height and width in pixels to which frames are resized and cropped."""
     channels: int = 3
     """Number of channels: 1 for grey, 3 for RGB."""
-    value_range: tuple[float, ...] | None = None
+    value_range: tuple[Signed, ...] | None = None
     """Values of 16 bits that become black and white in grey videos of more than 8 bits; none: 0 and
     65535, unless the training videos use little of that range: training then measures it."""
     patch_frames: int = 2
