@@ -145,7 +145,7 @@ def test_each_file_is_predicted_or_gives_an_error(trained, capsys):
             assert str(path) not in out
         else:
             assert f"{path}: " in out
-            assert str(path) not in err
+            assert f"perceivers: {path}: " not in err
 
 
 def test_only_one_second_of_ten_hours_is_decoded(tmp_path, monkeypatch):

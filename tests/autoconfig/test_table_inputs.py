@@ -135,7 +135,7 @@ def test_part_names_for_columns_of_any_name():
 @pytest.mark.parametrize("task", ["multilabel", "regression"])
 def test_the_monitored_score_fits_the_task(task):
     choice = choose(table(task=task, voice=column("sound")))
-    assert (choice.recipe.trainer.monitor, choice.recipe.data.task) == ("val_loss", task)
+    assert (choice.recipe.trainer.monitor, choice.recipe.data.task) == ("auto", task)
     assert choice.recipe.model.num_classes == (1 if task == "regression" else 2)
 
 

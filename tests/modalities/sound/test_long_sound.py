@@ -29,7 +29,7 @@ def ten_hours(tmp_path):
 def test_ten_hours_are_refused_as_a_whole_but_read_in_parts(ten_hours):
     assert probe(ten_hours).seconds == 36_000
     tracemalloc.start()
-    with pytest.raises(ValueError, match="longer than 3600 s; read a part"):
+    with pytest.raises(ValueError, match=r"longer than \d+ s; read a part"):
         decode(ten_hours, rate=RATE)
     assert decode(ten_hours, rate=RATE, start=35_000.5, seconds=2).shape == (2 * RATE, 1)
     lazy = LazySound(ten_hours, num_samples=36_000 * RATE, rate=RATE, channels=1)

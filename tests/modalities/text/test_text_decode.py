@@ -98,5 +98,5 @@ def test_files_that_are_not_utf8(tmp_path, read):
 def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(ValueError, match="no such file; check the path"):
         decode(tmp_path / "none.txt")
-    with pytest.raises(ValueError, match="cannot be opened: Is a directory"):
+    with pytest.raises(ValueError, match="cannot be opened: it is a directory"):
         decode(tmp_path)
