@@ -1,0 +1,288 @@
+"""The page of the service in Chromium: files are dropped, and the right label appears.
+
+With PERCEIVERS_SCREENSHOTS=DIR the tests keep pictures of what they see.
+"""
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.serve import separable
+from tests.serve.running import running
+
+from perceivers import save
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium; apt-get install chromium"),
+]
+DROP = """([name, content]) => {
+  const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+  const data = new DataTransfer();
+  data.items.add(new File([bytes], name));
+  const target = document.getElementById("drop");
+  for (const kind of ["dragover", "KIND"]) {
+    const options = { bubbles: true, cancelable: true };
+    const event = kind === "paste"
+      ? new ClipboardEvent(kind, { ...options, clipboardData: data })
+      : new DragEvent(kind, { ...options, dataTransfer: data });
+    target.dispatchEvent(event);
+  }
+}"""
+FIRST_PAINT = (
+    "performance.getEntriesByType('paint').find((x) => x.name === 'first-contentful-paint')"
+    ".startTime"
+)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as play:
+        chromium = play.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[
+                "--no-sandbox",
+                "--use-fake-device-for-media-stream",
+                "--use-fake-ui-for-media-stream",
+            ],
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory):
+    """Return the services of one model of each kind, which start when they are asked for."""
+    root = tmp_path_factory.mktemp("models")
+    with ExitStack() as stack:
+        started = {}
+
+        def service(kind):
+            if kind not in started:
+                model = separable.train(kind)
+                save(model, root / kind)
+                (root / kind / "report.html").write_text(
+                    "<!doctype html><html lang=en><title>Report</title><p>of the run"
+                )
+                started[kind] = stack.enter_context(running(root / kind))
+            return started[kind]
+
+        yield service
+
+
+@pytest.fixture
+def page_of(browser, services):
+    """Return a function that opens the page of a kind; all that it requests and logs is checked."""
+    pages = []
+
+    def open_(kind, width=1000, **options):
+        service = services(kind)
+        context = browser.new_context(viewport={"width": width, "height": 800}, **options)
+        page = context.new_page()
+        page.problems = []
+        page.on("pageerror", lambda error: page.problems.append(str(error)))
+        page.on(
+            "console",
+            lambda message: (
+                message.type == "error"
+                and "status of 4" not in message.text
+                and page.problems.append(message.text)
+            ),
+        )
+        page.on(
+            "request",
+            lambda request: (
+                request.url.startswith((f"http://127.0.0.1:{service.port}/", "data:", "blob:"))
+                or page.problems.append(request.url)
+            ),
+        )
+        page.goto(f"http://127.0.0.1:{service.port}/")
+        page.wait_for_function("document.getElementById('about').textContent.length > 9")
+        pages.append(page)
+        return page
+
+    yield open_
+    for page in pages:
+        assert page.problems == []
+        page.context.close()
+
+
+def drop(page, name, content, event="drop"):
+    page.evaluate(DROP.replace("KIND", event), [name, base64.b64encode(content).decode()])
+
+
+def top(page):
+    page.wait_for_selector("#result:not([hidden])")
+    return page.text_content("#bars tbody th")
+
+
+def keep(page, name):
+    if folder := os.environ.get("PERCEIVERS_SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+@pytest.mark.parametrize("kind", list(separable.KINDS))
+def test_a_dropped_file_gets_the_right_label(page_of, kind):
+    make, labels, suffix, _ = separable.KINDS[kind]
+    rng = np.random.default_rng(100)
+    page = page_of(kind)
+    for label in labels:
+        drop(page, f"{label}{suffix}", make(label, rng))
+        page.wait_for_function(
+            "(name) => document.getElementById('name').textContent === name",
+            arg=f"{label}{suffix}",
+        )
+        assert top(page) == label
+    page.click("#explain")
+    page.wait_for_selector("#maps:not([hidden])")
+    assert page.evaluate("document.getElementById('map').naturalWidth") > 100
+    keep(page, kind)
+
+
+def test_overlay_slider_and_terms(page_of):
+    page = page_of("digit")
+    drop(page, "x.png", separable.digit("7", np.random.default_rng(0)))
+    assert top(page) == "7"
+    page.click("#explain")
+    page.wait_for_selector("#maps:not([hidden])")
+    shown = {page.get_attribute("#map", "src")}
+    page.focus("#step")
+    page.keyboard.press("ArrowRight")
+    assert page.text_content("#map-name") == "cross-attend 2"
+    shown.add(page.get_attribute("#map", "src"))
+    for term in ("content", "position"):
+        page.check(f"input[value={term}]")
+        assert term in page.text_content("#map-name")
+        shown.add(page.get_attribute("#map", "src"))
+    assert len(shown) == 4
+
+
+def test_keyboard_alone(page_of):
+    page = page_of("text")
+    focused = "document.activeElement.id"
+    for _ in range(9):
+        page.keyboard.press("Tab")
+        if page.evaluate(focused) == "text":
+            break
+    page.keyboard.type("it was awful bad dull")
+    page.keyboard.press("Control+Enter")
+    assert top(page) == "complaint"
+    for _ in range(5):
+        page.keyboard.press("Tab")
+        if page.evaluate(focused) == "explain":
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#maps:not([hidden])")
+
+
+def test_narrow_screen(page_of):
+    for kind in ("digit", "text"):
+        make, labels, suffix, _ = separable.KINDS[kind]
+        page = page_of(kind, width=375)
+        drop(page, f"{'long' * 40}{suffix}", make(labels[0], np.random.default_rng(0)))
+        assert top(page) == labels[0]
+        page.click("#explain")
+        page.wait_for_selector("#maps:not([hidden])")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 375
+        keep(page, f"{kind}-narrow")
+
+
+def test_first_paint_and_size(page_of, services):
+    page = page_of("digit")
+    times = []
+    sizes = page.evaluate(
+        "performance.getEntries().filter((x) => x.transferSize).map((x) => x.transferSize)"
+    )
+    for _ in range(5):
+        page.reload()
+        page.wait_for_function(f"{FIRST_PAINT} > 0")
+        times.append(page.evaluate(FIRST_PAINT))
+    print(f"first paint {sorted(times)[2]:.0f} ms, {sum(sizes)} bytes")
+    assert min(times) < 300
+    assert sum(sizes) < 300_000
+
+
+def test_paste_and_errors(page_of):
+    page = page_of("digit")
+    rng = np.random.default_rng(1)
+    drop(page, "pasted.png", separable.digit("0", rng), "paste")
+    assert top(page) == "0"
+    drop(page, "sound.wav", separable.sound("low", rng))
+    page.wait_for_selector("#status.error")
+    assert "this model reads images" in page.text_content("#status")
+    drop(page, "<img src=x onerror=document.title='hacked'>.png", b"no image")
+    page.wait_for_function("document.getElementById('status').textContent.includes('onerror')")
+    drop(page, "<script>document.title='hacked'</script>.png", separable.digit("7", rng))
+    page.wait_for_function("document.getElementById('name').textContent.includes('script')")
+    assert page.title() == "perceivers"
+    drop(page, "huge.png", b"0" * 21_000_000)
+    page.wait_for_function("document.getElementById('status').textContent.includes('20 MB')")
+    keep(page, "error")
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels"), [("sound", {"low", "high"}), ("photograph", {"day", "night"})]
+)
+def test_recordings_of_the_browser_are_read(page_of, kind, labels):
+    page = page_of(kind, permissions=["microphone", "camera"])
+    page.click("#start")
+    page.wait_for_selector("#result:not([hidden])", timeout=20_000)
+    assert top(page) in labels
+    assert "record" in page.text_content("#name") or "camera" in page.text_content("#name")
+    keep(page, f"recorded-{kind}")
+
+
+def test_report_and_documentation(page_of):
+    page = page_of("digit")
+    page.wait_for_selector("#report:not([hidden])")
+    page.click("#report")
+    page.wait_for_function("document.title === 'Report'")
+    page.go_back()
+    page.click("text=API")
+    page.wait_for_function("document.title.includes('API')")
+    assert "/v1/predict" in page.text_content("main")
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """Return the source of axe-core, fetched by npm."""
+    if shutil.which("npm") is None:
+        pytest.skip("there is no npm to fetch axe-core with")
+    folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "perceivers-tests"
+    script = folder / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["npm", "install", "--no-audit", "--no-fund", "axe-core@4"]
+        if subprocess.run(command, cwd=folder, capture_output=True, timeout=120).returncode:
+            pytest.skip("npm cannot fetch axe-core here")
+    return script.read_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(page_of, axe, scheme):
+    for kind in ("digit", "text"):
+        make, labels, suffix, _ = separable.KINDS[kind]
+        page = page_of(kind, color_scheme=scheme)
+        run = "async () => JSON.stringify((await axe.run()).violations)"
+        page.evaluate(axe)
+        assert json.loads(page.evaluate(run)) == []
+        drop(page, f"x{suffix}", make(labels[0], np.random.default_rng(0)))
+        top(page)
+        page.click("#explain")
+        page.wait_for_selector("#maps:not([hidden])")
+        assert json.loads(page.evaluate(run)) == []
+        drop(page, "x.exe", b"")
+        page.wait_for_selector("#status.error")
+        assert json.loads(page.evaluate(run)) == []
+        keep(page, f"{kind}-{scheme}")
+        page.goto(page.url + "docs")
+        page.evaluate(axe)
+        assert json.loads(page.evaluate(run)) == []
