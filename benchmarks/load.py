@@ -55,6 +55,9 @@ class _Connection(asyncio.Protocol):
         length = int(head.partition(b"content-length:")[2].split(b"\r\n")[0] or b"0")
         if len(self._received) >= end + 4 + length:
             del self._received[: end + 4 + length]
+            if b"connection: close" in head and self.transport is not None:
+                self.transport.close()
+                self.transport = None
             self._answer.set_result(int(head.split(b" ")[1]))
 
     def connection_lost(self, error: Exception | None) -> None:

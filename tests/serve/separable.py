@@ -109,7 +109,7 @@ def train(kind, *, steps=150, seed=0):
         labels,
     )  # fmt: skip
     reader = build_reader(config)
-    targets = torch.arange(48) % len(labels)
+    targets = torch.arange(120) % len(labels)
     examples = collate([read(reader, make(labels[index], rng), suffix) for index in targets])
     batch = reader.batch(examples)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)

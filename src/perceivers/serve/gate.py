@@ -173,6 +173,7 @@ class _Answer:
             own = [*HEADERS, (b"content-security-policy", policy)]
             if not self._body.complete:
                 await self._body.discard()
+            if not self._body.complete:
                 own.append((b"connection", b"close"))
             message["headers"] = [*message.get("headers", []), *own]
         await self._send(message)

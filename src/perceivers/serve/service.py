@@ -165,6 +165,7 @@ class Service:
             "columns": list(reader.columns) if isinstance(reader, RowReader) else [],
             "files": dict(reader.files) if isinstance(reader, RowReader) else {},
             "explains": self.explains,
+            "max_request_mb": self.config.max_request_mb,
             "parameters": sum(p.numel() for p in model.parameters()),
         }
         if self.explains:
@@ -288,5 +289,5 @@ def _overlay(config: Any, example: Any, values: Any) -> str:
     figure = new_figure(OVERLAY_INCHES, OVERLAY_INCHES * 0.75 * parts)
     modality_of(config).draw(figure, example, values, config)
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=OVERLAY_DPI)
+    figure.savefig(file, format="png", dpi=OVERLAY_DPI, bbox_inches="tight", pad_inches=0.04)
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

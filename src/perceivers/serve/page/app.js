@@ -6,6 +6,8 @@ let model = null; // the answer of /v1/model
 let current = null; // what was predicted last: a function that makes the body of a request
 let maps = null; // the answer of /v1/explain
 let token = "";
+let asked = 0; // number of the newest request: answers to older ones are not shown
+let shown = ""; // address of the example that is shown
 
 async function ask(path, body) {
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
@@ -33,15 +35,27 @@ async function attempt(action) {
 async function begin() {
   model = await ask("v1/model");
   byId("access").hidden = true;
-  const outputs = model.labels.slice(0, 6).join(", ") + (model.labels.length > 6 ? ", …" : "");
-  byId("about").textContent = `${model.reads}; it says: ${outputs}.`;
+  const more = model.labels.length > 6 ? `, … (${model.labels.length} in all)` : "";
+  const reads = model.reads[0].toUpperCase() + model.reads.slice(1);
+  byId("about").textContent = `${reads}. Its outputs: ${model.labels.slice(0, 6).join(", ")}${more}.`;
   byId("file").accept = model.suffixes.join(",");
   byId("write").hidden = !model.texts;
   byId("explain").hidden = !model.explains;
   showRecorder();
   if (model.columns.length) showRow();
-  const report = await fetch("report", { method: "HEAD" }).catch(() => null);
+  await showReport();
+  say("");
+}
+
+async function showReport() {
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  const report = await fetch("report", { method: token ? "GET" : "HEAD", headers }).catch(() => null);
   byId("report").hidden = !(report && report.ok);
+  if (report && report.ok && token) {
+    // A link cannot carry the token: the report is saved as a file.
+    byId("report").href = URL.createObjectURL(await report.blob());
+    byId("report").download = "report.html";
+  }
 }
 
 function showRow() {
@@ -59,18 +73,24 @@ function showRow() {
 }
 
 const fileBody = (file) => () => {
+  if (file.size > model.max_request_mb * 1e6) {
+    throw new Error(`${file.name} is larger than ${model.max_request_mb} MB, the most that is read here`);
+  }
   const body = new FormData();
   body.append("file", file, file.name);
   return body;
 };
 
-async function predict(makeBody) {
+async function predict(makeBody, file = null, note = "") {
+  const number = ++asked;
   say("Reading …");
   byId("result").hidden = byId("maps").hidden = true;
   const answer = (await ask("v1/predict", makeBody())).predictions[0];
+  if (number !== asked) return;
   if (answer.error) throw new Error(answer.error);
   current = makeBody;
   byId("name").textContent = answer.file;
+  preview(file);
   const rows = answer.predictions.slice(0, 5).map((item) => {
     const row = document.createElement("tr");
     const name = row.appendChild(document.createElement("th"));
@@ -92,12 +112,31 @@ async function predict(makeBody) {
   });
   byId("bars").tBodies[0].replaceChildren(...rows);
   byId("result").hidden = false;
-  say("");
+  say(note);
+}
+
+function preview(file) {
+  URL.revokeObjectURL(shown);
+  const kind = file ? file.type.split("/")[0] : "";
+  const element = { image: "img", audio: "audio", video: "video" }[kind];
+  byId("preview").replaceChildren();
+  if (!element) return;
+  shown = URL.createObjectURL(file);
+  const view = document.createElement(element);
+  view.onerror = () => view.remove(); // the browser cannot show this format
+  if (element === "img") view.alt = "The file";
+  else view.controls = true;
+  view.src = shown;
+  byId("preview").append(view);
 }
 
 async function explain() {
   say("Looking …");
-  maps = await ask("v1/explain", current());
+  const number = ++asked;
+  const answer = await ask("v1/explain", current());
+  if (number !== asked) return;
+  maps = answer;
+  byId("maps-heading").textContent = `What it looked at for “${maps.label}”`;
   byId("step").max = maps.steps.length - 1;
   byId("step").value = 0;
   for (const name of ["rollout", "saliency"]) byId(name).src = maps[name];
@@ -130,7 +169,7 @@ async function record() {
   const stream = await navigator.mediaDevices.getUserMedia(sound ? { audio: true } : { video: true });
   try {
     const file = model.input === "image" ? await picture(stream) : await clip(stream, sound);
-    await predict(fileBody(file));
+    await predict(fileBody(file), file);
   } finally {
     for (const track of stream.getTracks()) track.stop();
   }
@@ -146,7 +185,7 @@ async function picture(stream) {
   canvas.height = video.videoHeight;
   canvas.getContext("2d").drawImage(video, 0, 0);
   const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
-  return new File([blob], "camera.png");
+  return new File([blob], "camera.png", { type: "image/png" });
 }
 
 async function clip(stream, sound) {
@@ -161,11 +200,14 @@ async function clip(stream, sound) {
   }
   recorder.stop();
   await ended;
-  return new File(parts, sound ? "recording.mka" : "recording.webm");
+  const type = recorder.mimeType.split(";")[0];
+  const suffixes = { "audio/webm": "weba", "audio/ogg": "ogg", "audio/mp4": "m4a", "video/mp4": "mp4" };
+  return new File(parts, `recording.${suffixes[type] || (sound ? "weba" : "webm")}`, { type });
 }
 
 function take(files) {
-  if (files.length) attempt(() => predict(fileBody(files[0])));
+  const note = files.length > 1 ? `Only ${files[0].name} of ${files.length} files was read.` : "";
+  if (files.length) attempt(() => predict(fileBody(files[0]), files[0], note));
 }
 
 const drop = byId("drop");
@@ -180,6 +222,9 @@ document.addEventListener("paste", (event) => {
   if (event.clipboardData.files.length) take(event.clipboardData.files);
 });
 byId("file").addEventListener("change", (event) => take(event.target.files));
+byId("text").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) byId("write").requestSubmit();
+});
 byId("explain").addEventListener("click", () => attempt(explain));
 byId("start").addEventListener("click", () => attempt(record));
 byId("step").addEventListener("input", showMap);
