@@ -29,6 +29,7 @@ LEVELS = {
     "training": 5,
     "predict": 5,
     "export": 6,
+    "report": 6,
     "recipes": 6,
     "autoconfig": 7,
     "serve": 7,
@@ -39,7 +40,7 @@ LEVELS = {
 CONFINED = {
     "lightning": {"training"},
     "torchmetrics": {"training"},
-    "matplotlib": {"training", "modalities"},
+    "matplotlib": {"training", "modalities", "report"},
     "tqdm": {"training"},
     "datasets": {"data"},
     "PIL": {"modalities"},

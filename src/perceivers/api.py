@@ -20,6 +20,7 @@ from .models.classifier import PerceiverClassifier
 from .models.config import with_changes
 from .recipes import get_recipe
 from .recipes.folder import folder
+from .report.write import write
 from .training import engine
 from .training.logs import remembered_log
 from .training.recipe import Recipe
@@ -115,11 +116,13 @@ def train(
         log.info(line)
     if resume:
         directory = Path(str(recipe))
-        metrics = engine.resume(directory, chosen, splits=splits, adapter=adapter)
+        metrics = engine.resume(directory, chosen, splits=splits, adapter=adapter, report=write)
     else:
         directory = Path(out or Path("runs") / f"{chosen.name}-{time.strftime('%Y%m%d-%H%M%S')}")
         notes = [*said.lines(), *choice.lines]
-        metrics = engine.train(chosen, directory, notes=notes, model=model, splits=splits)
+        metrics = engine.train(
+            chosen, directory, notes=notes, model=model, splits=splits, report=write
+        )
     if model is not None and isinstance(model.config.input, CustomConfig):
         adapter = model.adapter
     return TrainedRun(load(directory, adapter=adapter), directory, metrics)

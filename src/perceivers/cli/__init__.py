@@ -10,6 +10,7 @@ from .. import __version__
 from ..errors import unknown
 from ..reading import using
 from . import (
+    compare,
     console,
     convert,
     cost,
@@ -139,6 +140,7 @@ def build_parser() -> Parser:
     train.add(command)
     evaluate.add(command)
     predict.add(command)
+    compare.add(command)
     explain.add(command)
     export.add(command)
     serve.add(command)

@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from ..data.config import Task
 from .console import say
@@ -14,7 +15,8 @@ def add(command: Add) -> None:
     sub = command(
         "eval",
         _eval,
-        "Score a trained run on test data; the scores are also written to its metrics.json.",
+        "Score a trained run on test data; its metrics.json, report.html and predictions.csv are "
+        "written.",
     )
     sub.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="directory of the run")
     sub.add_argument(
@@ -22,17 +24,31 @@ def add(command: Add) -> None:
         help="other data with the same classes or labels, a path or a data set of the Hugging Face "
         "hub: its test split, or all of it if it has none [the test split of the run's own data]",
     )  # fmt: skip
+    sub.add_argument(
+        "--out", type=Path, metavar="DIR",
+        help="directory for report.html and predictions.csv [RUN_DIR; with --data, a directory of "
+        "its own in RUN_DIR/evaluations]",
+    )  # fmt: skip
     add_clips(sub)
     add_limits(sub)
 
 
 def _eval(options: argparse.Namespace, rest: list[str]) -> int:
+    from ..report.write import place_of, write
     from ..training.evaluation import evaluate
     from ..training.results import score_lines
 
-    scores = evaluate(options.run_dir, options.data, clips=options.clips)
+    out = place_of(options.run_dir, options.data, options.out)
+    written: list[Path] = []
+
+    def report(*scored: Any) -> None:
+        written.extend(write(*scored, out=out))
+
+    scores = evaluate(options.run_dir, options.data, clips=options.clips, report=report)
     for line in score_lines("test", scores, *task_and_labels(options.run_dir)):
         say(line)
+    for path in written:
+        say(f"wrote {path}")
     return int("not_saved" in scores)
 
 

@@ -80,6 +80,7 @@ def _train(namespace: argparse.Namespace, rest: list[str]) -> int:
     values = config_options.parse(rest, start.recipe, prog=PROG, others=parser.long_options)
     changes = _changes(namespace, start, values)
 
+    from ..report.write import write
     from ..training.engine import check_resumable, check_unused, resume, train
     from ..training.plan import plan
     from ..training.recipe_data import read_saved_splits
@@ -106,7 +107,10 @@ def _train(namespace: argparse.Namespace, rest: list[str]) -> int:
     for line in lines:
         log.info(line)
     notes = [*said.lines(), *lines]
-    result = resume(run_dir, recipe) if namespace.resume else train(recipe, run_dir, notes=notes)
+    if namespace.resume:
+        result = resume(run_dir, recipe, report=write)
+    else:
+        result = train(recipe, run_dir, notes=notes, report=write)
     report(result, run_dir)
     stopped_by = result["interrupted"]
     return 128 + signal.Signals[stopped_by] if stopped_by else 0

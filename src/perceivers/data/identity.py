@@ -109,11 +109,27 @@ def relative(identities: Iterable[Identity], path: str | None) -> list[Identity]
         identities: the identities.
         path: path of the data, a folder or a file in it; None: the names stay as they are.
     """
-    if path is None:
-        return list(identities)
-    place = Path(path).expanduser()
-    prefix = f"{place if place.is_dir() else place.parent}{os.sep}"
+    prefix = _folder(path)
     return [identity._replace(name=identity.name.removeprefix(prefix)) for identity in identities]
+
+
+def relative_names(names: Iterable[str], path: str | None) -> list[str]:
+    """Return names of examples relative to the folder of the data.
+
+    Args:
+        names: the names.
+        path: see `relative`.
+    """
+    prefix = _folder(path)
+    return [name.removeprefix(prefix) for name in names]
+
+
+def _folder(path: str | None) -> str:
+    """Return what names of files in a folder, or beside a file, begin with."""
+    if path is None:
+        return ""
+    place = Path(path).expanduser()
+    return f"{place if place.is_dir() else place.parent}{os.sep}"
 
 
 def hash_labels(labels: Tensor) -> str:

@@ -90,6 +90,10 @@ class Modality(ABC):
         """
         raise ValueError(f"inputs of kind {config.kind!r} cannot be drawn")
 
+    def words(self, example: Any, config: Any) -> str | None:
+        """Return an example as text, for what reads better than a drawing of it; else None."""
+        return None
+
     def animation(self, example: Any, values: Any, config: Any) -> bytes | None:
         """Return the same as an animated GIF; None for what does not move."""
         return None

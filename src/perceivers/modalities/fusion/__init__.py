@@ -64,6 +64,12 @@ class Fusion(Modality):
         draw(figure, example, values, config)
 
     @override
+    def words(self, example: Any, config: Any) -> str | None:
+        from .draw import words
+
+        return words(example, config)
+
+    @override
     def animation(self, example: Any, values: Any, config: Any) -> bytes | None:
         from .draw import animation
 

@@ -33,6 +33,18 @@ def draw(
         modality_of(part).draw(panel, example[name], own, part)
 
 
+def words(example: Mapping[str, Any], config: Any) -> str | None:
+    """Return the parts as text, if each of them reads better as text; else None."""
+    texts: list[str] = []
+    for name, part in config.parts.items():
+        if example.get(f"{name}{PRESENT}", True):
+            text = modality_of(part).words(example[name], part)
+            if text is None:
+                return None
+            texts.append(f"{name}: {text}" if len(config.parts) > 1 else text)
+    return "\n".join(texts)
+
+
 def animation(
     example: Mapping[str, Any], values: Mapping[str, np.ndarray], config: Any
 ) -> bytes | None:

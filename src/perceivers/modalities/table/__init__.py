@@ -29,6 +29,12 @@ class Table(Modality):
         draw(figure, example, values, config)
 
     @override
+    def words(self, example: Any, config: Any) -> str:
+        from .draw import words
+
+        return words(example, config)
+
+    @override
     def preparation(self, config: Any) -> str:
         columns = ", ".join((*config.numeric, *config.categorical))
         return (

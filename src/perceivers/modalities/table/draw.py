@@ -33,6 +33,12 @@ def draw(figure: Any, row: np.ndarray, values: np.ndarray | None, config: Tabula
     axes.tick_params(axis="x", labelsize=6)
 
 
+def words(row: np.ndarray, config: TabularConfig) -> str:
+    """Return a row as text: a line for each column."""
+    names = [*config.numeric, *config.categorical]
+    return "\n".join(f"{name} = {_cell(row, i, config)}" for i, name in enumerate(names))
+
+
 def _cell(row: np.ndarray, index: int, config: TabularConfig) -> str:
     """Return a cell as text, at most 20 characters of it."""
     value = row[index]

@@ -54,6 +54,12 @@ class Text(FileModality):
         draw(figure, example, values, config)
 
     @override
+    def words(self, example: Any, config: Any) -> str:
+        from .draw import words
+
+        return words(example)
+
+    @override
     def preparation(self, config: Any) -> str:
         return (
             f"the text's UTF-8 bytes plus 6, at most {config.max_length}; 0 is padding behind the "

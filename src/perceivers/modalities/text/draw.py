@@ -45,6 +45,11 @@ def draw(figure: Any, ids: np.ndarray, values: np.ndarray | None, config: Any) -
         )  # fmt: skip
 
 
+def words(ids: np.ndarray) -> str:
+    """Return the text of ids of bytes, without the padding."""
+    return "".join(_by_character(ids[ids != PAD], np.zeros(int((ids != PAD).sum())))[0])
+
+
 def _by_character(ids: np.ndarray, values: np.ndarray) -> tuple[list[str], np.ndarray]:
     """Return the characters of UTF-8 bytes, and the sum of the values of the bytes of each."""
     text = bytes((np.asarray(ids) - OFFSET).clip(0, 255).astype(np.uint8)).decode(errors="replace")

@@ -1,0 +1,147 @@
+"""The plots of a report: curves, confusion, calibration, numbers against the truth."""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..modalities.drawing import new_figure
+from ..training.scores import Score
+from .judge import BINS, Calibration, Judged
+
+Row = dict[str, float]
+MAX_NUMBERS = 6  # outputs of a regression that are plotted
+MAX_POINTS = 5000  # of a scatter plot
+MAX_CLASSES = 500  # of a picture of a confusion matrix
+BLUE, ORANGE = "#1f5fae", "#d1701f"
+
+
+def png(figure: Any) -> bytes:
+    """Return a figure as a PNG file."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=110)
+    return file.getvalue()
+
+
+def read_curves(run_dir: Path) -> list[Row]:
+    """Return the rows of a run's metrics.csv, without cells that are no numbers; [] if none."""
+    try:
+        with (run_dir / "metrics.csv").open(encoding="utf-8", newline="") as file:
+            rows = [_numbers(row) for row in csv.DictReader(file)]
+    except (OSError, ValueError, csv.Error):
+        return []
+    return [row for row in rows if "epoch" in row]
+
+
+def _numbers(row: Mapping[Any, Any]) -> Row:
+    numbers: Row = {}
+    for name, cell in row.items():
+        try:
+            numbers[str(name)] = float(cell)
+        except (TypeError, ValueError):
+            continue
+    return numbers
+
+
+def curves(runs: Mapping[str, Sequence[Row]], scores: Sequence[Score], best: float = 0) -> Any:
+    """Plot scores of training (dotted) and validation over the epochs.
+
+    Args:
+        runs: the rows of metrics.csv of each run, by its name.
+        scores: the scores, a plot each.
+        best: epoch whose weights are kept, of a single run; 0: none is marked.
+    """
+    figure = new_figure(4.6 * len(scores), 3.4)
+    several = len(runs) > 1
+    for axes, score in zip(figure.subplots(1, len(scores), squeeze=False)[0], scores, strict=True):
+        scale = 100 if score.format_spec.endswith("%") else 1
+        for number, (name, rows) in enumerate(runs.items()):
+            for split, style in (("train", ":"), ("val", "-")):
+                key = f"{split}_{score.name}"
+                points = [(row["epoch"], scale * row[key]) for row in rows if key in row]
+                colour = f"C{number % 10}" if several else (BLUE if split == "val" else ORANGE)
+                words = {"train": "training", "val": "validation"}[split]
+                shown = (name if split == "val" else None) if several else words
+                axes.plot(
+                    [x for x, _ in points], [y for _, y in points], style, c=colour,
+                    marker="." if len(points) < 4 else "",
+                    label=None if shown is None else _plain(shown),
+                )  # fmt: skip
+        if best:
+            axes.axvline(best, color="0.5", lw=1, ls="--", label=f"best epoch: {best:.0f}")
+        axes.set(xlabel="epoch", ylabel=score.axis)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    return figure
+
+
+def _plain(name: str) -> str:
+    r"""Return a text that matplotlib shows as it is, without formulas or hiding it."""
+    return name.replace("$", r"\$").replace("_", "\u200a_", 1 if name.startswith("_") else 0)
+
+
+def calibration_plot(found: Calibration) -> Any:
+    """Plot how often predictions are right against their confidence."""
+    figure = new_figure(4.6, 4.2)
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    edges = np.arange(BINS) / BINS
+    filled = found.counts.numpy() > 0
+    share, confidence = found.share.numpy()[filled], found.confidence.numpy()[filled]
+    above.plot([0, 1], [0, 1], c="0.6", lw=1, ls="--", label="as often as said")
+    above.bar(edges[filled], share, 1 / BINS, align="edge", color=BLUE, alpha=0.35)
+    above.plot(confidence, share, "o-", ms=4, c=BLUE, label="this model")
+    above.set(ylabel="share that is right", ylim=(0, 1.02), xlim=(0, 1))
+    above.legend(fontsize=8, loc="upper left")
+    below.bar(edges, found.counts.numpy(), 1 / BINS, align="edge", color="0.6")
+    below.set(xlabel="confidence", ylabel="predictions")
+    for axes in (above, below):
+        axes.grid(alpha=0.3)
+    return figure
+
+
+def confusion_counts(judged: Judged) -> np.ndarray:
+    """Return how often each class (columns) was said for each true class (rows)."""
+    classes = len(judged.names)
+    codes = (judged.truth * classes + judged.predicted).numpy()
+    return np.bincount(codes, minlength=classes * classes).reshape(classes, classes)
+
+
+def confusion_picture(counts: np.ndarray) -> Any:
+    """Draw a confusion matrix of many classes; each row adds up to 1."""
+    from matplotlib.colors import PowerNorm
+
+    figure = new_figure(5.6, 5.0)
+    axes = figure.subplots()
+    shares = counts / np.maximum(1, counts.sum(1, keepdims=True))
+    image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.4, 0, 1), interpolation="nearest")
+    axes.set(xlabel="number of the class said", ylabel="number of the true class")
+    figure.colorbar(image, shrink=0.8, label="share of the true class")
+    return figure
+
+
+def numbers_plots(judged: Judged) -> Any:
+    """Plot predictions against the truth, and a histogram of the errors, for each number."""
+    names = judged.names[:MAX_NUMBERS]
+    figure = new_figure(8.6, 3.4 * len(names))
+    every = max(1, math.ceil(len(judged.truth) / MAX_POINTS))
+    truth, said = judged.truth.numpy(), judged.values.numpy()
+    panels = figure.subplots(len(names), 2, squeeze=False)
+    for index, (name, (left, right)) in enumerate(zip(names, panels, strict=True)):
+        x, y = truth[:, index], said[:, index]
+        ends = [min(x.min(), y.min()), max(x.max(), y.max())]
+        left.plot(ends, ends, c="0.6", lw=1, ls="--")
+        left.scatter(x[::every], y[::every], s=10, alpha=0.5, c=BLUE, linewidths=0)
+        right.hist(y - x, bins=min(40, max(8, round(math.sqrt(len(x))))), color=BLUE, alpha=0.7)
+        right.axvline(0, c="0.4", lw=1)
+        left.set_xlabel(f"true {name}", parse_math=False)
+        left.set_ylabel("predicted")
+        right.set_xlabel(f"predicted less true {name}", parse_math=False)
+        right.set_ylabel("examples")
+        for axes in (left, right):
+            axes.grid(alpha=0.3)
+    return figure

@@ -1,0 +1,150 @@
+"""Examples as pictures or text, and what a model looked at in them."""
+
+import io
+import logging
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..data.examples import ExampleSet
+from ..explain.draw import element_values
+from ..explain.maps import explain_maps
+from ..modalities import build_reader, modality_of
+from ..modalities.drawing import new_figure
+from ..modalities.reader import collate, to_device
+from ..models.classifier import PerceiverClassifier
+from .page import Safe, element, joined, picture
+
+log = logging.getLogger(__name__)
+
+SIZE = (2.2, 1.7)  # inches of the picture of an example
+DPI = 100
+QUALITY = 80  # of WebP
+MAX_WORDS = 600  # characters of an example that is shown as text
+# Weights of all cross-attends together that are recorded for the maps of one example, of which
+# there are three kinds: 400 MB.
+MAX_WEIGHTS = 2**25
+
+
+class Pictures:
+    """Shows examples of a split.
+
+    Args:
+        model: the model that reads them, in eval mode.
+        examples: the split.
+    """
+
+    def __init__(self, model: PerceiverClassifier, examples: ExampleSet) -> None:
+        self.model, self.examples = model, examples
+        self.config = model.config.input
+        self.modality = modality_of(self.config)
+        self.height = max(1.0, 0.6 * len(getattr(self.config, "parts", ())))
+        self._shown: dict[int, Safe] = {}
+
+    def show(self, index: int, name: str) -> Safe:
+        """Return an example as HTML: its text, or a picture; nothing if it cannot be shown.
+
+        Args:
+            index: index of the example in the split.
+            name: its name, for those who cannot see the picture.
+        """
+        if index not in self._shown:
+            try:
+                self._shown[index] = self._show(index, name)
+            except Exception as error:  # a drawing is worth no report
+                log.warning("%s could not be drawn: %s", name, error)
+                self._shown[index] = element("p", f"(not drawn: {error})", class_="dim")
+        return self._shown[index]
+
+    def _show(self, index: int, name: str) -> Safe:
+        example = self.examples.example(index)
+        words = self.modality.words(example, self.config)
+        if words is not None:
+            cut = words if len(words) <= MAX_WORDS else f"{words[:MAX_WORDS]}…"
+            # Line ends are shown; every other control character is escaped.
+            return element("pre", Safe("\n".join(element("span", x) for x in cut.split("\n"))))
+        figure = new_figure(SIZE[0], SIZE[1] * self.height)
+        with quiet_fonts():
+            self.modality.draw(figure, example, None, self.config)
+            return picture(encoded(figure), name, "webp")
+
+    def explains(self) -> str:
+        """Return why the model is not explained; empty if it is."""
+        config = self.model.config
+        elements = self.model.adapter.num_inputs
+        applied = sum(cross is not None for cross in config.cross_order)
+        if elements * config.num_latents * config.num_cross_heads * applied > MAX_WEIGHTS:
+            return (
+                f"{config.num_latents} latents and {elements:,} elements take too much memory "
+                "here; perceivers explain draws a single file"
+            )
+        return ""
+
+    def explain(self, index: int, name: str) -> Safe:
+        """Return the example, its attention roll-out and its saliency side by side.
+
+        Args:
+            index: index of the example in the split.
+            name: its name.
+        """
+        example = self.examples.example(index)
+        try:
+            raw: Any = build_reader(self.config)
+            batch = raw.batch(collate([example]))
+        except ValueError:  # inputs that are not read from files
+            batch = collate([example])
+        batch = to_device(batch, next(self.model.parameters()).device)
+        maps = explain_maps(self.model, batch)
+        figure = new_figure(3 * SIZE[0], SIZE[1] * self.height + 0.2)
+        shown = [("example", None), ("attention roll-out", maps.rollout)]
+        shown.append(("saliency", maps.saliency))
+        panels = np.atleast_1d(figure.subfigures(1, len(shown)))
+        with quiet_fonts():
+            for panel, (title, element_map) in zip(panels, shown, strict=True):
+                panel.suptitle(title, fontsize=7)
+                values = None
+                if element_map is not None:
+                    values = element_values(self.model, element_map.values, batch)
+                self.modality.draw(panel, example, values, self.config)
+            return picture(encoded(figure, crop=False), f"maps of {name}", "webp")
+
+
+def encoded(figure: Any, *, crop: bool = True) -> bytes:
+    """Return a figure as a WebP file, which is small for photographs too.
+
+    Args:
+        figure: the figure.
+        crop: leave out empty margins.
+    """
+    file = io.BytesIO()
+    box = {"bbox_inches": "tight", "pad_inches": 0.03} if crop else {}
+    figure.savefig(file, format="webp", dpi=DPI, pil_kwargs={"quality": QUALITY}, **box)
+    return file.getvalue()
+
+
+def card(*parts: Safe) -> Safe:
+    """Return a box around what belongs to one example."""
+    return element("div", joined(*parts), class_="card")
+
+
+def grid(cards: list[Safe]) -> Safe:
+    """Return boxes side by side, as many as there is room for."""
+    return element("div", joined(*cards), class_="grid")
+
+
+@contextmanager
+def quiet_fonts() -> Iterator[None]:
+    """Leave out warnings of letters that matplotlib's font lacks: a box stands for them."""
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        yield
+
+
+def percent(value: float) -> str:
+    """Format a probability."""
+    return "-" if math.isnan(value) else f"{value:.1%}"

@@ -1,0 +1,156 @@
+"""Write the report of a run, and its predictions."""
+
+import logging
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from ..data.identity import hash_bytes
+from ..files import write_atomically
+from ..models.classifier import PerceiverClassifier
+from ..training.recipe import Recipe
+from ..training.recipe_data import absolute_path, read_recipe
+from ..training.scores import LOSS, scores_of
+from ..training.scoring import Scored
+from . import sections
+from .card import metrics_of, model_card
+from .figures import curves, png, read_curves
+from .judge import judge
+from .page import Safe, Section, element, joined, page, paragraph, picture
+from .pictures import Pictures
+from .predictions import PREDICTIONS, example_names, file_names, write_predictions
+from .sections import Subject
+
+log = logging.getLogger(__name__)
+
+REPORT = "report.html"
+
+
+def place_of(run_dir: Path, data: str | None, out: Path | None) -> Path:
+    """Return the directory for the report of an evaluation, before it begins.
+
+    Args:
+        run_dir: the run directory.
+        data: other data that is scored, or None for the run's own.
+        out: the directory that the user chose, or None.
+
+    Returns:
+        `out`, or the run directory; for other data a directory in `RUN_DIR/evaluations` with the
+        name of the data and a hash of its path, so that no other report is replaced.
+
+    Raises:
+        FileExistsError: `out` has a report already, or is a file.
+    """
+    if out is not None:
+        for path in (out / REPORT, out / PREDICTIONS):
+            if path.exists():
+                raise FileExistsError(f"{path} exists already; choose another --out, or remove it")
+        if out.exists() and not out.is_dir():
+            raise FileExistsError(f"{out} is a file; choose another --out")
+        return out
+    if data is None:
+        return run_dir
+    whole = absolute_path(data) or data
+    name = re.sub(r"[^\w.-]+", "-", Path(whole).name).strip(".-")[:60] or "data"
+    return run_dir / "evaluations" / f"{name}-{hash_bytes(os.fsencode(whole))[:8]}"
+
+
+def write(
+    run_dir: Path,
+    model: PerceiverClassifier,
+    recipe: Recipe,
+    scored: Scored,
+    *,
+    out: Path | None = None,
+) -> list[Path]:
+    """Write `report.html` and `predictions.csv` of what a model was scored on.
+
+    No error is raised, because the scores are worth more than their report: what cannot be drawn
+    or written is logged as a warning, and said on the page.
+
+    Args:
+        run_dir: the run directory.
+        model: its model.
+        recipe: its recipe, with the data that was scored.
+        scored: what scoring the model gave.
+        out: directory to write to, which is created; None: the run directory.
+
+    Returns:
+        The files that were written.
+    """
+    directory = out or run_dir
+    written = []
+
+    def predictions(file: Path) -> None:
+        judged = judge(model, scored.outputs, scored.labels)
+        write_predictions(file, judged, file_names(scored, recipe.data.path))
+
+    def report(file: Path) -> None:
+        content = report_page(run_dir, model, recipe, scored).encode()
+        write_atomically(file, lambda part: part.write_bytes(content))
+
+    for name, make in ((PREDICTIONS, predictions), (REPORT, report)):
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            make(directory / name)
+            written.append(directory / name)
+        except Exception as error:  # the scores are saved: nothing else is lost
+            log.warning("%s is not written: %s", directory / name, error)
+    return written
+
+
+def report_page(run_dir: Path, model: PerceiverClassifier, recipe: Recipe, scored: Scored) -> str:
+    """Return the report as one page of HTML; the arguments are those of `write`."""
+    model = model.eval()
+    judged = judge(model, scored.outputs, scored.labels)
+    names = example_names(scored, recipe.data.path)
+    pictures = Pictures(model, scored.examples)
+    subject = Subject(judged, names, scored.indices.tolist(), scored.scores, pictures)
+    count = scored.scores["examples"]
+    data = recipe.data.path or recipe.data.name
+    clips = scored.scores.get("clips")
+    averaged = f", {clips} clips of each averaged" if clips else ""
+    top = joined(
+        paragraph(f"Scored on {count:,} examples of the {scored.split} split of {data}{averaged}.")
+    )
+    makers: list[tuple[str, Callable[[], Safe]]] = [
+        ("Scores", lambda: sections.score_table(subject)),
+        ("Training", lambda: _training(run_dir, model)),
+    ]
+    if judged.task == "classification":
+        makers.append(("Confusion", lambda: sections.confusion(subject)))
+    if scored.scores.get("by_label"):
+        noun = {"classification": "class", "multilabel": "label", "regression": "number"}
+        makers.append((f"By {noun[judged.task]}", lambda: sections.by_label(subject)))
+    if judged.task == "regression":
+        makers.append(("Predictions", lambda: sections.numbers(subject)))
+    else:
+        makers.append(("Calibration", lambda: sections.calibration_section(subject)))
+    makers.append(("Worst mistakes", lambda: sections.mistakes(subject)))
+    if judged.task != "regression":
+        makers.append(("Labels to check", lambda: sections.doubtful(subject)))
+    makers.append(("What it looked at", lambda: sections.attention(subject)))
+    made = [Section(title, _or_reason(title, make)) for title, make in makers]
+    return page(f"{recipe.name}: {run_dir.name or run_dir}", top, made)
+
+
+def _or_reason(title: str, make: Callable[[], Safe]) -> Safe:
+    """Return a section, or why it could not be made."""
+    try:
+        return make()
+    except Exception as error:  # the rest of the page is worth having
+        log.warning("report, %s: %s", title.lower(), error)
+        return paragraph(f"Not drawn: {error}", dim=True)
+
+
+def _training(run_dir: Path, model: PerceiverClassifier) -> Safe:
+    """Return the model card and the curves."""
+    recipe = read_recipe(run_dir)
+    parts = [model_card(run_dir, recipe, model)]
+    if rows := read_curves(run_dir):
+        best = (metrics_of(run_dir).get("best") or {}).get("epoch", 0)
+        shown = [LOSS, *scores_of(model.config.task, model.labels)[:2]]
+        drawn = png(curves({"": rows}, shown, best))
+        parts += [element("h3", "Curves"), picture(drawn, "scores of each epoch")]
+    return joined(*parts)
