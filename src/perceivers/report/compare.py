@@ -145,8 +145,11 @@ def compare(paths: Sequence[Path]) -> list[Group]:
 
 def text_lines(group: Group) -> list[str]:
     """Return the table of a group for a terminal, a line for each row."""
-    rows = [["", *(run.path for run in group.runs)], *group.rows()]
-    cut = [[c if len(c) <= MAX_CELL else f"{c[: MAX_CELL - 1]}…" for c in row] for row in rows]
+    rows = [
+        [cell if len(cell) <= MAX_CELL else f"{cell[: MAX_CELL - 1]}…" for cell in row]
+        for row in group.rows()
+    ]
+    cut = [["", *(run.path for run in group.runs)], *rows]  # paths are needed whole
     widths = [max(map(len, column)) for column in zip(*cut, strict=True)]
     return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cut]
 

@@ -1,0 +1,94 @@
+"""Runs side by side."""
+
+import numpy as np
+import pytest
+import torch
+from tests.commands import run
+from tests.report.reports import scored_run
+from tests.report.test_report import checked
+
+from perceivers.modalities import ImageConfig
+
+IMAGE = ImageConfig(image_size=8, num_bands=2)
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Return the directories of two runs of classes and one of numbers."""
+    examples = [np.full((8, 8, 3), i, np.uint8) for i in range(12)]
+    classes = torch.arange(12) % 3
+    numbers = torch.linspace(0, 1, 12)[:, None].double()
+    for name in ("one", "<b>two_$"):
+        scored_run(tmp_path / name, IMAGE, examples, classes)
+    scored_run(tmp_path / "numbers", IMAGE, examples, numbers, classes=("y",))
+    config = tmp_path / "one" / "config.json"
+    config.write_text(config.read_text().replace('"lr": 0.005', '"lr": 0.25'))
+    return tmp_path / "one", tmp_path / "<b>two_$", tmp_path / "numbers"
+
+
+def test_two_runs(runs, capsys, tmp_path):
+    out = tmp_path / "compare.html"
+    status, text, err = run(capsys, "compare", *runs[:2], "--out", out)
+    assert status == 0, err
+    lines = text.splitlines()
+    assert lines[0].split() == [str(path) for path in runs[:2]]
+    [rate] = [line for line in lines if line.startswith("--")]
+    assert rate.split() == ["--optimizer.lr", "0.25", "0.005"]
+    for name in ("parameters", "training time", "test macro F1", "baseline top-1", "recipe"):
+        assert any(line.startswith(name) for line in lines), name
+    page = checked(out.read_text())
+    assert page.tags.count("img") == 1
+    assert "b" not in page.tags
+    assert lines[-1] == f"wrote {out}"
+
+
+def test_tasks_are_shown_apart(runs, capsys, tmp_path):
+    status, text, _ = run(capsys, "compare", *runs, "--out", tmp_path / "c.html")
+    assert status == 0
+    assert text.index("classification:") < text.index("regression:")
+    assert checked((tmp_path / "c.html").read_text()).tags.count("img") == 2
+    status, _, err = run(capsys, "compare", *runs, "--out", tmp_path / "c.png")
+    assert status == 1
+    assert "write an .html file" in err
+
+
+def test_curves_alone(runs, capsys, tmp_path):
+    assert run(capsys, "compare", *runs[:2], "--out", tmp_path / "c.png")[0] == 0
+    assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_unfinished_run_has_gaps(runs, capsys):
+    (runs[0] / "metrics.json").unlink()
+    (runs[0] / "metrics.csv").write_text("epoch,val_loss\n1,")
+    status, text, _ = run(capsys, "compare", *runs[:2])
+    assert status == 0
+    [line] = [line for line in text.splitlines() if line.startswith("test top-1")]
+    assert " -  " in line
+
+
+def test_runs_on_different_data_are_said(runs, capsys):
+    config = runs[0] / "config.json"
+    config.write_text(config.read_text().replace('"path": null', '"path": "/other"'))
+    _, text, _ = run(capsys, "compare", *runs[:2])
+    assert "scores cannot be compared" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["one"], "at least two"),
+        (["one", "one"], "given twice"),
+        (["one", "gone"], "gone"),
+        (["one", "numbers/metrics.json"], "metrics.json"),
+        (["one", "numbers", "--out", "c.pdf"], "ends in .html or .png"),
+        (["one", "numbers", "--out", "one/config.json.html/x.html"], "no directory"),
+        (["one", "numbers", "--out", "there.html"], "exists already"),
+    ],
+)
+def test_bad_arguments(runs, capsys, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.html").touch()
+    status, _, err = run(capsys, "compare", *arguments)
+    assert status == 1
+    assert message in err
+    assert len(err.splitlines()) == 1
