@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..checkpoint import METRICS_FILE
 from ..data.saved_splits import SavedSplits
 from ..files import read_json
 from ..models.classifier import PerceiverClassifier
 from ..models.config import to_dict
 from ..models.cost import cost
-from ..training.evaluation import METRICS_FILE
 from ..training.recipe import Recipe
 from ..training.recorder import format_duration
 from .page import Safe, element, joined, label, paragraph, table

@@ -119,7 +119,7 @@ def confusion_picture(counts: np.ndarray) -> Any:
     axes = figure.subplots()
     shares = counts / np.maximum(1, counts.sum(1, keepdims=True))
     image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.4, 0, 1), interpolation="nearest")
-    axes.set(xlabel="number of the class said", ylabel="number of the true class")
+    axes.set(xlabel="class that was said", ylabel="true class")
     figure.colorbar(image, shrink=0.8, label="share of the true class")
     return figure
 

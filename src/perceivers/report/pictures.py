@@ -23,6 +23,7 @@ from .page import Safe, element, joined, picture
 log = logging.getLogger(__name__)
 
 SIZE = (2.2, 1.7)  # inches of the picture of an example
+WORDS_WIDTH = 3.6  # inches of a map over text
 DPI = 100
 QUALITY = 80  # of WebP
 MAX_WORDS = 600  # characters of an example that is shown as text
@@ -100,7 +101,8 @@ class Pictures:
             batch = collate([example])
         batch = to_device(batch, next(self.model.parameters()).device)
         maps = explain_maps(self.model, batch)
-        figure = new_figure(3 * SIZE[0], SIZE[1] * self.height + 0.2)
+        width = SIZE[0] if self.modality.words(example, self.config) is None else WORDS_WIDTH
+        figure = new_figure(3 * width, SIZE[1] * self.height + 0.2)
         shown = [("example", None), ("attention roll-out", maps.rollout)]
         shown.append(("saliency", maps.saliency))
         panels = np.atleast_1d(figure.subfigures(1, len(shown)))
@@ -111,19 +113,16 @@ class Pictures:
                 if element_map is not None:
                     values = element_values(self.model, element_map.values, batch)
                 self.modality.draw(panel, example, values, self.config)
-            return picture(encoded(figure, crop=False), f"maps of {name}", "webp")
+            return picture(encoded(figure), f"maps of {name}", "webp")
 
 
-def encoded(figure: Any, *, crop: bool = True) -> bytes:
-    """Return a figure as a WebP file, which is small for photographs too.
-
-    Args:
-        figure: the figure.
-        crop: leave out empty margins.
-    """
+def encoded(figure: Any) -> bytes:
+    """Return a figure without its margins as a WebP file, which is small for photographs too."""
     file = io.BytesIO()
-    box = {"bbox_inches": "tight", "pad_inches": 0.03} if crop else {}
-    figure.savefig(file, format="webp", dpi=DPI, pil_kwargs={"quality": QUALITY}, **box)
+    figure.savefig(
+        file, format="webp", dpi=DPI, bbox_inches="tight", pad_inches=0.03,
+        pil_kwargs={"quality": QUALITY},
+    )  # fmt: skip
     return file.getvalue()
 
 

@@ -82,6 +82,7 @@ def confusion(subject: Subject) -> Safe:
     elif len(names) <= MAX_CLASSES:
         drawn = png(confusion_picture(confusion_counts(judged)))
         parts.append(picture(drawn, "confusion matrix of all classes"))
+        parts.append(paragraph("Classes are numbered from 0, as in the table by class.", dim=True))
     pairs = confused(judged, MAX_PAIRS)
     if len(names) > 2 and pairs:
         support = judged.truth.bincount(minlength=len(names)).tolist()
@@ -211,7 +212,8 @@ def doubtful(subject: Subject) -> Safe:
             said = Safe(f"label <b>{label(name)}</b>: probably {'too many' if has else 'missing'}")
         sure = text(f" (more probable by {percent(doubt.margin)})")
         cards.append(_card(subject, doubt.index, Safe(said + sure)))
-    count = paragraph(f"{len(doubts):,} of {len(judged.wrong):,} examples.")
+    what = "labels of" if judged.task == "multilabel" else "of"
+    count = paragraph(f"{len(doubts):,} {what} {len(judged.wrong):,} examples.")
     return joined(count, how, grid(cards))
 
 

@@ -150,7 +150,8 @@ def _training(run_dir: Path, model: PerceiverClassifier) -> Safe:
     parts = [model_card(run_dir, recipe, model)]
     if rows := read_curves(run_dir):
         best = (metrics_of(run_dir).get("best") or {}).get("epoch", 0)
-        shown = [LOSS, *scores_of(model.config.task, model.labels)[:2]]
+        scores = [LOSS, *scores_of(model.config.task, model.labels)[:2]]
+        shown = [score for score in scores if any(f"val_{score.name}" in row for row in rows)]
         drawn = png(curves({"": rows}, shown, best))
         parts += [element("h3", "Curves"), picture(drawn, "scores of each epoch")]
     return joined(*parts)
