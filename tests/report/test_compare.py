@@ -37,7 +37,7 @@ def test_two_runs(runs, capsys, tmp_path):
     for name in ("parameters", "training time", "test macro F1", "baseline top-1", "recipe"):
         assert any(line.startswith(name) for line in lines), name
     page = checked(out.read_text())
-    assert page.tags.count("img") == 1
+    assert page.tags.count("img") == 2  # loss and top-1; metrics.csv has no macro F1
     assert "b" not in page.tags
     assert lines[-1] == f"wrote {out}"
 
@@ -46,7 +46,7 @@ def test_tasks_are_shown_apart(runs, capsys, tmp_path):
     status, text, _ = run(capsys, "compare", *runs, "--out", tmp_path / "c.html")
     assert status == 0
     assert text.index("classification:") < text.index("regression:")
-    assert checked((tmp_path / "c.html").read_text()).tags.count("img") == 2
+    assert checked((tmp_path / "c.html").read_text()).tags.count("img") == 3
     status, _, err = run(capsys, "compare", *runs, "--out", tmp_path / "c.png")
     assert status == 1
     assert "write an .html file" in err

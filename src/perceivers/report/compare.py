@@ -14,8 +14,8 @@ from ..training.recipe import Recipe
 from ..training.recipe_data import read_recipe
 from ..training.scores import LOSS, Score, scores_of
 from .card import facts, metrics_of
-from .figures import Row, curves, png, read_curves
-from .page import Safe, Section, element, joined, page, paragraph, picture, table
+from .figures import Row, curve_pictures, curves, png, read_curves
+from .page import Safe, Section, element, joined, page, paragraph, table
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +101,10 @@ class Group:
         rows += [[f"--{name}", *(each.get(name, "-") for each in options)] for name in different]
         return [row for row in rows if set(row[1:]) != {"-"}]
 
+    def curves(self) -> dict[str, list[Row]]:
+        """Return the rows of metrics.csv of each run by its directory."""
+        return {run.path: run.rows for run in self.runs}
+
     def remark(self) -> str:
         """Return a warning if the scores of the runs are not of the same data."""
         data = {(r.recipe.data.path or r.recipe.data.name, r.labels) for r in self.runs}
@@ -183,7 +187,7 @@ def write_comparison(groups: Sequence[Group], out: Path) -> None:
                 f"--out {out}: the runs have {len(groups)} tasks, whose curves are not drawn in "
                 "one picture; write an .html file"
             )
-        content = _curves(groups[0])
+        content = png(curves(groups[0].curves(), (LOSS, *groups[0].scores[:2])))
     else:
         several = len(groups) > 1
         sections = [Section(g.task if several else "Runs", _section(g)) for g in groups]
@@ -199,11 +203,6 @@ def _section(group: Group) -> Safe:
         paragraph(f"{remark.capitalize()}." if remark else ""),
         table(("", *(run.path for run in group.runs)), rows, left=True),
         element("h3", "Curves"),
-        picture(_curves(group), "scores of each epoch of each run"),
+        curve_pictures(group.curves(), (LOSS, *group.scores[:2])),
         paragraph("Dotted: training; lines: validation.", dim=True),
     )
-
-
-def _curves(group: Group) -> bytes:
-    runs = {run.path: run.rows for run in group.runs}
-    return png(curves(runs, [LOSS, *group.scores[:2]]))

@@ -12,6 +12,7 @@ import numpy as np
 from ..modalities.drawing import new_figure
 from ..training.scores import Score
 from .judge import BINS, Calibration, Judged
+from .page import Safe, element, joined, picture
 
 Row = dict[str, float]
 MAX_NUMBERS = 6  # outputs of a regression that are plotted
@@ -47,6 +48,21 @@ def _numbers(row: Mapping[Any, Any]) -> Row:
     return numbers
 
 
+def curve_pictures(
+    runs: Mapping[str, Sequence[Row]], scores: Sequence[Score], best: float = 0
+) -> Safe:
+    """Return the plot of each score as a picture of its own; the arguments are those of `curves`.
+
+    Scores that the rows lack, as in the records of an earlier version, are left out.
+    """
+    names = {name for rows in runs.values() for row in rows for name in row}
+    shown = [score for score in scores if f"val_{score.name}" in names]
+    pictures = (
+        picture(png(curves(runs, [score], best)), f"{score.title} of each epoch") for score in shown
+    )
+    return element("div", joined(*pictures), class_="row")
+
+
 def curves(runs: Mapping[str, Sequence[Row]], scores: Sequence[Score], best: float = 0) -> Any:
     """Plot scores of training (dotted) and validation over the epochs.
 
@@ -55,7 +71,7 @@ def curves(runs: Mapping[str, Sequence[Row]], scores: Sequence[Score], best: flo
         scores: the scores, a plot each.
         best: epoch whose weights are kept, of a single run; 0: none is marked.
     """
-    figure = new_figure(4.6 * len(scores), 3.4)
+    figure = new_figure(4.4 * len(scores), 3.2)
     several = len(runs) > 1
     for axes, score in zip(figure.subplots(1, len(scores), squeeze=False)[0], scores, strict=True):
         scale = 100 if score.format_spec.endswith("%") else 1

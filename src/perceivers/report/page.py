@@ -30,7 +30,11 @@ th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid var(
   font-variant-numeric: tabular-nums; vertical-align: top; }
 th { font-weight: 600; }
 th:first-child, td:first-child, .left th, .left td { text-align: left; }
-td { overflow-wrap: anywhere; }
+td { white-space: nowrap; }
+th:first-child, td:first-child, .left td { white-space: normal; overflow-wrap: anywhere;
+  min-width: 6rem; }
+table.matrix th:first-child { min-width: 2rem; }
+.row { display: flex; flex-wrap: wrap; gap: .5rem; }
 table.matrix td { text-align: center; min-width: 2.4rem; border: 1px solid #fff; }
 table.matrix th { font-weight: 500; max-width: 9rem; overflow-wrap: anywhere; }
 table.matrix thead th { text-align: center; vertical-align: bottom; }

@@ -15,9 +15,9 @@ from ..training.scores import LOSS, scores_of
 from ..training.scoring import Scored
 from . import sections
 from .card import metrics_of, model_card
-from .figures import curves, png, read_curves
+from .figures import curve_pictures, read_curves
 from .judge import judge
-from .page import Safe, Section, element, joined, page, paragraph, picture
+from .page import Safe, Section, element, joined, page, paragraph
 from .pictures import Pictures
 from .predictions import PREDICTIONS, example_names, file_names, write_predictions
 from .sections import Subject
@@ -151,7 +151,5 @@ def _training(run_dir: Path, model: PerceiverClassifier) -> Safe:
     if rows := read_curves(run_dir):
         best = (metrics_of(run_dir).get("best") or {}).get("epoch", 0)
         scores = [LOSS, *scores_of(model.config.task, model.labels)[:2]]
-        shown = [score for score in scores if any(f"val_{score.name}" in row for row in rows)]
-        drawn = png(curves({"": rows}, shown, best))
-        parts += [element("h3", "Curves"), picture(drawn, "scores of each epoch")]
+        parts += [element("h3", "Curves"), curve_pictures({"": rows}, scores, best)]
     return joined(*parts)
