@@ -13,6 +13,7 @@ from tests.conftest import write_image_folder
 from tests.report.reports import scored_run
 from tests.tiny_recipes import tiny
 
+import perceivers
 from perceivers import cli
 from perceivers.modalities import (
     AudioConfig,
@@ -25,6 +26,8 @@ from perceivers.modalities import (
     TextConfig,
     VideoConfig,
 )
+from perceivers.models.build import build
+from perceivers.models.config import ModelConfig
 from perceivers.report import write
 from perceivers.report import write as write_report
 from perceivers.report.write import place_of
@@ -261,6 +264,48 @@ def test_a_report_that_cannot_be_written_costs_no_scores(tmp_path, caplog):
     (tmp_path / "run" / "report.html").mkdir()
     assert [path.name for path in write(*run)] == ["predictions.csv"]
     assert "report.html is not written" in caplog.text
+
+
+def test_an_evaluation_without_its_report_has_failed(tmp_path, capsys):
+    directory = tmp_path / "run"
+    engine.train(tiny(epochs=1), directory)
+    (directory / "predictions.csv").mkdir()
+    status, out, err = run_command(capsys, "eval", directory)
+    assert status == 1
+    assert "test top-1" in out
+    assert "predictions.csv is not written" in err
+
+
+def test_inputs_that_have_no_drawing(tmp_path, caplog):
+    """An adapter of the user's own: the names are shown, without a warning for each."""
+
+    class Columns(perceivers.Adapter):
+        dim, num_inputs = 1, 6
+
+        def elements(self, x):
+            return perceivers.Inputs(x[..., None].float())
+
+    rows = [(RNG.normal(size=6).astype("f4"), index % 2) for index in range(40)]
+
+    class Rows(torch.utils.data.Dataset):
+        def __len__(self):
+            return len(rows)
+
+        def __getitem__(self, index):
+            return rows[index]
+
+    config = ModelConfig(
+        num_classes=2, num_latents=4, latent_dim=16, cross_order=(0,), block_order=(0,),
+        num_self_heads=2, num_layers_per_block=1,
+    )  # fmt: skip
+    model = build(config, adapter=Columns())
+    options = {"trainer": {"max_epochs": 1}, "optimizer": {"warmup_epochs": 0}}
+    perceivers.train(model, Rows(), out=tmp_path / "run", **options)
+    content = (tmp_path / "run" / "report.html").read_text()
+    checked(content)
+    assert "have no drawing" in content
+    assert "train[" in content
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
 def test_a_trained_run_has_a_report_and_eval_replaces_it(tmp_path, capsys):

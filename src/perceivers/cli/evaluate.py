@@ -34,7 +34,7 @@ def add(command: Add) -> None:
 
 
 def _eval(options: argparse.Namespace, rest: list[str]) -> int:
-    from ..report.write import place_of, write
+    from ..report.write import FILES, place_of, write
     from ..training.evaluation import evaluate
     from ..training.results import score_lines
 
@@ -49,7 +49,7 @@ def _eval(options: argparse.Namespace, rest: list[str]) -> int:
         say(line)
     for path in written:
         say(f"wrote {path}")
-    return int("not_saved" in scores)
+    return int("not_saved" in scores or len(written) < len(FILES))
 
 
 def task_and_labels(run_dir: Path) -> tuple[Task, list[str]]:

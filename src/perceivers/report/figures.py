@@ -3,7 +3,9 @@
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,17 @@ BLUE, ORANGE = "#1f5fae", "#d1701f"
 def png(figure: Any) -> bytes:
     """Return a figure as a PNG file."""
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=110)
+    with quiet_fonts():
+        figure.savefig(file, format="png", dpi=110)
     return file.getvalue()
+
+
+@contextmanager
+def quiet_fonts() -> Iterator[None]:
+    """Leave out warnings of letters that matplotlib's font lacks: a box stands for them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        yield
 
 
 def read_curves(run_dir: Path) -> list[Row]:

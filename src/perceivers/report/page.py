@@ -35,6 +35,7 @@ th:first-child, td:first-child, .left td { white-space: normal; overflow-wrap: a
   min-width: 6rem; }
 table.matrix th:first-child { min-width: 2rem; }
 .row { display: flex; flex-wrap: wrap; gap: .5rem; }
+.row img { flex: 1 1 300px; min-width: 0; max-width: 480px; }
 table.matrix td { text-align: center; min-width: 2.4rem; border: 1px solid #fff; }
 table.matrix th { font-weight: 500; max-width: 9rem; overflow-wrap: anywhere; }
 table.matrix thead th { text-align: center; vertical-align: bottom; }

@@ -3,21 +3,19 @@
 import io
 import logging
 import math
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import torch
 
 from ..data.examples import ExampleSet
 from ..explain.draw import element_values
 from ..explain.maps import explain_maps
 from ..modalities import build_reader, modality_of
 from ..modalities.drawing import new_figure
+from ..modalities.modality import Modality
 from ..modalities.reader import collate, to_device
 from ..models.classifier import PerceiverClassifier
+from .figures import quiet_fonts
 from .page import Safe, element, joined, picture
 
 log = logging.getLogger(__name__)
@@ -45,20 +43,26 @@ class Pictures:
         self.config = model.config.input
         self.modality = modality_of(self.config)
         self.height = max(1.0, 0.6 * len(getattr(self.config, "parts", ())))
+        self.drawable = type(self.modality).draw is not Modality.draw
         self._shown: dict[int, Safe] = {}
+        self._said: set[str] = set()
 
     def show(self, index: int, name: str) -> Safe:
-        """Return an example as HTML: its text, or a picture; nothing if it cannot be shown.
+        """Return an example as HTML: its text, or a picture; nothing for inputs without either.
 
         Args:
             index: index of the example in the split.
             name: its name, for those who cannot see the picture.
         """
+        if not self.drawable:
+            return Safe("")
         if index not in self._shown:
             try:
                 self._shown[index] = self._show(index, name)
             except Exception as error:  # a drawing is worth no report
-                log.warning("%s could not be drawn: %s", name, error)
+                if str(error) not in self._said:  # once, not for each example
+                    log.warning("%s could not be drawn: %s", name, error)
+                    self._said.add(str(error))
                 self._shown[index] = element("p", f"(not drawn: {error})", class_="dim")
         return self._shown[index]
 
@@ -74,9 +78,11 @@ class Pictures:
             self.modality.draw(figure, example, None, self.config)
             return picture(encoded(figure), name, "webp")
 
-    def explains(self) -> str:
-        """Return why the model is not explained; empty if it is."""
+    def why_not_explained(self) -> str:
+        """Return why no maps are drawn; empty if they are."""
         config = self.model.config
+        if not self.drawable:
+            return f"inputs of kind {self.config.kind} have no drawing"
         elements = self.model.adapter.num_inputs
         applied = sum(cross is not None for cross in config.cross_order)
         if elements * config.num_latents * config.num_cross_heads * applied > MAX_WEIGHTS:
@@ -134,14 +140,6 @@ def card(*parts: Safe) -> Safe:
 def grid(cards: list[Safe]) -> Safe:
     """Return boxes side by side, as many as there is room for."""
     return element("div", joined(*cards), class_="grid")
-
-
-@contextmanager
-def quiet_fonts() -> Iterator[None]:
-    """Leave out warnings of letters that matplotlib's font lacks: a box stands for them."""
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.filterwarnings("ignore", "Glyph .* missing from")
-        yield
 
 
 def percent(value: float) -> str:

@@ -259,7 +259,7 @@ def _said(judged: Judged, row: int) -> Safe:
 
 def attention(subject: Subject) -> Safe:
     """Return maps of what the model looked at in a few right and wrong examples."""
-    if why := subject.pictures.explains():
+    if why := subject.pictures.why_not_explained():
         return paragraph(f"Not drawn: {why}.", dim=True)
     judged = subject.judged
     chosen = [*judged.worst(EXPLAINED), *judged.samples(EXPLAINED)]

@@ -25,6 +25,7 @@ from .sections import Subject
 log = logging.getLogger(__name__)
 
 REPORT = "report.html"
+FILES = (PREDICTIONS, REPORT)
 
 
 def place_of(run_dir: Path, data: str | None, out: Path | None) -> Path:
@@ -43,7 +44,7 @@ def place_of(run_dir: Path, data: str | None, out: Path | None) -> Path:
         FileExistsError: `out` has a report already, or is a file.
     """
     if out is not None:
-        for path in (out / REPORT, out / PREDICTIONS):
+        for path in (out / name for name in FILES):
             if path.exists():
                 raise FileExistsError(f"{path} exists already; choose another --out, or remove it")
         if out.exists() and not out.is_dir():
@@ -90,7 +91,7 @@ def write(
         content = report_page(run_dir, model, recipe, scored).encode()
         write_atomically(file, lambda part: part.write_bytes(content))
 
-    for name, make in ((PREDICTIONS, predictions), (REPORT, report)):
+    for name, make in zip(FILES, (predictions, report), strict=True):
         try:
             directory.mkdir(parents=True, exist_ok=True)
             make(directory / name)
