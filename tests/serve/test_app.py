@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -277,3 +278,81 @@ def test_clouds_are_read_by_their_suffix():
 def test_bad_settings_are_refused(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         ServeConfig(**settings)
+
+
+def test_head_and_documentation(images, tmp_path):
+    for path in ("/", "/app.js", "/docs"):
+        answer = images.head(path)
+        assert answer.status_code == 200
+        assert answer.content == b""
+    assert images.head("/report").status_code == 404
+    page = images.get("/docs").text
+    for path in ("/v1/predict", "/v1/explain", "/v1/model", "/metrics"):
+        assert path in page
+    assert "http" not in page.replace("http-equiv", "")
+    (tmp_path / "report.html").write_text("<p>report")
+    (tmp_path / "config.json").write_text("{}")
+    predictor = perceivers.Predictor(tiny_classifier(IMAGE), device="cpu")
+    with TestClient(create_app(predictor, run_dir=tmp_path)) as client:
+        assert client.head("/report").status_code == 200
+        assert client.get("/report").text == "<p>report"
+
+
+def test_tokens_of_any_bytes():
+    with client_of(IMAGE, token="café") as client:
+        right = {"authorization": "bearer café".encode()}
+        assert client.get("/v1/model", headers=right).status_code == 200
+        for wrong in (b"Bearer cafe", b"Bearer", b"caf\xc3\xa9", b"Basic caf\xc3\xa9", b"\xff"):
+            assert client.get("/v1/model", headers={"authorization": wrong}).status_code == 401
+
+
+def test_explanations_and_predictions_at_once_are_those_alone(images):
+    def predict(seed):
+        answer = images.post("/v1/predict", files={"file": ("x.png", png(seed=seed))})
+        return [item["probability"] for item in answer.json()["predictions"][0]["predictions"]]
+
+    def explain(seed):
+        return images.post("/v1/explain", files={"file": ("x.png", png(seed=seed))}).json()
+
+    alone = [predict(seed) for seed in range(30)]
+    explained_alone = [explain(seed) for seed in range(2)]
+    with ThreadPoolExecutor(3) as pool:
+        explained = [pool.submit(explain, seed) for seed in range(2)]
+        together = list(pool.map(predict, range(30)))
+        assert [future.result() for future in explained] == explained_alone
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+def test_many_large_requests_at_once_are_refused():
+    from perceivers.serve import gate
+
+    with client_of(IMAGE) as client:
+        inner = client.app.middleware_stack
+        while not isinstance(inner, gate.Gate):
+            inner = inner.app
+        inner.held = gate.HELD_REQUESTS * inner.size
+        answer = client.post("/v1/predict", files={"file": ("x.png", png())})
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "1"
+        assert inner.held == gate.HELD_REQUESTS * inner.size
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b'form-data; name="file"; filename="a.png"', "a.png"),
+        (b'form-data; filename="a.png"; name="file"', "a.png"),
+        (b"form-data; name=file; filename=a.png", "a.png"),
+        (b'form-data; name="file"; filename="a;b.png"', "a;b.png"),
+        (b'form-data; name="file"; filename="a\\"b.png"', 'a"b.png'),
+        (b'Form-Data; NAME="file"; FILENAME="a.png"\r\nContent-Type: image/png', "a.png"),
+    ],
+)
+def test_forms_of_all_spellings(images, head, name):
+    body = b"preamble\r\n--b\r\nContent-Disposition: " + head + b"\r\n\r\n" + png()
+    answer = images.post(
+        "/v1/predict", content=body + b"\r\n--b--\r\nrest",
+        headers={"content-type": 'multipart/form-data; boundary="b"'},
+    )  # fmt: skip
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["predictions"][0]["file"] == name

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from tests.serve import separable
 from tests.serve.running import running
+from tests.serve.test_app import ROWS, png
+from tests.tiny import tiny_classifier
 
 from perceivers import save
 
@@ -67,7 +69,7 @@ def services(tmp_path_factory):
 
         def service(kind):
             if kind not in started:
-                model = separable.train(kind)
+                model = tiny_classifier(ROWS) if kind == "row" else separable.train(kind)
                 save(model, root / kind)
                 (root / kind / "report.html").write_text(
                     "<!doctype html><html lang=en><title>Report</title><p>of the run"
@@ -256,6 +258,21 @@ def test_report_and_documentation(page_of):
     page.click("text=API")
     until(page, "document.title.includes('API')")
     assert "/v1/predict" in page.text_content("main")
+
+
+def test_the_row_of_a_table_is_filled_in(page_of):
+    page = page_of("row")
+    page.fill("input[name=age]", "41")
+    page.fill("input[name=town]", "Oslo")
+    page.set_input_files(
+        "input[name=photo]",
+        {"name": "p.png", "mimeType": "image/png", "buffer": png()},
+    )
+    page.click("#row button")
+    assert top(page) in {"0", "1", "2"}
+    page.click("#explain")
+    page.wait_for_selector("#maps:not([hidden])")
+    keep(page, "row")
 
 
 @pytest.fixture(scope="session")

@@ -173,9 +173,10 @@ def _add_other_routes(app: FastAPI, service: Service) -> None:
 
     documentation = docs_page(app.openapi())
 
-    @app.get("/docs", include_in_schema=False)
-    async def docs() -> Response:
+    async def docs(_: Request) -> Response:
         return Response(documentation, media_type="text/html")
+
+    app.add_route("/docs", docs, include_in_schema=False)
 
     for path, name in {"/": "index.html", "/app.js": "app.js", "/style.css": "style.css"}.items():
         app.add_route(path, _file(PAGE / name), include_in_schema=False)

@@ -1,6 +1,7 @@
 """What the service does with examples: decode, predict and explain, within limits."""
 
 import base64
+import copy
 import io
 import json
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from ..modalities.drawing import new_figure
 from ..modalities.fusion.rows import RowReader
 from ..modalities.reader import collate, to_device
 from ..modalities.text.reader import TextReader
+from ..models.classifier import PerceiverClassifier
 from ..predict import Prediction, Predictor, Prepared
 from .batcher import Batcher
 from .config import ServeConfig
@@ -48,6 +50,7 @@ class Service:
         self.predictor, self.config, self.run_dir = predictor, config, run_dir
         self.metrics = Metrics()
         self.ready = False
+        self._copy: PerceiverClassifier | None = None
         self.description = self._describe()
         self._decoder: Batcher[Job, Any] = Batcher(
             _run_all, max_batch=MAX_DECODED_TOGETHER, max_wait=0.0, max_queue=config.max_queue,
@@ -138,7 +141,7 @@ class Service:
         [example] = await self._decode([upload])
         if isinstance(example, Refused):
             raise example
-        model = self.predictor.trained
+        model = self._explained()
         explained = await _one(
             self._explainer, lambda: draw(model, example, output=output, title=upload.name)
         )
@@ -149,6 +152,17 @@ class Service:
     def explains(self) -> bool:
         """Whether the model can be explained."""
         return not isinstance(self.predictor.model, ExportedModel)
+
+    def _explained(self) -> PerceiverClassifier:
+        """Return the model to explain, a copy with the same weights.
+
+        Attention is recorded by hooks, which must not see the examples of other requests.
+        """
+        if self._copy is None:
+            model = self.predictor.trained
+            shared = {id(x): x for x in (*model.parameters(), *model.buffers())}
+            self._copy = copy.deepcopy(model, shared)
+        return self._copy
 
     def _describe(self) -> dict[str, Any]:
         """Return what the model is: task, labels, what it reads, and its scores."""
@@ -237,7 +251,7 @@ class Service:
 
     def _overlays(self, example: Any, output: int | None) -> dict[str, Any]:
         """Return the maps of an example, each drawn over it."""
-        model = self.predictor.trained
+        model = self._explained()
         reader: Any = without_clips(self.predictor.reader)
         device = next(model.parameters()).device
         batch = to_device(reader.batch(collate([example])), device)
