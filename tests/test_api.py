@@ -47,6 +47,20 @@ def test_a_folder_is_looked_at(tmp_path, image_folder):
     assert "found: 24 png files in 2 classes" in (tmp_path / "run" / "log.txt").read_text()
 
 
+def test_warm_up_and_patience_follow_the_number_of_epochs(tmp_path, image_folder):
+    """As on the command line, unless they are given."""
+    trainer = {"max_epochs": 1}
+    run = perceivers.train("folder", data=image_folder, out=tmp_path / "a", trainer=trainer)
+    recipe = json.loads((run.directory / "config.json").read_text())["recipe"]
+    assert (recipe["optimizer"]["warmup_epochs"], recipe["trainer"]["patience"]) == (0.1, 3)
+    trainer = {"max_epochs": 1, "patience": 7}
+    run = perceivers.train(
+        "folder", data=image_folder, out=tmp_path / "b", **FAST | {"trainer": trainer}
+    )
+    recipe = json.loads((run.directory / "config.json").read_text())["recipe"]
+    assert (recipe["optimizer"]["warmup_epochs"], recipe["trainer"]["patience"]) == (0, 7)
+
+
 def test_a_dataset_trains_a_model(tmp_path):
     mine, data = model(), images()
     run = perceivers.train(mine, data, out=tmp_path / "run", labels=["dark", "bright"], **FAST)

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 from torch.utils.data import Dataset
 
-from .autoconfig.choose import Choice, choose_for, warmup
+from .autoconfig.choose import Choice, changes_with_epochs, choose_for
 from .checkpoint import load, original
 from .data.config import DataConfig
 from .data.dataset import NAME, read_datasets
@@ -100,8 +100,9 @@ def train(
     if model is not None and "model" in options:
         raise ValueError("the model is given, so model options cannot change it; change the model")
     if choice.lines and (epochs := options.get("trainer", {}).get("max_epochs")):
-        warm_up = {"warmup_epochs": warmup(choice.recipe, epochs)}
-        options["optimizer"] = {**warm_up, **options.get("optimizer", {})}
+        for path, value in changes_with_epochs(choice.recipe, epochs).items():
+            section, name = path.split(".")
+            options[section] = {name: value, **options.get(section, {})}
     chosen: Recipe = with_changes(choice.recipe, options, "recipe")
     splits: Splits | None = None
     if isinstance(data, Dataset):

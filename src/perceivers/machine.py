@@ -70,7 +70,8 @@ def describe_machine(device: torch.device) -> str:
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     else:
-        name = f"{_processor()}, {torch.get_num_threads()} cores"
+        cores = torch.get_num_threads()
+        name = f"{_processor()}, {cores} core{'s' * (cores != 1)}"
     return f"{name}, torch {torch.__version__}"
 
 

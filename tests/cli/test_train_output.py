@@ -46,6 +46,20 @@ def test_each_line_is_said_once_and_is_in_the_log(unequal):
         assert any("beside the folders of the classes: 1 png file" in line for line in lines)
 
 
+def test_nothing_is_said_of_a_table_twice(tmp_path):
+    """Its plan and its training read the same rows."""
+    rows = [f"{'about 3' if i in (4, 9) else i / 3},{'ab'[i % 2]}" for i in range(40)]
+    (tmp_path / "t.csv").write_text("\n".join(["x,label", *rows, ""]))
+    options = ["--out", tmp_path / "run", "--trainer.max_epochs", "1", *SMALL]
+    command = [*COMMAND, "train", "folder", "--data", tmp_path / "t.csv", *options]
+    err = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    for text in (err, (tmp_path / "run" / "log.txt").read_text()):
+        assert text.count("found: column 'x': 2 of 40 cells are not numbers and are masked") == 1
+        assert text.count("about 3") == 1
+    lines = err.splitlines()
+    assert len(lines) == len(set(lines))
+
+
 def test_no_progress_bar_where_stderr_is_no_terminal(unequal):
     """One line an epoch; a demo of a minute wrote 245 kB of redrawn bars."""
     _, _, err = unequal

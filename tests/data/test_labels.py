@@ -200,7 +200,7 @@ def test_splits_have_a_task_and_log_it(monkeypatch, caplog):
     hot = torch.eye(3).repeat(10, 1)
     assert read_splits_with(monkeypatch, hot, "abc").task == "multilabel"
     assert read_splits_with(monkeypatch, hot, "abc", task="regression").task == "regression"
-    assert "regression (as set)" in caplog.text
+    assert "(a, b, c): regression\n" in caplog.text
     assert read_splits_with(monkeypatch, torch.arange(30) % 3, "abc").task == "classification"
 
 

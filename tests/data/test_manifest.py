@@ -81,6 +81,19 @@ def test_every_kind_of_table(table, tmp_path):
             assert torch.equal(got[name], x), (path, name)
 
 
+def test_the_only_parquet_file_of_a_folder_is_its_table(tmp_path, image_folder):
+    """Unless it holds images, as data sets on the hub do."""
+    path = tmp_path / "rows" / "data.parquet"
+    path.parent.mkdir()
+    pyarrow.parquet.write_table(pyarrow.table({"a": [1, 2], "label": ["x", "y"]}), path)
+    assert find_manifest(str(path.parent)) == path
+    image = {"bytes": next(image_folder.rglob("*.png")).read_bytes(), "path": "a.png"}
+    pyarrow.parquet.write_table(pyarrow.table({"image": [image], "label": [0]}), path)
+    assert find_manifest(str(path.parent)) is None
+    path.write_bytes(b"damaged")
+    assert find_manifest(str(path.parent)) is None
+
+
 def test_find_manifest(table, tmp_path):
     assert find_manifest(str(tmp_path)) is None
     path = table("a,label\n1,2\n", "Other.CSV")

@@ -147,6 +147,7 @@ def test_a_file_that_would_execute_code(capsys, tmp_path, monkeypatch, name):
     assert not (tmp_path / "ours").exists()
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -155,14 +156,21 @@ def test_a_file_that_would_execute_code(capsys, tmp_path, monkeypatch, name):
         ("text.pt", "damaged, or not a file of weights"),
         ("text.safetensors", "damaged, or not a file of weights"),
         ("nowhere.pt", "is no file"),
+        ("script.pt", "damaged, or not a file of weights"),
+        ("picture.png", "it begins with b'\\x89P', not as files of torch.save"),
     ],
 )
 def test_a_file_that_holds_no_weights(capsys, tmp_path, name, message):
     path = tmp_path / name
     if not name.startswith("nowhere"):
         path.write_text("hello" if name.startswith("text") else "")
+    if name.startswith("script"):
+        torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), path)
+    if name.startswith("picture"):
+        Image.new("RGB", (4, 4)).save(path)
     status, _, err = run(capsys, "convert", path, tmp_path / "ours")
     assert (status, len(err.splitlines())) == (1, 1)
+    assert "weights_only" not in err
     assert message in err
 
 

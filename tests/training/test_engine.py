@@ -153,8 +153,10 @@ def test_a_signal_in_the_first_epoch(tmp_path, monkeypatch, number):
     assert result["interrupted"] == number.name
     assert perceivers.load(tmp_path / "run")
     assert "--resume" not in (tmp_path / "run" / "log.txt").read_text()
-    with pytest.raises(FileNotFoundError, match="stopped before its first epoch ended"):
+    with pytest.raises(FileNotFoundError, match="before its first epoch ended; remove .*start it"):
         engine.resume(tmp_path / "run", tiny(3))
+    with pytest.raises(FileExistsError, match="remove it: it holds a run that ended before"):
+        engine.train(tiny(3), tmp_path / "run")
 
 
 class Malicious:
@@ -202,7 +204,7 @@ def test_full_disk_keeps_the_last_complete_epoch(tmp_path):
 def test_existing_run_is_not_overwritten(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine.txt").write_text("keep")
-    with pytest.raises(FileExistsError, match=r"exists already; .*--resume"):
+    with pytest.raises(FileExistsError, match=r"exists already; choose another --out$"):
         engine.train(tiny(), tmp_path / "run")
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["mine.txt"]
 
@@ -251,7 +253,7 @@ def test_the_reason_to_stop_early_is_said(tmp_path, caplog):
     assert result["stopped_early"] == reason
     assert reason in caplog.text
     log_text = (run / "log.txt").read_text()
-    assert log_text.count(reason) == 2  # when it happens, and in the result at the end
+    assert log_text.count(reason) == 1
     assert json.loads((run / "metrics.json").read_text())["stopped_early"] == reason
     assert engine.train(stopping(3, patience=9), tmp_path / "whole")["stopped_early"] is None
     # Resumed as it is, it stays stopped; with a longer patience it goes on.

@@ -37,6 +37,20 @@ def test_the_test_split_of_eval_is_that_of_the_run(run, caplog):
     assert "24 examples of the data: in no split of the run; left out" in caplog.text
 
 
+def test_eval_names_the_split_that_it_scores(run, image_folder, capsys):
+    assert command(capsys, "eval", run)[1].startswith("test top-1 ")
+    assert evaluate(run)["split"] == "test"
+    out = command(capsys, "eval", run, "--data", image_folder)[1]
+    assert out.startswith("all data: top-1 ")
+    assert json.loads((run / "metrics.json").read_text())["eval"]["split"] == "all"
+    validation = image_folder / "validation"
+    validation.mkdir()
+    for folder in ("bright", "dark"):
+        (image_folder / folder).rename(validation / folder)
+    out = command(capsys, "eval", run, "--data", image_folder)[1]
+    assert out.startswith("validation top-1 ")
+
+
 def test_a_resumed_run_trains_on_the_examples_that_it_began_with(run, image_folder, tmp_path):
     longer = {"trainer": {"max_epochs": 3}}
     resumed = perceivers.train(run, resume=True, **longer)

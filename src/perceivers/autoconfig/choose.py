@@ -19,6 +19,7 @@ rt-polarity, digits, cifar10); nothing about it is published:
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..data.config import DataConfig
 from ..data.layout import find_manifest, parquet_files
@@ -175,6 +176,22 @@ def patience(epochs: int) -> int:
     2026-11-26).
     """
     return max(3, math.ceil(epochs / 6))
+
+
+def changes_with_epochs(recipe: Recipe, epochs: int) -> dict[str, Any]:
+    """Return the options that follow from the number of epochs, unless they are given too.
+
+    Args:
+        recipe: the recipe that was chosen, with another number of epochs.
+        epochs: the number of epochs to train for.
+
+    Returns:
+        The values by path, such as {"trainer.patience": 3}.
+    """
+    return {
+        "optimizer.warmup_epochs": warmup(recipe, epochs),
+        "trainer.patience": patience(epochs),
+    }
 
 
 def _num_training_examples(

@@ -15,8 +15,8 @@ def add(command: Add) -> None:
     sub = command(
         "eval",
         _eval,
-        "Score a trained run on test data; its metrics.json, report.html and predictions.csv are "
-        "written.",
+        "Score a trained run on its test split, or its validation split if it has none, or on "
+        "other data; metrics.json, report.html and predictions.csv are written.",
     )
     sub.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="directory of the run")
     sub.add_argument(
@@ -45,7 +45,8 @@ def _eval(options: argparse.Namespace, rest: list[str]) -> int:
         written.extend(write(*scored, out=out))
 
     scores = evaluate(options.run_dir, options.data, clips=options.clips, report=report)
-    for line in score_lines("test", scores, *task_and_labels(options.run_dir)):
+    split = "all data:" if scores["split"] == "all" else scores["split"]
+    for line in score_lines(split, scores, *task_and_labels(options.run_dir)):
         say(line)
     for path in written:
         say(f"wrote {path}")

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..autoconfig.choose import Choice, choose_for, patience, warmup
+from ..autoconfig.choose import Choice, changes_with_epochs, choose_for
 from ..recipes import RECIPES, get_recipe
-from ..training.logs import remembered_log
+from ..training.logs import Remembered, news, remembered_log, without_findings
 from . import options as config_options
 from .console import say
 from .evaluate import task_and_labels
@@ -80,6 +80,14 @@ def _train(namespace: argparse.Namespace, rest: list[str]) -> int:
     values = config_options.parse(rest, start.recipe, prog=PROG, others=parser.long_options)
     changes = _changes(namespace, start, values)
 
+    with without_findings(start.lines):
+        return _plan_and_train(namespace, start, changes, said)
+
+
+def _plan_and_train(
+    namespace: argparse.Namespace, start: Choice, changes: dict[str, Any], said: Remembered
+) -> int:
+    """Print the plan of a run, and train it unless it is a dry run; return the exit status."""
     from ..report.write import write
     from ..training.engine import check_resumable, check_unused, resume, train
     from ..training.plan import plan
@@ -96,17 +104,18 @@ def _train(namespace: argparse.Namespace, rest: list[str]) -> int:
             f"--{path} {config_options.format_value(value)}" for path, value in options.items()
         ]
         lines.append(f"changed: {' '.join(changed)}")
-    if lines or namespace.dry_run:
-        saved = read_saved_splits(run_dir) if namespace.resume else None
-        planned = plan(recipe, saved=saved, epochs_done=epochs_done)
-        lines += planned.lines(classes=namespace.dry_run)  # a run logs its classes itself
+    with remembered_log() as planning:
+        if lines or namespace.dry_run:
+            saved = read_saved_splits(run_dir) if namespace.resume else None
+            planned = plan(recipe, saved=saved, epochs_done=epochs_done)
+            lines += planned.lines(classes=namespace.dry_run)  # a run logs its classes itself
     if namespace.dry_run:
         for line in [*lines, f"run: {run_dir} (dry run, nothing was written)"]:
             say(line)
         return 0
     for line in lines:
         log.info(line)
-    notes = [*said.lines(), *lines]
+    notes = [*said.lines(), *news(planning.lines(), lines), *lines]
     if namespace.resume:
         result = resume(run_dir, recipe, report=write)
     else:
@@ -162,8 +171,8 @@ def _changes(
     """
     changes = dict(values)
     if start.lines and (epochs := changes.get("trainer.max_epochs")):
-        changes.setdefault("optimizer.warmup_epochs", warmup(start.recipe, epochs))
-        changes.setdefault("trainer.patience", patience(epochs))
+        for path, value in changes_with_epochs(start.recipe, epochs).items():
+            changes.setdefault(path, value)
     if namespace.seed is not None:
         changes["trainer.seed"] = namespace.seed
     if namespace.strict:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..modalities.table.config import TABLE_SUFFIXES
+from ..modalities.table.parquet import holds_images
 
 # Names of folders, files and table cells that stand for a split, in lower case.
 SPLIT_NAMES = {
@@ -54,7 +55,7 @@ def find_manifest(source: str) -> Path | None:
 
     The table of a folder is the one called "manifest.csv" (or .tsv, .jsonl, .ndjson, .parquet). It
     may have another name if it is the only table, unless the folder has sub-folders that could be
-    classes. A single parquet file may as well hold images of its own, as on the hub.
+    classes. Parquet files that hold images of their own, as on the hub, are no tables.
 
     Args:
         source: path of a table, or of a folder that holds one.
@@ -72,7 +73,10 @@ def find_manifest(source: str) -> Path | None:
             and len(folders) < 2
             and not any(f.name.lower() in SPLIT_NAMES for f in folders)
         ):
-            named = [file for file in tables if file.suffix.lower() != ".parquet"]
+            parquet = [file for file in tables if file.suffix.lower() == ".parquet"]
+            named = [file for file in tables if file not in parquet]
+            if not named and len(parquet) == 1 and not holds_images(parquet[0]):
+                named = parquet
         if len(named) > 1:
             names = " and ".join(f.name for f in named[:5])
             raise ValueError(f"{path} holds {names}; point at one of them: --data {named[0]}")

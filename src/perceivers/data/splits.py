@@ -124,8 +124,8 @@ def read_splits(
     warn_of_untrained(splits, labels, task)
     if decode:
         _log_splits(splits, len(skipped))
-        reason = "as set" if config.task != "auto" else "from the labels; --data.task sets it"
-        log.info("labels: %s (%s)", describe_labels(task, labels), reason)
+        inferred = " (from the labels; --data.task sets it)" if config.task == "auto" else ""
+        log.info("labels: %s%s", describe_labels(task, labels), inferred)
     return Splits(splits, labels, tuple(skipped), task, new)
 
 

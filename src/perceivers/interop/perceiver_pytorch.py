@@ -8,6 +8,7 @@ first layer still has weights of its own, including its self-attends.
 
 import pickle
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -152,21 +153,33 @@ def read_state(path: str | Path) -> Mapping[str, Tensor]:
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged, or holds anything but a state dict of tensors.
     """
-    if Path(path).is_file():
-        check_content(Path(path))
-    try:
-        if Path(path).suffix == ".safetensors":
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; expected a saved state dict")
+    check_content(path)
+    bad = f"{path}: damaged, or not a file of weights"
+    if path.suffix == ".safetensors":
+        try:
             return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path} does not exist; expected a saved state dict") from None
+        except Exception as error:
+            raise ValueError(f"{bad} ({reason(error)})") from error
+    with open(path, "rb") as file:
+        start = file.read(2)
+    if start != b"PK" and start[:1] != b"\x80":  # neither a zip archive nor a pickle
+        raise ValueError(
+            f"{bad}: it begins with {start!r}, not as files of torch.save; expected a state dict "
+            "saved by torch or safetensors, or a file of Keras"
+        )
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of the version of the pickle
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
-            f"{path} holds more than tensors, so it was not read: it could execute code. "
-            "Save the weights alone: torch.save(module.state_dict(), path)"
+            f"{path} holds more than tensors, or is damaged, so it was not read: it could execute "
+            "code. Save the weights alone: torch.save(module.state_dict(), path)"
         ) from error
-    except Exception as error:
-        raise ValueError(f"{path}: damaged, or not a file of weights ({reason(error)})") from error
+    except Exception as error:  # torch's messages end in advice that is unsafe or about torch
+        raise ValueError(f"{bad} ({type(error).__name__} of torch.load)") from error
     for wrapper in ("state_dict", "model_state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]

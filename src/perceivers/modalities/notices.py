@@ -72,8 +72,8 @@ class Notices:
                 self._files.setdefault(text, []).extend(names)
 
     def log_first(self) -> None:
-        """Log each text that has not been logged yet, with the first file that it is said of."""
-        for text, names in self._files.items():
+        """Log each text that is new, with the first file it is said of, and forget the files."""
+        for text, names in self.take().items():
             if text not in self._said:
                 self._said.add(text)
                 log.warning("%s %s (said of the first such file only)", names[0], text)

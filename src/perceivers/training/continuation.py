@@ -164,9 +164,10 @@ class Continuation(pl.Callback):
             if not math.isclose(before, after, rel_tol=MIN_JUMP):
                 log.warning(
                     "the learning rate jumps from %.3g to %.3g: %s over %d epochs now, %s over %d "
-                    "before",
+                    "before%s",
                     *(before, after, self.wanted.optimizer.schedule, epochs[1]),
                     *(self.run.optimizer.schedule, epochs[0]),
+                    "; scores may be worse for some epochs" if after > before else "",
                 )
         self.when_started()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoint import (
+    CONFIG,
     METRICS_FILE,
     check_rebuildable,
     check_weights,
@@ -26,7 +27,7 @@ from .batches import is_normalised, measure_normalisation
 from .checkpoint_io import AtomicCheckpointIO
 from .continuation import Continuation, check_changes, check_stopped
 from .fitting import fit_and_log
-from .logs import remembered_log
+from .logs import news, remembered_log
 from .loop import LAST_CHECKPOINT
 from .optim import check_schedule
 from .recipe import Recipe
@@ -96,7 +97,7 @@ def train(
             log.info("%s", line)
         for line in splits.record.describe_copies() if splits.record else ():
             log.info("%s", line)
-    notes = [*notes, *said.lines()]
+    notes = [*notes, *news(said.lines(), notes)]
     recipe = fit_to_data(recipe, splits)
     seed_generators(recipe.trainer.seed)
     if model is None:
@@ -135,11 +136,14 @@ def check_unused(run_dir: Path) -> None:
     Raises:
         FileExistsError: it is a file, or a directory that is not empty.
     """
-    if run_dir.is_file() or (run_dir.is_dir() and not is_unused(run_dir)):
-        raise FileExistsError(
-            f"{run_dir} exists already; choose another --out, or continue that run: "
-            f"perceivers train {run_dir} --resume"
-        )
+    if not run_dir.is_file() and (not run_dir.is_dir() or is_unused(run_dir)):
+        return
+    fix = "choose another --out"
+    if (run_dir / LAST_CHECKPOINT).exists():
+        fix += f", or continue that run: perceivers train {run_dir} --resume"
+    elif (run_dir / CONFIG).exists():
+        fix += ", or remove it: it holds a run that ended before its first epoch did"
+    raise FileExistsError(f"{run_dir} exists already; {fix}")
 
 
 def resume(
@@ -230,7 +234,7 @@ def check_resumable(run_dir: Path, recipe: Recipe) -> int:
     if not checkpoint.exists():
         raise FileNotFoundError(
             f"{run_dir} has no {LAST_CHECKPOINT}: the run was stopped before its first epoch "
-            f"ended; start a new run: perceivers train {recipe.name}"
+            f"ended; remove {run_dir} and start it again, with the options of the first time"
         )
     if recipe.model != from_dict(ModelConfig, config["model"], "model"):
         raise ValueError(

@@ -40,8 +40,9 @@ def evaluate(
         report: function that is called with what was scored, after the scores are saved.
 
     Returns:
-        A dictionary with "loss", "examples" (their number), "data" (its path or name), "clips" if
-        there are several, and the scores of the task: "top1", "top5" (of more than five classes),
+        A dictionary with "loss", "examples" (their number), "split" ("test", "validation", "train",
+        or "all" for other data without splits), "data" (its path or name), "clips" if there are
+        several, and the scores of the task: "top1", "top5" (of more than five classes),
         "macro_f1" and "balanced_accuracy"; "map", "macro_f1" and "f1"; or "mae" and "rmse", in the
         data's units, and "r2". Shares are of 1. Scores of several labels or numbers are averages,
         and "by_label" has those of each class, label or number. "baseline" has the scores of a
@@ -72,6 +73,7 @@ def evaluate(
     renumber_labels(model.labels, splits)
     scored = score(model, recipe, splits)
     scores = scored.scores
+    scores["split"] = "all" if other and scored.split == "train" else scored.split
     scores["data"] = recipe.data.path or recipe.data.name
     if clips > 1:
         scores["clips"] = clips

@@ -2,13 +2,15 @@
 
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from typing_extensions import override
 
 from ..printing import LineFormatter
+
+PACKAGE = __name__.partition(".")[0]
 
 
 class Remembered(logging.Handler):
@@ -55,6 +57,45 @@ def remembered_log() -> Iterator[Remembered]:
         yield handler
 
 
+FOUND = "found: "  # what begins a line about the data that a recipe was chosen for
+
+
+def news(lines: Iterable[str], said: Collection[str]) -> list[str]:
+    """Return the lines that say something new.
+
+    Args:
+        lines: lines about data, of which some begin with the name of a file.
+        said: lines before them, of which some begin with `FOUND` instead.
+    """
+    found = [f": {line.removeprefix(FOUND)}" for line in said if line.startswith(FOUND)]
+    return [line for line in lines if line not in said and not line.endswith(tuple(found))]
+
+
+@contextmanager
+def without_findings(lines: Sequence[str]) -> Iterator[None]:
+    """Keep what was found in the data from being printed again by what reads it.
+
+    Files such as `log.txt` are not affected.
+
+    Args:
+        lines: lines that are printed otherwise, of which some begin with `FOUND`.
+    """
+    found = [line for line in lines if line.startswith(FOUND)]
+
+    def is_new(record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        return text in found or bool(news([text], found))
+
+    handlers = [h for h in logging.getLogger().handlers if isinstance(h, logging.StreamHandler)]
+    for handler in handlers:
+        handler.addFilter(is_new)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(is_new)
+
+
 @contextmanager
 def log_file(run_dir: Path, notes: Sequence[str] = ()) -> Iterator[Callable[[str], None]]:
     """Append this package's log lines, from level INFO, to `log.txt` in the run directory.
@@ -89,7 +130,7 @@ def log_file(run_dir: Path, notes: Sequence[str] = ()) -> Iterator[Callable[[str
 @contextmanager
 def _listening(handler: logging.Handler) -> Iterator[None]:
     """Pass this package's log lines, from level INFO, to a handler."""
-    package = logging.getLogger(__name__.split(".")[0])
+    package = logging.getLogger(PACKAGE)
     level = package.level
     package.addHandler(handler)
     package.setLevel(logging.INFO)

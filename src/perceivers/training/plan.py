@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from ..data.counts import SPLIT_ORDER
 from ..data.examples import ExampleSet, FileExamples
 from ..data.labels import describe_labels
 from ..data.mixing import check_mixing
@@ -26,7 +27,6 @@ from .recorder import format_duration
 
 log = logging.getLogger(__name__)
 
-SPLIT_ORDER = ("train", "validation", "test")
 MAX_TIMED_CALLS = 3  # besides a first call that is not timed
 MAX_TIMING_SECONDS = 2.0  # no further call is timed after this time
 

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from ...errors import missing_extra
@@ -100,4 +101,21 @@ def _dictionaries(items: Any) -> Iterator[dict[str, Any]]:
     """Yield the dictionaries of a list; none if it is not a list."""
     yield from (
         item for item in (items if isinstance(items, list) else []) if isinstance(item, dict)
+    )
+
+
+def holds_images(path: Path) -> bool:
+    """Return whether a parquet file has a column of images, as data sets on the hub do.
+
+    Also True if this cannot be told: the file is damaged, or pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+
+        kinds = pyarrow.parquet.read_schema(path).types
+    except Exception:
+        return True
+    return any(
+        pyarrow.types.is_struct(kind) and kind.get_field_index("bytes") >= 0 for kind in kinds
     )
