@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -299,3 +300,21 @@ def test_predictions_are_not_held(images, image_folder):
     predictions = predictor.predict_sources(sources())
     next(predictions)
     assert len(taken) <= 5
+
+
+def test_an_empty_name_is_not_the_working_directory(capsys, images, tmp_path, monkeypatch):
+    """As in `predict run "$FILE"` where the variable is not set."""
+    monkeypatch.chdir(images.parent)
+    status, out, err = run(capsys, "predict", images, "")
+    assert (status, out) == (1, "")
+    assert err == "perceivers: an empty name; expected a file, a folder or a pattern\n"
+    status, out, err = run(capsys, "train", "folder", "--data", "", "--dry-run")
+    assert (status, out) == (1, "")
+    assert "--data is empty" in err
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
+def test_a_csv_that_cannot_be_written_is_refused_before_the_prediction(capsys, images):
+    status, out, err = run(capsys, "predict", images, images, "--csv", "/proc/predictions.csv")
+    assert (status, out) == (1, "")
+    assert "/proc cannot be written to" in err

@@ -158,11 +158,19 @@ def check_new_file(path: Path) -> None:
     Raises:
         FileExistsError: it exists.
         FileNotFoundError: its directory does not exist.
+        OSError: its directory cannot be written to.
     """
     if path.exists():
         raise FileExistsError(f"{path} exists already; choose another name, or remove it first")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"no directory {path.parent} for {path.name}; create it first")
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise OSError(
+            f"{path.parent} cannot be written to ({error.strerror}); choose another place for "
+            f"{path.name}"
+        ) from error
 
 
 def is_correct(example: "Input", outcome: "Prediction | str") -> bool | None:

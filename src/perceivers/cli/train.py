@@ -67,6 +67,8 @@ def _add_fixed_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(namespace: argparse.Namespace, rest: list[str]) -> int:
+    if namespace.data is not None and not namespace.data.strip():
+        raise ValueError("--data is empty; expected a folder, a table or an archive")
     if namespace.recipe is None:
         if not namespace.help:
             raise ValueError(f"expected a recipe or a run directory; see {PROG} --help")

@@ -67,6 +67,10 @@ def find_inputs(
     for argument in arguments:
         if argument == STDIN:
             yield _of_stdin(stdin)
+        elif not argument.strip():  # "$FILE" of a variable that is not set
+            yield Input(
+                argument, ValueError("an empty name; expected a file, a folder or a pattern")
+            )
         else:
             for path in _matches(argument):
                 yield from _of_path(path, predictor)
