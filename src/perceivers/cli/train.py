@@ -117,7 +117,7 @@ def _plan_and_train(
         return 0
     for line in lines:
         log.info(line)
-    notes = [*said.lines(), *news(planning.lines(), lines), *lines]
+    notes = [*said.lines(), *lines, *news(planning.lines(), lines)]
     if namespace.resume:
         result = resume(run_dir, recipe, report=write)
     else:
