@@ -10,13 +10,15 @@ from tests.tiny import tiny_classifier
 
 import perceivers
 from perceivers.explain import draw
+from perceivers.modalities.drawing import new_figure
 from perceivers.modalities.fusion.config import FusionConfig, RowsConfig
 from perceivers.modalities.image.config import ImageConfig
 from perceivers.modalities.points.config import PointsConfig
 from perceivers.modalities.sound.config import AudioConfig, MelConfig
 from perceivers.modalities.table.config import TabularConfig
+from perceivers.modalities.table.draw import draw as draw_row
 from perceivers.modalities.text.config import TextConfig
-from perceivers.modalities.text.draw import _by_character
+from perceivers.modalities.text.draw import COLUMNS, MAX_LINES, _by_character, _places
 from perceivers.modalities.video.config import VideoConfig
 
 RNG = np.random.default_rng(0)
@@ -146,3 +148,20 @@ def test_an_exported_model_cannot_be_explained(capsys, tmp_path):
     )  # fmt: skip
     assert status == 1
     assert "give the run that it was made from" in error
+
+
+def test_words_are_not_broken_at_the_end_of_a_line():
+    text = "a" * (COLUMNS - 3) + " word " + "b" * (COLUMNS + 2)
+    places = dict(zip(text, _places(list(text)), strict=True))
+    assert places["w"] == (1, 0)
+    assert places["b"] == (2, 6)  # a word that is longer than a line goes on
+    assert len(_places(list("x" * 9999))) == COLUMNS * MAX_LINES
+
+
+def test_row_without_values_has_no_axis_of_lengths():
+    figure = new_figure(2, 2)
+    row = np.array([1.5, 0.0])
+    config = TabularConfig(numeric=("a",), categorical=("c",), categories=(("x", "y"),))
+    draw_row(figure, row, None, config)
+    assert not len(figure.axes[0].get_xticks())
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["a = 1.5", "c = x"]

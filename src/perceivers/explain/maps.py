@@ -133,10 +133,14 @@ def _clusters(recorded: AttentionMap) -> tuple[ElementMap, ...]:
     groups = k_means(pooled.sqrt(), NUM_CLUSTERS)
     counts = torch.bincount(groups, minlength=NUM_CLUSTERS)
     return tuple(
-        _element_map(f"{int(counts[group])} latents", rows[groups == group].mean(0))
+        _element_map(_group_name(int(counts[group])), rows[groups == group].mean(0))
         for group in counts.argsort(descending=True).tolist()
         if counts[group]
     )
+
+
+def _group_name(count: int) -> str:
+    return f"{count} latent" if count == 1 else f"{count} latents"
 
 
 def k_means(rows: Tensor, count: int, iterations: int = 20) -> Tensor:

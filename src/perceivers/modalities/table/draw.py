@@ -16,7 +16,7 @@ def draw(figure: Any, row: np.ndarray, values: np.ndarray | None, config: Tabula
     Args:
         figure: matplotlib figure or part of one.
         row: a row as `CellReader.decode` returns it, (n + k,).
-        values: (n + k,), not negative; None: bars of no length.
+        values: (n + k,), not negative; None: the cells alone.
         config: the input configuration of the model.
     """
     from matplotlib import colormaps
@@ -31,6 +31,9 @@ def draw(figure: Any, row: np.ndarray, values: np.ndarray | None, config: Tabula
     axes.set_yticks(np.arange(len(order)), texts, fontsize=6, parse_math=False)
     axes.invert_yaxis()
     axes.tick_params(axis="x", labelsize=6)
+    if values is None:
+        axes.set_xticks([])
+        axes.spines[:].set_visible(False)
 
 
 def words(row: np.ndarray, config: TabularConfig) -> str:

@@ -1,5 +1,6 @@
 """Draw a text with shaded characters."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -28,14 +29,12 @@ def draw(figure: Any, ids: np.ndarray, values: np.ndarray | None, config: Any) -
     ids = ids[ids != PAD]
     characters, sums = _by_character(ids, np.zeros(len(ids)) if values is None else values)
     shades = relative(sums) if len(sums) else sums
-    limit = COLUMNS * MAX_LINES
-    if len(characters) > limit:
-        characters = [*characters[: limit - 1], "…"]
-    lines = max(4, -(-len(characters) // COLUMNS))
+    places = _places(characters)
+    if len(places) < len(characters):
+        characters = [*characters[: len(places) - 1], "…"]
     [axes] = empty_axes(figure)
-    axes.set(xlim=(0, COLUMNS), ylim=(lines, 0))
-    for index, character in enumerate(characters):
-        line, column = divmod(index, COLUMNS)
+    axes.set(xlim=(0, COLUMNS), ylim=(max(4, places[-1][0] + 1 if places else 0), 0))
+    for index, (character, (line, column)) in enumerate(zip(characters, places, strict=True)):
         shade = colormaps[SHADES](0.8 * shades[index])
         axes.add_patch(_rectangle(column, line, shade if values is not None else "none"))
         shown = character if character.isprintable() and character != "$" else " "
@@ -48,6 +47,26 @@ def draw(figure: Any, ids: np.ndarray, values: np.ndarray | None, config: Any) -
 def words(ids: np.ndarray) -> str:
     """Return the text of ids of bytes, without the padding."""
     return "".join(_by_character(ids[ids != PAD], np.zeros(int((ids != PAD).sum())))[0])
+
+
+def _places(characters: list[str]) -> list[tuple[int, int]]:
+    """Return the line and the column of each character up to the last line that is drawn.
+
+    Words that fit into a line are not broken.
+    """
+    places: list[tuple[int, int]] = []
+    line = column = 0
+    for word in re.findall(r"\s|\S+", "".join(characters)):
+        if column + len(word) > COLUMNS >= len(word):
+            line, column = line + 1, 0
+        for _ in word:
+            if column == COLUMNS:
+                line, column = line + 1, 0
+            if line == MAX_LINES:
+                return places
+            places.append((line, column))
+            column += 1
+    return places
 
 
 def _by_character(ids: np.ndarray, values: np.ndarray) -> tuple[list[str], np.ndarray]:
