@@ -7,6 +7,7 @@ from commands import run
 
 from perceivers.autoconfig.inspect_table import inspect_table
 from perceivers.data.config import DataConfig
+from perceivers.modalities.table.numbers import describe_unread, doubts, find_format
 
 
 def inspect(path, **options):
@@ -140,3 +141,24 @@ def test_a_folder_with_one_table_uses_it(tmp_path, capsys):
     status, _, err = run(capsys, *arguments)
     assert status == 1
     assert f"animals.csv and more.csv; point at one of them: --data {tmp_path}/animals.csv" in err
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["(5.2)", "7.1"], "'(5.2)', but are read as text"),
+        (["<0.1", "0.3"], "'<0.1', but are read as text"),
+        (["300 g", "0.4 kg"], "but are read as text"),
+        (["1.234", "12.345", "2.000", "7", "12", "980"], "separates thousands, write 1234"),
+        (["01234", "98765"], "'01234' begins with a zero and is read as a number"),
+        (["03.12.2024", "14.01.2025"], ""),
+        (["1.5", "2.25"], ""),
+        (["a12", "b13"], ""),
+    ],
+)
+def test_numbers_in_unusual_forms_are_said(cells, said):
+    """A column that is read as text, or whose numbers may mean something else."""
+    kind = find_format(cells)
+    found = [describe_unread(cells)] if kind is None else list(doubts(cells, kind))
+    assert said in " ".join(found)
+    assert bool(said) == any(found)

@@ -8,7 +8,7 @@ from commands import run
 from conftest import write_image_folder
 
 from perceivers.data.config import DataConfig
-from perceivers.data.counts import describe_splits
+from perceivers.data.counts import describe_splits, warn_of_alike
 from perceivers.data.dataset import read_datasets
 from perceivers.data.examples import InMemoryExamples
 from perceivers.data.splits import read_splits
@@ -89,3 +89,11 @@ def test_the_dry_run_and_the_run_name_the_classes_of_each_split(capsys, image_fo
     _, _, err = run(capsys, *command, "--trainer.max_epochs", 1)
     log = (directory / "log.txt").read_text()
     assert [err.count(line) for line in counts] == [log.count(line) for line in counts] == [1] * 3
+
+
+def test_classes_that_differ_in_spelling_alone_are_said(caplog):
+    warn_of_alike(["cat", "Cat", "B\u00e4r", "Ba\u0308r", "dog"], "classification")
+    assert "'cat' and 'Cat', 'B\u00e4r' and 'Ba\u0308r'; they are learnt" in caplog.text
+    caplog.clear()
+    warn_of_alike(["cat", "dog"], "classification")
+    assert not caplog.text

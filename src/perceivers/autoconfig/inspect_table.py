@@ -21,7 +21,13 @@ from ..modalities.table.kinds import (
     infer_kinds,
     parse_numbers,
 )
-from ..modalities.table.numbers import PLAIN, NumberFormat, describe_format
+from ..modalities.table.numbers import (
+    PLAIN,
+    NumberFormat,
+    describe_format,
+    describe_unread,
+    doubts,
+)
 from ..modalities.table.reader import CellReader
 from .findings import ColumnContents, Sample, TableContents
 from .inspect_folder import candidates, line_modality, measure_some, most_readable
@@ -160,9 +166,16 @@ def _inspect_column(
     if kind.what == "text":
         lengths = Distribution.of([len(cell.encode()) for cell in filled])
         has_spaces = any(any(map(str.isspace, cell)) for cell in filled)
-        is_id = not has_spaces and len(set(filled)) == len(filled)
-        sample = Sample({"bytes": lengths}, 0, ())
-        return ColumnContents("text", missing, modality=line_modality(), sample=sample, is_id=is_id)
+        unread = describe_unread(filled)
+        is_id = not has_spaces and not unread and len(set(filled)) == len(filled)
+        return ColumnContents(
+            "text",
+            missing,
+            modality=line_modality(),
+            sample=Sample({"bytes": lengths}, 0, ()),
+            is_id=is_id,
+            notes=(f"column {name!r}: {unread}",) if unread else (),
+        )
     if kind.what == "numeric":
         return _inspect_numbers(name, cells, kind.number_format)
     training = [cells[row] for row in manifest.splits.get("train", range(len(cells)))]
@@ -175,6 +188,9 @@ def _inspect_numbers(name: str, cells: Cells, number_format: NumberFormat) -> Co
     notes = []
     if number_format != PLAIN:
         notes.append(f"column {name!r}: {describe_format(cells, number_format)}")
+    for doubt in doubts(cells, number_format):
+        fix = f": --data.categorical {name}" if doubt.endswith("a code") else ""
+        notes.append(f"column {name!r}: {doubt}{fix}")
     reader = CellReader((name,), (), (), {name: number_format.example})
     screened, problems = reader.screen({name: list(cells)})
     notes += problems

@@ -1,6 +1,7 @@
 """The number of examples of each class in each split: described, and classes that are missing."""
 
 import logging
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor
@@ -95,6 +96,29 @@ def warn_of_untrained(splits: Mapping[str, ExampleSet], names: Sequence[str], ta
                 split,
                 few,
             )
+
+
+def warn_of_alike(names: Sequence[str], task: Task) -> None:
+    """Log names of classes that are the same but for case, white space or the form of an accent.
+
+    Args:
+        names: names of the classes, labels or numbers.
+        task: the task that the labels are for.
+    """
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        key = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+        groups.setdefault(key, []).append(name)
+    alike = [group for group in groups.values() if len(group) > 1]
+    if alike and task != "regression":
+        few = ", ".join(" and ".join(map(repr, group)) for group in alike[:NUM_FIRST])
+        log.warning(
+            "%s that differ in case, spaces or the form of accents alone: %s%s; they are learnt "
+            "as different ones: if they are the same, give them one name",
+            _noun(task),
+            few,
+            ", …" if len(alike) > NUM_FIRST else "",
+        )
 
 
 def _noun(task: Task) -> str:

@@ -17,7 +17,15 @@ import torch
 from torch import Tensor
 
 from ..modalities.table.kinds import Cells, parse_numbers
-from ..modalities.table.numbers import MANY, MISSING_NUMBERS, PLAIN, describe_format, find_format
+from ..modalities.table.numbers import (
+    CODE,
+    MANY,
+    MISSING_NUMBERS,
+    PLAIN,
+    describe_format,
+    doubts,
+    find_format,
+)
 from ..modalities.table.spelling import distinct, speller
 from .config import Task
 
@@ -171,7 +179,8 @@ def _infer_from_cells(columns: Mapping[str, Cells]) -> Task:
     filled = [[cell for cell in cells if cell is not None] for cells in columns.values()]
     if len(columns) > 1 and all(cell.lower() in BINARY_CELLS for cells in filled for cell in cells):
         return "multilabel"
-    if all(_are_numbers(cells) for cells in filled):
+    codes = len(columns) == 1 and any(map(CODE.fullmatch, filled[0]))
+    if not codes and all(_are_numbers(cells) for cells in filled):
         return "regression"
     if len(columns) > 1:
         return "multilabel"  # its error then names a cell that is not 0 or 1
@@ -260,6 +269,8 @@ def _number_labels(columns: Mapping[str, Cells], *, inferred: bool) -> Labels:
             array = parse_numbers(cells, number_format)
             if number_format != PLAIN:
                 log.info("label column %r: %s", name, describe_format(cells, number_format))
+            for doubt in doubts(cells, number_format):
+                log.info("label column %r: %s", name, doubt)
         except ValueError as error:
             raise ValueError(f"label column {name!r}, {error}") from None
         arrays.append(array)

@@ -19,7 +19,7 @@ from ..modalities.reader import Reader
 from ..modalities.table.config import TABLE_SUFFIXES
 from .cifar import is_cifar, read_cifar
 from .config import DataConfig, Task
-from .counts import SPLIT_ORDER, describe_splits, warn_of_untrained
+from .counts import SPLIT_ORDER, describe_splits, warn_of_alike, warn_of_untrained
 from .examples import ExampleSet, FileExamples, FileSplits, InMemoryExamples
 from .folder import read_folder
 from .hold_out import Assignment, hold_out_missing, whole
@@ -29,7 +29,7 @@ from .labels import describe_labels, infer_task
 from .layout import find_manifest, parquet_files
 from .manifest import read_table
 from .official import has_official_files, read_official
-from .saved_splits import SavedSplits, record, restore
+from .saved_splits import SavedSplits, describe_contradictions, record, restore
 from .sets import named_set
 
 log = logging.getLogger(__name__)
@@ -122,6 +122,7 @@ def read_splits(
                 )
         _check_split(name, splits[name], task)
     warn_of_untrained(splits, labels, task)
+    warn_of_alike(labels, task)
     if decode:
         _log_splits(splits, len(skipped))
         inferred = " (from the labels; --data.task sets it)" if config.task == "auto" else ""
@@ -156,11 +157,11 @@ def make_record(
         path: path of the data, which names of files are relative to.
     """
     used = {own: loaded[own] for own, _ in assignment.values()}
-    return record(
-        assignment,
-        {name: relative(examples.identities(), path) for name, examples in used.items()},
-        {name: examples.labels for name, examples in loaded.items()},
-    )
+    labels = {name: examples.labels for name, examples in loaded.items()}
+    identities = {name: relative(examples.identities(), path) for name, examples in used.items()}
+    if line := describe_contradictions(identities, labels):
+        log.warning("%s", line)
+    return record(assignment, identities, labels)
 
 
 def find_saved(

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from ...reading import check_regular, parser_errors, read_bytes
 from ..files import LazyArray, PathOrBytes, suffix_of
+from ..notices import notice
 from . import augment
 from .formats import READERS, memory_map, parse, sniff
 from .meshes import Cloud, Mesh
@@ -99,6 +100,11 @@ def decode(
         )
     geometry = _read(source, kind)
     _check_channels(geometry, channels, num_added)
+    if isinstance(geometry, Cloud) and geometry.channels > channels - num_added:
+        notice(
+            f"has {geometry.channels} channels, of which only the first {channels - num_added} are "
+            "read"
+        )
     if isinstance(geometry, Mesh):
         _check_finite(geometry.surface.vertices)
         points = geometry.sample(MESH_POINTS if num_points is None else num_points, seed)
