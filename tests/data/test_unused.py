@@ -165,3 +165,17 @@ def test_gifs_are_videos_where_most_files_are(tmp_path):
     for file in tmp_path.rglob("*.mkv"):
         file.unlink()
     assert inspect_folder(tmp_path).modality.name == "image"
+
+
+def test_links_to_files_that_do_not_exist_are_examples_that_cannot_be_read(tmp_path, caplog):
+    """As in a git-annex checkout without its content."""
+    root = photos(tmp_path / "p", [".jpg"])
+    for index in range(3):
+        (root / "a" / f"lost{index}.jpg").symlink_to(tmp_path / "annex" / str(index))
+    with caplog.at_level(logging.WARNING):
+        splits, _ = read_folder(root, READER, strict=False)
+        examples = splits["train"].decode_all()
+    assert len(splits["train"]) == 11
+    assert len(examples) == 8
+    assert caplog.text.count("no such file") == 3
+    assert inspect_folder(root).num_examples == 11

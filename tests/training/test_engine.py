@@ -159,6 +159,21 @@ def test_a_signal_in_the_first_epoch(tmp_path, monkeypatch, number):
         engine.train(tiny(3), tmp_path / "run")
 
 
+def test_a_lost_checkpoint_is_no_reason_to_remove_the_best_weights(tmp_path):
+    """As after a disk that was full when the checkpoint was written."""
+    run = tmp_path / "run"
+    engine.train(tiny(1), run)
+    (run / engine.LAST_CHECKPOINT).unlink()
+    for kept in (["metrics.json"], []):
+        for name in ("metrics.json", "metrics.csv"):
+            if name not in kept:
+                (run / name).unlink(missing_ok=True)
+        with pytest.raises(FileNotFoundError, match="best weights are kept in model.safetensors"):
+            engine.resume(run, tiny(2))
+        with pytest.raises(FileExistsError, match=r"exists already; choose another --out$"):
+            engine.train(tiny(1), run)
+
+
 class Malicious:
     def __reduce__(self):
         return exec, ("raise SystemExit('ran')",)

@@ -33,15 +33,18 @@ def is_hidden(path: Path) -> bool:
 
 def count_hidden(folder: Path) -> int:
     """Count the files anywhere below a folder that `visible_files` leaves out."""
-    return sum(f.is_file() for f in folder.rglob("*")) - sum(1 for _ in visible_files(folder))
+    return sum(not f.is_dir() for f in folder.rglob("*")) - sum(1 for _ in visible_files(folder))
 
 
 def visible_files(folder: Path) -> Iterator[Path]:
-    """Yield the files anywhere below a folder, except hidden ones and those in hidden folders."""
+    """Yield the files anywhere below a folder, except hidden ones and those in hidden folders.
+
+    Links to files that do not exist are yielded too, so that reading them says so.
+    """
     for path in folder.rglob("*"):
         parts = path.relative_to(folder).parents
         hidden = is_hidden(path) or any(is_hidden(part) for part in parts if part.name)
-        if not hidden and path.is_file():
+        if not hidden and not path.is_dir():
             yield path
 
 

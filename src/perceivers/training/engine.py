@@ -9,6 +9,7 @@ from typing import Any
 from ..checkpoint import (
     CONFIG,
     METRICS_FILE,
+    WEIGHTS,
     check_rebuildable,
     check_weights,
     read_config,
@@ -141,9 +142,14 @@ def check_unused(run_dir: Path) -> None:
     fix = "choose another --out"
     if (run_dir / LAST_CHECKPOINT).exists():
         fix += f", or continue that run: perceivers train {run_dir} --resume"
-    elif (run_dir / CONFIG).exists():
+    elif (run_dir / CONFIG).exists() and not _has_trained(run_dir):
         fix += ", or remove it: it holds a run that ended before its first epoch did"
     raise FileExistsError(f"{run_dir} exists already; {fix}")
+
+
+def _has_trained(run_dir: Path) -> bool:
+    """Return whether a run without a checkpoint has saved weights of a complete epoch."""
+    return (run_dir / WEIGHTS).exists() and _result(run_dir).get("epochs") != 0
 
 
 def resume(
@@ -232,6 +238,12 @@ def check_resumable(run_dir: Path, recipe: Recipe) -> int:
     config = read_config(run_dir)
     checkpoint = run_dir / LAST_CHECKPOINT
     if not checkpoint.exists():
+        if _has_trained(run_dir):
+            raise FileNotFoundError(
+                f"{run_dir} has no {LAST_CHECKPOINT}, so it cannot be continued; its best weights "
+                f"are kept in {WEIGHTS} for predict and eval. To train on, start a new run with "
+                "another --out"
+            )
         raise FileNotFoundError(
             f"{run_dir} has no {LAST_CHECKPOINT}: the run was stopped before its first epoch "
             f"ended; remove {run_dir} and start it again, with the options of the first time"
