@@ -31,7 +31,7 @@ CROSS = {
 def build(case: Case) -> Step:
     """Return a step of its model with our weights; it takes channels first and returns latents."""
     model = _model(case.config).eval()
-    model.load_state_dict(_state(seeded(case).perceiver.state_dict()))
+    model.load_state_dict(encoder_state(seeded(case).perceiver.state_dict()))
     x, _ = batch(case)
     return torch_step(
         case,
@@ -69,7 +69,7 @@ def _model(config: ModelConfig) -> PerceiverModel:
     return PerceiverModel(theirs, input_preprocessor=preprocessor)
 
 
-def _state(ours: dict[str, Tensor]) -> dict[str, Tensor]:
+def encoder_state(ours: dict[str, Tensor]) -> dict[str, Tensor]:
     """Rename the weights of our Perceiver (one cross-attend, one block) to the library's names."""
     state = {"embeddings.latents": ours["latents"]}
     for name, tensor in ours.items():

@@ -1,27 +1,34 @@
 """The Perceiver architecture: attention, positions and the model. Imports torch alone."""
 
 from .attention import attend
+from .decoder import Decoder
 from .feed_forward import FeedForward
 from .inputs import Inputs
 from .layers import CrossAttend, SelfAttend
 from .multihead import MultiHeadAttention
 from .options import LayerOptions
 from .perceiver import Perceiver
+from .perceiver_io import PerceiverIO
 from .positions import AxialPosition, FourierPosition, LearnedPosition, fourier_features, grid
+from .queries import LearnedQueries, Queries
 from .sources import ChunkedKeyValues, KeyValueSource, StoredKeyValues, StreamedKeyValues
 
 __all__ = [
     "AxialPosition",
     "ChunkedKeyValues",
     "CrossAttend",
+    "Decoder",
     "FeedForward",
     "FourierPosition",
     "Inputs",
     "KeyValueSource",
     "LayerOptions",
     "LearnedPosition",
+    "LearnedQueries",
     "MultiHeadAttention",
     "Perceiver",
+    "PerceiverIO",
+    "Queries",
     "SelfAttend",
     "StoredKeyValues",
     "StreamedKeyValues",

@@ -90,20 +90,29 @@ class Inputs:
             order: (M,), one order for all examples, or (B, M), one per example. Entry i is the
                 index of the element that comes i-th.
         """
-        batch, position = self.content.shape[0], self.dense_position
-        rows = torch.arange(batch, device=order.device)[:, None]
-
-        def reorder(x: Tensor) -> Tensor:
-            if order.ndim == 1:
-                return x[:, order]
-            return x.expand(batch, *x.shape[1:])[rows, order]
-
+        position = self.dense_position
         return replace(
             self,
-            content=reorder(self.content),
-            position=None if position is None else reorder(position),
-            mask=None if self.mask is None else reorder(self.mask),
+            content=take(self.content, order),
+            position=None if position is None else take(position, order),
+            mask=None if self.mask is None else take(self.mask, order),
         )
+
+
+def take(x: Tensor, index: Tensor) -> Tensor:
+    """Return some elements of each example.
+
+    Args:
+        x: (1 or B, M, …).
+        index: (K,), the same elements of all examples, or (B, K), others of each.
+
+    Returns:
+        (1 or B, K, …).
+    """
+    if index.ndim == 1:
+        return x[:, index]
+    rows = torch.arange(len(index), device=index.device)[:, None]
+    return x.expand(len(index), *x.shape[1:])[rows, index]
 
 
 def padded(parts: Sequence[Inputs], order: Tensor | None = None) -> Inputs:

@@ -53,6 +53,7 @@ class CrossAttend(nn.Module):
         input_dim: C, channels of the inputs, positions included.
         options: heads, widths, dropout and feed-forward; 1 head by default, as in the paper.
         attention: "both" (the papers), or the "content" or "position" term alone.
+        use_query_residual: whether z is added to the attention, as above (the papers' encoders).
 
     Raises:
         ValueError: `attention` or an option is invalid.
@@ -65,6 +66,7 @@ class CrossAttend(nn.Module):
         options: LayerOptions = DEFAULT_OPTIONS,
         *,
         attention: Attention = "both",
+        use_query_residual: bool = True,
     ) -> None:
         super().__init__()
         if attention not in ("content", "position", "both"):
@@ -73,6 +75,7 @@ class CrossAttend(nn.Module):
             )
         self.options = options
         self.attends_to = attention
+        self.use_query_residual = use_query_residual
         self.norm_latents = nn.LayerNorm(latent_dim)
         self.norm_inputs = nn.LayerNorm(input_dim)
         self.attention = MultiHeadAttention(latent_dim, input_dim, options)
@@ -182,7 +185,8 @@ class CrossAttend(nn.Module):
 
     def forward(self, z: Tensor, source: KeyValueSource) -> Tensor:
         """Let the latents attend to a source, (1 or B, N, D) → (B, N, D)."""
-        z = z + self.attention(self.norm_latents(z), source)
+        attended = self.attention(self.norm_latents(z), source)
+        z = z + attended if self.use_query_residual else attended
         return z + self.feed_forward(z)
 
     def init_weights(self) -> None:

@@ -44,6 +44,8 @@ class Perceiver(nn.Module):
         qkv_bias: whether the projections to queries, keys and values have biases (the papers).
         attention: part of the inputs that keys are computed from: "both" (the papers), "content" or
             "position".
+        use_query_residual: whether a cross-attend adds its result to the latents (the papers) or
+            replaces them.
         attention_dropout: probability with which an attention weight is dropped (the papers: 0).
         widening_factor: hidden width of each feed-forward divided by D.
         activation: activation of each feed-forward, "gelu" or "geglu".
@@ -75,6 +77,7 @@ class Perceiver(nn.Module):
         self_v_dim: int | None = None,
         qkv_bias: bool = True,
         attention: Attention = "both",
+        use_query_residual: bool = True,
         attention_dropout: float = 0.0,
         widening_factor: int = 1,
         activation: Activation = "gelu",
@@ -108,7 +111,13 @@ class Perceiver(nn.Module):
             return nn.Sequential(*layers)
 
         self.cross_attends = nn.ModuleList(
-            CrossAttend(latent_dim, input_dim, cross_options, attention=attention)
+            CrossAttend(
+                latent_dim,
+                input_dim,
+                cross_options,
+                attention=attention,
+                use_query_residual=use_query_residual,
+            )
             for _ in range(num_cross)
         )
         self.blocks = nn.ModuleList(block() for _ in range(num_blocks))

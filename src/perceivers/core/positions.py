@@ -138,6 +138,18 @@ class AxialPosition:
         rows, columns = self.rows_and_columns()
         return (rows[:, None] + columns).flatten(0, 1)[None]
 
+    def at(self, index: Tensor) -> Tensor:
+        """Return the vectors of some elements, without making those of all.
+
+        Args:
+            index: numbers of the elements, integers of any shape.
+
+        Returns:
+            The shape of `index`, then P.
+        """
+        rows, columns = self.rows_and_columns()
+        return rows[index // len(columns)] + columns[index % len(columns)]
+
 
 class FourierPosition(nn.Module):
     """Fourier features of a grid (shared by the batch) or of each example's own coordinates.

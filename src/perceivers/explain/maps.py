@@ -203,7 +203,10 @@ def _rollout(maps: list[AttentionMap], layers: list[tuple[nn.Module, Tensor]]) -
     for layer, latents in layers:
         if isinstance(layer, CrossAttend):
             weights = next(remaining).weights[0].mean(0)
-            shares = weights if shares is None else (shares + weights) / 2
+            if shares is None or not layer.use_query_residual:
+                shares = weights
+            else:
+                shares = (shares + weights) / 2
         elif isinstance(layer, SelfAttend) and shares is not None:
             shares = (shares + self_attention(layer, latents)[0].mean(0) @ shares) / 2
     assert shares is not None  # a Perceiver has a cross-attend

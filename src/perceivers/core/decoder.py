@@ -1,0 +1,138 @@
+"""The decoder of Perceiver IO: queries attend to the latents, one query for each output."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from .init import init_linear
+from .inputs import Inputs
+from .layers import CrossAttend
+from .options import DEFAULT_OPTIONS, LayerOptions
+from .queries import Queries
+from .sources import KeyValueSource
+
+# B batch · N latents · D latent_dim · O outputs · F query_dim
+
+
+class Decoder(nn.Module):
+    """Decoder of Perceiver IO (arXiv 2107.14795): a cross-attend from queries to latents.
+
+    It computes y = q + attention(LN q, LN z), then y + feed-forward(y), then a linear map. An
+    output depends on its own query and on the latents alone, so that any part of the outputs can be
+    decoded by itself.
+
+    Args:
+        latent_dim: D, channels of the latents.
+        query_dim: F, channels of a query, position included.
+        output_dim: channels of an output; None: F, without the linear map.
+        options: heads, widths, dropout and feed-forward. `qk_dim=None` stands for D here, as
+            published, also where F is smaller.
+        use_query_residual: whether q is part of y. It is in the published image classifiers, and
+            not where the outputs mean something else than the queries, such as flow at a position.
+
+    Raises:
+        ValueError: an option is invalid.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        query_dim: int,
+        output_dim: int | None = None,
+        options: LayerOptions = DEFAULT_OPTIONS,
+        *,
+        use_query_residual: bool = False,
+    ) -> None:
+        super().__init__()
+        if options.qk_dim is None:
+            options = replace(options, qk_dim=latent_dim)
+        self.latent_dim = latent_dim
+        self.query_dim = query_dim
+        self.cross_attend = CrossAttend(
+            query_dim, latent_dim, options, use_query_residual=use_query_residual
+        )
+        self.output = nn.Identity() if output_dim is None else nn.Linear(query_dim, output_dim)
+        self.init_weights()
+
+    def forward(
+        self,
+        latents: Tensor,
+        queries: Queries | Mapping[str, Queries],
+        *,
+        chunk_size: int | None = None,
+    ) -> Tensor | dict[str, Tensor]:
+        """Decode latents (B, N, D) at the queries.
+
+        Args:
+            latents: what an encoder returned.
+            queries: O queries, or several sets of them by name. All sets read the same keys and
+                values, which are computed once.
+            chunk_size: queries that are decoded at a time; the backward pass computes each chunk
+                again. Only the outputs are stored for all queries. None: all at once.
+
+        Returns:
+            Outputs (B, O, output_dim), zero where the queries are masked; a dictionary of them if
+            `queries` is a mapping.
+
+        Raises:
+            ValueError: the latents or queries have the wrong shape, or `chunk_size` is below 1.
+        """
+        sets = queries if isinstance(queries, Mapping) else {"": queries}
+        self._check(latents, sets, chunk_size)
+        source = self.cross_attend.source(Inputs(latents))
+        outputs = {
+            name: self._decode(some, source, latents.dtype, chunk_size)
+            for name, some in sets.items()
+        }
+        return outputs if isinstance(queries, Mapping) else outputs[""]
+
+    def _check(self, latents: Tensor, sets: Mapping[str, Queries], chunk_size: int | None) -> None:
+        if latents.ndim != 3 or latents.shape[2] != self.latent_dim:
+            raise ValueError(
+                f"latents have shape {tuple(latents.shape)}; this decoder was built for (batch, "
+                f"latents, {self.latent_dim})"
+            )
+        for name, queries in sets.items():
+            label = f"queries {name!r}" if name else "queries"
+            if queries.dim != self.query_dim:
+                raise ValueError(
+                    f"{label} have {queries.dim} channels (content and position together); this "
+                    f"decoder was built for query_dim={self.query_dim}"
+                )
+            if queries.batch not in (1, len(latents)):
+                raise ValueError(
+                    f"{label} are for {queries.batch} examples; expected {len(latents)}, as the "
+                    "latents have, or 1 for all"
+                )
+        if chunk_size is not None and chunk_size < 1:
+            raise ValueError(f"chunk_size={chunk_size}; expected at least 1, or None for no chunks")
+
+    def _decode(
+        self, queries: Queries, source: KeyValueSource, dtype: torch.dtype, size: int | None
+    ) -> Tensor:
+        if size is None or queries.num_outputs <= size:
+            return self._decode_chunk(lambda: queries, source, dtype)
+        parts = (
+            checkpoint(self._decode_chunk, chunk, source, dtype, use_reentrant=False)
+            if torch.is_grad_enabled()
+            else self._decode_chunk(chunk, source, dtype)
+            for chunk in queries.chunks(size)
+        )
+        return torch.cat(list(parts), dim=1)
+
+    def _decode_chunk(
+        self, chunk: Callable[[], Queries], source: KeyValueSource, dtype: torch.dtype
+    ) -> Tensor:
+        """Decode the queries that `chunk` returns, (B, O, output_dim)."""
+        queries = chunk()
+        out = self.output(self.cross_attend(queries.joined(dtype), source))
+        return out if queries.mask is None else torch.where(queries.mask[..., None], out, 0.0)
+
+    def init_weights(self) -> None:
+        """Initialise all linear layers by variance scaling on fan-in, as DeepMind's code does."""
+        self.cross_attend.init_weights()
+        if isinstance(self.output, nn.Linear):
+            init_linear(self.output)
