@@ -16,8 +16,12 @@ from ..modalities import build_adapter
 from ..modalities.adapter import Adapter
 from .config import ModelConfig
 
-# Every option of the core is a field of the same name.
-CORE_OPTIONS = tuple(inspect.signature(Perceiver).parameters)[1:]
+# Options of the core that a configuration has as fields of the same name.
+CORE_OPTIONS = tuple(
+    name
+    for name in inspect.signature(Perceiver).parameters
+    if name in ModelConfig.__dataclass_fields__
+)
 
 
 class TargetScale(nn.Module):
