@@ -362,7 +362,7 @@ def test_keras_weights_that_state_more_than_their_file_can_hold(tmp_path):
 
 
 def test_limits_of_a_run_are_saved_with_it(tmp_path, capsys):
-    from conftest import write_image_folder
+    from tests.conftest import write_image_folder
 
     data = write_image_folder(tmp_path / "photos")
     Image.new("RGB", (60, 60)).save(data / "dark" / "large.png")

@@ -6,8 +6,8 @@ import os
 import numpy as np
 import pytest
 from commands import run
-from conftest import write_image_folder
 from PIL import Image
+from tests.conftest import write_image_folder
 from tiny import tiny_classifier
 
 import perceivers

@@ -5,7 +5,7 @@ import shutil
 import pytest
 import torch
 from commands import run
-from conftest import write_image_folder
+from tests.conftest import write_image_folder
 
 from perceivers.data.config import DataConfig
 from perceivers.data.counts import describe_splits, warn_of_alike

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import write_image_folder
+from tests.conftest import write_image_folder
 
 from perceivers.autoconfig.choose import choose_for
 from perceivers.autoconfig.inspect_folder import inspect_folder
