@@ -66,11 +66,15 @@ def ask(page, content, name):
 @pytest.fixture(scope="session")
 def runtime(tmp_path_factory):
     """Return the unpacked onnxruntime-web, from npm."""
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not installed")
+    for program in ("chromium", "npm"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
     folder = tmp_path_factory.mktemp("runtime")
     command = ["npm", "pack", "--silent", f"{PACKAGE}@{VERSION}"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=90)
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"npm cannot download {PACKAGE} within 90 s")
     if done.returncode:
         pytest.skip(f"npm cannot download {PACKAGE}: {done.stderr.strip()[:200]}")
     shutil.unpack_archive(folder / f"{PACKAGE}-{VERSION}.tgz", folder, filter="data")
