@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from perceivers.data.config import DataConfig
-from perceivers.data.examples import FileExamples, InMemoryExamples
+from perceivers.data.examples import InMemoryExamples
+from perceivers.data.file_examples import FileExamples
 from perceivers.data.hold_out import stratified_split
 from perceivers.data.splits import read_digits, read_splits
 from perceivers.modalities.image.decode import decode

@@ -8,7 +8,8 @@ import torch
 from media_files import SIDE, numbered, numbers, video, wav
 
 from perceivers.data.config import DataConfig
-from perceivers.data.examples import FileExamples, InMemoryExamples
+from perceivers.data.examples import InMemoryExamples
+from perceivers.data.file_examples import FileExamples
 from perceivers.data.mixing import mix
 from perceivers.modalities import (
     AudioConfig,

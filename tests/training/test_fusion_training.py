@@ -12,7 +12,7 @@ import torch
 import perceivers
 from perceivers import cli
 from perceivers.data.config import DataConfig
-from perceivers.data.examples import FileExamples
+from perceivers.data.file_examples import FileExamples
 from perceivers.data.splits import read_splits
 from perceivers.modalities import FusionConfig, MelConfig, VideoConfig, build_adapter, build_reader
 from perceivers.modalities.reader import collate

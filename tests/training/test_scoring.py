@@ -11,7 +11,8 @@ from PIL import Image
 from tests.tiny_recipes import small_folder_recipe, tiny
 
 from perceivers.data.dataset import read_datasets
-from perceivers.data.examples import FileExamples, InMemoryExamples
+from perceivers.data.examples import InMemoryExamples
+from perceivers.data.file_examples import FileExamples
 from perceivers.data.splits import Splits
 from perceivers.modalities import AudioConfig, build_reader
 from perceivers.modalities.clips import with_clips

@@ -9,7 +9,7 @@ import torch
 from ..modalities.reader import Reader
 from ..modalities.text.decode import decode_lines
 from ..modalities.text.reader import TextReader
-from .examples import FileExamples, FileSplits, NamedSource
+from .file_examples import FileExamples, FileSplits, NamedSource
 from .layout import check_beside_splits, class_files, class_locations, count_hidden
 from .unused import check_unused, count_endings, loose_files, name_counts, unused_files
 

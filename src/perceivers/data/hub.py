@@ -14,7 +14,7 @@ from ..hub import PREFIX
 from ..modalities.image.reader import ImageReader
 from ..modalities.reader import Reader
 from ..reading import file_errors, reason
-from .examples import FileExamples, FileSplits, NamedSource
+from .file_examples import FileExamples, FileSplits, NamedSource
 from .layout import SPLIT_NAMES
 from .sets import NamedSet
 

@@ -16,7 +16,7 @@ from ..modalities.reader import Reader
 from ..modalities.table.columns import Columns, read_columns
 from ..modalities.table.columns import read_table as read_table_file
 from .config import DataConfig
-from .examples import FileExamples, FileSplits, NamedSource
+from .file_examples import FileExamples, FileSplits, NamedSource
 from .labels import Labels, read_labels, split_unit
 from .layout import SPLIT_NAMES
 

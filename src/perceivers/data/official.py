@@ -10,7 +10,7 @@ from ..modalities.sound.reader import SoundReader
 from ..modalities.text.decode import decode_lines
 from ..modalities.text.reader import TextReader
 from ..reading import file_errors
-from .examples import FileExamples, FileSplits, NamedSource
+from .file_examples import FileExamples, FileSplits, NamedSource
 
 RECORDING = re.compile(r"(\d)_([a-z]+)_(\d+)\.wav")
 TEST_RECORDINGS = 5  # recordings 0 to 4 of each speaker and digit are the official test split

@@ -20,7 +20,8 @@ from ..modalities.table.config import TABLE_SUFFIXES
 from .cifar import is_cifar, read_cifar
 from .config import DataConfig, Task
 from .counts import SPLIT_ORDER, describe_splits, warn_of_alike, warn_of_untrained
-from .examples import ExampleSet, FileExamples, FileSplits, InMemoryExamples
+from .examples import ExampleSet, InMemoryExamples
+from .file_examples import FileExamples, FileSplits
 from .folder import read_folder
 from .hold_out import Assignment, hold_out_missing, whole
 from .hub import read_hub, read_parquet_folder

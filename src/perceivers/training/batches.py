@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Sampler, get_worker_info
 
 from ..data.config import DataConfig
-from ..data.examples import Batch, ExampleSet, FileExamples
+from ..data.examples import Batch, ExampleSet
+from ..data.file_examples import FileExamples
 from ..modalities.adapter import Adapter
 
 BATCHES_PER_WINDOW = 50  # examples are sorted by length within a window of this many batches

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from .. import __version__
 from ..checkpoint import METRICS_FILE, load_weights, read_run_id, save_weights
-from ..data.examples import FileExamples
+from ..data.file_examples import FileExamples
 from ..data.splits import Splits
 from ..files import json_text, write_if_possible
 from ..machine import describe_machine

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from ..data.counts import SPLIT_ORDER
-from ..data.examples import ExampleSet, FileExamples
+from ..data.examples import ExampleSet
+from ..data.file_examples import FileExamples
 from ..data.labels import describe_labels
 from ..data.mixing import check_mixing
 from ..data.saved_splits import SavedSplits

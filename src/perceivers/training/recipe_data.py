@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ..checkpoint import CONFIG, read_config
-from ..data.examples import FileExamples
+from ..data.file_examples import FileExamples
 from ..data.labels import matching_names
 from ..data.saved_splits import SPLITS_FILE, SavedSplits
 from ..data.splits import Splits, holds_arrays, read_splits

@@ -13,7 +13,7 @@ from PIL import Image
 
 import perceivers
 from perceivers.data.config import DataConfig
-from perceivers.data.examples import FileExamples
+from perceivers.data.file_examples import FileExamples
 from perceivers.modalities import ImageConfig, RowsConfig, build_reader
 from perceivers.modalities.image import levels
 from perceivers.modalities.image.decode import decode
