@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from PIL import Image
 from tests.commands import run
 from tests.conftest import write_image_folder
 from tests.tiny import classifier
@@ -24,6 +25,7 @@ def trained(tmp_path_factory):
         model={"latent_dim": 32, "num_latents": 8},
         optimizer={"warmup_epochs": 0},
         trainer={"max_epochs": 1},
+        limits={"pixels": 2000},
     )
     return root / "run", photos
 
@@ -38,6 +40,9 @@ def test_export_is_checked_on_the_runs_own_data_and_predicts_the_same(capsys, tr
     files = sorted(photos.rglob("*.png"))[:3]
     predicted = [run(capsys, "predict", model, *files)[1] for model in (run_dir, out)]
     assert predicted[0] == predicted[1]
+    Image.new("RGB", (50, 50)).save(tmp_path / "large.png")
+    err = run(capsys, "predict", out, tmp_path / "large.png")[2]
+    assert "2,500 pixels; expected at most 2,000" in err, "the limits of the run hold"
 
 
 def test_int8_prints_its_cost_on_the_validation_split(capsys, trained, tmp_path):

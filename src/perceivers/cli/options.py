@@ -56,7 +56,7 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
     add_options(parser, _Reading())
 
 
-def parse_limits(arguments: Sequence[str], *, prog: str) -> tuple[Limits | None, list[str]]:
+def parse_limits(arguments: Sequence[str], *, prog: str) -> tuple[dict[str, Any], list[str]]:
     """Parse the options `--limits.NAME` among others.
 
     Args:
@@ -64,7 +64,7 @@ def parse_limits(arguments: Sequence[str], *, prog: str) -> tuple[Limits | None,
         prog: name of the program in error messages.
 
     Returns:
-        The limits, None if no option sets one, and the other arguments.
+        The limits that options set, by the name of their field, and the other arguments.
 
     Raises:
         ValueError: a limit does not exist, or cannot have this value.
@@ -74,7 +74,8 @@ def parse_limits(arguments: Sequence[str], *, prog: str) -> tuple[Limits | None,
     namespace, others = parser.parse_known_args(arguments)
     reject_unknown([name for name in others if name.startswith("--limits.")], _Reading())
     values = vars(namespace)
-    return (apply(_Reading(), values).limits if values else None), others
+    apply(_Reading(), values)  # or an error for an impossible value
+    return {path.removeprefix("limits."): value for path, value in values.items()}, others
 
 
 def apply(config: Any, values: dict[str, Any]) -> Any:

@@ -25,7 +25,7 @@ from ..modalities.text.reader import TextReader
 from ..models.classifier import PerceiverClassifier
 from ..predict import Prediction, Predictor, Prepared
 from .batcher import Batcher
-from .config import ServeConfig
+from .config import ServeConfig, service_limits
 from .metrics import Metrics
 from .uploads import Refused, Upload, decode, is_table, table_rows
 
@@ -48,6 +48,7 @@ class Service:
         self, predictor: Predictor, config: ServeConfig, run_dir: Path | None = None
     ) -> None:
         self.predictor, self.config, self.run_dir = predictor, config, run_dir
+        self.limits = config.limits or service_limits(predictor.limits)
         self.metrics = Metrics()
         self.ready = False
         self._copy: PerceiverClassifier | None = None
@@ -201,7 +202,7 @@ class Service:
         expanded: list[Upload] = []
         for upload in uploads:
             if is_table(upload, self.predictor):
-                rows = partial(table_rows, upload, self.predictor, self.config.limits)
+                rows = partial(table_rows, upload, self.predictor, self.limits)
                 expanded += await self.in_decoder(rows)
             else:
                 expanded.append(upload)
@@ -216,8 +217,7 @@ class Service:
         Raises:
             Busy: too many files wait.
         """
-        limits = self.config.limits
-        jobs = [partial(decode, upload, self.predictor, limits) for upload in uploads]
+        jobs = [partial(decode, upload, self.predictor, self.limits) for upload in uploads]
         decoded: list[Any] = await self._decoder.submit(jobs)
         for example in decoded:
             if isinstance(example, Exception) and not isinstance(example, Refused):
