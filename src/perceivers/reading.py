@@ -53,6 +53,17 @@ class Limits:
                 raise ValueError(f"limits.{name}={value}; expected more than 0")
 
 
+STRANGERS = Limits(
+    pixels=25_000_000,
+    frame_pixels=9_000_000,
+    seconds=300.0,
+    points=1_000_000,
+    cells=1_000_000,
+    file_bytes=20_000_000,
+    decoded_bytes=100_000_000,
+)
+"""Limits of a service, which reads files of strangers, several at the same time."""
+
 _chosen: ContextVar[Limits | None] = ContextVar("limits", default=None)
 _typed: ContextVar[Mapping[str, Any]] = ContextVar("typed limits", default=MappingProxyType({}))
 

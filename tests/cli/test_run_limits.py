@@ -11,10 +11,10 @@ from tests.commands import run
 import perceivers
 from perceivers.checkpoint import read_limits, write_config
 from perceivers.models.config import to_dict
-from perceivers.reading import Limits, overriding
+from perceivers.reading import STRANGERS, Limits, overriding
 from perceivers.recipes import get_recipe
 from perceivers.serve import ServeConfig
-from perceivers.serve.config import LIMITS, service_limits
+from perceivers.serve.config import service_limits
 from perceivers.serve.service import Service
 from perceivers.serve.uploads import Upload, decode
 
@@ -66,7 +66,7 @@ def test_the_limits_of_the_run_hold_in_python_and_in_a_service(trained):
 
 
 def test_a_service_reads_more_only_where_the_run_does():
-    assert service_limits(Limits()) == LIMITS
+    assert service_limits(Limits()) == STRANGERS
     assert service_limits(Limits(points=2_000_000)).points == 2_000_000
     with overriding({"points": 7}):
         assert service_limits(Limits(points=2_000_000)).points == 7

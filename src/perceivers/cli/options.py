@@ -51,9 +51,14 @@ def add_options(parser: argparse.ArgumentParser, config: Any) -> None:
         )
 
 
-def add_limits(parser: argparse.ArgumentParser) -> None:
-    """Add the options `--limits.NAME`, which `parse_limits` parses."""
-    add_options(parser, _Reading())
+def add_limits(parser: argparse.ArgumentParser, defaults: Limits | None = None) -> None:
+    """Add the options `--limits.NAME`, which `parse_limits` parses.
+
+    Args:
+        parser: the parser.
+        defaults: the limits that the help shows; None: the defaults of most commands.
+    """
+    add_options(parser, _Reading(defaults or Limits()))
 
 
 def parse_limits(arguments: Sequence[str], *, prog: str) -> tuple[dict[str, Any], list[str]]:

@@ -2,18 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from ..reading import Limits, limits_of
-
-# For files of strangers.
-LIMITS = Limits(
-    pixels=25_000_000,
-    frame_pixels=9_000_000,
-    seconds=300.0,
-    points=1_000_000,
-    cells=1_000_000,
-    file_bytes=20_000_000,
-    decoded_bytes=100_000_000,
-)
+from ..reading import STRANGERS, Limits, limits_of
 
 
 def service_limits(run: Limits) -> Limits:
@@ -25,7 +14,7 @@ def service_limits(run: Limits) -> Limits:
     """
     default = vars(Limits())
     chosen = {name: value for name, value in vars(run).items() if value != default[name]}
-    return limits_of(replace(LIMITS, **chosen))
+    return limits_of(replace(STRANGERS, **chosen))
 
 
 @dataclass(frozen=True, kw_only=True)
