@@ -2,8 +2,6 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Processes of the tests: one more than the cores of a small machine, because some tests wait.
-WORKERS ?= 3
 RUN := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
 .PHONY: demo test lint bench clean
@@ -18,7 +16,7 @@ demo: .venv/.demo
 	@echo "The run directory with curves.png, metrics.csv and the weights is $(RUN)"
 
 test: .venv/.test lint
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal
+	@$(BIN)/pytest
 
 lint: .venv/.test
 	@$(BIN)/ruff check .

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Perceiver,
         PerceiverIO,
         Queries,
+        Resampler,
         fourier_features,
         grid,
     )
@@ -51,6 +52,7 @@ _MODULES = {
     "Predictor": "predict",
     "Queries": "core",
     "Recipe": "training.recipe",
+    "Resampler": "core",
     "TrainedRun": "api",
     "build": "models.build",
     "create": "models.build",
@@ -81,6 +83,7 @@ __all__ = [
     "Predictor",
     "Queries",
     "Recipe",
+    "Resampler",
     "TrainedRun",
     "build",
     "create",

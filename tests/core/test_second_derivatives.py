@@ -56,7 +56,7 @@ def test_feed_forward(activation):
     arguments = [hidden, layer.contract.weight, layer.contract.bias]
 
     def contract(*tensors):
-        return _Contract.apply(*tensors, layer.gated)
+        return _Contract.apply(*tensors, layer.activation)
 
     assert gradcheck(contract, arguments)
     assert gradgradcheck(contract, arguments, fast_mode=True)

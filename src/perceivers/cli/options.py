@@ -51,17 +51,12 @@ def add_options(parser: argparse.ArgumentParser, config: Any) -> None:
         )
 
 
-def add_limits(parser: argparse.ArgumentParser, defaults: Limits | None = None) -> None:
-    """Add the options `--limits.NAME`, which `parse_limits` parses.
-
-    Args:
-        parser: the parser.
-        defaults: the limits that the help shows; None: the defaults of most commands.
-    """
-    add_options(parser, _Reading(defaults or Limits()))
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """Add the options `--limits.NAME`, which `parse_limits` parses."""
+    add_options(parser, _Reading())
 
 
-def parse_limits(arguments: Sequence[str], *, prog: str) -> tuple[dict[str, Any], list[str]]:
+def parse_limits(arguments: Sequence[str], *, prog: str) -> tuple[Limits | None, list[str]]:
     """Parse the options `--limits.NAME` among others.
 
     Args:
@@ -69,7 +64,7 @@ def parse_limits(arguments: Sequence[str], *, prog: str) -> tuple[dict[str, Any]
         prog: name of the program in error messages.
 
     Returns:
-        The limits that options set, by the name of their field, and the other arguments.
+        The limits, None if no option sets one, and the other arguments.
 
     Raises:
         ValueError: a limit does not exist, or cannot have this value.
@@ -79,8 +74,7 @@ def parse_limits(arguments: Sequence[str], *, prog: str) -> tuple[dict[str, Any]
     namespace, others = parser.parse_known_args(arguments)
     reject_unknown([name for name in others if name.startswith("--limits.")], _Reading())
     values = vars(namespace)
-    apply(_Reading(), values)  # or an error for an impossible value
-    return {path.removeprefix("limits."): value for path, value in values.items()}, others
+    return (apply(_Reading(), values).limits if values else None), others
 
 
 def apply(config: Any, values: dict[str, Any]) -> Any:

@@ -11,6 +11,7 @@ from .perceiver import Perceiver
 from .perceiver_io import PerceiverIO
 from .positions import AxialPosition, FourierPosition, LearnedPosition, fourier_features, grid
 from .queries import LearnedQueries, Queries
+from .resampler import Resampler
 from .sources import ChunkedKeyValues, KeyValueSource, StoredKeyValues, StreamedKeyValues
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Perceiver",
     "PerceiverIO",
     "Queries",
+    "Resampler",
     "SelfAttend",
     "StoredKeyValues",
     "StreamedKeyValues",

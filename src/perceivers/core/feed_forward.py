@@ -1,6 +1,7 @@
 """The feed-forward part of both residual layers."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, get_args
 
 import torch
 import torch.nn.functional as F
@@ -8,9 +9,24 @@ from torch import Tensor, nn
 
 from .attention import second_order
 from .init import init_linear
-from .options import DEFAULT_OPTIONS, LayerOptions
+from .options import DEFAULT_OPTIONS, Activation, LayerOptions
 
 # B batch · N rows · D channels · E hidden channels
+
+
+def _relu_backward(grad: Tensor, x: Tensor) -> Tensor:
+    return torch.ops.aten.threshold_backward(grad, x, 0)
+
+
+GELU = (F.gelu, torch.ops.aten.gelu_backward)
+GATED = ("geglu", "swiglu")
+FUNCTIONS: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor]]] = {
+    # activation → the function, and its gradient given the gradient of the output and the input
+    "gelu": GELU,
+    "geglu": GELU,
+    "relu": (F.relu, _relu_backward),
+    "swiglu": (F.silu, torch.ops.aten.silu_backward),
+}
 
 
 class FeedForward(nn.Module):
@@ -18,23 +34,34 @@ class FeedForward(nn.Module):
 
     Args:
         dim: D, channels of input and output.
-        options: `widening_factor`, `activation` and `dropout` are used. With "geglu" (arXiv
-            2002.05202) the first linear layer is twice as wide, and the GELU of the second half of
-            its output multiplies the first half.
+        options: `widening_factor`, `activation` and `dropout` are used. With "geglu" or "swiglu"
+            (arXiv 2002.05202) the first linear layer is twice as wide, and the GELU or SiLU of the
+            second half of its output multiplies the first half.
+        norm: the norm before the first linear layer. None: a new LayerNorm.
+        hidden_dim: channels of the hidden layer. None: `widening_factor` times D.
 
     Raises:
         ValueError: the activation is unknown.
     """
 
-    def __init__(self, dim: int, options: LayerOptions = DEFAULT_OPTIONS) -> None:
+    def __init__(
+        self,
+        dim: int,
+        options: LayerOptions = DEFAULT_OPTIONS,
+        *,
+        norm: nn.Module | None = None,
+        hidden_dim: int | None = None,
+    ) -> None:
         super().__init__()
-        if options.activation not in ("gelu", "geglu"):
+        known = get_args(Activation)
+        if options.activation not in known:
             raise ValueError(
-                f"unknown activation {options.activation!r}; expected 'gelu' or 'geglu'"
+                f"unknown activation {options.activation!r}; expected {', '.join(map(repr, known))}"
             )
-        self.gated = options.activation == "geglu"
-        hidden = options.widening_factor * dim
-        self.norm = nn.LayerNorm(dim)
+        self.activation = options.activation
+        self.gated = options.activation in GATED
+        hidden = options.widening_factor * dim if hidden_dim is None else hidden_dim
+        self.norm = nn.LayerNorm(dim) if norm is None else norm
         self.expand = nn.Linear(dim, 2 * hidden if self.gated else hidden)
         self.contract = nn.Linear(hidden, dim)
         self.dropout = nn.Dropout(options.dropout)
@@ -46,7 +73,9 @@ class FeedForward(nn.Module):
     def transform(self, x: Tensor) -> Tensor:
         """Apply everything after the norm, (B, N, D) → (B, N, D)."""
         hidden, contract = self.expand(x), self.contract
-        return self.dropout(_Contract.apply(hidden, contract.weight, contract.bias, self.gated))
+        return self.dropout(
+            _Contract.apply(hidden, contract.weight, contract.bias, self.activation)
+        )
 
     def init_weights(self) -> None:
         """Initialise both linear layers by variance scaling on fan-in (DeepMind's code)."""
@@ -65,37 +94,41 @@ class _Contract(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(hidden: Tensor, weight: Tensor, bias: Tensor, gated: bool) -> Tensor:
-        return F.linear(_activate(hidden, gated), weight.to(hidden.dtype), bias.to(hidden.dtype))
+    def forward(hidden: Tensor, weight: Tensor, bias: Tensor, activation: Activation) -> Tensor:
+        return F.linear(
+            _activate(hidden, activation), weight.to(hidden.dtype), bias.to(hidden.dtype)
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
-        hidden, weight, _, ctx.gated = inputs
+        hidden, weight, _, ctx.activation = inputs
         ctx.save_for_backward(hidden, weight)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
         hidden, weight = ctx.saved_tensors
         grad_active = grad @ weight.to(grad.dtype)
-        if ctx.gated:
+        function, derivative = FUNCTIONS[ctx.activation]
+        if ctx.activation in GATED:
             values, gates = hidden.chunk(2, dim=-1)
-            factors = F.gelu(gates)
+            factors = function(gates)
             active = values * factors
-            grad_gates = torch.ops.aten.gelu_backward(grad_active * values, gates)
+            grad_gates = derivative(grad_active * values, gates)
             # A second derivative needs `factors` as they are; otherwise their memory is free.
             grad_values = factors * grad_active if second_order() else factors.mul_(grad_active)
             grad_hidden = torch.cat([grad_values, grad_gates], dim=-1)
         else:
-            active = F.gelu(hidden)
-            grad_hidden = torch.ops.aten.gelu_backward(grad_active, hidden)
+            active = function(hidden)
+            grad_hidden = derivative(grad_active, hidden)
         rows = grad.flatten(0, -2)
         grad_weight, grad_bias = rows.mT @ active.flatten(0, -2), rows.sum(0)
         return grad_hidden, grad_weight.to(weight.dtype), grad_bias.to(weight.dtype), None
 
 
-def _activate(hidden: Tensor, gated: bool) -> Tensor:
-    """Apply GELU or, if gated, GEGLU: (…, E) → (…, E) or (…, E / 2)."""
-    if not gated:
-        return F.gelu(hidden)
+def _activate(hidden: Tensor, activation: Activation) -> Tensor:
+    """Apply the activation: (…, E) → (…, E), or (…, E / 2) if it is gated."""
+    function, _ = FUNCTIONS[activation]
+    if activation not in GATED:
+        return function(hidden)
     values, gates = hidden.chunk(2, dim=-1)
-    return values * F.gelu(gates)
+    return values * function(gates)

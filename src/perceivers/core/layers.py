@@ -95,9 +95,7 @@ class CrossAttend(nn.Module):
         split = self.attention.split_keys_values
         if self._separable(projection):
             return SeparableGrid(projection, split, grid_features(projection, inputs.mask))
-        if self._too_many(projection):
-            return ChunkedKeyValues(projection, split, inputs.mask, _chunk_size(projection))
-        return StoredKeyValues(*split(projection()), inputs.mask)
+        return keys_values(projection, self.attention, inputs.mask)
 
     def _separable(self, projection: Projection) -> bool:
         """Return whether the inputs are to be read as a `SeparableGrid`."""
@@ -115,15 +113,6 @@ class CrossAttend(nn.Module):
             and not torch.compiler.is_exporting()
         )
 
-    def _too_many(self, projection: Projection) -> bool:
-        """Return whether keys and values are to be computed chunk by chunk."""
-        if (self.training and self.attention.dropout) or torch.compiler.is_exporting():
-            return False
-        training = torch.is_grad_enabled() and projection.scale.device.type == "cpu"
-        limit = MAX_STORED_IN_CPU_TRAINING if training else MAX_STORED
-        few = projection.scale.shape[1] <= 2 * _chunk_size(projection)
-        return not few and projection.scale.numel() * len(projection.bias) > limit
-
     def streamed_source(self, chunks: Callable[[], Iterable[Inputs]]) -> KeyValueSource:
         """Prepare inputs that arrive in chunks to be attended to, for inference alone.
 
@@ -138,8 +127,7 @@ class CrossAttend(nn.Module):
                 if self._separable(projection):
                     yield SeparableGrid(projection, split, grid_features(projection, chunk.mask))
                     continue
-                for part, mask in in_chunks(projection, chunk.mask, _chunk_size(projection)):
-                    yield StoredKeyValues(*split(part()), mask)
+                yield from streamed_parts(projection, self.attention, chunk.mask)
 
         return StreamedKeyValues(parts)
 
@@ -223,6 +211,51 @@ class SelfAttend(nn.Module):
         """Initialise attention and feed-forward as published."""
         self.attention.init_weights()
         self.feed_forward.init_weights()
+
+
+def keys_values(
+    projection: Projection, attention: MultiHeadAttention, mask: Tensor | None
+) -> StoredKeyValues | ChunkedKeyValues:
+    """Return keys and values, stored if they are few and else computed chunk by chunk in each read.
+
+    Args:
+        projection: to keys and values.
+        attention: the attention that reads them.
+        mask: boolean (B, M), True where an element is attended to. None: everywhere.
+    """
+    split = attention.split_keys_values
+    if _too_many(projection, attention):
+        return ChunkedKeyValues(projection, split, mask, _chunk_size(projection))
+    return StoredKeyValues(*split(projection()), mask)
+
+
+def streamed_parts(
+    projection: Projection, attention: MultiHeadAttention, mask: Tensor | None
+) -> Iterator[PartialSource]:
+    """Yield keys and values of a chunk of a stream, few of them at a time.
+
+    Args:
+        projection: of the chunk, to keys and values.
+        attention: the attention that reads them.
+        mask: boolean (B, M), True where an element is attended to. None: everywhere.
+    """
+    for part, part_mask in in_chunks(projection, mask, _chunk_size(projection)):
+        yield StoredKeyValues(*attention.split_keys_values(part()), part_mask)
+
+
+def _too_many(projection: Projection, attention: MultiHeadAttention) -> bool:
+    """Return whether keys and values are to be computed chunk by chunk."""
+    if (attention.training and attention.dropout) or torch.compiler.is_exporting():
+        return False
+    few = projection.scale.shape[1] <= 2 * _chunk_size(projection)
+    numbers = projection.scale.numel() * len(projection.bias)
+    return not few and numbers > stored_limit(projection)
+
+
+def stored_limit(projection: Projection) -> int:
+    """Return how many numbers that inputs are mapped to may be stored at once."""
+    training = torch.is_grad_enabled() and projection.scale.device.type == "cpu"
+    return MAX_STORED_IN_CPU_TRAINING if training else MAX_STORED
 
 
 def _chunk_size(projection: Projection) -> int:

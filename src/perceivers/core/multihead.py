@@ -25,13 +25,21 @@ class MultiHeadAttention(nn.Module):
         input_dim: channels of the elements that keys and values are projected from.
         options: heads, widths, biases and dropout of the attention. The output projection always
             has a bias.
+        num_kv_heads: number of heads of keys and values, each read by equally many heads of queries
+            (arXiv 2305.13245). None: `options.num_heads`, each head has its own.
 
     Raises:
-        ValueError: `qk_dim` or `v_dim` is not divisible by `num_heads`.
+        ValueError: `qk_dim` or `v_dim` is not divisible by `num_heads`, or `num_heads` not by
+            `num_kv_heads`.
     """
 
     def __init__(
-        self, query_dim: int, input_dim: int, options: LayerOptions = DEFAULT_OPTIONS
+        self,
+        query_dim: int,
+        input_dim: int,
+        options: LayerOptions = DEFAULT_OPTIONS,
+        *,
+        num_kv_heads: int | None = None,
     ) -> None:
         super().__init__()
         num_heads, bias = options.num_heads, options.qkv_bias
@@ -43,20 +51,39 @@ class MultiHeadAttention(nn.Module):
                     f"{name}={width} is not divisible by {num_heads} heads; "
                     f"use {width // num_heads * num_heads or num_heads} or change the heads"
                 )
+        kv_heads = num_heads if num_kv_heads is None else num_kv_heads
+        if kv_heads < 1 or num_heads % kv_heads:
+            raise ValueError(
+                f"num_kv_heads={kv_heads}; expected a number that divides the {num_heads} heads"
+            )
         self.num_heads = num_heads
+        self.sharing = num_heads // kv_heads
+        """Heads of queries that read the same head of keys and values."""
         self.dropout = options.attention_dropout
         self.to_q = nn.Linear(query_dim, qk_dim, bias=bias)
-        self.to_k = nn.Linear(input_dim, qk_dim, bias=bias)
-        self.to_v = nn.Linear(input_dim, v_dim, bias=bias)
+        self.to_k = nn.Linear(input_dim, qk_dim // self.sharing, bias=bias)
+        self.to_v = nn.Linear(input_dim, v_dim // self.sharing, bias=bias)
         self.to_out = nn.Linear(v_dim, query_dim)
 
     def split_heads(self, x: Tensor) -> Tensor:
-        """Split the channels into heads, (B, L, H·K) → (B, H, L, K), as a view."""
-        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        """Split keys or values into heads, (B, L, H·K) → (B, H, L, K), as a view."""
+        return x.unflatten(-1, (self.num_heads // self.sharing, -1)).transpose(1, 2)
 
     def queries(self, x: Tensor) -> Tensor:
-        """Project to queries, (B, N, D) → (B, H, N, K)."""
-        return self.split_heads(self.to_q(x))
+        """Project to queries, (B, N, D) → (B, H, N, K).
+
+        If G heads share their keys, their queries are queries of one head: (B, H / G, G·N, K).
+        """
+        if self.sharing == 1:
+            return self.split_heads(self.to_q(x))
+        queries = self.to_q(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        return queries.unflatten(1, (-1, self.sharing)).flatten(2, 3)
+
+    def merge_heads(self, x: Tensor) -> Tensor:
+        """Concatenate what the heads read, (B, H, N, V) → (B, N, H·V); reverses `queries`."""
+        if self.sharing > 1:
+            x = x.unflatten(2, (self.sharing, -1)).flatten(1, 2)
+        return x.transpose(1, 2).flatten(2)
 
     def split_keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Separate concatenated keys and values and split their heads.
@@ -94,7 +121,7 @@ class MultiHeadAttention(nn.Module):
         """
         batch, rows, channels = x.shape
         narrowest = min(self.to_k.out_features, self.to_v.out_features) // self.num_heads
-        return narrowest >= channels and batch * rows > 2 * channels
+        return self.sharing == 1 and narrowest >= channels and batch * rows > 2 * channels
 
     def _read_unprojected(self, x: Tensor) -> Tensor:
         """Compute `read_itself` with x as the keys and values of all heads.
@@ -148,8 +175,7 @@ class MultiHeadAttention(nn.Module):
             source: keys and values.
         """
         dropout = self.dropout if self.training else 0.0
-        out = source.read(self.queries(x), dropout=dropout)
-        return self.to_out(out.transpose(1, 2).flatten(2))
+        return self.to_out(self.merge_heads(source.read(self.queries(x), dropout=dropout)))
 
     def init_weights(self) -> None:
         """Initialise all projections by variance scaling on fan-in, as DeepMind's code does."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Activation = Literal["gelu", "geglu"]
+Activation = Literal["gelu", "geglu", "relu", "swiglu"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,8 @@ class LayerOptions:
     widening_factor: int = 1
     """Hidden width of the feed-forward divided by D (paper: 1)."""
     activation: Activation = "gelu"
-    """Activation of the feed-forward: "gelu" (the papers) or "geglu" (arXiv 2002.05202)."""
+    """Activation of the feed-forward: "gelu" (the papers), "relu", or the gated "geglu" or
+    "swiglu" (arXiv 2002.05202)."""
     dropout: float = 0.0
     """Probability with which a feed-forward output is dropped in training (the papers: 0)."""
 

@@ -48,7 +48,7 @@ class Perceiver(nn.Module):
             replaces them.
         attention_dropout: probability with which an attention weight is dropped (the papers: 0).
         widening_factor: hidden width of each feed-forward divided by D.
-        activation: activation of each feed-forward, "gelu" or "geglu".
+        activation: activation of each feed-forward: "gelu", "geglu", "relu" or "swiglu".
         dropout: probability with which a feed-forward output is dropped (the papers: 0).
         latent_std: standard deviation of the initial latents (published: 0.02; 0.1 diverged there).
 

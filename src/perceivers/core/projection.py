@@ -126,6 +126,43 @@ def project(
     return _centred(projection, inputs.content.dtype) if half else projection
 
 
+def project_features(
+    x: Tensor, norm: nn.Module, linears: Sequence[nn.Linear], spread: Tensor | None
+) -> Projection:
+    """Prepare concatenated linear maps of features that have no position, under any norm.
+
+    Args:
+        x: features, (B, M, C).
+        norm: LayerNorm, RMSNorm or Identity over the channels.
+        linears: the linear maps, with biases.
+        spread: `feature_spread(x, norm)`.
+    """
+    if isinstance(norm, nn.LayerNorm):
+        assert spread is not None
+        return project(Inputs(x), norm, linears, ("both",) * len(linears), spread)
+    weight = torch.cat([linear.weight for linear in linears])
+    bias = torch.cat([linear.bias for linear in linears])
+    if not isinstance(norm, nn.RMSNorm):
+        scale = torch.ones_like(x[..., :1], dtype=_wide(x).dtype)
+        return Projection(x, None, scale, weight, None, bias)
+    assert spread is not None
+    assert norm.eps is not None
+    weight = (_wide(weight) * _wide(norm.weight)).to(weight.dtype)
+    return Projection(x, None, (spread + norm.eps).rsqrt(), weight, None, bias)
+
+
+def feature_spread(x: Tensor, norm: nn.Module) -> Tensor | None:
+    """Compute what a norm divides features by, squared and without eps, (B, M, 1).
+
+    Args:
+        x: features, (B, M, C).
+        norm: LayerNorm (the variance), RMSNorm (the mean square) or Identity (None).
+    """
+    if isinstance(norm, nn.LayerNorm):
+        return element_variance(Inputs(x))
+    return _wide(x).square().mean(dim=-1, keepdim=True) if isinstance(norm, nn.RMSNorm) else None
+
+
 def in_half_precision(x: Tensor) -> bool:
     """Return whether matrix products with `x` are in half precision, by dtype or by autocast."""
     device = x.device.type

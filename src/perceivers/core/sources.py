@@ -5,10 +5,11 @@ The sources differ in how many keys and values they store at a time. All give th
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .attention import (
@@ -45,6 +46,17 @@ class KeyValueSource(Protocol):
         """
 
 
+class ExtensibleSource(KeyValueSource, Protocol):
+    """Keys and values of inputs, beside which the latents' own can be read."""
+
+    def beside(self, more: "StoredKeyValues") -> KeyValueSource:
+        """Return a source of these keys and values and more of them, under one softmax.
+
+        Args:
+            more: without a mask; its batch may be 1 for all examples.
+        """
+
+
 class PartialSource(Protocol):
     """Keys and values of a part of the inputs."""
 
@@ -69,6 +81,18 @@ class StoredKeyValues:
     """(B, H, M, V)."""
     mask: Tensor | None = None
     """Boolean (B, M), True where an input is attended to. None: everywhere."""
+
+    def beside(self, more: "StoredKeyValues") -> "StoredKeyValues":
+        """Return these keys and values and more of them; see `ExtensibleSource`."""
+        batch = self.keys.shape[0]
+        keys, values = (
+            torch.cat([own, other.expand(batch, -1, -1, -1)], dim=2)
+            for own, other in ((self.keys, more.keys), (self.values, more.values))
+        )
+        mask = self.mask
+        if mask is not None:
+            mask = F.pad(mask, (0, more.keys.shape[2]), value=True)
+        return StoredKeyValues(keys, values, mask)
 
     def read(self, queries: Tensor, *, dropout: float = 0.0) -> Tensor:
         """Attend to all inputs, (1 or B, H, N, K) → (B, H, N, V)."""
@@ -98,6 +122,14 @@ class ChunkedKeyValues:
     """Boolean (B, M), True where an input is attended to. None: everywhere."""
     size: int
     """Number of inputs in a chunk."""
+    more: StoredKeyValues | None = None
+    """Keys and values (B, …) that are read as one more chunk, without a mask."""
+
+    def beside(self, more: StoredKeyValues) -> "ChunkedKeyValues":
+        """Return these keys and values and more of them; see `ExtensibleSource`."""
+        batch = self.projection.scale.shape[0]
+        keys, values = (x.expand(batch, -1, -1, -1) for x in (more.keys, more.values))
+        return replace(self, more=StoredKeyValues(keys, values))
 
     def read(self, queries: Tensor, *, dropout: float = 0.0) -> Tensor:
         """Attend to all inputs, (1 or B, H, N, K) → (B, H, N, V); `dropout` must be 0."""
@@ -108,12 +140,13 @@ class ChunkedKeyValues:
             )
         queries = queries.expand(self.projection.scale.shape[0], -1, -1, -1)
         nonempty, mask = None, self.mask
-        if mask is not None:
+        if mask is not None and self.more is None:
             # An example without unmasked inputs attends to all of them; its output is zeroed below.
             nonempty = mask.any(dim=-1)
             mask = mask | ~nonempty[:, None]
         projection = self.projection._replace(position=self.projection.dense_position())
-        out = _ReadChunks.apply(queries, mask, self.split, self.size, *projection)
+        more = (None, None) if self.more is None else (self.more.keys, self.more.values)
+        out = _ReadChunks.apply(queries, mask, self.split, self.size, *more, *projection)
         return out if nonempty is None else torch.where(nonempty[:, None, None, None], out, 0.0)
 
 
@@ -126,6 +159,15 @@ class StreamedKeyValues:
 
     open: Callable[[], Iterable[PartialSource]]
     """Function that returns all parts, from the first one on."""
+
+    def beside(self, more: StoredKeyValues) -> "StreamedKeyValues":
+        """Return these keys and values and more of them; see `ExtensibleSource`."""
+
+        def parts() -> Iterator[PartialSource]:
+            yield from self.open()
+            yield more
+
+        return StreamedKeyValues(parts)
 
     @torch.no_grad()
     def read(self, queries: Tensor, *, dropout: float = 0.0) -> Tensor:
@@ -148,33 +190,53 @@ class _ReadChunks(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, queries: Tensor, mask: Tensor | None, split: Split, size: int, *tensors: Any
+        ctx: Any,
+        queries: Tensor,
+        mask: Tensor | None,
+        split: Split,
+        size: int,
+        more_keys: Tensor | None,
+        more_values: Tensor | None,
+        *tensors: Any,
     ) -> Tensor:
-        merged = merge_all(
-            partial_attend(queries, *split(chunk()), chunk_mask)
-            for chunk, chunk_mask in in_chunks(Projection(*tensors), mask, size)
-        )
+
+        def parts() -> Iterator[tuple[Tensor, Tensor]]:
+            for chunk, chunk_mask in in_chunks(Projection(*tensors), mask, size):
+                yield partial_attend(queries, *split(chunk()), chunk_mask)
+            if more_keys is not None and more_values is not None:
+                yield partial_attend(queries, more_keys, more_values, None)
+
+        merged = merge_all(parts())
         assert merged is not None  # there is always one chunk
         out, lse = merged
-        ctx.save_for_backward(queries, mask, out, lse, *tensors)
+        ctx.save_for_backward(queries, mask, out, lse, more_keys, more_values, *tensors)
         ctx.split, ctx.size = split, size
         ctx.autocast = _autocast(queries.device.type)
         return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
-        queries, mask, out, lse, *tensors = ctx.saved_tensors
+        queries, mask, out, lse, *more_and_tensors = ctx.saved_tensors
+        more, tensors = more_and_tensors[:2], more_and_tensors[2:]
         if second_order():
 
-            def read(queries: Tensor, *tensors: Any) -> Tensor:
+            def read(queries: Tensor, more_keys: Any, more_values: Any, *tensors: Any) -> Tensor:
                 with ctx.autocast:
                     keys, values = ctx.split(Projection(*tensors)())
-                return plain_partial_attend(queries, keys, values, mask)[0]
+                source = StoredKeyValues(keys, values, mask)
+                if more_keys is not None:
+                    source = source.beside(StoredKeyValues(more_keys, more_values))
+                return plain_partial_attend(queries, source.keys, source.values, source.mask)[0]
 
-            first, *rest = plain_gradients(read, (queries, *tensors), grad)
+            first, *rest = plain_gradients(read, (queries, *more, *tensors), grad)
             return first, None, None, None, *rest
-        needed = ctx.needs_input_grad[4:]
-        grad_queries = torch.zeros_like(queries)
+        needed = ctx.needs_input_grad[6:]
+        grad_queries, grad_more = torch.zeros_like(queries), more
+        if more[0] is not None:
+            keys, values = more
+            grad_queries, *grad_more = partial_attend_backward(
+                grad, queries, keys, values, out, lse, None
+            )
         collected: list[list[Tensor]] = [[] for _ in needed]
         for chunk, chunk_mask in in_chunks(Projection(*tensors), mask, ctx.size):
             leaves: list[Any] = [
@@ -199,7 +261,7 @@ class _ReadChunks(torch.autograd.Function):
             torch.cat(parts, dim=1) if len(parts) > 1 else next(iter(parts), None)
             for parts in collected
         ]
-        return grad_queries, None, None, None, *grad_tensors
+        return grad_queries, None, None, None, *grad_more, *grad_tensors
 
 
 def _autocast(device: str) -> AbstractContextManager[Any]:

@@ -33,7 +33,6 @@ class ImageReader(ArrayReader):
     noun: ClassVar[str] = "images"
     suffixes: ClassVar[frozenset[str]] = SUFFIXES
     dtype: ClassVar[type] = np.uint8
-    constant: ClassVar[str] = "of one colour"
 
     @property
     @override
