@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Processes of the tests: one more than the cores of a small machine, because some tests wait.
+WORKERS ?= 3
 RUN := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
 .PHONY: demo test lint bench clean
@@ -16,7 +18,7 @@ demo: .venv/.demo
 	@echo "The run directory with curves.png, metrics.csv and the weights is $(RUN)"
 
 test: .venv/.test lint
-	@$(BIN)/pytest
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 lint: .venv/.test
 	@$(BIN)/ruff check .

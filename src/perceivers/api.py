@@ -18,6 +18,7 @@ from .modalities import CustomConfig
 from .modalities.adapter import Adapter
 from .models.classifier import PerceiverClassifier
 from .models.config import with_changes
+from .reading import Limits, using
 from .recipes import get_recipe
 from .recipes.folder import folder
 from .report.write import write
@@ -73,9 +74,9 @@ def train(
             `classes` is the default.
         resume: whether to continue the run `recipe` from its last checkpoint.
         adapter: adapter of your own of the run that is resumed.
-        **options: settings to change, by section of the recipe (model, data, optimizer, trainer),
-            such as `trainer={"max_epochs": 5}` or `data={"batch_size": 32}`. `data=` may also give
-            the data itself.
+        **options: settings to change, by section of the recipe (model, data, optimizer, trainer,
+            limits), such as `trainer={"max_epochs": 5}` or `data={"batch_size": 32}`. `data=` may
+            also give the data itself.
 
     Raises:
         FileExistsError: `out` is in use.
@@ -95,7 +96,7 @@ def train(
             "validation, test and labels go with a torch Dataset; a folder or table has its own"
         )
     model = recipe if isinstance(recipe, PerceiverClassifier) else None
-    with remembered_log() as said:
+    with remembered_log() as said, using(_limits(options)):
         choice = _choice(recipe, data, options, resume=resume)
     if model is not None and "model" in options:
         raise ValueError("the model is given, so model options cannot change it; change the model")
@@ -127,6 +128,13 @@ def train(
     if model is not None and isinstance(model.config.input, CustomConfig):
         adapter = model.adapter
     return TrainedRun(load(directory, adapter=adapter), directory, metrics)
+
+
+def _limits(options: dict[str, Any]) -> Limits:
+    """Return the limits that options set; before a recipe is chosen, data is read with them."""
+    given = {name: value for name, value in options.items() if name == "limits"}
+    limits: Limits = with_changes(Recipe(name=""), given, "recipe").limits
+    return limits
 
 
 def _choice(

@@ -18,7 +18,7 @@ from .modalities.adapter import Adapter
 from .models.build import build, build_on_meta
 from .models.classifier import PerceiverClassifier
 from .models.config import ModelConfig, from_dict, to_dict
-from .reading import file_errors, reason
+from .reading import Limits, file_errors, reason
 
 FORMAT = 1
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -156,9 +156,7 @@ def load(directory: str | Path, *, adapter: Adapter | None = None) -> PerceiverC
             model needs an adapter.
         OSError: the files do not exist.
     """
-    path = Path(directory)
-    if is_hub_name(str(directory)):
-        path = download(str(directory), (CONFIG, WEIGHTS))
+    path = local_directory(directory)
     config, labels = read_model_config(path)
     with file_errors(path / CONFIG, "description of a model"):
         if adapter is None:  # compare before weights of any size are allocated
@@ -170,6 +168,25 @@ def load(directory: str | Path, *, adapter: Adapter | None = None) -> PerceiverC
     load_weights(model, path)
     model.adapter.expect_sizes(config.input)
     return model.eval()
+
+
+def local_directory(directory: str | Path) -> Path:
+    """Return the directory of a saved model or run, after its download if it is a hub name."""
+    if is_hub_name(str(directory)):
+        return download(str(directory), (CONFIG, WEIGHTS))
+    return Path(directory)
+
+
+def read_limits(directory: Path) -> Limits:
+    """Read the limits that the files of a run were read with; the defaults for a saved model.
+
+    Raises:
+        FileNotFoundError: there is no `config.json`.
+        ValueError: it is damaged or of another format version.
+    """
+    with file_errors(directory / CONFIG, "description of a run"):
+        saved = (read_config(directory).get("recipe") or {}).get("limits", {})
+        return from_dict(Limits, saved, "recipe.limits")
 
 
 def read_model_config(directory: Path) -> tuple[ModelConfig, tuple[str, ...]]:

@@ -12,6 +12,7 @@ from .files import read_json
 from .modalities.fusion.presence import PRESENT
 from .models.classifier import TargetScale
 from .models.config import ModelConfig, from_dict
+from .reading import Limits
 
 SUFFIX = ".onnx"
 FORMAT = 1
@@ -38,6 +39,7 @@ class ExportedModel(nn.Module):
         path = Path(path)
         description = read_description(path)
         self.config = from_dict(ModelConfig, description["model"], f"{path.stem}.json: model")
+        self.limits = from_dict(Limits, description.get("limits", {}), f"{path.stem}.json: limits")
         self.labels: tuple[str, ...] = tuple(description["labels"])
         self.inputs: list[dict[str, Any]] = description["inputs"]
         self.target_scale: nn.Module = nn.Identity()

@@ -6,11 +6,13 @@ whatever a header states. Imports the standard library alone.
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"  # the beginning of such a file
 PACKAGE = __name__.partition(".")[0]
@@ -51,17 +53,37 @@ class Limits:
                 raise ValueError(f"limits.{name}={value}; expected more than 0")
 
 
+STRANGERS = Limits(
+    pixels=25_000_000,
+    frame_pixels=9_000_000,
+    seconds=300.0,
+    points=1_000_000,
+    cells=1_000_000,
+    file_bytes=20_000_000,
+    decoded_bytes=100_000_000,
+)
+"""Limits of a service, which reads files of strangers, several at the same time."""
+
 _chosen: ContextVar[Limits | None] = ContextVar("limits", default=None)
-
-
-def chosen_limits() -> Limits | None:
-    """Return the limits set by `using`; None if none are set."""
-    return _chosen.get()
+_typed: ContextVar[Mapping[str, Any]] = ContextVar("typed limits", default=MappingProxyType({}))
 
 
 def limits() -> Limits:
     """Return the limits that hold now: those set by `using`, else the defaults."""
-    return _chosen.get() or Limits()
+    return limits_of(Limits())
+
+
+def limits_of(saved: Limits) -> Limits:
+    """Return the limits for reading the files of a run.
+
+    Args:
+        saved: the limits that were saved with the run.
+
+    Returns:
+        The limits set by `using`; if there are none, the saved ones with those that were typed in
+        their place (`overriding`).
+    """
+    return _chosen.get() or replace(saved, **_typed.get())
 
 
 @contextmanager
@@ -72,6 +94,16 @@ def using(chosen: Limits | None) -> Iterator[None]:
         yield
     finally:
         _chosen.reset(token)
+
+
+@contextmanager
+def overriding(typed: Mapping[str, Any]) -> Iterator[None]:
+    """Let the limits that a user typed take the place of those saved with a run, in this thread."""
+    token = _typed.set(typed)
+    try:
+        yield
+    finally:
+        _typed.reset(token)
 
 
 def check_limit(name: str, amount: float, what: str, fix: str = "") -> None:

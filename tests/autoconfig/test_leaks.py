@@ -1,4 +1,4 @@
-"""Columns that alone tell the label."""
+"""Columns that alone tell the label, or nothing."""
 
 import numpy as np
 import pandas as pd
@@ -108,6 +108,32 @@ def test_only_training_rows_count(tmp_path):
 def test_healthy_columns_raise_no_alarm(tmp_path, table):
     shuffled(table).to_csv(tmp_path / "t.csv", index=False)
     assert inspect(tmp_path / "t.csv").leaks == ()
+
+
+def test_columns_that_are_the_same_in_each_training_row_are_said(tmp_path):
+    """They tell a model nothing; a column with missing cells tells which they are."""
+    held_out = np.where(np.arange(ROWS) % 5, "train", "test")
+    columns = {
+        "unit": "cm",
+        "zero": np.where(np.arange(ROWS) % 2, "0.0", "0"),
+        "yes": np.where(held_out == "test", "no", "yes"),
+        "known": np.where(np.arange(ROWS) % 3, "x", ""),
+    }
+    noise(**columns, split=held_out).to_csv(tmp_path / "t.csv", index=False)
+    contents = inspect(tmp_path / "t.csv")
+    assert contents.constant == ("unit", "zero", "yes")
+    assert (
+        "columns that are the same in every training row, so that they tell a model nothing: "
+        "unit, zero, yes"
+    ) in contents.remarks()
+    assert inspect_constant_alone(tmp_path).startswith("WARNING: all columns are the same in every")
+
+
+def inspect_constant_alone(folder):
+    """Return the remark about a table without anything to learn from."""
+    labels = ["ab"[i % 2] for i in range(ROWS)]
+    pd.DataFrame({"unit": "cm", "label": labels}).to_csv(folder / "u.csv", index=False)
+    return inspect(folder / "u.csv").remarks()[0]
 
 
 def test_columns_that_count_the_rows():

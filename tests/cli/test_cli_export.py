@@ -1,13 +1,17 @@
 """The command `perceivers export`, and predictions of what it wrote."""
 
+import contextlib
+import io
 import sys
 
 import pytest
+from PIL import Image
 from tests.commands import run
 from tests.conftest import write_image_folder
 from tests.tiny import classifier
 
 import perceivers
+from perceivers.cli import main
 from perceivers.export import check
 
 
@@ -24,20 +28,33 @@ def trained(tmp_path_factory):
         model={"latent_dim": 32, "num_latents": 8},
         optimizer={"warmup_epochs": 0},
         trainer={"max_epochs": 1},
+        limits={"pixels": 2000},
     )
     return root / "run", photos
 
 
-def test_export_is_checked_on_the_runs_own_data_and_predicts_the_same(capsys, trained, tmp_path):
+@pytest.fixture(scope="module")
+def exported(trained):
+    """Return what `perceivers export` wrote of the run, and what it printed."""
+    out, printed = trained[0].parent / "model.onnx", io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        assert main(["export", str(trained[0]), "--out", str(out)]) == 0
+    return out, printed.getvalue()
+
+
+def test_export_is_checked_on_the_runs_own_data_and_predicts_the_same(
+    capsys, trained, exported, tmp_path
+):
     run_dir, photos = trained
-    out = tmp_path / "model.onnx"
-    status, text, _ = run(capsys, "export", run_dir, "--out", out)
-    assert status == 0
+    out, text = exported
     assert f"wrote {out}" in text
     assert "examples of the test split: largest difference" in text
     files = sorted(photos.rglob("*.png"))[:3]
     predicted = [run(capsys, "predict", model, *files)[1] for model in (run_dir, out)]
     assert predicted[0] == predicted[1]
+    Image.new("RGB", (50, 50)).save(tmp_path / "large.png")
+    err = run(capsys, "predict", out, tmp_path / "large.png")[2]
+    assert "2,500 pixels; expected at most 2,000" in err, "the limits of the run hold"
 
 
 def test_int8_prints_its_cost_on_the_validation_split(capsys, trained, tmp_path):
@@ -57,7 +74,7 @@ def test_torch_archive_is_checked(capsys, trained, tmp_path):
 
 def test_saved_model_is_checked_on_random_examples_and_says_so(capsys, tmp_path):
     perceivers.save(classifier(), tmp_path / "saved")
-    status, text, log = run(capsys, "export", tmp_path / "saved", "--out", tmp_path / "m.onnx")
+    status, text, log = run(capsys, "export", tmp_path / "saved", "--out", tmp_path / "m.pt2")
     assert status == 0, log
     assert "random examples" in text
     assert "checked on random examples" in log
@@ -67,7 +84,7 @@ def test_run_whose_data_is_gone_is_checked_on_random_examples(capsys, trained, t
     run_dir, photos = trained
     moved = photos.rename(photos.with_name("moved"))
     try:
-        status, text, log = run(capsys, "export", run_dir, "--out", tmp_path / "m.onnx")
+        status, text, log = run(capsys, "export", run_dir, "--out", tmp_path / "m.pt2")
         assert status == 0
         assert "cannot be read" in log
         assert "random examples" in text
@@ -80,7 +97,7 @@ def test_run_whose_data_is_gone_is_checked_on_random_examples(capsys, trained, t
 
 def test_export_that_differs_is_refused_and_removed(capsys, trained, tmp_path, monkeypatch):
     monkeypatch.setattr("perceivers.export.run.TOLERANCE", -1.0)
-    status, _, error = run(capsys, "export", trained[0], "--out", tmp_path / "model.onnx")
+    status, _, error = run(capsys, "export", trained[0], "--out", tmp_path / "model.pt2")
     assert status == 1
     assert "differs from" in error
     assert not list(tmp_path.iterdir())
@@ -120,9 +137,8 @@ def test_missing_extra_is_named(capsys, trained, tmp_path, monkeypatch):
     assert "pip install 'perceivers[export]'" in error
 
 
-def test_options_that_an_exported_model_does_not_take(capsys, trained, tmp_path):
-    out = tmp_path / "model.onnx"
-    assert run(capsys, "export", trained[0], "--out", out)[0] == 0
+def test_options_that_an_exported_model_does_not_take(capsys, trained, exported):
+    out, _ = exported
     file = next(trained[1].rglob("*.png"))
     status, _, error = run(capsys, "predict", out, file, "--own-size")
     assert status == 1

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from tests.commands import run
 from tests.tiny import tiny_classifier
@@ -32,7 +33,7 @@ FRAMES = RNG.integers(0, 256, (4, 16, 16, 3), np.uint8)
 IDS = np.array([*(np.frombuffer("naïve $5".encode(), np.uint8).astype(int) + 6), 0, 0])
 
 
-@pytest.mark.parametrize(
+EXAMPLES = pytest.mark.parametrize(
     ("config", "example"),
     [
         (IMAGE, PIXELS),
@@ -52,6 +53,9 @@ IDS = np.array([*(np.frombuffer("naïve $5".encode(), np.uint8).astype(int) + 6)
     ],
     ids=["image", "waveform", "mel", "points", "text", "row"],
 )
+
+
+@EXAMPLES
 def test_an_example_of_each_modality_is_drawn(config, example):
     explained = draw(tiny_classifier(config), example, title="a_file$.x")
     with Image.open(io.BytesIO(explained.png)) as picture:
@@ -60,6 +64,19 @@ def test_an_example_of_each_modality_is_drawn(config, example):
     assert pixels.std() > 10  # not blank
     assert explained.gif is None
     assert set(explained.deletions) == {"cross-attend 2", "roll-out", "saliency"}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@EXAMPLES
+def test_a_model_on_cuda_is_drawn_as_one_on_the_cpu(config, example):
+    model = tiny_classifier(config)
+    model.perceiver.latents.data = torch.randn(7, model.config.latent_dim)  # enough to be clustered
+    expected, got = draw(model, example, output=0), draw(model.cuda(), example, output=0)
+    assert len(got.maps.clusters) == len(expected.maps.clusters) > 0
+    for title, deletion in expected.deletions.items():
+        torch.testing.assert_close(
+            got.deletions[title].at_random, deletion.at_random, atol=1e-3, rtol=0
+        )
 
 
 def test_a_video_is_drawn_as_a_strip_and_as_an_animation():

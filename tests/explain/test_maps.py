@@ -1,5 +1,8 @@
 """Maps of the elements of an example, and the deletion test of them."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from tests.tiny import tiny_classifier
@@ -128,6 +131,36 @@ def test_deletion_counts_only_elements_that_are_there():
     deletion = deletion_test(model, maps.inputs, maps.rollout.values, 0)
     with torch.no_grad():
         torch.testing.assert_close(deletion.by_map[0], model(ids).softmax(-1)[0, 0])
+
+
+def test_explanations_of_several_threads_are_those_alone(model):
+    images = [torch.rand(1, 6, 6, 3, generator=torch.Generator().manual_seed(i)) for i in range(2)]
+    alone = [explain_maps(model, image) for image in images]
+    both_inside = threading.Barrier(2)
+
+    def wait(*_):
+        both_inside.wait(timeout=30)
+
+    waiting = model.perceiver.cross_attends[0].norm_latents.register_forward_pre_hook(wait)
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(lambda image: explain_maps(model, image), images))
+    waiting.remove()
+    for expected, got in zip(alone, together, strict=True):
+        torch.testing.assert_close(got.outputs, expected.outputs)
+        for name in ("rollout", "saliency"):
+            torch.testing.assert_close(getattr(got, name).values, getattr(expected, name).values)
+        for a, b in zip(expected.attention, got.attention, strict=True):
+            torch.testing.assert_close(a.mean.values, b.mean.values)
+
+
+def test_an_explanation_leaves_no_hook_on_the_model(model, image):
+    seen = []
+    entered = model.perceiver.register_forward_hook(lambda *_: seen.append(True))
+    explain_maps(model, image)
+    entered.remove()
+    assert len(seen) == 2  # hooks of the user run in both passes
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+    assert all(p.grad is None for p in model.parameters())
 
 
 def test_several_examples_are_refused(model, image):

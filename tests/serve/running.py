@@ -75,10 +75,12 @@ def length_of(head):
 
 
 @contextmanager
-def running(run, *arguments, temporary=None):
+def running(run, *arguments, temporary=None, token=None):
     environment = dict(os.environ)
     if temporary is not None:
         environment["TMPDIR"] = str(temporary)
+    if token is not None:
+        environment["PERCEIVERS_TOKEN"] = token
     service = Running(run, arguments, env=environment)
     try:
         assert service.port, service.lines

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from tests.serve import separable
 from tests.serve.running import running
-from tests.serve.test_app import ROWS, png
+from tests.serve.test_app import IMAGE, ROWS, png
 from tests.tiny import tiny_classifier
 
 from perceivers import save
@@ -258,6 +258,25 @@ def test_report_and_documentation(page_of):
     page.click("text=API")
     until(page, "document.title.includes('API')")
     assert "/v1/predict" in page.text_content("main")
+
+
+def test_the_report_is_saved_where_a_token_is_required(browser, tmp_path):
+    save(tiny_classifier(IMAGE), tmp_path / "run")
+    (tmp_path / "run" / "report.html").write_text("<!doctype html><title>Report</title>")
+    with running(tmp_path / "run", token="secret") as service:
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{service.port}/")
+        page.fill("#token", "wrong")
+        page.click("#access button")
+        page.wait_for_selector("#status.error")
+        assert not page.is_visible("#report")
+        page.fill("#token", "secret")
+        page.click("#access button")
+        with page.expect_download() as download:
+            page.click("#report")
+        assert "<title>Report" in Path(download.value.path()).read_text()
+        assert "report.html" in page.text_content("#status")
+        page.close()
 
 
 def test_the_row_of_a_table_is_filled_in(page_of):

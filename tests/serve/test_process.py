@@ -1,5 +1,6 @@
 """The command `perceivers serve` as a process: begin, limits of time, and end."""
 
+import gc
 import socket
 import time
 
@@ -10,6 +11,7 @@ from tests.serve.test_app import IMAGE, png
 from tests.tiny import tiny_classifier
 
 from perceivers import save
+from perceivers.serve.run import _without_long_pauses
 
 HEADERS = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\n"
 
@@ -91,6 +93,13 @@ def test_expect_continue(service):
         assert b"100" in open_.recv(100)
         open_.sendall(body)
         assert answer_of(open_)[0] == 200
+
+
+def test_garbage_collections_leave_out_what_exists_before_the_first_request():
+    kept = len(gc.get_objects())
+    with _without_long_pauses():
+        assert len(gc.get_objects()) < kept / 100  # a collection walks these alone
+    assert len(gc.get_objects()) > kept / 2
 
 
 def test_ipv6(saved):

@@ -127,6 +127,7 @@ def test_a_signal_leaves_a_usable_run(tmp_path, monkeypatch, number):
     assert result["interrupted"] == number.name
     assert result["epochs"] == 1
     assert perceivers.load(tmp_path / "run")
+    assert (tmp_path / "run" / "curves.png").exists()
     log_text = (tmp_path / "run" / "log.txt").read_text()
     assert "--resume" in log_text
     last = [line.split(" ", 1)[1] for line in log_text.splitlines()][-3:]

@@ -4,7 +4,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from tests.tiny_recipes import tiny
 
+from perceivers.training import engine, recorder
 from perceivers.training.recorder import Recorder, curves, epoch_line, format_duration
 from perceivers.training.scores import LOSS, scores_of
 
@@ -76,3 +78,14 @@ def test_epoch_lines_fit_100_columns():
 
 def test_format_duration():
     assert [format_duration(s) for s in (5, 125, 3725)] == ["0:05", "2:05", "1:02:05"]
+
+
+@pytest.mark.parametrize(("pause", "drawings"), [(60, 1), (-1, 4)])
+def test_curves_are_drawn_at_the_end_and_after_a_pause(tmp_path, monkeypatch, pause, drawings):
+    drawn = []
+    monkeypatch.setattr(recorder, "DRAW_SECONDS", pause)
+    monkeypatch.setattr(recorder, "curves", lambda *a: drawn.append(len(a[0])) or curves(*a))
+    engine.train(tiny(3), tmp_path / "run")
+    assert len(drawn) == drawings
+    assert drawn[-1] == 3
+    assert (tmp_path / "run" / "curves.png").exists()

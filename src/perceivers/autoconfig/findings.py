@@ -131,6 +131,8 @@ class TableContents:
     """Columns that are ignored because they hold the index of a DataFrame."""
     leaks: tuple[str, ...] = ()
     """Columns that alone predict the label of every training row."""
+    constant: tuple[str, ...] = ()
+    """Columns whose cells are the same in every training row; the model reads them."""
 
     @property
     def task(self) -> Task:
@@ -170,6 +172,12 @@ class TableContents:
                 lines.append(f"{name}: {count} cannot be read; their rows are skipped: {few}")
         if self.empty:
             lines.append(f"empty columns, which are ignored: {listed(self.empty)}")
+        if self.constant:
+            every = "WARNING: all columns are" * (len(self.constant) == len(self.columns))
+            lines.append(
+                f"{every or 'columns that are'} the same in every training row, so that they tell "
+                f"a model nothing: {listed(self.constant)}"
+            )
         if ids := [name for name, column in self.columns.items() if column.is_id]:
             lines.append(
                 f"different in each row: {listed(ids)}; the model reads them; if they only "

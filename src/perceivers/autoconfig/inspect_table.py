@@ -31,7 +31,7 @@ from ..modalities.table.numbers import (
 from ..modalities.table.reader import CellReader
 from .findings import ColumnContents, Sample, TableContents
 from .inspect_folder import candidates, line_modality, measure_some, most_readable
-from .leaks import counts_rows, find_leaks
+from .leaks import counts_rows, find_constant, find_leaks
 
 SUFFIX = re.compile(r"\.[a-z][a-z0-9]{1,5}")
 MAX_TRIED = 20  # names of a column that are looked for beside the table
@@ -100,6 +100,7 @@ def inspect_table(path: Path, config: DataConfig, *, seed: int = 0) -> TableCont
         tuple(empty),
         manifest.index,
         tuple(find_leaks(manifest, columns, labels)),
+        tuple(find_constant(manifest, columns)),
     )
 
 

@@ -1,8 +1,8 @@
-"""Find columns of a table that alone tell the label, such as a row number. Imports no torch.
+"""Find columns of a table that tell the label, such as a row number, or nothing. Imports no torch.
 
-Such a column is not wrong by itself: some tables have a feature that decides. But it may also be a
-copy of the label, or an index of rows that were sorted by class before they were shuffled, and the
-scores then say nothing about new examples.
+A column that alone tells the label is not wrong by itself: some tables have a feature that decides.
+But it may also be a copy of the label, or an index of rows that were sorted by class before they
+were shuffled, and the scores then say nothing about new examples.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +17,7 @@ from .findings import ColumnContents
 MIN_ROWS = 20  # with fewer training rows, a column may tell the labels by chance
 MIN_REPEATS = 20  # rows whose value occurs in an earlier row; others tell nothing
 MIN_COUNTED = 3  # rows that are counted in order; by chance they rarely are
+MIN_EQUAL = 5  # rows that are equal in a column
 MIN_SHUFFLED = 10  # the same in any order
 
 
@@ -51,6 +52,29 @@ def find_leaks(
             if tells:
                 yield name
         elif labels.task != "regression" and any(_decides(cells, target) for target in each):
+            yield name
+
+
+def find_constant(manifest: Manifest, columns: Mapping[str, ColumnContents]) -> Iterator[str]:
+    """Yield the names of the columns whose training rows all hold the same value.
+
+    Args:
+        manifest: the table.
+        columns: contents of its columns.
+    """
+    rows = manifest.splits.get("train", [])
+    if len(rows) < MIN_EQUAL:
+        return
+    for name, column in columns.items():
+        cells = [manifest.columns[name][row] for row in rows]
+        if column.what == "categorical":  # which may be spelled in several ways
+            same = len(column.categories) == 1 and None not in cells
+        elif column.what == "numeric":
+            values = readable_numbers(cells, column.number_format)
+            same = bool((values == values[0]).all())
+        else:
+            same = cells[0] is not None and len(set(cells)) == 1
+        if same:
             yield name
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import unknown
-from ..reading import using
+from ..reading import overriding
 from . import (
     compare,
     console,
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         namespace, rest = parse(arguments)
         namespace.debug = debug
-        with using(namespace.limits):
+        with overriding(namespace.limits):
             status = namespace.run(namespace, rest)
     except KeyboardInterrupt:
         console.complain("interrupted")
@@ -85,8 +85,8 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         arguments: the arguments after the name of the program.
 
     Returns:
-        The options of the command with the `limits` that they set (None: none), and the arguments
-        that are left. These are options of a recipe, which `train` parses once it knows the recipe.
+        The options of the command with the `limits` that they set, by name, and the arguments that
+        are left. These are options of a recipe, which `train` parses once it knows the recipe.
 
     Raises:
         ValueError: the command does not take one of the arguments.

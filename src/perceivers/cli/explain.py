@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import unknown
 from .console import say
+from .options import add_limits
 from .parser import Add
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def add(command: Add) -> None:
         "--out", type=Path, required=True, metavar="PNG",
         help="picture to write; of a video, an animation with the suffix .gif is written beside it",
     )  # fmt: skip
+    add_limits(sub)
 
 
 def _explain(options: argparse.Namespace, rest: list[str]) -> int:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from .console import say
+from .options import add_limits
 from .parser import Add
 
 
@@ -43,6 +44,7 @@ def add(command: Add) -> None:
         help="quantise the weights to 8 bits, and print the scores on the validation split before "
         "and after; only for ONNX",
     )  # fmt: skip
+    add_limits(sub)
 
 
 def _export(options: argparse.Namespace, rest: list[str]) -> int:

@@ -51,12 +51,17 @@ def add_options(parser: argparse.ArgumentParser, config: Any) -> None:
         )
 
 
-def add_limits(parser: argparse.ArgumentParser) -> None:
-    """Add the options `--limits.NAME`, which `parse_limits` parses."""
-    add_options(parser, _Reading())
+def add_limits(parser: argparse.ArgumentParser, defaults: Limits | None = None) -> None:
+    """Add the options `--limits.NAME`, which `parse_limits` parses.
+
+    Args:
+        parser: the parser.
+        defaults: the limits that the help shows; None: the defaults of most commands.
+    """
+    add_options(parser, _Reading(defaults or Limits()))
 
 
-def parse_limits(arguments: Sequence[str], *, prog: str) -> tuple[Limits | None, list[str]]:
+def parse_limits(arguments: Sequence[str], *, prog: str) -> tuple[dict[str, Any], list[str]]:
     """Parse the options `--limits.NAME` among others.
 
     Args:
@@ -64,7 +69,7 @@ def parse_limits(arguments: Sequence[str], *, prog: str) -> tuple[Limits | None,
         prog: name of the program in error messages.
 
     Returns:
-        The limits, None if no option sets one, and the other arguments.
+        The limits that options set, by the name of their field, and the other arguments.
 
     Raises:
         ValueError: a limit does not exist, or cannot have this value.
@@ -74,7 +79,8 @@ def parse_limits(arguments: Sequence[str], *, prog: str) -> tuple[Limits | None,
     namespace, others = parser.parse_known_args(arguments)
     reject_unknown([name for name in others if name.startswith("--limits.")], _Reading())
     values = vars(namespace)
-    return (apply(_Reading(), values).limits if values else None), others
+    apply(_Reading(), values)  # or an error for an impossible value
+    return {path.removeprefix("limits."): value for path, value in values.items()}, others
 
 
 def apply(config: Any, values: dict[str, Any]) -> Any:

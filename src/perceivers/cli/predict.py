@@ -119,7 +119,7 @@ def _outcomes(
     from ..predict.inputs import find_inputs
 
     top_k = max(options.top_k, len(predictor.labels) if options.csv else 0)
-    with _file_on_stdin(options.stdin_kind) as stdin:
+    with _file_on_stdin(options.stdin_kind, predictor) as stdin:
         examples = find_inputs(options.files, predictor, texts=options.text, stdin=stdin)
         named = ((example, example.source) for example in examples)
         for example, outcome in predictor.predict_sources(named, top_k=top_k):
@@ -134,7 +134,7 @@ def _outcomes(
 
 
 @contextmanager
-def _file_on_stdin(kind: str | None) -> Iterator[Path | None]:
+def _file_on_stdin(kind: str | None, predictor: "Predictor") -> Iterator[Path | None]:
     """Save stdin to a file with a suffix while the context lasts; None if no suffix is given."""
     from ..predict.inputs import read_stdin
 
@@ -143,7 +143,8 @@ def _file_on_stdin(kind: str | None) -> Iterator[Path | None]:
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"stdin.{kind.lstrip('.')}"
-        path.write_bytes(read_stdin())
+        with predictor.reading():
+            path.write_bytes(read_stdin())
         yield path
 
 

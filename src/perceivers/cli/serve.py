@@ -3,6 +3,8 @@
 import argparse
 import os
 
+from ..reading import STRANGERS
+from .options import add_limits
 from .parser import Add
 
 TOKEN = "PERCEIVERS_TOKEN"
@@ -48,6 +50,7 @@ def add(command: Add) -> None:
         "--timeout", type=float, default=30.0, metavar="S",
         help="seconds after which a request is answered 503 [30]",
     )  # fmt: skip
+    add_limits(sub, STRANGERS)
     sub.epilog = (
         f"If the environment variable {TOKEN} is set, requests must carry it: Authorization: "
         "Bearer TOKEN."

@@ -18,6 +18,7 @@ from .examples import Batch, ExampleSet
 from .hold_out import hold_out_missing
 from .identity import Identity, hash_array
 from .labels import infer_task
+from .sameness import is_constant_item, report_items
 from .saved_splits import SavedSplits
 from .splits import Splits, assign, find_saved, make_record
 
@@ -140,7 +141,7 @@ def _read_items(name: str, dataset: Dataset[Any]) -> tuple[Tensor, list[str]]:
         )
     count = len(dataset)
     log.info("reading the labels of %d examples of the %s dataset", count, name)
-    values, contents = [], []
+    values, contents, constant = [], [], []
     for index in range(count):
         item = dataset[index]
         if not isinstance(item, tuple | list) or len(item) != 2:
@@ -150,8 +151,11 @@ def _read_items(name: str, dataset: Dataset[Any]) -> tuple[Tensor, list[str]]:
             )
         values.append(_label(item[1], f"item {index} of the {name} dataset"))
         contents.append(_hash(item[0]))
+        if is_constant_item(item[0]):
+            constant.append(index)
     if not values:
         raise ValueError(f"the {name} dataset is empty; expected at least one example")
+    report_items(name, contents, constant)
     shapes = {tuple(value.shape) for value in values}
     if len(shapes) > 1:
         raise ValueError(f"labels of the {name} dataset have shapes {sorted(shapes)}; expected one")

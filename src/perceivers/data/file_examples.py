@@ -20,6 +20,7 @@ from ..modalities.reader import Example, Reader, collate
 from ..reading import Limits, limits, using
 from .examples import Batch, ExampleSet, InMemoryExamples, Storage, middle_clip
 from .identity import Identity, identify
+from .sameness import Sameness
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,12 @@ class FileExamples(ExampleSet):
     """The most that is read of a file, also by threads and processes."""
     notices: Notices = field(default_factory=Notices)
     """What the reader had to say of readable files; subsets share them."""
+    sameness: Sameness = field(init=False, repr=False)
+    """Which of the examples that this process decoded tell nothing."""
     _found: list[Unreadable] = field(default_factory=list, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.sameness = Sameness(self.reader)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -101,6 +107,14 @@ class FileExamples(ExampleSet):
         """Return what this worker process found since the last call, as arguments of `report`."""
         found, self._found = self._found, []
         return found, self.notices.take()
+
+    def report_sameness(self, split: str) -> None:
+        """Log how many of the examples decoded so far are constant, or read as others are.
+
+        Args:
+            split: name of the split of these examples.
+        """
+        self.sameness.report(split, lambda file: self.files[file])
 
     def report(
         self, found: Sequence[Unreadable], notices: Mapping[str, Sequence[str]] | None = None
@@ -203,6 +217,8 @@ class FileExamples(ExampleSet):
             with collecting() as said, using(self.limits):
                 example: Example = self.reader.decode(source)
             self.notices.add(name, said)
+            if get_worker_info() is None:
+                self.sameness.add(file, middle_clip(example, self.reader))
             return example
         except ValueError as error:
             return Unreadable(file, f"{name}: {error}" if name else str(error))

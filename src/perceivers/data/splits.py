@@ -115,6 +115,7 @@ def read_splits(
     for name, examples in splits.items():
         if decode and isinstance(examples, FileExamples):
             splits[name] = _decode_if_small(examples, config.hold_gb, progress)
+            examples.report_sameness(name)
             skipped += examples.skipped
             if len(examples) and not len(splits[name]):
                 raise ValueError(

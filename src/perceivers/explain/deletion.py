@@ -53,7 +53,11 @@ def deletion_test(
             one standard deviation of the training data away).
         seed: seed of the random orders.
     """
-    present = torch.arange(len(values)) if inputs.mask is None else inputs.mask[0].nonzero()[:, 0]
+    values = values.cpu()  # orders and masks are made there, the same for all devices
+    mask = (
+        torch.ones(len(values), dtype=torch.bool) if inputs.mask is None else inputs.mask[0].cpu()
+    )
+    present = mask.nonzero()[:, 0]
     generator = torch.Generator().manual_seed(seed)
     orders = [present[values[present].argsort(descending=True, stable=True)]]
     for _ in range(RANDOM_ORDERS):
@@ -72,13 +76,13 @@ def _watch(
     rank[order] = torch.arange(len(order))
     masks = rank[None] >= counts[:, None]  # (S, M)
     size = max(1, MAX_ELEMENTS // inputs.content.shape[1])
-    outputs = torch.cat([_classify(model, inputs, part) for part in masks.split(size)])
+    outputs = torch.cat([_classify(model, inputs, part).cpu() for part in masks.split(size)])
     if model.config.task == "classification":
         return outputs.softmax(-1)[:, output]
     if model.config.task == "multilabel":
         return outputs.sigmoid()[:, output]
     std: Any = model.target_scale.std
-    scale = std[output]
+    scale = std[output].cpu()
     return (1 - (outputs[:, output] - outputs[0, output]).abs() / scale).clamp(min=0)
 
 
@@ -89,6 +93,6 @@ def _classify(model: PerceiverClassifier, inputs: Inputs, masks: Tensor) -> Tens
         inputs,
         content=inputs.content.expand(count, -1, -1),
         position=inputs.dense_position,  # of one example: shared by its copies
-        mask=masks,
+        mask=masks.to(inputs.content.device),
     )
     return model.classify(copies)

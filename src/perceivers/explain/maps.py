@@ -68,6 +68,8 @@ class Maps:
 def explain_maps(model: PerceiverClassifier, batch: Any, output: int | None = None) -> Maps:
     """Compute the maps of one example.
 
+    Other threads may use the model at the same time.
+
     Args:
         model: the model, in eval mode.
         batch: raw batch of one example.
@@ -76,6 +78,7 @@ def explain_maps(model: PerceiverClassifier, batch: Any, output: int | None = No
     Raises:
         ValueError: the batch holds several examples.
     """
+    model = _view(model)
     with torch.no_grad():
         inputs = model.elements(batch)
     count = inputs.content.shape[0]
@@ -99,6 +102,29 @@ def explain_maps(model: PerceiverClassifier, batch: Any, output: int | None = No
         rollout=_element_map("roll-out", rollout.mean(0)),
         saliency=_saliency(model, inputs, index),
     )
+
+
+def _view(model: PerceiverClassifier) -> PerceiverClassifier:
+    """Return a model with the same weights and hooks, of which new hooks are its own.
+
+    Attention is recorded by hooks. On the model itself they would see the passes of other threads.
+    """
+    views: dict[nn.Module, nn.Module] = {}
+
+    def view(module: nn.Module) -> nn.Module:
+        if module not in views:
+            views[module] = twin = module.__new__(type(module))
+            twin.__dict__ = {
+                name: value.copy() if isinstance(value, dict) else value
+                for name, value in module.__dict__.items()
+                if name != "_compiled_call_impl"
+            }
+            for name, child in module._modules.items():
+                twin._modules[name] = None if child is None else view(child)
+        return views[module]
+
+    twin: Any = view(getattr(model, "_orig_mod", model))  # without torch.compile
+    return twin
 
 
 def _attention(recorded: AttentionMap, step: int) -> Attention:
@@ -162,7 +188,7 @@ def k_means(rows: Tensor, count: int, iterations: int = 20) -> Tensor:
     for _ in range(iterations):
         filled = [group for group in range(count) if bool((groups == group).any())]
         centres = torch.stack([rows[groups == group].mean(0) for group in filled])
-        groups = torch.tensor(filled)[torch.cdist(rows, centres).argmin(1)]
+        groups = groups.new_tensor(filled)[torch.cdist(rows, centres).argmin(1)]
     return groups
 
 

@@ -13,12 +13,15 @@ from ..exported import FORMAT
 from ..files import write_atomically, write_json
 from ..models.classifier import PerceiverClassifier, TargetScale
 from ..models.config import to_dict
+from ..reading import Limits
 from .program import Program, export_errors, inputs_of, trace
 
 OPSET = 20  # version of ONNX's operators
 
 
-def export_onnx(model: PerceiverClassifier, path: Path, *, example: Any = None) -> None:
+def export_onnx(
+    model: PerceiverClassifier, path: Path, *, example: Any = None, limits: Limits | None = None
+) -> None:
     """Write a model as `path` in ONNX, and the description of its inputs and labels beside it.
 
     The batch varies, and so do sizes and lengths that the model does not fix. Normalising constants
@@ -29,6 +32,7 @@ def export_onnx(model: PerceiverClassifier, path: Path, *, example: Any = None) 
         path: the `.onnx` file to write. The description has the suffix `.json`.
         example: raw batch of at least two examples that fixes the shapes of the inputs; needed if
             the model's examples are not read from files, such as those of an adapter of your own.
+        limits: the most that a `Predictor` of the file reads of one example; None: the defaults.
 
     Raises:
         ValueError: the model cannot be exported.
@@ -55,6 +59,7 @@ def export_onnx(model: PerceiverClassifier, path: Path, *, example: Any = None) 
             for name in program.outputs
         ],
         "model": to_dict(model.config),
+        "limits": to_dict(limits or Limits()),
     }
     if isinstance(model.target_scale, TargetScale):
         description["scales"] = model.target_scale.std.tolist()  # of the training labels

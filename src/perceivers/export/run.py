@@ -9,15 +9,14 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ..checkpoint import load, read_config
+from ..checkpoint import load, read_config, read_limits
 from ..data.examples import ExampleSet
-from ..data.splits import Splits, read_splits
+from ..data.splits import Splits
 from ..exported import SUFFIX, ExportedModel
-from ..modalities import build_reader
 from ..models.classifier import PerceiverClassifier
 from ..training.batches import batches
 from ..training.recipe import Recipe
-from ..training.recipe_data import read_recipe, read_saved_splits
+from ..training.recipe_data import read_recipe, read_recipe_splits, read_saved_splits
 from ..training.targets import summary, targets_of
 from .check import TOLERANCE, Difference, largest_difference
 from .onnx import export_onnx, quantise, require
@@ -96,7 +95,7 @@ def export_run(
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
         if kind == "onnx":
-            export_onnx(model, out)
+            export_onnx(model, out, limits=read_limits(run_dir))
             run: Callable[[Any], Tensor] = ExportedModel(out)
         else:
             run = export_torch(model, out)
@@ -139,10 +138,9 @@ def _data_of(run_dir: Path) -> tuple[Recipe | None, Splits | None]:
         log.warning("%s is a saved model without data: it is checked on random examples", run_dir)
         return None, None
     recipe = read_recipe(run_dir)
-    reader = build_reader(recipe.model.input)
     try:
         saved = read_saved_splits(run_dir)
-        return recipe, read_splits(recipe.data, reader, saved=saved, decode=False)
+        return recipe, read_recipe_splits(recipe, saved=saved, decode=False)
     except (ValueError, OSError) as error:
         log.warning(
             "the data of %s cannot be read (%s): it is checked on random examples", run_dir, error

@@ -94,6 +94,8 @@ class ArrayReader(Reader):
     suffixes: ClassVar[frozenset[str]]
     dtype: ClassVar[type]
     """NumPy type of an example."""
+    constant: ClassVar[str] = "constant"
+    """What an example is that `is_constant` is true of, such as "of one colour"."""
 
     @property
     @abstractmethod
@@ -109,6 +111,10 @@ class ArrayReader(Reader):
     @override
     def nbytes(self) -> int:
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+    def is_constant(self, example: np.ndarray) -> bool:
+        """Return whether all elements of an example are the same, so that it tells nothing."""
+        return all_same(example, axes=max(1, example.ndim - 1))
 
     @abstractmethod
     @override
@@ -136,6 +142,22 @@ class ArrayReader(Reader):
         if isinstance(examples, Tensor):
             return None
         return torch.tensor([len(example) / self.shape[0] for example in examples])
+
+
+def all_same(array: np.ndarray, axes: int) -> bool:
+    """Return whether an array has several entries along its first axes, and all are equal.
+
+    Args:
+        array: the array.
+        axes: number of axes that the entries are counted along.
+    """
+    count = math.prod(array.shape[:axes])
+    if count < 2 or not array.size:
+        return False
+    entries = array.reshape(count, -1)
+    if (entries[0] != entries[count // 2]).any():  # nearly always, and the others are not read
+        return False
+    return bool((entries == entries[:1]).all())
 
 
 def collate(examples: Sequence[Example]) -> Examples:

@@ -66,7 +66,7 @@ def find_inputs(
         raise ValueError(f"got texts, but {describe_files(reader)}")
     for argument in arguments:
         if argument == STDIN:
-            yield _of_stdin(stdin)
+            yield _of_stdin(stdin, predictor)
         elif not argument.strip():  # "$FILE" of a variable that is not set
             yield Input(
                 argument, ValueError("an empty name; expected a file, a folder or a pattern")
@@ -91,9 +91,10 @@ def read_stdin() -> bytes:
     return raw
 
 
-def _of_stdin(file: Path | None) -> Input:
+def _of_stdin(file: Path | None, predictor: Predictor) -> Input:
     try:
-        return Input(STDIN, read_stdin() if file is None else file)
+        with predictor.reading():
+            return Input(STDIN, read_stdin() if file is None else file)
     except ValueError as error:
         return Input(STDIN, error)
 
@@ -150,7 +151,8 @@ def _of_file(path: Path, folder: Path, predictor: Predictor) -> Iterable[Input]:
         return [Input(str(path), path, parents[0])]
     if not parents and path.stem in classes and isinstance(predictor.reader, TextReader):
         try:
-            return [Input(*source, path.stem) for source in line_sources(path)]
+            with predictor.reading():
+                return [Input(*source, path.stem) for source in line_sources(path)]
         except ValueError as error:
             return [Input(str(path), error)]
     return (Input(*pair) for pair in predictor.sources(path))

@@ -5,6 +5,7 @@ import io
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..checkpoint import load
+from ..checkpoint import load, local_directory, read_limits
 from ..exported import SUFFIX, ExportedModel
 from ..machine import placement
 from ..modalities import build_reader
@@ -21,7 +22,7 @@ from ..modalities.fusion.rows import RowReader
 from ..modalities.notices import Notices
 from ..modalities.streaming import Progress
 from ..models.classifier import PerceiverClassifier, TargetScale
-from ..reading import Limits, chosen_limits, using
+from ..reading import Limits
 from .formatting import Prediction, as_json, numbers_as_text, probabilities_as_text
 from .prepare import Prepared, Preparer, is_row
 from .runner import Runner
@@ -52,7 +53,8 @@ class Predictor:
             are averaged (arXiv 2103.03206v2, §4.2: 16); 1: its middle, as in training.
         progress: function that is called with the completed fraction while an example is read in
             parts.
-        limits: the most that is read of one file; None: the default limits.
+        limits: the most that is read of one file; None: the limits that the run was trained with,
+            or the defaults for a model without a run.
 
     Raises:
         ValueError: `model` is something else or has no outputs (`num_classes=0`), or the options do
@@ -75,11 +77,14 @@ class Predictor:
         progress: Progress | None = None,
         limits: Limits | None = None,
     ) -> None:
+        saved = Limits()
         if isinstance(model, str | Path):
             if Path(model).suffix.lower() == SUFFIX:
                 model, device = _load_exported(model, device, own_size), None
+                saved = model.limits
             else:
-                model, device = load(model), "auto" if device is None else device
+                path, device = local_directory(model), "auto" if device is None else device
+                model, saved = load(path), read_limits(path)
         if not hasattr(model, "config"):
             raise ValueError(
                 f"got {type(model).__name__} as the model; expected the directory of a run or of a "
@@ -95,13 +100,12 @@ class Predictor:
         self.model = model.eval()
         if own_size and isinstance(model, PerceiverClassifier):
             model.adapter.expect_sizes(None)
-        self.limits = limits or chosen_limits()
         self.reader = with_clips(build_reader(model.config.input), clips)
         self._runner = Runner(
             self.model, self.reader, batch_size=batch_size, own_size=own_size, clips=clips,
             progress=progress,
         )  # fmt: skip
-        self._preparer = Preparer(self.reader, own_size=own_size, limits=self.limits)
+        self._preparer = Preparer(self.reader, own_size=own_size, limits=limits, saved=saved)
         if own_size and isinstance(self.reader, RowReader):
             raise ValueError(
                 "rows of a table are read at the model's own sizes; leave own_size out"
@@ -111,6 +115,15 @@ class Predictor:
     def notices(self) -> Notices:
         """What decoders noticed about the files that were read."""
         return self._preparer.notices
+
+    @property
+    def limits(self) -> Limits:
+        """The most that is read of one file, where no others are set while it is read."""
+        return self._preparer.limits or self._preparer.saved
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Return a context in which the limits for reading the examples hold."""
+        return self._preparer.reading()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -177,7 +190,7 @@ class Predictor:
     ) -> list[Prediction]:
         """Predict prepared examples, of which the first is number `first` of a list."""
         predictions: list[Prediction] = []
-        with using(self.limits):
+        with self.reading():
             outputs = self._runner.values(examples).tolist() if examples else []
         for index, values in enumerate(outputs, first):
             if not all(map(math.isfinite, values)):

@@ -1,6 +1,7 @@
 """From an example in any form to the arrays that a model takes."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ..modalities.image.reader import ImageReader
 from ..modalities.notices import Notices, collecting
 from ..modalities.reader import Example, Reader
 from ..modalities.table.config import TABLE_SUFFIXES
-from ..reading import Limits, check_limit, limits, using
+from ..reading import Limits, check_limit, limits, limits_of, using
 
 Prepared = Example | LazyArray | dict[str, Any]
 
@@ -27,12 +28,20 @@ class Preparer:
     Args:
         reader: reader of the model's files, with or without clips.
         own_size: read each file whole.
-        limits: the most that is read of one file; None: the limits that hold when it is read.
+        limits: the most that is read of one file, whatever else is set; None: the limits that hold
+            when it is read, such as those of a service, or else the saved ones.
+        saved: the limits that were saved with the model.
     """
 
-    def __init__(self, reader: Reader, *, own_size: bool, limits: Limits | None) -> None:
-        self.reader, self.own_size, self.limits = reader, own_size, limits
+    def __init__(
+        self, reader: Reader, *, own_size: bool, limits: Limits | None, saved: Limits
+    ) -> None:
+        self.reader, self.own_size, self.limits, self.saved = reader, own_size, limits, saved
         self.notices = Notices()
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Return a context in which the limits for reading examples hold."""
+        return using(self.limits or limits_of(self.saved))
 
     def prepare(self, example: Any) -> Prepared:
         """Decode an example; see `Predictor.prepare`."""
@@ -51,7 +60,8 @@ class Preparer:
         if not isinstance(reader, RowReader) or file.suffix.lower() not in TABLE_SUFFIXES:
             return [(str(file), file)]
         try:
-            return RowFiles.read(file, reader)
+            with self.reading():
+                return RowFiles.read(file, reader)
         except ValueError as error:
             return [(str(file), error)]
 
@@ -59,7 +69,8 @@ class Preparer:
         if isinstance(without_clips(self.reader), RowReader) and is_row(example):
             example = Row.of(dict(example.items()))
         if hasattr(example, "read"):
-            example = _content(example)
+            with self.reading():
+                example = _content(example)
         if isinstance(example, bytearray | memoryview):
             example = bytes(example)
         if isinstance(example, str | Path | bytes | Row):
@@ -82,7 +93,7 @@ class Preparer:
         try:
             if isinstance(source, str | Path):
                 check_suffix(Path(source), self.reader)
-            with collecting() as said, using(self.limits):
+            with collecting() as said, self.reading():
                 prepared: Prepared = decode(source)
             self.notices.add(name, said)
             self.notices.log_first()

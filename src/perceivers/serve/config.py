@@ -1,21 +1,20 @@
 """Settings of the service, as plain data."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
-from ..reading import Limits
+from ..reading import STRANGERS, Limits, limits_of
 
 
-def _service_limits() -> Limits:
-    """Return limits for files of strangers: 25 megapixels, 5 minutes, a million points."""
-    return Limits(
-        pixels=25_000_000,
-        frame_pixels=9_000_000,
-        seconds=300.0,
-        points=1_000_000,
-        cells=1_000_000,
-        file_bytes=20_000_000,
-        decoded_bytes=100_000_000,
-    )
+def service_limits(run: Limits) -> Limits:
+    """Return what a service reads of one file.
+
+    Args:
+        run: the limits of the run. Where they differ from the defaults, they were chosen for its
+            files and take the place of the service's own; and so do those that were typed.
+    """
+    default = vars(Limits())
+    chosen = {name: value for name, value in vars(run).items() if value != default[name]}
+    return limits_of(replace(STRANGERS, **chosen))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +44,8 @@ class ServeConfig:
     """Seconds after which a request is given up, and answered 503."""
     drain: float = 10.0
     """Seconds that running requests have to end after SIGTERM."""
-    limits: Limits = field(default_factory=_service_limits)
-    """The most that is read of one file."""
+    limits: Limits | None = None
+    """The most that is read of one file; none: `LIMITS`, changed as the run's were."""
 
     def __post_init__(self) -> None:
         counts = ("max_batch", "max_queue", "max_decoding", "max_files")

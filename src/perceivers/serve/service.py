@@ -1,8 +1,5 @@
 """What the service does with examples: decode, predict and explain, within limits."""
 
-import base64
-import copy
-import io
 import json
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,28 +8,23 @@ from typing import Any
 
 from .. import __version__
 from ..checkpoint import CONFIG, METRICS_FILE
-from ..explain import ElementMap, explain_maps
-from ..explain.draw import draw, element_values
+from ..explain import draw
 from ..export.program import inputs_of
 from ..exported import ExportedModel
-from ..modalities import modality_of
 from ..modalities.accepts import accepted_suffixes, describe_files
 from ..modalities.clips import without_clips
-from ..modalities.drawing import new_figure
 from ..modalities.fusion.rows import RowReader
-from ..modalities.reader import collate, to_device
 from ..modalities.text.reader import TextReader
-from ..models.classifier import PerceiverClassifier
 from ..predict import Prediction, Predictor, Prepared
 from .batcher import Batcher
-from .config import ServeConfig
+from .config import ServeConfig, service_limits
 from .metrics import Metrics
+from .overlays import overlays
 from .uploads import Refused, Upload, decode, is_table, table_rows
 
 Job = Callable[[], Any]
 MAX_EXPLAINING = 4  # explanations that may wait
 MAX_DECODED_TOGETHER = 8  # files that one thread decodes before others get their results
-OVERLAY_INCHES, OVERLAY_DPI = 3.2, 100
 
 
 class Service:
@@ -48,9 +40,9 @@ class Service:
         self, predictor: Predictor, config: ServeConfig, run_dir: Path | None = None
     ) -> None:
         self.predictor, self.config, self.run_dir = predictor, config, run_dir
+        self.limits = config.limits or service_limits(predictor.limits)
         self.metrics = Metrics()
         self.ready = False
-        self._copy: PerceiverClassifier | None = None
         self.description = self._describe()
         self._decoder: Batcher[Job, Any] = Batcher(
             _run_all, max_batch=MAX_DECODED_TOGETHER, max_wait=0.0, max_queue=config.max_queue,
@@ -130,7 +122,7 @@ class Service:
         if isinstance(example, Refused):
             raise example
         explained: dict[str, Any] = await _one(
-            self._explainer, lambda: self._overlays(example, output)
+            self._explainer, lambda: overlays(self.predictor, example, output)
         )
         return explained
 
@@ -141,7 +133,7 @@ class Service:
         [example] = await self._decode([upload])
         if isinstance(example, Refused):
             raise example
-        model = self._explained()
+        model = self.predictor.trained
         explained = await _one(
             self._explainer, lambda: draw(model, example, output=output, title=upload.name)
         )
@@ -152,17 +144,6 @@ class Service:
     def explains(self) -> bool:
         """Whether the model can be explained."""
         return not isinstance(self.predictor.model, ExportedModel)
-
-    def _explained(self) -> PerceiverClassifier:
-        """Return the model to explain, a copy with the same weights.
-
-        Attention is recorded by hooks, which must not see the examples of other requests.
-        """
-        if self._copy is None:
-            model = self.predictor.trained
-            shared = {id(x): x for x in (*model.parameters(), *model.buffers())}
-            self._copy = copy.deepcopy(model, shared)
-        return self._copy
 
     def _describe(self) -> dict[str, Any]:
         """Return what the model is: task, labels, what it reads, and its scores."""
@@ -201,7 +182,7 @@ class Service:
         expanded: list[Upload] = []
         for upload in uploads:
             if is_table(upload, self.predictor):
-                rows = partial(table_rows, upload, self.predictor, self.config.limits)
+                rows = partial(table_rows, upload, self.predictor, self.limits)
                 expanded += await self.in_decoder(rows)
             else:
                 expanded.append(upload)
@@ -216,8 +197,7 @@ class Service:
         Raises:
             Busy: too many files wait.
         """
-        limits = self.config.limits
-        jobs = [partial(decode, upload, self.predictor, limits) for upload in uploads]
+        jobs = [partial(decode, upload, self.predictor, self.limits) for upload in uploads]
         decoded: list[Any] = await self._decoder.submit(jobs)
         for example in decoded:
             if isinstance(example, Exception) and not isinstance(example, Refused):
@@ -249,35 +229,6 @@ class Service:
             raise Refused(f"unknown output {label!r}", 422)
         return self.predictor.labels.index(label)
 
-    def _overlays(self, example: Any, output: int | None) -> dict[str, Any]:
-        """Return the maps of an example, each drawn over it."""
-        model = self._explained()
-        reader: Any = without_clips(self.predictor.reader)
-        device = next(model.parameters()).device
-        batch = to_device(reader.batch(collate([example])), device)
-        maps = explain_maps(model, batch, output)
-        chosen = int(maps.outputs.argmax()) if output is None else output
-
-        def picture(shown: ElementMap | None) -> str:
-            values = None if shown is None else element_values(model, shown.values, batch)
-            return _overlay(model.config.input, example, values)
-
-        return {
-            "label": model.labels[chosen],
-            "example": picture(None),
-            "steps": [
-                {
-                    "step": attention.step + 1,
-                    "both": picture(attention.mean),
-                    "content": picture(attention.content),
-                    "position": picture(attention.position),
-                }
-                for attention in maps.attention
-            ],
-            "rollout": picture(maps.rollout),
-            "saliency": picture(maps.saliency),
-        }
-
 
 def _run_all(jobs: Sequence[Job]) -> list[Any]:
     """Run functions; the exception that one raises takes the place of its result."""
@@ -295,13 +246,3 @@ async def _one(batcher: Batcher[Job, Any], job: Job) -> Any:
     if isinstance(result, Exception):
         raise result
     return result
-
-
-def _overlay(config: Any, example: Any, values: Any) -> str:
-    """Draw an example with values over it, as a data URL."""
-    parts = max(1, len(getattr(config, "parts", ())))
-    figure = new_figure(OVERLAY_INCHES, OVERLAY_INCHES * 0.75 * parts)
-    modality_of(config).draw(figure, example, values, config)
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=OVERLAY_DPI, bbox_inches="tight", pad_inches=0.04)
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

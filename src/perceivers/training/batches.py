@@ -201,7 +201,8 @@ def measure_normalisation(adapter: Adapter, examples: ExampleSet, limit: int = 1
     """Measure the mean and standard deviation of each channel and set them on an adapter.
 
     The modalities of an adapter with several are measured separately. A channel that never varies
-    gets a standard deviation of 1. Missing values (NaN) are not counted.
+    gets a standard deviation of 1. Missing values (NaN) are not counted. Of files that are decoded
+    for this, those that tell a model nothing are logged.
 
     Args:
         adapter: adapter whose normalisation is set; one without normalisation stays as it is.
@@ -221,6 +222,8 @@ def measure_normalisation(adapter: Adapter, examples: ExampleSet, limit: int = 1
             return
         for name, x in values.items() if isinstance(values, dict) else [(None, values)]:
             moments.setdefault(name, _Moments()).add(x)
+    if isinstance(examples, FileExamples):  # of which these are the first to be decoded
+        examples.report_sameness("train")
     if None in moments:
         adapter.set_normalisation(*moments[None].mean_and_std())
     elif moments:

@@ -106,12 +106,12 @@ def train(
     else:
         check_outputs(model, recipe.model)
         model.labels = splits.labels
-    if is_normalised(model.adapter):
-        kept = "the model keeps its own normalising constants; they are not measured again"
-        log.info(kept)
-        notes = [*notes, kept]
-    else:
-        measure_normalisation(model.adapter, splits.examples["train"])
+    with remembered_log() as said:
+        if is_normalised(model.adapter):
+            log.info("the model keeps its own normalising constants; they are not measured again")
+        else:
+            measure_normalisation(model.adapter, splits.examples["train"])
+    notes = [*notes, *said.lines()]
     targets_of(model).measure(splits.examples["train"].labels)
     run_dir.mkdir(parents=True, exist_ok=True)
     with lock(run_dir):

@@ -14,16 +14,16 @@ from ..data.file_examples import FileExamples
 from ..data.labels import describe_labels
 from ..data.mixing import check_mixing
 from ..data.saved_splits import SavedSplits
-from ..data.splits import Splits, read_splits
+from ..data.splits import Splits
 from ..machine import Placement, describe_machine, placement
-from ..modalities import build_reader, modality_of
+from ..modalities import modality_of
 from ..modalities.reader import to_device
 from ..models.build import build
 from ..models.classifier import PerceiverClassifier
 from ..models.cost import cost
 from .optim import build_optimizer, build_schedule
 from .recipe import Recipe
-from .recipe_data import fit_to_data, measure_files
+from .recipe_data import fit_to_data, measure_files, read_recipe_splits
 from .recorder import format_duration
 
 log = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ def plan(recipe: Recipe, *, saved: SavedSplits | None = None, epochs_done: int =
         recipe, measured = measure_files(recipe)
         for line in measured:
             log.info(line)
-    splits = read_splits(recipe.data, build_reader(recipe.model.input), saved=saved, decode=False)
+    splits = read_recipe_splits(recipe, saved=saved, decode=False)
     recipe = fit_to_data(recipe, splits)
     counted = cost(recipe.model)
     batch_size, num_train = recipe.data.batch_size, len(splits.examples["train"])

@@ -19,7 +19,7 @@ from ..modalities import build_reader, modality_of
 from ..modalities.clips import with_clips
 from ..models.classifier import PerceiverClassifier
 from ..models.config import ModelConfig, from_dict
-from ..reading import chosen_limits, file_errors, using
+from ..reading import file_errors, limits_of, using
 from .recipe import Recipe
 from .scores import check_monitor, resolve_monitor
 
@@ -77,6 +77,7 @@ def read_recipe_splits(
     saved: SavedSplits | None = None,
     scored: bool = False,
     identify: bool = False,
+    decode: bool = True,
     clips: int = 1,
 ) -> Splits:
     """Read the data of a recipe with the reader of its model, and log the progress of long reads.
@@ -89,6 +90,7 @@ def read_recipe_splits(
         scored: whether only the split to score a model on is read: the first of test, validation
             and train that exists.
         identify: whether the result has a record of the splits to save.
+        decode: whether the files are decoded, as far as they fit into memory, or only listed.
         clips: number of parts to read of each sound or video.
 
     Raises:
@@ -101,7 +103,7 @@ def read_recipe_splits(
         if total > 5000:
             log.info("decoded %d of %d %s", done, total, reader.noun)
 
-    with using(chosen_limits() or recipe.limits):
+    with using(limits_of(recipe.limits)):
         return read_splits(
             recipe.data,
             reader,
@@ -109,6 +111,7 @@ def read_recipe_splits(
             saved=saved,
             scored=scored,
             identify=identify,
+            decode=decode,
             progress=progress,
         )
 
@@ -133,13 +136,14 @@ def measure_files(recipe: Recipe) -> tuple[Recipe, list[str]]:
     def sources() -> list[Any]:
         if holds_arrays(recipe.data):
             return []
-        examples = read_splits(recipe.data, build_reader(inputs), decode=False).examples["train"]
+        examples = read_recipe_splits(recipe, decode=False).examples["train"]
         if not isinstance(examples, FileExamples):
             return []
         rows = examples.rows[:: max(1, len(examples) // MAX_MEASURED)].tolist()
         return [examples.files[row][1] for row in rows]
 
-    measured, lines = modality_of(inputs).measure(inputs, sources)
+    with using(limits_of(recipe.limits)):
+        measured, lines = modality_of(inputs).measure(inputs, sources)
     lines = [*lines, *modality_of(inputs).augmentation_remarks(inputs, recipe.data)]
     model = dataclasses.replace(recipe.model, input=measured)
     return dataclasses.replace(recipe, model=model), lines

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Row = dict[str, float]
+DRAW_SECONDS = 10  # between two drawings of the curves: one takes as long as a short epoch
 MAX_LINE = 91  # characters of an epoch's line; with the time in front of it in log.txt, 100
 
 
@@ -31,10 +32,11 @@ class Recorder(pl.Callback):
     """Callback that keeps the run directory up to date, so that a stopped run is always usable.
 
     The weights are saved after each validation that is the best so far; if the weights are
-    averaged, the average is in place then. After each epoch metrics.csv and curves.png are written
-    and one line is logged. The records are part of checkpoints, so that those of a resumed run have
-    no gap. Early stopping follows from the records alone, so that a resumed run stops at the same
-    epoch, and a patience that is changed at resume applies.
+    averaged, the average is in place then. After each epoch metrics.csv is written and one line is
+    logged; curves.png is drawn every ten seconds at most, and at the end, however it comes. The
+    records are part of checkpoints, so that those of a resumed run have no gap. Early stopping
+    follows from the records alone, so that a resumed run stops at the same epoch, and a patience
+    that is changed at resume applies.
 
     Args:
         run_dir: directory to write to.
@@ -52,6 +54,7 @@ class Recorder(pl.Callback):
         self.best: Row = {}
         self._validation: Row = {}
         self._started = 0.0
+        self._drew = 0.0
 
     @override
     def state_dict(self) -> dict[str, Any]:
@@ -63,6 +66,7 @@ class Recorder(pl.Callback):
 
     @override
     def on_train_start(self, trainer: pl.Trainer, learner: Learner) -> None:
+        self._drew = time.perf_counter()
         self._stop_early(trainer)  # a resumed run that had stopped already
 
     @override
@@ -96,14 +100,20 @@ class Recorder(pl.Callback):
         }
         self.rows.append(row)
         write_if_possible(self.run_dir / "metrics.csv", lambda path: path.write_text(self._csv()))
-        figure = curves(self.rows, self._drawn(learner), self.best["epoch"])
-        write_if_possible(
-            self.run_dir / "curves.png", lambda path: figure.savefig(path, dpi=110, format="png")
-        )
+        if time.perf_counter() - self._drew > DRAW_SECONDS:
+            self._draw_curves(learner)
         if trainer.logger is not None:
             trainer.logger.log_metrics(row, step=trainer.global_step)
         log.info(epoch_line(row, scores, trainer.max_epochs or 0))
         self._stop_early(trainer)
+
+    @override
+    def on_train_end(self, trainer: pl.Trainer, learner: Learner) -> None:
+        self._draw_curves(learner)
+
+    @override
+    def on_exception(self, trainer: pl.Trainer, learner: Learner, exception: BaseException) -> None:
+        self._draw_curves(learner)
 
     def summary(self) -> dict[str, Any]:
         """Return the number of epochs, their time in seconds, the best one and why it stopped."""
@@ -140,6 +150,15 @@ class Recorder(pl.Callback):
             )
             log.info(self.stopped_early)
             trainer.should_stop = True
+
+    def _draw_curves(self, learner: Learner) -> None:
+        if self.rows:
+            figure = curves(self.rows, self._drawn(learner), self.best["epoch"])
+            write_if_possible(
+                self.run_dir / "curves.png",
+                lambda path: figure.savefig(path, dpi=110, format="png"),
+            )
+            self._drew = time.perf_counter()
 
     def _drawn(self, learner: Learner) -> Score:
         """Return the score to draw beside the loss: the monitored one or the task's main score."""

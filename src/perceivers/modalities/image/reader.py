@@ -33,6 +33,7 @@ class ImageReader(ArrayReader):
     noun: ClassVar[str] = "images"
     suffixes: ClassVar[frozenset[str]] = SUFFIXES
     dtype: ClassVar[type] = np.uint8
+    constant: ClassVar[str] = "of one colour"
 
     @property
     @override

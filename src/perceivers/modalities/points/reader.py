@@ -7,7 +7,7 @@ import numpy as np
 from typing_extensions import override
 
 from ..files import MAX_DECODED_BYTES, LazyArray, PathOrBytes
-from ..reader import ArrayReader
+from ..reader import ArrayReader, all_same
 from . import decode as points
 
 # M points · C channels
@@ -42,6 +42,7 @@ class PointReader(ArrayReader):
     noun: ClassVar[str] = "point clouds"
     suffixes: ClassVar[frozenset[str]] = points.POINT_SUFFIXES
     dtype: ClassVar[type] = np.float32
+    constant: ClassVar[str] = "one point, repeated"
 
     def __post_init__(self) -> None:
         min_channels = points.AXES + points.channels_added(self.size_channel, self.neighbours)
@@ -60,6 +61,10 @@ class PointReader(ArrayReader):
     @override
     def smallest_shape(self) -> tuple[int, ...]:
         return 1 if self.own_length else self.num_points, self.channels
+
+    @override
+    def is_constant(self, example: np.ndarray) -> bool:
+        return all_same(example[:, : points.AXES], axes=1)
 
     @override
     def decode(self, source: PathOrBytes) -> np.ndarray:

@@ -51,6 +51,7 @@ class SoundReader(ArrayReader):
     noun: ClassVar[str] = "sound files"
     suffixes: ClassVar[frozenset[str]] = SOUND_SUFFIXES | VIDEO_SUFFIXES
     dtype: ClassVar[type] = np.float32
+    constant: ClassVar[str] = "silent"
 
     @property
     @override

@@ -9,8 +9,10 @@ from typing_extensions import override
 
 from ..files import PathOrBytes
 from ..reader import ArrayReader
-from .decode import PAD, encode
+from .decode import OFFSET, PAD, encode
 from .decode import decode as decode_text
+
+BLANKS = [PAD, *(OFFSET + byte for byte in b"\t\n\v\f\r ")]  # ascending ids that tell nothing
 
 # L bytes
 
@@ -28,11 +30,16 @@ class TextReader(ArrayReader):
     noun: ClassVar[str] = "texts"
     suffixes: ClassVar[frozenset[str]] = frozenset({".txt"})
     dtype: ClassVar[type] = np.int16
+    constant: ClassVar[str] = "empty, or white space alone"
 
     @property
     @override
     def shape(self) -> tuple[int, ...]:
         return (self.max_length,)
+
+    @override
+    def is_constant(self, example: np.ndarray) -> bool:
+        return not (example > BLANKS[-1]).any() and bool(np.isin(example, BLANKS).all())
 
     @override
     def decode(self, source: PathOrBytes) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 from typing_extensions import override
 
 from ..files import MAX_DECODED_BYTES, LazyArray, PathOrBytes
-from ..reader import ArrayReader
+from ..reader import ArrayReader, all_same
 from . import decode as video
 
 # T frames · H height · W width · C channels
@@ -43,6 +43,7 @@ class VideoReader(ArrayReader):
     noun: ClassVar[str] = "videos"
     suffixes: ClassVar[frozenset[str]] = video.SUFFIXES
     dtype: ClassVar[type] = np.uint8
+    constant: ClassVar[str] = "the same in all frames"
 
     def __post_init__(self) -> None:
         if self.own_length and self.seconds is None:
@@ -60,6 +61,10 @@ class VideoReader(ArrayReader):
     @override
     def smallest_shape(self) -> tuple[int, ...]:
         return self.step if self.own_length else self.num_frames, *self.shape[1:]
+
+    @override
+    def is_constant(self, example: np.ndarray) -> bool:
+        return all_same(example, axes=1 if len(example) > 1 else 3)
 
     @property
     @override

@@ -9,8 +9,10 @@ let token = "";
 let asked = 0; // number of the newest request: answers to older ones are not shown
 let shown = ""; // address of the example that is shown
 
+const access = () => (token ? { Authorization: `Bearer ${token}` } : {});
+
 async function ask(path, body) {
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  const headers = access();
   if (typeof body === "string") headers["Content-Type"] = "application/json";
   const response = await fetch(path, { method: body ? "POST" : "GET", headers, body });
   const answer = await response.json().catch(() => ({ error: `status ${response.status}` }));
@@ -48,14 +50,21 @@ async function begin() {
 }
 
 async function showReport() {
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
-  const report = await fetch("report", { method: token ? "GET" : "HEAD", headers }).catch(() => null);
+  const report = await fetch("report", { method: "HEAD", headers: access() }).catch(() => null);
   byId("report").hidden = !(report && report.ok);
-  if (report && report.ok && token) {
-    // A link cannot carry the token: the report is saved as a file.
-    byId("report").href = URL.createObjectURL(await report.blob());
-    byId("report").download = "report.html";
-  }
+  byId("report").textContent = token ? "Save the report of the run" : "Report of the run";
+}
+
+async function saveReport() {
+  // A link cannot carry the token, and this page may not show the report: it has styles of its own.
+  const report = await fetch("report", { headers: access() });
+  if (!report.ok) throw new Error(`The report cannot be read: status ${report.status}`);
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await report.blob());
+  link.download = "report.html";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  say("The report is saved as report.html.");
 }
 
 function showRow() {
@@ -226,6 +235,11 @@ byId("text").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) byId("write").requestSubmit();
 });
 byId("explain").addEventListener("click", () => attempt(explain));
+byId("report").addEventListener("click", (event) => {
+  if (!token) return;
+  event.preventDefault();
+  attempt(saveReport);
+});
 byId("start").addEventListener("click", () => attempt(record));
 byId("step").addEventListener("input", showMap);
 for (const radio of document.querySelectorAll("input[name=term]")) {
