@@ -15,6 +15,7 @@ LEVELS = {
     "checksums": 0,
     "hub": 0,
     "machine": 0,
+    "places": 0,
     "printing": 0,
     "reading": 0,
     "core": 0,

@@ -18,6 +18,7 @@ from .modalities.adapter import Adapter
 from .models.build import build, build_on_meta
 from .models.classifier import PerceiverClassifier
 from .models.config import ModelConfig, from_dict, to_dict
+from .places import make_directory
 from .reading import Limits, file_errors, reason
 
 FORMAT = 1
@@ -43,7 +44,7 @@ def save(model: PerceiverClassifier, directory: str | Path) -> None:
     model = original(model)
     check_rebuildable(model)
     directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
+    make_directory(directory)
     described = {"model": to_dict(model.config), "labels": list(model.labels)}
     config = read_json(directory / CONFIG) if (directory / CONFIG).exists() else {}
     run_id = config.get("id")

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from .places import write_error, write_errors
 from .reading import check_regular, reason
 
 try:
@@ -55,12 +56,10 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         os.replace(part, path)
         _sync_directory(path.parent)
     except OSError as error:
-        raise OSError(
-            f"could not write {path}: {error.strerror or error}; the previous file is unchanged. "
-            "Free some space or choose another directory"
-        ) from error
+        raise write_error(path, error, kept=os.path.lexists(path)) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def write_if_possible(path: Path, write: Callable[[Path], object]) -> bool:
@@ -148,7 +147,8 @@ def lock(directory: Path) -> Iterator[None]:
             raise _locked_by(directory, f"{os.getpid()} (this one)")
         _locked.add(key)
     try:
-        descriptor = _take(path)
+        with write_errors(directory):
+            descriptor = _take(path)
         try:
             os.write(descriptor, f"{os.getpid()} on {socket.gethostname()}\n".encode())
             yield

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import unknown
+from ..places import system_message
 from ..reading import overriding
 from . import (
     compare,
@@ -68,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _describe(error: Exception) -> str:
     """Return a message about an error; one that users cannot mend asks for a report."""
     message = str(error).strip()
+    if isinstance(error, OSError) and error.errno is not None:
+        return system_message(error)
     if isinstance(error, ValueError | OSError | ImportError):
         return message or type(error).__name__
     if isinstance(error, MemoryError):

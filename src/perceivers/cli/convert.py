@@ -5,6 +5,7 @@ import ast
 from pathlib import Path
 from typing import Any
 
+from ..places import check_place
 from .console import say
 from .options import add_limits
 from .parser import Add
@@ -56,6 +57,7 @@ def add(command: Add) -> None:
 def _convert(options: argparse.Namespace, rest: list[str]) -> int:
     if options.dest.exists() and (not options.dest.is_dir() or any(options.dest.iterdir())):
         raise FileExistsError(f"{options.dest} exists already; choose a new directory as DEST")
+    check_place(options.dest)
     arguments = {}
     for text in options.arguments:
         name, equals, value = text.partition("=")

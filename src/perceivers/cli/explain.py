@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import unknown
+from ..places import check_place, make_directory
 from .console import say
 from .options import add_limits
 from .parser import Add
@@ -56,6 +57,7 @@ def _explain(options: argparse.Namespace, rest: list[str]) -> int:
     for path in (options.out, moving):
         if path.exists():
             raise FileExistsError(f"{path} exists already; choose another --out, or remove it")
+    check_place(options.out)
 
     from ..explain import draw
     from ..files import write_atomically
@@ -66,7 +68,7 @@ def _explain(options: argparse.Namespace, rest: list[str]) -> int:
     output = None if options.output is None else output_index(options.output, model.labels)
     name, source = _example(options, predictor)
     explained = draw(model, predictor.prepare(source), output=output, title=name)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(options.out.parent)
     write_atomically(options.out, lambda part: part.write_bytes(explained.png))
     say(f"{name}: {explained.outcome}")
     for title, deletion in explained.deletions.items():

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..files import write_atomically
+from ..places import check_place
 from ..printing import encodable, portable
 from .console import say, write
 
@@ -164,13 +165,7 @@ def check_new_file(path: Path) -> None:
         raise FileExistsError(f"{path} exists already; choose another name, or remove it first")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"no directory {path.parent} for {path.name}; create it first")
-    try:
-        tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError as error:
-        raise OSError(
-            f"{path.parent} cannot be written to ({error.strerror}); choose another place for "
-            f"{path.name}"
-        ) from error
+    check_place(path)
 
 
 def is_correct(example: "Input", outcome: "Prediction | str") -> bool | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..checkpoint import read_model_config
 from ..modalities import modality_of
+from ..places import check_place, make_directory, write_errors
 from .run import Exported, export_run
 from .runtime import check_runtime, copy_runtime
 
@@ -38,6 +39,7 @@ def export_page(
     """
     if out.exists():
         raise FileExistsError(f"{out} exists already; choose another --web, or remove it")
+    check_place(out)
     config, _ = read_model_config(run_dir)
     scripts = modality_of(config.input).page_scripts()
     if not scripts:
@@ -46,8 +48,11 @@ def export_page(
             "perceivers serve"
         )
     check_runtime(runtime)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
+    make_directory(out.parent)
+    with (
+        write_errors(out),
+        tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch,
+    ):
         folder = Path(scratch) / out.name
         reader = folder / "reader"
         reader.mkdir(parents=True)

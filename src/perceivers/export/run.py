@@ -14,6 +14,7 @@ from ..data.examples import ExampleSet
 from ..data.splits import Splits
 from ..exported import SUFFIX, ExportedModel
 from ..models.classifier import PerceiverClassifier
+from ..places import check_place, make_directory
 from ..training.batches import batches
 from ..training.recipe import Recipe
 from ..training.recipe_data import read_recipe, read_recipe_splits, read_saved_splits
@@ -92,7 +93,7 @@ def export_run(
             f"--int8 scores the model before and after on the run's validation split, but the data "
             f"of {run_dir} cannot be read; leave out --int8"
         )
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(out.parent)
     try:
         if kind == "onnx":
             export_onnx(model, out, limits=read_limits(run_dir))
@@ -126,6 +127,7 @@ def _check_out(out: Path, kind: Format | None) -> Format:
     for file in files:
         if file.exists():
             raise FileExistsError(f"{file} exists already; choose another --out, or remove it")
+    check_place(out)
     return suffixes[out.suffix]
 
 

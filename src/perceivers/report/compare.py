@@ -10,6 +10,7 @@ from ..checkpoint import read_config
 from ..data.config import Task
 from ..files import write_atomically
 from ..models.config import to_dict
+from ..places import check_place
 from ..training.recipe import Recipe
 from ..training.recipe_data import read_recipe
 from ..training.scores import LOSS, Score, scores_of
@@ -164,6 +165,7 @@ def check_out(out: Path) -> None:
     Raises:
         FileExistsError: it exists.
         FileNotFoundError: its directory does not exist.
+        OSError: its directory cannot be written to.
         ValueError: its name does not end in `.html` or `.png`.
     """
     if out.suffix.lower() not in SUFFIXES:
@@ -172,6 +174,7 @@ def check_out(out: Path) -> None:
         raise FileExistsError(f"{out} exists already; choose another --out, or remove it")
     if not out.parent.is_dir():
         raise FileNotFoundError(f"no directory {out.parent} for {out.name}; create it first")
+    check_place(out)
 
 
 def write_comparison(groups: Sequence[Group], out: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..data.identity import hash_bytes
 from ..files import write_atomically
 from ..models.classifier import PerceiverClassifier
+from ..places import check_place, make_directory
 from ..training.recipe import Recipe
 from ..training.recipe_data import absolute_path, read_recipe
 from ..training.scores import LOSS, scores_of
@@ -42,6 +43,7 @@ def place_of(run_dir: Path, data: str | None, out: Path | None) -> Path:
 
     Raises:
         FileExistsError: `out` has a report already, or is a file.
+        OSError: `out` cannot be written.
     """
     if out is not None:
         for path in (out / name for name in FILES):
@@ -49,6 +51,7 @@ def place_of(run_dir: Path, data: str | None, out: Path | None) -> Path:
                 raise FileExistsError(f"{path} exists already; choose another --out, or remove it")
         if out.exists() and not out.is_dir():
             raise FileExistsError(f"{out} is a file; choose another --out")
+        check_place(out)
         return out
     if data is None:
         return run_dir
@@ -93,7 +96,7 @@ def write(
 
     for name, make in zip(FILES, (predictions, report), strict=True):
         try:
-            directory.mkdir(parents=True, exist_ok=True)
+            make_directory(directory)
             make(directory / name)
             written.append(directory / name)
         except Exception as error:  # the scores are saved: nothing else is lost

@@ -10,6 +10,7 @@ from typing_extensions import override
 from .. import checksums
 from ..checksums import LAST_LINE, MARK, Damaged
 from ..files import check_content, write_atomically
+from ..places import make_directory
 from ..reading import reason
 
 
@@ -30,7 +31,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
     ) -> None:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        make_directory(Path(path).parent)
         write_atomically(Path(path), lambda part: self._write(checkpoint, part))
 
     @override

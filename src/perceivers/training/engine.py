@@ -24,6 +24,7 @@ from ..modalities.adapter import Adapter
 from ..models.build import build, build_on_meta
 from ..models.classifier import PerceiverClassifier
 from ..models.config import ModelConfig, from_dict, to_dict
+from ..places import check_place, make_directory
 from .batches import is_normalised, measure_normalisation
 from .checkpoint_io import AtomicCheckpointIO
 from .continuation import Continuation, check_changes, check_stopped
@@ -113,7 +114,7 @@ def train(
             measure_normalisation(model.adapter, splits.examples["train"])
     notes = [*notes, *said.lines()]
     targets_of(model).measure(splits.examples["train"].labels)
-    run_dir.mkdir(parents=True, exist_ok=True)
+    make_directory(run_dir)
     with lock(run_dir):
         check_unused(run_dir)  # another process may have begun here while the data was read
         write_config(
@@ -136,7 +137,9 @@ def check_unused(run_dir: Path) -> None:
 
     Raises:
         FileExistsError: it is a file, or a directory that is not empty.
+        OSError: it cannot be written.
     """
+    check_place(run_dir)
     if not run_dir.is_file() and (not run_dir.is_dir() or is_unused(run_dir)):
         return
     fix = "choose another --out"
