@@ -150,6 +150,7 @@ def test_file_size_limit_while_saving(saved):
         [sys.executable, "-c", code, str(saved)], capture_output=True, text=True, check=True
     )
     assert "could not write" in ran.stdout
+    assert ": File too large; the previous file is unchanged; " in ran.stdout
     assert (saved / "model.safetensors").read_bytes() == before
     perceivers.load(saved)
 

@@ -1,5 +1,7 @@
 """Save and load a model as `config.json` and `model.safetensors`; nothing is ever unpickled."""
 
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -121,10 +123,16 @@ def save_weights(model: nn.Module, directory: Path, run_id: str | None = None) -
         try:
             save_file(state, path, metadata={"format": "pt", MARK: mark})
         except SafetensorError as error:  # a full disk, for one
-            raise OSError(str(error)) from error
+            raise _system_error(str(error)) from error
         checksums.seal(path, METADATA)
 
     write_atomically(directory / WEIGHTS, write)
+
+
+def _system_error(message: str) -> OSError:
+    """Return the error of the operating system that a message of safetensors is about."""
+    number = re.search(r"\(os error (\d+)\)", message)
+    return OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(message)
 
 
 def read_run_id(directory: Path) -> str | None:

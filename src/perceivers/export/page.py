@@ -56,7 +56,7 @@ def export_page(
         folder = Path(scratch) / out.name
         reader = folder / "reader"
         reader.mkdir(parents=True)
-        exported = export_run(run_dir, folder / MODEL, int8=int8)
+        exported = _export_run(run_dir, folder / MODEL, out / MODEL, int8=int8)
         copy_runtime(folder / "onnxruntime", runtime)
         package = files("perceivers")
         for name in PAGE:
@@ -66,3 +66,11 @@ def export_page(
             shutil.copyfile(script, reader / script.name)
         folder.rename(out)
     return Exported(out / MODEL, exported.difference, exported.checked_on, exported.scores)
+
+
+def _export_run(run_dir: Path, unfinished: Path, model: Path, *, int8: bool) -> Exported:
+    """Export a run; errors name the file by the name that it will have."""
+    try:
+        return export_run(run_dir, unfinished, int8=int8)
+    except OSError as error:
+        raise OSError(str(error).replace(str(unfinished), str(model))) from error

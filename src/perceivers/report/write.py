@@ -99,7 +99,9 @@ def write(
             make_directory(directory)
             make(directory / name)
             written.append(directory / name)
-        except Exception as error:  # the scores are saved: nothing else is lost
+        except OSError as error:  # the scores are saved: nothing else is lost
+            log.warning("%s", error)
+        except Exception as error:
             log.warning("%s is not written: %s", directory / name, error)
     return written
 
