@@ -10,11 +10,13 @@ from ..data.layout import (
     class_files,
     class_locations,
     count_hidden,
+    used_suffixes,
     visible_files,
 )
 from ..data.unused import check_unused, count_endings, unused_files
 from ..modalities import FILE_MODALITIES, FileModality
 from ..modalities.measures import Distribution
+from ..modalities.notices import collecting
 from .findings import LINES, FolderContents, Sample, count_files
 
 MAX_FILES = 200  # files that are measured at most
@@ -163,7 +165,8 @@ def _main_modality(
             f"{path} mixes modalities: {listed}; expected files of one modality in all classes; "
             "move the others to another folder"
         )
-    return main, counts[main]
+    wanted = used_suffixes(places, main.suffixes, main.lone_suffixes)
+    return main, {suffix: n for suffix, n in counts[main].items() if f".{suffix}" in wanted}
 
 
 def measure_some(modality: FileModality, files: Sequence[Path], generator: random.Random) -> Sample:
@@ -218,7 +221,8 @@ def _measure(
                 num_bytes += file.stat().st_size
                 if num_bytes > MAX_BYTES and measured:
                     break
-            measured.append(modality.probe(file))
+            with collecting():  # what is to be said of it is said when it is decoded
+                measured.append(modality.probe(file))
         except (ValueError, OSError) as error:
             unreadable.append(f"{file}: {error}")
     return measured, unreadable

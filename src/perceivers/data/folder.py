@@ -1,16 +1,16 @@
 """Folders of files by class: each class is a sub-folder, or a text file of one example per line."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 
-from ..modalities.reader import Reader
+from ..modalities.reader import ArrayReader, Reader
 from ..modalities.text.decode import decode_lines
 from ..modalities.text.reader import TextReader
 from .file_examples import FileExamples, FileSplits, NamedSource
-from .layout import check_beside_splits, class_files, class_locations, count_hidden
+from .layout import check_beside_splits, class_files, class_locations, count_hidden, used_suffixes
 from .unused import check_unused, count_endings, loose_files, name_counts, unused_files
 
 log = logging.getLogger(__name__)
@@ -37,9 +37,15 @@ def read_folder(path: Path, reader: Reader, *, strict: bool) -> tuple[FileSplits
     """
     line_suffixes = reader.suffixes if isinstance(reader, TextReader) else frozenset()
     locations = class_locations(path, line_suffixes)
-    check_beside_splits(path, locations, reader.suffixes)
+    places = [location for classes in locations.values() for location in classes.values()]
+    lone = reader.lone_suffixes if isinstance(reader, ArrayReader) else frozenset()
+    suffixes = used_suffixes(places, reader.suffixes, lone)
+    check_beside_splits(path, locations, suffixes)
     sources = {
-        split: {name: _class_sources(location, reader) for name, location in classes.items()}
+        split: {
+            name: _class_sources(location, suffixes, reader.noun)
+            for name, location in classes.items()
+        }
         for split, classes in locations.items()
     }
     for split, classes in sources.items():
@@ -51,7 +57,7 @@ def read_folder(path: Path, reader: Reader, *, strict: bool) -> tuple[FileSplits
     labels = tuple(sorted({name for classes in sources.values() for name in classes}))
     if hidden := count_hidden(path):
         log.info("%d hidden or system files ignored", hidden)
-    _check_endings(path, locations, sources, reader)
+    _check_endings(path, places, sources, suffixes, reader.noun)
     splits = {}
     for split, classes in sources.items():
         files = [file for class_ in classes.values() for file in class_]
@@ -64,23 +70,23 @@ def read_folder(path: Path, reader: Reader, *, strict: bool) -> tuple[FileSplits
 
 def _check_endings(
     path: Path,
-    locations: Mapping[str, Mapping[str, Path]],
+    folders: Sequence[Path],
     sources: Mapping[str, Mapping[str, list[NamedSource]]],
-    reader: Reader,
+    suffixes: frozenset[str],
+    noun: str,
 ) -> None:
     """Log the files of the class folders that are not read; refuse if they are the most."""
-    folders = [folder for classes in locations.values() for folder in classes.values()]
-    unused = unused_files(folders, reader.suffixes)
+    unused = unused_files(folders, suffixes)
     members = [files for classes in sources.values() for files in classes.values()]
     used = [Path(name) for files in members for name, _ in files]
-    check_unused(path, used, unused, reader.noun, reader.suffixes)
+    check_unused(path, used, unused, noun, suffixes)
     if unused:
         counts = name_counts(count_endings(unused))
         log.warning(
-            "%s: not read in the class folders: %s; this model reads %s", path, counts, reader.noun
+            "%s: not read in the class folders: %s; this model reads %s", path, counts, noun
         )
     roots = {path, *(folder.parent for folder in folders if folder.is_dir())}
-    loose = loose_files(roots, reader.suffixes)
+    loose = loose_files(roots, suffixes)
     if loose:
         counts = name_counts(count_endings(loose))
         log.warning(
@@ -88,10 +94,10 @@ def _check_endings(
         )
 
 
-def _class_sources(location: Path, reader: Reader) -> list[NamedSource]:
+def _class_sources(location: Path, suffixes: frozenset[str], noun: str) -> list[NamedSource]:
     """Return the examples of a class: the files of a folder, or the lines of a file."""
     if location.is_dir():
-        files = class_files(location, reader.suffixes, reader.noun)
+        files = class_files(location, suffixes, noun)
         return [(str(file), str(file)) for file in files]
     return line_sources(location)
 

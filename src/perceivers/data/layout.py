@@ -4,7 +4,7 @@ Imports no torch.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ..modalities.table.config import TABLE_SUFFIXES
@@ -172,6 +172,23 @@ def check_beside_splits(
                 f"{folder} lies beside the split folders {names}, so its files would not be used; "
                 "move it into one of them, or out of this folder"
             )
+
+
+def used_suffixes(
+    places: Iterable[Path], suffixes: frozenset[str], lone: frozenset[str]
+) -> frozenset[str]:
+    """Return the suffixes of the files that are examples.
+
+    Args:
+        places: the folders of the classes; files among them are passed over.
+        suffixes: suffixes of the files that are read, in lower case with their dot.
+        lone: those whose files are examples only where no file of the others is.
+    """
+    others = suffixes - lone
+    if not lone:
+        return suffixes
+    files = (file for place in places if place.is_dir() for file in visible_files(place))
+    return others if any(file.suffix.lower() in others for file in files) else suffixes
 
 
 def class_files(folder: Path, suffixes: frozenset[str], noun: str) -> list[Path]:

@@ -8,7 +8,6 @@ from .fusion.rows import RowReader
 from .reader import ArrayReader, Reader
 from .table.config import TABLE_SUFFIXES
 
-ARRAYS = ".npy"  # an array may be an image too, although folders of images hold none
 WELL_KNOWN = {"jpg", "png", "wav", "mp3", "flac", "mp4", "mov", "ply", "obj", "npy", "txt", "csv"}
 MAX_NAMED = 8  # suffixes that a message names
 
@@ -27,7 +26,8 @@ def accepted_suffixes(reader: Reader) -> frozenset[str]:
 
 def describe_files(reader: Reader) -> str:
     """Describe what a reader accepts, such as "this model reads images (jpg, png, bmp, …)"."""
-    suffixes = sorted(suffix.lstrip(".") for suffix in reader.suffixes)
+    lone = reader.lone_suffixes if isinstance(reader, ArrayReader) else frozenset()
+    suffixes = sorted(suffix.lstrip(".") for suffix in reader.suffixes - lone)
     suffixes.sort(key=lambda suffix: suffix not in WELL_KNOWN)
     more = [] if len(suffixes) <= MAX_NAMED else ["…"]
     return f"this model reads {reader.noun} ({', '.join(suffixes[:MAX_NAMED] + more)})"
@@ -46,7 +46,7 @@ def check_suffix(path: Path, reader: Reader) -> None:
         ValueError: the suffix belongs to other kinds; the message does not name the file.
     """
     suffix = path.suffix.lower()
-    if isinstance(without_clips(reader), RowReader) or suffix in {*reader.suffixes, ARRAYS}:
+    if isinstance(without_clips(reader), RowReader) or suffix in reader.suffixes:
         return
     nouns = [modality.noun for modality in FILE_MODALITIES if suffix in modality.suffixes]
     nouns += ["tables"] if suffix in TABLE_SUFFIXES else []

@@ -174,6 +174,11 @@ class FileModality(Modality):
         """Suffixes of the file names, in lower case with their dot."""
         return self.reader_class().suffixes
 
+    @property
+    def lone_suffixes(self) -> frozenset[str]:
+        """Those of `suffixes` whose files are examples only where no file of the others is."""
+        return self.reader_class().lone_suffixes
+
     @abstractmethod
     def probe(self, path: Path) -> dict[str, float]:
         """Measure a file, from its header if that is enough.

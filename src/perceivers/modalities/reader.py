@@ -92,6 +92,8 @@ class ArrayReader(Reader):
 
     noun: ClassVar[str]
     suffixes: ClassVar[frozenset[str]]
+    lone_suffixes: ClassVar[frozenset[str]] = frozenset()
+    """Those of `suffixes` whose files are examples only where no file of another suffix is one."""
     dtype: ClassVar[type]
     """NumPy type of an example."""
     constant: ClassVar[str] = "constant"

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ..data.folder import line_sources
-from ..data.layout import SPLIT_NAMES, find_manifest, is_hidden, visible_files
+from ..data.layout import SPLIT_NAMES, find_manifest, is_hidden, used_suffixes, visible_files
 from ..modalities.accepts import accepted_suffixes, describe_files
 from ..modalities.clips import without_clips
 from ..modalities.fusion.rows import RowReader
+from ..modalities.reader import ArrayReader
 from ..modalities.text.reader import TextReader
 from ..reading import check_limit, limits
 from .predictor import Predictor
@@ -122,7 +123,8 @@ def _of_folder(folder: Path, predictor: Predictor) -> Iterator[Input]:
     if isinstance(reader, RowReader) and (table := find_manifest(str(folder))):
         yield from (Input(*pair) for pair in predictor.sources(table))
         return
-    suffixes, used = accepted_suffixes(reader), 0
+    lone = reader.lone_suffixes if isinstance(reader, ArrayReader) else frozenset()
+    suffixes, used = used_suffixes([folder], accepted_suffixes(reader), lone), 0
     unused: Counter[str] = Counter()
     for name in sorted(
         map(str, visible_files(folder))

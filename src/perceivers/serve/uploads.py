@@ -9,9 +9,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..data.manifest import RowFiles
-from ..modalities.accepts import ARRAYS, accepted_suffixes, describe_files
+from ..modalities.accepts import accepted_suffixes, describe_files
 from ..modalities.clips import without_clips
 from ..modalities.fusion.rows import Row, RowReader
+from ..modalities.image.opening import ARRAY_SUFFIX
 from ..modalities.image.reader import ImageReader
 from ..modalities.table.config import TABLE_SUFFIXES
 from ..modalities.text.reader import TextReader
@@ -159,7 +160,7 @@ def decode(upload: Upload, predictor: Predictor, limits: Limits) -> Prepared:
     if upload.cells is None and not isinstance(reader, TextReader):
         _check_suffix(upload, predictor)
     # The formats of images and texts do not depend on the name of the file: no file is needed.
-    in_memory = isinstance(reader, ImageReader) and upload.suffix != ARRAYS
+    in_memory = isinstance(reader, ImageReader) and upload.suffix != ARRAY_SUFFIX
     with using(limits):
         if isinstance(reader, TextReader) or in_memory:
             try:

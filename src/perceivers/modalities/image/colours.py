@@ -1,13 +1,20 @@
 """Images that become one colour although their files hold more."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..files import PathOrBytes
 from ..notices import notice
-from .opening import has_16_bit_colours, is_wide, load_npy, lower_bits, open_image, strips
+from .opening import (
+    has_16_bit_colours,
+    is_array_file,
+    is_wide,
+    load_npy,
+    lower_bits,
+    open_image,
+    strips,
+)
 
 WITHOUT_LIGHT = (
     "becomes one colour, because its values fill too little of the range that is scaled to 0…255; "
@@ -26,8 +33,8 @@ def is_one_colour(pixels: np.ndarray) -> bool:
 
 def check_varies(source: PathOrBytes) -> None:
     """Give a notice if an image that has become one colour is not of one colour in its file."""
-    if not isinstance(source, bytes) and Path(source).suffix.lower() == ".npy":
-        array = load_npy(Path(source))
+    if is_array_file(source):
+        array = load_npy(source)
         if (array != array[:1, :1]).any():
             notice(ONE_COLOUR if array.dtype == np.uint8 else WITHOUT_LIGHT)
         return

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..arrays import has_channels_first, is_image, what_it_may_be
 from ..files import PathOrBytes
 from ..notices import notice
 from . import levels
@@ -15,6 +15,7 @@ from .opening import (
     ANIMATED,
     check_pixels,
     colours_of_16_bits,
+    is_array_file,
     is_wide,
     load_npy,
     open_image,
@@ -47,12 +48,21 @@ def probe(source: PathOrBytes) -> ImageInfo:
     Raises:
         ValueError: as `decode`, if the start of the file shows the problem.
     """
+    if is_array_file(source):
+        return _probe_array(load_npy(source))
     with open_image(source) as image:
         width, height = image.size
         if image.getexif().get(EXIF_ORIENTATION, 1) in SIDEWAYS:
             width, height = height, width
         grey = len(image.getbands()) < 3 and image.mode not in ("P", "PA")  # P: palette of colours
         return ImageInfo(height, width, 1 if grey else 3)
+
+
+def _probe_array(array: np.ndarray) -> ImageInfo:
+    if not is_image(array):
+        raise ValueError(what_it_may_be(array))
+    channels = array.shape[2] if array.ndim == 3 else 1
+    return ImageInfo(array.shape[0], array.shape[1], 1 if channels < 3 else 3)
 
 
 def decode(
@@ -86,9 +96,14 @@ def decode(
         ValueError: the file is not an image, is damaged or is too large, or has floating-point
             pixels without `value_range`; the message does not name the file.
     """
-    if not isinstance(source, bytes) and Path(source).suffix.lower() == ".npy":
-        array = load_npy(Path(source))
-        return from_pixels(array, channels=channels, size=size, value_range=value_range)
+    if is_array_file(source):
+        array = load_npy(source)
+        if array.dtype == np.uint16:
+            value_range = value_range or levels.FULL
+        pixels = from_pixels(array, channels=channels, size=size, value_range=value_range)
+        if size is not None and is_one_colour(pixels):
+            check_varies(source)
+        return pixels
     with open_image(source) as image:
         if image.format in ANIMATED and getattr(image, "is_animated", False):
             notice("has several frames or pages, of which only the first is read")
@@ -116,14 +131,17 @@ def wide_values(source: PathOrBytes) -> np.ndarray | None:
         source: a path, or the file's bytes.
 
     Returns:
-        Integers or floats (H, W) or (H, W, C).
+        Integers or floats (H, W) or (H, W, C); of an array in a file, some of them.
 
     Raises:
         ValueError: as `decode`.
     """
-    if not isinstance(source, bytes) and Path(source).suffix.lower() == ".npy":
-        array = load_npy(Path(source))
-        return None if array.dtype == np.uint8 else array
+    if is_array_file(source):
+        array = load_npy(source)
+        if array.dtype in (np.uint8, np.bool_):
+            return None
+        # 16 bits have a range of their own; that of other types is always measured.
+        return array if array.dtype == np.uint16 else levels.sample(array).astype(np.float64)
     with open_image(source) as image:
         if is_wide(image):
             return np.asarray(image)
@@ -191,6 +209,8 @@ def from_pixels(
     Raises:
         ValueError: the array has another dtype or shape.
     """
+    if pixels.dtype == np.bool_:
+        pixels = pixels.astype(np.uint8) * 255
     has_range = value_range is not None and pixels.dtype.kind in "iuf"
     if not (pixels.dtype == np.uint8 or has_range) or pixels.ndim not in (2, 3) or not pixels.size:
         raise ValueError(
@@ -198,7 +218,7 @@ def from_pixels(
             "(height, width) or (height, width, channels); pixels of other types need "
             "model.input.value_range, which training measures"
         )
-    if pixels.ndim == 3 and pixels.shape[0] in (1, 3, 4) and min(pixels.shape[1:]) > 4:
+    if has_channels_first(pixels.shape):
         raise ValueError(
             f"array of shape {pixels.shape}; expected the channels last, (height, width, "
             "channels): np.moveaxis(array, 0, -1)"

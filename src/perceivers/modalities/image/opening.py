@@ -35,6 +35,7 @@ FORMATS = {
     "ICO": (".ico",),
 }
 ANIMATED = {"GIF", "PNG", "WEBP", "AVIF", "TIFF"}  # formats of several frames or pages
+ARRAY_SUFFIX = ".npy"  # of arrays of pixels, saved by NumPy
 SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 STRIP_PIXELS = 2**22  # pixels of a large image that are converted together
 
@@ -74,8 +75,14 @@ def check_pixels(count: int) -> None:
     check_limit("pixels", count, "pixels", fix)
 
 
-def load_npy(path: Path) -> np.ndarray:
+def is_array_file(source: PathOrBytes) -> bool:
+    """Return whether a source is the path of a `.npy` file."""
+    return not isinstance(source, bytes) and Path(source).suffix.lower() == ARRAY_SUFFIX
+
+
+def load_npy(path: PathOrBytes) -> np.ndarray:
     """Return the array of a `.npy` file, memory-mapped."""
+    assert not isinstance(path, bytes)
     check_regular(path)
     with parser_errors("file, or not an array that NumPy saved"), open_errors():
         array: np.ndarray = np.lib.format.open_memmap(path, mode="r")

@@ -9,7 +9,7 @@ from typing_extensions import override
 from ..files import PathOrBytes
 from ..reader import ArrayReader
 from . import decode as images
-from .opening import SUFFIXES
+from .opening import ARRAY_SUFFIX, SUFFIXES
 
 # H height · W width · C channels
 
@@ -31,7 +31,9 @@ class ImageReader(ArrayReader):
     """Values of more than 8 bits that become 0 and 255; None: 0 and 65,535."""
 
     noun: ClassVar[str] = "images"
-    suffixes: ClassVar[frozenset[str]] = SUFFIXES
+    suffixes: ClassVar[frozenset[str]] = SUFFIXES | {ARRAY_SUFFIX}
+    # Beside pictures, an array is a mask or something else that belongs to one of them.
+    lone_suffixes: ClassVar[frozenset[str]] = frozenset({ARRAY_SUFFIX})
     dtype: ClassVar[type] = np.uint8
     constant: ClassVar[str] = "of one colour"
 

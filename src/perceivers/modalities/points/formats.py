@@ -11,12 +11,14 @@ import numpy as np
 
 from ...errors import unknown
 from ...reading import check_limit, check_regular, parser_errors
+from ..arrays import MAX_POINT_CHANNELS, is_image
+from ..notices import notice
 from ..text.decode import decode as decode_text
 from .meshes import Cloud, Mesh, read_geometry
 
 COORDINATES = ("x", "y", "z")
 COLOURS = (("red", "green", "blue"), ("r", "g", "b"))
-MAX_TRANSPOSED = 12  # rows of an array that are taken for channels if it has more columns
+MAX_TRANSPOSED = MAX_POINT_CHANNELS  # rows that are taken for channels if there are more columns
 COMMENTS = ("#", "//")  # CloudCompare writes "//"
 
 
@@ -57,7 +59,7 @@ def memory_map(path: str | Path) -> Cloud | None:
         array = np.lib.format.open_memmap(path, mode="r")
     except Exception:  # damaged, or an empty array
         return None
-    _check_array(array, "the array")
+    _check_points(array, "the array")
     return Cloud(array)
 
 
@@ -102,11 +104,28 @@ def _read_array(file: BinaryIO | IO[bytes], num_bytes: int, kind: str) -> np.nda
 
 
 def _from_array(array: np.ndarray, what: str) -> Cloud:
-    _check_array(array, what)
+    _check_points(array, what)
     return Cloud(array.astype(np.float64))
 
 
-def _check_array(array: np.ndarray, what: str) -> None:
+def _check_points(array: np.ndarray, what: str) -> None:
+    """Refuse an array that is not of points, such as an image."""
+    if is_image(array):
+        raise ValueError(
+            f"{what} is {array.dtype} of shape {array.shape}, which is an image, not points "
+            "(points, channels); if it is a cloud all the same, save it as csv"
+        )
+    _check_array(array, what)
+
+
+def _check_array(array: np.ndarray, what: str, *, named: bool = False) -> None:
+    """Refuse an array that cannot be (points, channels); give a notice of an unlikely one.
+
+    Args:
+        array: the array.
+        what: what it is called in messages.
+        named: whether its columns have names, which say what they are.
+    """
     if array.ndim != 2 or array.dtype.kind not in "fiu":
         raise ValueError(
             f"{what} is {array.dtype} of shape {array.shape}; expected numbers of shape "
@@ -116,6 +135,18 @@ def _check_array(array: np.ndarray, what: str) -> None:
         raise ValueError(
             f"{what} has shape {array.shape}, which would be {array.shape[0]} points of "
             f"{array.shape[1]} channels; expected (points, channels): save its transpose, array.T"
+        )
+    if named:
+        return
+    if array.shape[0] < array.shape[1]:
+        notice(
+            "is read as fewer points than they have channels; if its rows are the channels, save "
+            "its transpose, array.T"
+        )
+    elif array.shape[1] > MAX_POINT_CHANNELS:
+        notice(
+            f"is read as points of {array.shape[1]} channels, of which the first three are x, y "
+            "and z; if it is no cloud, save images as png, sounds as wav, and numbers in a table"
         )
 
 
@@ -142,7 +173,7 @@ def _read_text(raw: bytes, kind: str) -> Cloud:
         raise _text_error(body, delimiter, names or first) or ValueError(
             f"damaged {kind} file ({error})"
         ) from None
-    _check_array(values, "the text")
+    _check_array(values, "the text", named=names is not None)
     if names is None:
         return Cloud(values)
     if len(names) != values.shape[1]:

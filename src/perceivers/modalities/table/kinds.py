@@ -47,7 +47,8 @@ def infer_kinds(columns: Columns, suffixes: Mapping[str, Collection[str]]) -> di
     Args:
         columns: the cells of each column, as `read_columns` returns them.
         suffixes: the file suffixes of each modality by its name, in lower case with their dot. A
-            suffix of several modalities belongs to the first of them.
+            suffix of several modalities belongs to the one that most files of the column can be
+            of, and else to the first.
 
     Returns:
         The kind of each column by its name.
@@ -56,13 +57,10 @@ def infer_kinds(columns: Columns, suffixes: Mapping[str, Collection[str]]) -> di
         ValueError: a column has files of one modality and other cells, or numbers whose commas can
             be read in two ways; the message names the column.
     """
-    modality_of_suffix = {
-        suffix: modality for modality in reversed(list(suffixes)) for suffix in suffixes[modality]
-    }
     kinds = {}
     for name, cells in columns.items():
         try:
-            kinds[name] = _infer_kind(cells, modality_of_suffix)
+            kinds[name] = _infer_kind(cells, suffixes)
         except ValueError as error:
             raise ValueError(f"column {name!r}: {error}") from None
     return kinds
@@ -137,18 +135,19 @@ def categories_of(cells: Cells) -> tuple[str, ...]:
     return tuple(sorted(distinct({cell for cell in cells if cell is not None}).values()))
 
 
-def _infer_kind(cells: Cells, modality_of_suffix: Mapping[str, str]) -> ColumnKind:
+def _infer_kind(cells: Cells, suffixes: Mapping[str, Collection[str]]) -> ColumnKind:
     filled = [cell for cell in cells if cell is not None]
     if not filled:
         return ColumnKind("empty")
-    modalities = [
-        None if not cell or "." not in cell else modality_of_suffix.get(_suffix(cell))
-        for cell in cells
-    ]
-    file_modalities = [modality for modality in modalities if modality is not None]
-    if 2 * len(file_modalities) > len(filled):
-        _check_one_modality(cells, modalities, file_modalities[0])
-        return ColumnKind("file", file_modalities[0])
+    endings = [_suffix(cell) if cell and "." in cell else "" for cell in cells]
+    counts = {
+        modality: sum(ending in own for ending in endings) for modality, own in suffixes.items()
+    }
+    named = [any(ending in own for own in suffixes.values()) for ending in endings]
+    if 2 * sum(named) > len(filled):
+        modality = max(counts, key=lambda name: counts[name])
+        _check_one_modality(cells, endings, modality, suffixes[modality])
+        return ColumnKind("file", modality)
     if number_format := find_format(filled):
         return ColumnKind("numeric", number_format=number_format)
     count = len(set(filled))
@@ -161,10 +160,12 @@ def _suffix(cell: str) -> str:
     return PurePath(cell).suffix.lower()
 
 
-def _check_one_modality(cells: Cells, modalities: Sequence[str | None], expected: str) -> None:
+def _check_one_modality(
+    cells: Cells, endings: Sequence[str], expected: str, suffixes: Collection[str]
+) -> None:
     """Raise a `ValueError` unless all non-empty cells name files of the expected modality."""
-    for row, (cell, modality) in enumerate(zip(cells, modalities, strict=True), 1):
-        if cell is not None and modality != expected:
+    for row, (cell, ending) in enumerate(zip(cells, endings, strict=True), 1):
+        if cell is not None and ending not in suffixes:
             raise ValueError(
                 f"row {row} holds {cell!r}, but other rows name {expected} files; expected files "
                 "of one modality, or empty cells"
