@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.commands import run
 from tests.tiny import tiny_classifier
 
-import perceivers
 from perceivers.explain import draw
 from perceivers.modalities.drawing import new_figure
 from perceivers.modalities.fusion.config import FusionConfig, RowsConfig
@@ -112,59 +110,6 @@ def test_bytes_of_a_character_are_added_up():
     assert sums.tolist() == [1, 1, 2, 1, 1, 1, 1, 1]
     characters, sums = _by_character(IDS[:3], np.ones(3))  # cut within a character
     assert len(characters) == len(sums) == 3
-
-
-def test_explain_on_the_command_line(capsys, tmp_path):
-    model = tiny_classifier(TextConfig(max_length=16, embedding_dim=8))
-    perceivers.save(model, tmp_path / "saved")
-    (tmp_path / "note.txt").write_text("good day")
-    out = tmp_path / "pictures" / "note.png"
-    status, text, _ = run(
-        capsys, "explain", tmp_path / "saved", tmp_path / "note.txt", "--out", out, "--output", "1"
-    )
-    assert status == 0
-    assert "deletion test of roll-out: area" in text
-    assert out.read_bytes()[:4] == b"\x89PNG"
-    assert run(capsys, "explain", tmp_path / "saved", "--text", "x", "--out", tmp_path / "t.png")[
-        0
-    ] in (0,)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["note.txt", "--out", "there.png"], "there.png exists already"),
-        (["note.txt", "--out", "new.jpg"], "ends in .png"),
-        (["note.txt", "--out", "new.png", "--output", "9"], "unknown output '9'"),
-        (["gone.txt", "--out", "new.png"], "gone.txt"),
-        (["--out", "new.png"], "either a FILE or --text"),
-        (["note.txt", "--out", "new.png", "--row", "5"], "no example 5"),
-    ],
-)
-def test_bad_input_ends_in_one_line(capsys, tmp_path, monkeypatch, arguments, message):
-    monkeypatch.chdir(tmp_path)
-    perceivers.save(tiny_classifier(TextConfig(max_length=16, embedding_dim=8)), "saved")
-    (tmp_path / "note.txt").write_text("good day")
-    (tmp_path / "there.png").write_text("mine")
-    status, _, error = run(capsys, "explain", "saved", *arguments)
-    assert status == 1
-    assert message in error
-    assert len(error.strip().splitlines()) == 1
-    assert not (tmp_path / "new.png").exists()
-    assert (tmp_path / "there.png").read_text() == "mine"
-
-
-def test_an_exported_model_cannot_be_explained(capsys, tmp_path):
-    from perceivers.export import export_onnx
-
-    export_onnx(tiny_classifier(IMAGE), tmp_path / "model.onnx")
-    Image.fromarray(PIXELS).save(tmp_path / "x.png")
-    status, _, error = run(
-        capsys, "explain", tmp_path / "model.onnx", tmp_path / "x.png",
-        "--out", tmp_path / "y.png",
-    )  # fmt: skip
-    assert status == 1
-    assert "give the run that it was made from" in error
 
 
 def test_words_are_not_broken_at_the_end_of_a_line():
