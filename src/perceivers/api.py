@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from .autoconfig.choose import Choice, changes_with_epochs, choose_for
-from .checkpoint import load, original
+from .checkpoint import load_classifier, original
 from .data.config import DataConfig
 from .data.dataset import NAME, read_datasets
 from .data.splits import Splits
@@ -89,7 +89,7 @@ def train(
     if not isinstance(options.get("data", {}), dict):
         data = options.pop("data")
     if isinstance(recipe, nn.Module):
-        recipe = original(recipe)
+        recipe = _trainable(recipe)
     given = any(value is not None for value in (validation, test, labels))
     if given and not isinstance(data, Dataset):
         raise ValueError(
@@ -127,7 +127,18 @@ def train(
         )
     if model is not None and isinstance(model.config.input, CustomConfig):
         adapter = model.adapter
-    return TrainedRun(load(directory, adapter=adapter), directory, metrics)
+    return TrainedRun(load_classifier(directory, adapter=adapter), directory, metrics)
+
+
+def _trainable(module: nn.Module) -> PerceiverClassifier:
+    """Return a model without its wrappers; raise a ValueError unless it is a classifier."""
+    model = original(module)
+    if not isinstance(model, PerceiverClassifier):
+        raise ValueError(
+            f"got a model of kind {model.config.kind!r}, which has no classes or numbers as "
+            "outputs; expected a classifier or regressor, as from perceivers.create"
+        )
+    return model
 
 
 def _limits(options: dict[str, Any]) -> Limits:

@@ -14,12 +14,14 @@ from . import checksums
 from .checksums import MARK, METADATA
 from .errors import weight_mismatches
 from .files import check_content, read_json, write_atomically, write_json
-from .hub import download, is_hub_name, not_found
+from .hub import is_hub_name, not_found
+from .interop import transformers
 from .modalities import CustomConfig
 from .modalities.adapter import Adapter
+from .models.base import PerceiverModel
 from .models.build import build, build_on_meta
 from .models.classifier import PerceiverClassifier
-from .models.config import ModelConfig, from_dict, to_dict
+from .models.config import EncoderConfig, from_dict, to_dict
 from .places import make_directory
 from .reading import Limits, file_errors, reason
 
@@ -30,7 +32,7 @@ COMPILED = "_orig_mod"  # name of the original inside of a compiled module
 PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
 
-def save(model: PerceiverClassifier, directory: str | Path) -> None:
+def save(model: PerceiverModel, directory: str | Path) -> None:
     """Save a model to a directory, from which `load` restores it. Files are replaced atomically.
 
     Args:
@@ -57,7 +59,7 @@ def save(model: PerceiverClassifier, directory: str | Path) -> None:
     write_config(directory, id=run_id, **described)
 
 
-def original(model: nn.Module) -> PerceiverClassifier:
+def original(model: nn.Module) -> PerceiverModel:
     """Return the model inside of what `torch.compile` and data parallelism wrap around it.
 
     Raises:
@@ -65,14 +67,14 @@ def original(model: nn.Module) -> PerceiverClassifier:
     """
     while isinstance(model, PARALLEL) or COMPILED in model._modules:
         model = model.get_submodule("module" if isinstance(model, PARALLEL) else COMPILED)
-    if not isinstance(model, PerceiverClassifier):
+    if not isinstance(model, PerceiverModel):
         raise ValueError(
             f"got a {type(model).__name__}; expected a model from perceivers.create or load"
         )
     return model
 
 
-def check_rebuildable(model: PerceiverClassifier) -> None:
+def check_rebuildable(model: PerceiverModel) -> None:
     """Check that a model has the weights that its configuration says.
 
     Args:
@@ -148,15 +150,16 @@ def write_config(directory: Path, **sections: Any) -> None:
     write_json(path, {**data, "format": FORMAT, **sections})
 
 
-def load(directory: str | Path, *, adapter: Adapter | None = None) -> PerceiverClassifier:
+def load(directory: str | Path, *, adapter: Adapter | None = None) -> PerceiverModel:
     """Load a saved model, in eval mode on the CPU.
 
     A batch is taken as it is. If its images, videos or sounds are of another size than the model
     was trained on, this is said once: `Predictor` turns files into that size.
 
     Args:
-        directory: directory written by `save` or by a training run, or the name of such a
-            repository on the Hugging Face hub, hf://owner/name.
+        directory: directory written by `save` or by a training run; a folder of a Perceiver that
+            transformers saved (see `interop.from_transformers`); or the name of a repository of
+            either on the Hugging Face hub, such as hf://deepmind/vision-perceiver-fourier.
         adapter: the adapter of a model that was built with one of your own; its weights are loaded
             too.
 
@@ -166,6 +169,12 @@ def load(directory: str | Path, *, adapter: Adapter | None = None) -> PerceiverC
         OSError: the files do not exist.
     """
     path = local_directory(directory)
+    if transformers.is_transformers_folder(path):
+        if adapter is not None:
+            raise ValueError(f"{directory} has its own inputs; leave out adapter")
+        model = transformers.from_transformers(path)
+        model.adapter.expect_sizes(model.config.input)
+        return model
     config, labels = read_model_config(path)
     with file_errors(path / CONFIG, "description of a model"):
         if adapter is None:  # compare before weights of any size are allocated
@@ -182,7 +191,7 @@ def load(directory: str | Path, *, adapter: Adapter | None = None) -> PerceiverC
 def local_directory(directory: str | Path) -> Path:
     """Return the directory of a saved model or run, after its download if it is a hub name."""
     if is_hub_name(str(directory)):
-        return download(str(directory), (CONFIG, WEIGHTS))
+        return transformers.download_model(str(directory))
     return Path(directory)
 
 
@@ -193,12 +202,32 @@ def read_limits(directory: Path) -> Limits:
         FileNotFoundError: there is no `config.json`.
         ValueError: it is damaged or of another format version.
     """
+    if transformers.is_transformers_folder(directory):
+        return Limits()
     with file_errors(directory / CONFIG, "description of a run"):
         saved = (read_config(directory).get("recipe") or {}).get("limits", {})
         return from_dict(Limits, saved, "recipe.limits")
 
 
-def read_model_config(directory: Path) -> tuple[ModelConfig, tuple[str, ...]]:
+def load_classifier(
+    directory: str | Path, *, adapter: Adapter | None = None
+) -> PerceiverClassifier:
+    """Load a saved classifier or regressor; the arguments are those of `load`.
+
+    Raises:
+        ValueError: the model has other outputs; or as `load`.
+        OSError: the files do not exist.
+    """
+    model = load(directory, adapter=adapter)
+    if not isinstance(model, PerceiverClassifier):
+        raise ValueError(
+            f"{directory} holds a model of kind {model.config.kind!r}, which has no classes or "
+            "numbers as outputs; expected a classifier or regressor here"
+        )
+    return model
+
+
+def read_model_config(directory: Path) -> tuple[EncoderConfig, tuple[str, ...]]:
     """Read the configuration and the labels of a saved model or run.
 
     Raises:
@@ -213,7 +242,7 @@ def read_model_config(directory: Path) -> tuple[ModelConfig, tuple[str, ...]]:
         labels = tuple(config["labels"])
         if not all(isinstance(label, str) for label in labels):
             raise ValueError("labels holds something else than texts; restore it from a copy")
-        return from_dict(ModelConfig, config["model"], "model"), labels
+        return from_dict(EncoderConfig, config["model"], "model"), labels
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -262,7 +291,7 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
         ) from error
 
 
-def load_weights(model: PerceiverClassifier, directory: Path) -> None:
+def load_weights(model: PerceiverModel, directory: Path) -> None:
     """Load saved weights and buffers into a model of the same configuration.
 
     Raises:
@@ -277,7 +306,7 @@ def load_weights(model: PerceiverClassifier, directory: Path) -> None:
     )
 
 
-def _check_fit(model: PerceiverClassifier, directory: Path) -> None:
+def _check_fit(model: PerceiverModel, directory: Path) -> None:
     """Compare the names and shapes of saved weights with those of a model, by their header."""
     path = directory / WEIGHTS
     if not path.exists():

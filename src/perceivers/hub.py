@@ -78,8 +78,12 @@ def download(name: str, files: Sequence[str]) -> Path:
     """
     id_ = repository(name)
     try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+        from huggingface_hub import constants, snapshot_download
+        from huggingface_hub.errors import (
+            HfHubHTTPError,
+            LocalEntryNotFoundError,
+            RepositoryNotFoundError,
+        )
     except ImportError:
         raise ImportError(
             "the package huggingface_hub is not installed but needed for models of the hub; "
@@ -87,8 +91,13 @@ def download(name: str, files: Sequence[str]) -> Path:
         ) from None
     try:
         return Path(snapshot_download(id_, allow_patterns=list(files)))
+    except RepositoryNotFoundError:
+        raise FileNotFoundError(
+            f"the Hugging Face hub has no public repository {id_}; check the name"
+        ) from None
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise FileNotFoundError(
-            f"{name} could not be downloaded from the Hugging Face hub ({type(error).__name__}); "
-            "check the name and your connection"
+            f"{name} could not be downloaded from the Hugging Face hub ({type(error).__name__}), "
+            f"and the cache {constants.HF_HUB_CACHE} does not hold it; check the name and your "
+            "connection"
         ) from None

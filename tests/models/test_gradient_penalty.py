@@ -97,7 +97,7 @@ def with_plain_operators(patch):
         values, gates = hidden.chunk(2, dim=-1)
         return self.contract(values * F.gelu(gates))
 
-    def source(self, inputs, _):
+    def source(self, inputs, _=None):
         x = self.norm_inputs(inputs.joined())
         channels = inputs.content.shape[-1]
         keys, values = self.attention.to_k(x), self.attention.to_v(x)

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from perceivers.modalities import FusionConfig, GridConfig, PointsConfig
+from perceivers.modalities import ConvImageConfig, FusionConfig, GridConfig, PointsConfig
 from perceivers.models.build import build, build_on_meta
 from perceivers.models.config import ModelConfig
 from perceivers.models.cost import cost
@@ -13,6 +13,7 @@ from perceivers.models.presets import PRESETS
 
 # Sizes of each kind of input that are small enough for a quick test.
 SMALL = {
+    "conv-image": {"image_size": 16},
     "image": {"image_size": 8},
     "array": {"shape": (12,)},
     "audio": {"num_samples": 1024},
@@ -25,7 +26,10 @@ def small_input(config):
     if isinstance(config, FusionConfig):
         parts = {name: small_input(part) for name, part in config.parts.items()}
         return dataclasses.replace(config, parts=parts)
-    return dataclasses.replace(config, **SMALL[config.kind], num_bands=4)
+    small = dataclasses.replace(config, **SMALL[config.kind], num_bands=4)
+    if getattr(config, "projection_dim", None):
+        return dataclasses.replace(small, projection_dim=8)
+    return small
 
 
 def raw_batch(config, size=2):
@@ -34,6 +38,7 @@ def raw_batch(config, size=2):
         return {name: raw_batch(part, size) for name, part in config.parts.items()}
     shape = {
         "image": lambda c: (c.image_size, c.image_size),
+        "conv-image": lambda c: (c.image_size, c.image_size),
         "array": lambda c: c.shape,
         "audio": lambda c: (c.num_samples,),
         "video": lambda c: (c.num_frames, c.image_size, c.image_size),
@@ -64,7 +69,7 @@ def small(name):
 def has_fourier_positions(config):
     if isinstance(config, FusionConfig):
         return all(has_fourier_positions(part) for part in config.parts.values())
-    return isinstance(config, PointsConfig) or (
+    return isinstance(config, PointsConfig | ConvImageConfig) or (
         isinstance(config, GridConfig) and config.position == "fourier"
     )
 
@@ -144,7 +149,7 @@ def test_modelnet40_is_the_imagenet_model_with_two_steps():
 
 
 def test_all_presets_without_learned_positions_are_permuted():
-    assert set(PRESETS) - set(FOURIER) <= {"keras-cifar100"}
+    assert set(PRESETS) - set(FOURIER) <= {"keras-cifar100", "perceiver-io-imagenet-learned"}
 
 
 @pytest.mark.parametrize("name", FOURIER)

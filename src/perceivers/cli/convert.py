@@ -16,11 +16,13 @@ def add(command: Add) -> None:
     sub = command(
         "convert",
         _convert,
-        "Convert weights of the Keras example or of perceiver-pytorch to a saved model.",
+        "Convert weights of transformers, perceiver-pytorch or the Keras example to a saved model.",
     )
     sub.add_argument(
-        "source", type=Path, metavar="SOURCE", help="file of weights saved by the other library"
-    )
+        "source", metavar="SOURCE",
+        help="file of weights saved by the other library; for transformers a folder with its "
+        "config.json, or the name of one on the Hugging Face hub, hf://owner/name",
+    )  # fmt: skip
     sub.add_argument(
         "dest", type=Path, metavar="DEST", help="directory to create for the converted model"
     )

@@ -29,8 +29,10 @@ def _cost(options: argparse.Namespace, rest: list[str]) -> int:
     from ..checkpoint import CONFIG, read_model_config
     from ..errors import unknown
     from ..hub import download, is_hub_name
+    from ..models.config import EncoderConfig
     from ..models.cost import cost
 
+    config: EncoderConfig
     if options.model in PRESETS:
         config = PRESETS[options.model]()
     elif is_hub_name(options.model):

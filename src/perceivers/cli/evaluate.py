@@ -56,6 +56,8 @@ def _eval(options: argparse.Namespace, rest: list[str]) -> int:
 def task_and_labels(run_dir: Path) -> tuple[Task, list[str]]:
     """Return the task of a run and the names of its outputs."""
     from ..checkpoint import read_model_config
+    from ..models.config import ModelConfig
 
     config, labels = read_model_config(run_dir)
+    assert isinstance(config, ModelConfig)  # it has been evaluated
     return config.task, list(labels)

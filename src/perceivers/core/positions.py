@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .init import trunc_normal
+from .init import init_linear, trunc_normal
 
 # M elements · A axes · K bands
 
@@ -250,19 +250,32 @@ class LearnedPosition(nn.Module):
         dim: P, channels of a position.
         init_std: standard deviation of the initial vectors (Perceiver IO's code: 0.02; the paper's
             learned-position ImageNet model: 1.0).
+        projection_dim: P, channels to which the vectors are linearly projected (Perceiver IO's
+            learned-position ImageNet model: 256); None: `dim`, no projection.
     """
 
-    def __init__(self, num_positions: int, dim: int, *, init_std: float = 0.02) -> None:
+    def __init__(
+        self,
+        num_positions: int,
+        dim: int,
+        *,
+        init_std: float = 0.02,
+        projection_dim: int | None = None,
+    ) -> None:
         super().__init__()
         self.init_std = init_std
-        self.dim = dim
+        self.dim = projection_dim or dim
         self.weight = nn.Parameter(torch.empty(num_positions, dim))
+        self.projection = None if projection_dim is None else nn.Linear(dim, projection_dim)
         self.init_weights()
 
     def forward(self) -> Tensor:
         """Return the positions, (1, M, P)."""
-        return self.weight[None]
+        weight = self.weight if self.projection is None else self.projection(self.weight)
+        return weight[None]
 
     def init_weights(self) -> None:
         """Initialise from a truncated normal of standard deviation `init_std`."""
         trunc_normal(self.weight, self.init_std)
+        if self.projection is not None:
+            init_linear(self.projection)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ..checkpoint import load, read_config, read_limits
+from ..checkpoint import load_classifier, read_config, read_limits
 from ..data.examples import ExampleSet
 from ..data.splits import Splits
 from ..exported import SUFFIX, ExportedModel
@@ -86,7 +86,7 @@ def export_run(
     if kind == "onnx":
         for package in ("onnx", "onnxscript", "onnxruntime"):
             require(package)
-    model = load(run_dir)
+    model = load_classifier(run_dir)
     recipe, splits = _data_of(run_dir)
     if int8 and splits is None:
         raise ValueError(

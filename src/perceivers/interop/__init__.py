@@ -10,14 +10,17 @@ if TYPE_CHECKING:
     from .files import Converted, convert
     from .keras import from_keras, to_keras
     from .perceiver_pytorch import from_perceiver_pytorch, to_perceiver_pytorch
+    from .transformers import from_transformers, to_transformers
 
 _MODULES = {  # name → the module that defines it
     "Converted": "files",
     "convert": "files",
     "from_keras": "keras",
     "from_perceiver_pytorch": "perceiver_pytorch",
+    "from_transformers": "transformers",
     "to_keras": "keras",
     "to_perceiver_pytorch": "perceiver_pytorch",
+    "to_transformers": "transformers",
 }
 
 __all__ = [
@@ -25,8 +28,10 @@ __all__ = [
     "convert",
     "from_keras",
     "from_perceiver_pytorch",
+    "from_transformers",
     "to_keras",
     "to_perceiver_pytorch",
+    "to_transformers",
 ]
 
 

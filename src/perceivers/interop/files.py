@@ -1,4 +1,4 @@
-"""Conversion of a file of another library's weights, and the difference between both models."""
+"""Conversion of another library's weights, and the difference between both models."""
 
 import inspect
 import zipfile
@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from ..errors import unknown
+from ..hub import is_hub_name
 from ..modalities.array.adapter import ArrayAdapter
+from ..models.base import PerceiverModel
 from ..models.classifier import PerceiverClassifier
 from ..reading import file_errors
-from . import keras, perceiver_pytorch
+from . import keras, perceiver_pytorch, transformers
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 # Largest difference of logits between two models that count as equal; rounding stays well below.
@@ -26,12 +28,12 @@ MAX_DIFFERENCE = 1e-2
 class Converted:
     """Result of `convert`."""
 
-    model: PerceiverClassifier
+    model: PerceiverModel
     """The converted model, in eval mode."""
     library: str
     """Name of the library that the weights come from, with its version if it is installed."""
     difference: float | None
-    """Largest absolute difference between the logits of the library and of `model` on a random
+    """Largest absolute difference between the outputs of the library and of `model` on a random
     batch. None: it was not measured."""
     why_not: str = ""
     """The reason if `difference` was not measured, else empty."""
@@ -46,13 +48,14 @@ def convert(
     std: Sequence[float] | None = None,
     **arguments: Any,
 ) -> Converted:
-    """Convert a file of weights of the Keras example or of perceiver-pytorch to a model.
+    """Convert weights of the Keras example, of perceiver-pytorch or of transformers to a model.
 
-    The library is recognised by the file's content. If it is installed, it computes the logits of
+    The library is recognised by the content. If it is installed, it computes the logits of
     the same weights on the same random batch, and the two models are compared.
 
     Args:
-        source: a `.weights.h5` or `.keras` file, or a state dict in a torch or safetensors file.
+        source: a `.weights.h5` or `.keras` file; a state dict in a torch or safetensors file; or,
+            for transformers, a folder in the format of the Hugging Face hub, or hf://owner/name.
         input_shape: input shape of a perceiver-pytorch model, as in `from_perceiver_pytorch`; not
             needed for the Keras example, whose file determines it.
         labels: class names. None: numbers.
@@ -60,16 +63,23 @@ def convert(
             channel. It becomes part of the model, which then normalises its input itself.
         std: standard deviation, in the same form.
         **arguments: options that the file does not determine, those of `from_keras` or
-            `from_perceiver_pytorch`.
+            `from_perceiver_pytorch`; none for transformers.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: there is no such file or folder.
         ValueError: the file holds no weights of either library, the arguments are wrong, or the
             logits differ from the library's by more than rounding.
     """
+    if is_hub_name(str(source)):
+        source = transformers.download_model(str(source))
+    if Path(source).is_dir():
+        shape = {} if input_shape is None else {"input_shape": input_shape}
+        _refuse_unknown({**arguments, **shape}, transformers.from_transformers)
+        converted = transformers.from_transformers(source, labels=labels, mean=mean, std=std)
+        return _compared(converted, source, "transformers", transformers.difference)
     if not Path(source).is_file():
         raise FileNotFoundError(
-            f"{source} is no file; expected a file of weights saved by another library"
+            f"{source} is no file or folder; expected weights saved by another library"
         )
     module: Any
     model: PerceiverClassifier
@@ -90,14 +100,24 @@ def convert(
         adapter.set_normalisation(
             _constants("mean", mean or [0.0], channels), _constants("std", std or [1.0], channels)
         )
+    return _compared(model, source, library, module.difference)
+
+
+def _compared(
+    model: PerceiverModel,
+    source: str | Path,
+    library: str,
+    measure: Callable[[Any, str | Path], float],
+) -> Converted:
+    """Compare a converted model with the library, if that is installed."""
     try:
         with file_errors(source, "file of weights"):
-            difference = module.difference(model, source)
+            difference = measure(model, source)
     except ImportError as error:
         return Converted(model, library, None, str(error))
     if not difference < MAX_DIFFERENCE:
         raise ValueError(
-            f"{source}: on a random batch the logits of {library} and of the converted model "
+            f"{source}: on a random batch the outputs of {library} and of the converted model "
             f"differ by {difference:.2g}; expected at most rounding: check the arguments"
         )
     return Converted(model, f"{library} {version(library)}", difference)
@@ -132,4 +152,4 @@ def _refuse_unknown(arguments: Mapping[str, Any], function: Callable[..., Any]) 
     known = [name for name in inspect.signature(function).parameters if name != "source"]
     for name in arguments:
         if name not in known:
-            raise unknown("argument of the Keras example", name, known)
+            raise unknown(f"argument of {function.__name__}", name, known)

@@ -15,7 +15,7 @@ from .custom.config import CustomConfig
 from .fusion import Fusion
 from .fusion.config import FusionConfig, RowsConfig
 from .image import Image
-from .image.config import ImageConfig
+from .image.config import ConvImageConfig, ImageConfig
 from .modality import FileModality, InputChoice, Modality, modality_of, register
 from .points import Points
 from .points.config import PointsConfig
@@ -44,6 +44,7 @@ __all__ = [
     "ArrayConfig",
     "AudioConfig",
     "AugmentationConfig",
+    "ConvImageConfig",
     "CustomConfig",
     "FileModality",
     "FusionConfig",

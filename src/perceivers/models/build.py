@@ -2,30 +2,51 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, overload
 
 import torch
 
 from ..errors import unknown
 from ..modalities import CustomConfig
 from ..modalities.adapter import Adapter
+from .base import PerceiverModel
 from .classifier import PerceiverClassifier
-from .config import KerasExampleConfig, ModelConfig, with_changes
+from .config import (
+    EncoderConfig,
+    KerasExampleConfig,
+    ModelConfig,
+    PerceiverIOClassifierConfig,
+    with_changes,
+)
 from .keras_example import KerasExample
+from .perceiver_io import PerceiverIOClassifier
 from .presets import PRESETS
 
-MODELS: dict[type[ModelConfig], Callable[..., PerceiverClassifier]] = {
+MODELS: dict[type[EncoderConfig], Callable[..., PerceiverModel]] = {
     ModelConfig: PerceiverClassifier,
     KerasExampleConfig: KerasExample,
+    PerceiverIOClassifierConfig: PerceiverIOClassifier,
 }
 
 
+@overload
 def build(
-    config: ModelConfig,
+    config: ModelConfig, labels: tuple[str, ...] | None = None, *, adapter: Adapter | None = None
+) -> PerceiverClassifier: ...
+
+
+@overload
+def build(
+    config: EncoderConfig, labels: tuple[str, ...] | None = None, *, adapter: Adapter | None = None
+) -> PerceiverModel: ...
+
+
+def build(
+    config: EncoderConfig,
     labels: tuple[str, ...] | None = None,
     *,
     adapter: Adapter | None = None,
-) -> PerceiverClassifier:
+) -> PerceiverModel:
     """Build a freshly initialised model from its configuration.
 
     Args:
@@ -43,14 +64,14 @@ def build(
     return MODELS[type(config)](config, labels, adapter=adapter)
 
 
-def create(preset: str, *, adapter: Adapter | None = None, **overrides: Any) -> PerceiverClassifier:
+def create(preset: str, *, adapter: Adapter | None = None, **overrides: Any) -> PerceiverModel:
     """Create a freshly initialised model of a published configuration.
 
     Args:
         preset: a name from `list_presets()`.
         adapter: an adapter of your own; see `build`.
-        **overrides: fields of `ModelConfig` to change, such as `num_classes=10` (0: no head, the
-            model returns features). Fields of the input are given as a dictionary,
+        **overrides: fields of the preset's configuration to change, such as `num_classes=10` (0: no
+            head, the model returns features). Fields of the input are given as a dictionary,
             `input={"image_size": 32}`, also those of one of several modalities,
             `input={"parts": {"audio": {"num_bands": 16}}}`.
 
@@ -62,7 +83,15 @@ def create(preset: str, *, adapter: Adapter | None = None, **overrides: Any) -> 
     return build(with_changes(PRESETS[preset](), overrides, "model"), adapter=adapter)
 
 
-def build_on_meta(config: ModelConfig) -> PerceiverClassifier:
+@overload
+def build_on_meta(config: ModelConfig) -> PerceiverClassifier: ...
+
+
+@overload
+def build_on_meta(config: EncoderConfig) -> PerceiverModel: ...
+
+
+def build_on_meta(config: EncoderConfig) -> PerceiverModel:
     """Build a model on the meta device: shapes without memory, for counting."""
     with torch.device("meta"):
         return build(config)

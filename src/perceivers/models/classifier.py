@@ -1,27 +1,19 @@
 """The model that all presets and recipes build: adapter, Perceiver and head."""
 
-import dataclasses
-import inspect
 from collections.abc import Iterable
 from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
-from ..core import Inputs, Perceiver
+from ..core import Inputs
 from ..core.init import init_linear
 from ..data.config import Task
 from ..errors import unknown
-from ..modalities import build_adapter
 from ..modalities.adapter import Adapter
+from .base import PerceiverModel
 from .config import ModelConfig
-
-# Options of the core that a configuration has as fields of the same name.
-CORE_OPTIONS = tuple(
-    name
-    for name in inspect.signature(Perceiver).parameters
-    if name in ModelConfig.__dataclass_fields__
-)
 
 
 class TargetScale(nn.Module):
@@ -53,7 +45,7 @@ class TargetScale(nn.Module):
         return self.std * x + self.mean
 
 
-class PerceiverClassifier(nn.Module):
+class PerceiverClassifier(PerceiverModel):
     """A classifier or regressor: adapter → Perceiver → average over latents → linear head.
 
     The average comes before the projection (arXiv 2103.03206v2, App. F). The head's weights start
@@ -71,6 +63,8 @@ class PerceiverClassifier(nn.Module):
             is not an `Adapter`.
     """
 
+    config: ModelConfig
+
     def __init__(
         self,
         config: ModelConfig,
@@ -78,23 +72,14 @@ class PerceiverClassifier(nn.Module):
         *,
         adapter: Adapter | None = None,
     ) -> None:
-        super().__init__()
         if labels is not None and len(labels) != config.num_classes:
             raise ValueError(f"got {len(labels)} labels for num_classes={config.num_classes}")
         if config.num_classes < 0:
             raise ValueError(f"num_classes={config.num_classes}; expected 0 (no head) or more")
         if config.task not in get_args(Task):
             raise unknown("task", config.task, get_args(Task))
-        if adapter is not None and not isinstance(adapter, Adapter):
-            raise ValueError(
-                f"adapter is a {type(adapter).__name__}; expected an instance of a subclass of "
-                "perceivers.Adapter"
-            )
-        self.config = config
-        self.labels = labels or tuple(str(index) for index in range(config.num_classes))
-        self.adapter = adapter or build_adapter(config.input)
-        options: dict[str, Any] = {name: getattr(config, name) for name in CORE_OPTIONS}
-        self.perceiver = Perceiver(self.adapter.dim, **options)
+        numbers = tuple(str(index) for index in range(config.num_classes))
+        super().__init__(config, labels or numbers, adapter=adapter)
         dim = config.latent_dim
         self.norm = nn.LayerNorm(dim) if config.final_norm else nn.Identity()
         self.pooled_norm = nn.LayerNorm(dim) if config.pooled_norm else nn.Identity()
@@ -125,21 +110,9 @@ class PerceiverClassifier(nn.Module):
         """
         return self.classify(self.elements(x, mask))
 
-    def encode(self, x: Any, mask: Tensor | None = None) -> Tensor:
-        """Encode a raw batch to latents (B, N, D), before the final norm and the average.
-
-        Args:
-            x: raw batch, see `forward`.
-            mask: boolean (B, M), see `forward`.
-        """
-        return self.perceiver(self.elements(x, mask))
-
-    def elements(self, x: Any, mask: Tensor | None = None) -> Inputs:
-        """Turn a raw batch into elements; the arguments are those of `forward`."""
-        inputs: Inputs = self.adapter(x)
-        if mask is None:
-            return inputs
-        return dataclasses.replace(inputs, mask=mask if inputs.mask is None else mask & inputs.mask)
+    @override
+    def respond(self, inputs: Inputs) -> Tensor:
+        return self.classify(inputs)
 
     def classify(self, inputs: Inputs) -> Tensor:
         """Classify elements to outputs (B, num_classes)."""
@@ -153,5 +126,9 @@ class PerceiverClassifier(nn.Module):
         """
         return self._pool_and_classify(self.perceiver.encode_stream(chunks))
 
+    def pool(self, z: Tensor) -> Tensor:
+        """Summarise latents (B, N, D) in one vector per example, (B, D): their average."""
+        return z.mean(dim=1)
+
     def _pool_and_classify(self, z: Tensor) -> Tensor:
-        return self.target_scale(self.head(self.pooled_norm(self.norm(z).mean(dim=1))))
+        return self.target_scale(self.head(self.pooled_norm(self.pool(self.norm(z)))))

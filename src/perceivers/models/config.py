@@ -1,38 +1,37 @@
 """Model configurations as plain data, saved with every model. Imports no torch."""
 
-import dataclasses
-import typing
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal
 
 from ..data.config import Task
-from ..errors import unknown
 from ..modalities import ImageConfig, InputConfig
 from ..modalities.config import Range
-from .plain import checked
+from .plain import DEFAULTS, from_dict, to_dict, with_changes
+
+__all__ = [
+    "DecoderConfig",
+    "EncoderConfig",
+    "KerasExampleConfig",
+    "ModelConfig",
+    "PerceiverIOClassifierConfig",
+    "from_dict",
+    "to_dict",
+    "with_changes",
+]
 
 Layers = Annotated[int, Range(0, 1000)]  # layers are built one by one
 Order = tuple[Layers | None, ...]
 # Files saved by the first versions have no "kind": all their inputs were images.
-DEFAULTS: dict[Any, Any] = {InputConfig: ImageConfig}
-T = TypeVar("T")
+DEFAULTS[InputConfig] = ImageConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig:
-    """A Perceiver with an input adapter and a head that classifies or predicts numbers.
+class EncoderConfig:
+    """An input adapter and a Perceiver: what the configurations of all models have in common."""
 
-    Models saved before there were tasks are loaded as classification.
-    """
+    kind: ClassVar[str]
+    """Name of this kind of configuration, written to `config.json`."""
 
-    kind: ClassVar[str] = "perceiver"
-
-    num_classes: int = 1000
-    """Number of outputs: classes, labels, or numbers to predict; training takes it from the
-    data."""
-    task: Task = "classification"
-    """Type of the outputs: logits of exclusive classes (classification), logits of independent
-    labels (multilabel), or numbers (regression); training takes it from the data."""
     input: InputConfig = field(default_factory=ImageConfig)
     """The input adapter."""
     num_latents: int = 512
@@ -76,10 +75,60 @@ class ModelConfig:
     """Probability of dropping an output of a feed-forward layer in training (the papers: 0)."""
     latent_std: float = 0.02
     """Standard deviation of the initial latents."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig(EncoderConfig):
+    """A Perceiver with an input adapter and a head that classifies or predicts numbers.
+
+    Models saved before there were tasks are loaded as classification.
+    """
+
+    kind: ClassVar[str] = "perceiver"
+
+    num_classes: int = 1000
+    """Number of outputs: classes, labels, or numbers to predict; training takes it from the
+    data."""
+    task: Task = "classification"
+    """Type of the outputs: logits of exclusive classes (classification), logits of independent
+    labels (multilabel), or numbers (regression); training takes it from the data."""
     final_norm: bool = False
     """Whether a LayerNorm precedes the average over latents (the paper has none)."""
     pooled_norm: bool = False
     """Whether a LayerNorm follows the average over latents (perceiver-pytorch has one)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderConfig:
+    """The cross-attend from queries to latents; see `perceivers.core.Decoder`."""
+
+    num_heads: int = 1
+    """Attention heads."""
+    qk_dim: int | None = None
+    """Total width of the queries and keys over all heads; none: latent_dim."""
+    v_dim: int | None = None
+    """Total width of the values over all heads; none: the same as the queries."""
+    widening_factor: int = 1
+    """Hidden width of the feed-forward layer, as a multiple of the channels of a query."""
+    use_query_residual: bool = False
+    """Whether a query is added to what it reads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceiverIOClassifierConfig(ModelConfig):
+    """A classifier or regressor with the decoder of Perceiver IO in place of the average.
+
+    See `perceivers.models.perceiver_io.PerceiverIOClassifier`.
+    """
+
+    kind: ClassVar[str] = "perceiver-io-classifier"
+
+    cross_order: Order = (0, None, None, None, None, None, None, None)
+    decoder: DecoderConfig = field(default_factory=lambda: DecoderConfig(use_query_residual=True))
+    """The decoder, which reads the latents with one learned query of latent_dim channels."""
+
+
+DEFAULTS[EncoderConfig] = ModelConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,117 +160,3 @@ class KerasExampleConfig(ModelConfig):
     latent_std: float = 0.05
     head_dim: int = 256
     """Width of the hidden layer of the head."""
-
-
-def to_dict(config: Any) -> dict[str, Any]:
-    """Convert a configuration dataclass to plain data that JSON can hold.
-
-    A configuration that has a kind gets an additional entry "kind".
-    """
-    data = {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
-    return {"kind": config.kind, **data} if hasattr(config, "kind") else data
-
-
-def from_dict(cls: type[T], data: dict[str, Any], where: str = "configuration") -> T:
-    """Build a configuration dataclass from the result of `to_dict`, or from its JSON.
-
-    Args:
-        cls: class of the configuration, or the base class of its kind.
-        data: the plain data.
-        where: name of the configuration in error messages, such as "model".
-
-    Raises:
-        ValueError: the data has a field or a kind that the class does not have, or a value of
-            another type or out of range. The message names the field.
-    """
-    if not isinstance(data, dict):
-        raise ValueError(f"{where} is a {type(data).__name__}; expected an object")
-    cls = _of_kind(cls, data, where)
-    hints = typing.get_type_hints(cls, include_extras=True)
-    fields = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    values = {}
-    for name, value in data.items():
-        if name == "kind" and hasattr(cls, "kind"):
-            continue
-        if name not in fields:
-            raise unknown(f"field of {where}", name, fields)
-        if dataclasses.is_dataclass(hints[name]):
-            value = from_dict(hints[name], value, f"{where}.{name}")
-        elif _holds_configs_by_name(hints[name]):
-            item_cls = typing.get_args(hints[name])[1]
-            if not isinstance(value, dict):
-                raise ValueError(f"{where}.{name} is no object; expected one")
-            value = {
-                key: from_dict(item_cls, item, f"{where}.{name}.{key}")
-                for key, item in value.items()
-            }
-        else:
-            value = checked(hints[name], value, f"{where}.{name}")
-        values[name] = value
-    missing = [f.name for f in dataclasses.fields(cls) if _is_required(f) and f.name not in values]  # type: ignore[arg-type]
-    if missing:
-        raise ValueError(f"{where} has no {missing[0]}; expected one")
-    return cls(**values)
-
-
-def _is_required(field: dataclasses.Field[Any]) -> bool:
-    return field.default is field.default_factory is dataclasses.MISSING
-
-
-def with_changes(config: Any, changes: dict[str, Any], where: str) -> Any:
-    """Return a configuration with some of its fields replaced.
-
-    Args:
-        config: the configuration, or a dictionary of configurations.
-        changes: new values by field name. A dictionary given for a field that is itself a
-            configuration changes only the fields that it names.
-        where: name of the configuration in error messages, such as "model".
-
-    Raises:
-        ValueError: the configuration has no field of this name.
-    """
-    by_name = isinstance(config, dict)  # a dictionary of configurations, as the parts of a fusion
-    fields = config if by_name else vars(config)
-    values = {}
-    for name, value in changes.items():
-        if name not in fields:
-            raise unknown(f"field of {where}", name, fields)
-        if isinstance(value, dict) and _is_config(fields[name]):
-            value = with_changes(fields[name], value, f"{where}.{name}")
-        values[name] = value
-    return {**fields, **values} if by_name else dataclasses.replace(config, **values)
-
-
-def _holds_configs_by_name(hint: Any) -> bool:
-    """Return whether a field's type is a dictionary of configurations."""
-    arguments = typing.get_args(hint)
-    return typing.get_origin(hint) is dict and dataclasses.is_dataclass(arguments[1])
-
-
-def _is_config(value: Any) -> bool:
-    """Return whether a value is a configuration, or a dictionary of configurations."""
-    values = value.values() if isinstance(value, dict) else [value]
-    return any(dataclasses.is_dataclass(item) for item in values)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return to_dict(value) if dataclasses.is_dataclass(value) else value
-
-
-def _of_kind(cls: Any, data: dict[str, Any], where: str) -> Any:
-    """Return the subclass of the kind that the data names, or of the default kind."""
-    kinds = {c.kind: c for c in _with_subclasses(cls) if hasattr(c, "kind")}
-    if not kinds:
-        return cls
-    kind = data.get("kind", DEFAULTS.get(cls, cls).kind)
-    if kind not in kinds:
-        raise unknown(f"kind of {where}", str(kind), kinds)
-    return kinds[kind]
-
-
-def _with_subclasses(cls: Any) -> list[Any]:
-    """Return a class and all its subclasses, depth first."""
-    subclasses = [c for child in cls.__subclasses__() for c in _with_subclasses(child)]
-    return [cls, *subclasses]

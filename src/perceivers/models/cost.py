@@ -11,9 +11,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..core import Inputs
+from .base import PerceiverModel
 from .build import build_on_meta
-from .classifier import PerceiverClassifier
-from .config import ModelConfig
+from .config import EncoderConfig
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Cost:
         return self.cross_flops_published + self.latent_flops + self.head_flops
 
 
-def cost(config: ModelConfig, num_inputs: int | None = None) -> Cost:
+def cost(config: EncoderConfig, num_inputs: int | None = None) -> Cost:
     """Count the parameters and FLOPs of a model.
 
     Args:
@@ -102,7 +102,7 @@ def cost(config: ModelConfig, num_inputs: int | None = None) -> Cost:
     return native if num_inputs is None else native.at(num_inputs)
 
 
-def _count(model: PerceiverClassifier, num_inputs: int) -> dict[str, int]:
+def _count(model: PerceiverModel, num_inputs: int) -> dict[str, int]:
     """Count the FLOPs of each part with torch, on a model on the meta device in eval mode."""
     adapter = model.adapter
     content_dim, position = adapter.dim, None
@@ -111,7 +111,7 @@ def _count(model: PerceiverClassifier, num_inputs: int) -> dict[str, int]:
         content_dim -= 0 if adapter.fusion == "add" else adapter.position_dim
     content = torch.empty(1, num_inputs, content_dim, device="meta")
     with FlopCounterMode(display=False) as counter:
-        model.classify(Inputs(content, position, fusion=adapter.fusion))
+        model.respond(Inputs(content, position, fusion=adapter.fusion))
     flops = {name: sum(ops.values()) for name, ops in counter.get_flop_counts().items()}
     perceiver = flops["Perceiver"]
     latent = sum(flops[f"Perceiver.blocks.{i}"] for i in range(len(model.perceiver.blocks)))

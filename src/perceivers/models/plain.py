@@ -1,14 +1,133 @@
-"""Check values read from JSON by the types of a configuration's fields. Imports no torch."""
+"""Conversion of configurations to plain data and back, with checks. Imports no torch."""
 
+import dataclasses
 import math
 import types
 import typing
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+from ..errors import unknown
 from ..modalities.config import Range
 
 WHOLE = Range(0, 2**31 - 1)  # of numbers without a range of their own; negative sizes are damage
 REAL = Range(0, 1e30)
+# Class of the configurations in files that name no kind, by the base class.
+DEFAULTS: dict[Any, Any] = {}
+T = TypeVar("T")
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Convert a configuration dataclass to plain data that JSON can hold.
+
+    A configuration that has a kind gets an additional entry "kind".
+    """
+    data = {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+    return {"kind": config.kind, **data} if hasattr(config, "kind") else data
+
+
+def from_dict(cls: type[T], data: dict[str, Any], where: str = "configuration") -> T:
+    """Build a configuration dataclass from the result of `to_dict`, or from its JSON.
+
+    Args:
+        cls: class of the configuration, or the base class of its kind.
+        data: the plain data.
+        where: name of the configuration in error messages, such as "model".
+
+    Raises:
+        ValueError: the data has a field or a kind that the class does not have, or a value of
+            another type or out of range. The message names the field.
+    """
+    if not isinstance(data, dict):
+        raise ValueError(f"{where} is a {type(data).__name__}; expected an object")
+    cls = _of_kind(cls, data, where)
+    hints = typing.get_type_hints(cls, include_extras=True)
+    fields = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    values = {}
+    for name, value in data.items():
+        if name == "kind" and hasattr(cls, "kind"):
+            continue
+        if name not in fields:
+            raise unknown(f"field of {where}", name, fields)
+        if dataclasses.is_dataclass(hints[name]):
+            value = from_dict(hints[name], value, f"{where}.{name}")
+        elif _holds_configs_by_name(hints[name]):
+            item_cls = typing.get_args(hints[name])[1]
+            if not isinstance(value, dict):
+                raise ValueError(f"{where}.{name} is no object; expected one")
+            value = {
+                key: from_dict(item_cls, item, f"{where}.{name}.{key}")
+                for key, item in value.items()
+            }
+        else:
+            value = checked(hints[name], value, f"{where}.{name}")
+        values[name] = value
+    missing = [f.name for f in dataclasses.fields(cls) if _is_required(f) and f.name not in values]  # type: ignore[arg-type]
+    if missing:
+        raise ValueError(f"{where} has no {missing[0]}; expected one")
+    return cls(**values)
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is field.default_factory is dataclasses.MISSING
+
+
+def with_changes(config: Any, changes: dict[str, Any], where: str) -> Any:
+    """Return a configuration with some of its fields replaced.
+
+    Args:
+        config: the configuration, or a dictionary of configurations.
+        changes: new values by field name. A dictionary given for a field that is itself a
+            configuration changes only the fields that it names.
+        where: name of the configuration in error messages, such as "model".
+
+    Raises:
+        ValueError: the configuration has no field of this name.
+    """
+    by_name = isinstance(config, dict)  # a dictionary of configurations, as the parts of a fusion
+    fields = config if by_name else vars(config)
+    values = {}
+    for name, value in changes.items():
+        if name not in fields:
+            raise unknown(f"field of {where}", name, fields)
+        if isinstance(value, dict) and _is_config(fields[name]):
+            value = with_changes(fields[name], value, f"{where}.{name}")
+        values[name] = value
+    return {**fields, **values} if by_name else dataclasses.replace(config, **values)
+
+
+def _holds_configs_by_name(hint: Any) -> bool:
+    """Return whether a field's type is a dictionary of configurations."""
+    arguments = typing.get_args(hint)
+    return typing.get_origin(hint) is dict and dataclasses.is_dataclass(arguments[1])
+
+
+def _is_config(value: Any) -> bool:
+    """Return whether a value is a configuration, or a dictionary of configurations."""
+    values = value.values() if isinstance(value, dict) else [value]
+    return any(dataclasses.is_dataclass(item) for item in values)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return to_dict(value) if dataclasses.is_dataclass(value) else value
+
+
+def _of_kind(cls: Any, data: dict[str, Any], where: str) -> Any:
+    """Return the subclass of the kind that the data names, or of the default kind."""
+    kinds = {c.kind: c for c in _with_subclasses(cls) if hasattr(c, "kind")}
+    if not kinds:
+        return cls
+    kind = data.get("kind", DEFAULTS.get(cls, cls).kind)
+    if kind not in kinds:
+        raise unknown(f"kind of {where}", str(kind), kinds)
+    return kinds[kind]
+
+
+def _with_subclasses(cls: Any) -> list[Any]:
+    """Return a class and all its subclasses, depth first."""
+    subclasses = [c for child in cls.__subclasses__() for c in _with_subclasses(child)]
+    return [cls, *subclasses]
 
 
 def checked(hint: Any, value: Any, where: str) -> Any:

@@ -6,13 +6,19 @@ from fnmatch import fnmatchcase
 
 from ..modalities import (
     AudioConfig,
+    ConvImageConfig,
     FusionConfig,
     ImageConfig,
     InputConfig,
     PointsConfig,
     VideoConfig,
 )
-from .config import KerasExampleConfig, ModelConfig
+from .config import (
+    EncoderConfig,
+    KerasExampleConfig,
+    ModelConfig,
+    PerceiverIOClassifierConfig,
+)
 
 
 def perceiver_imagenet() -> ModelConfig:
@@ -101,6 +107,38 @@ def _audioset(inputs: InputConfig) -> ModelConfig:
     )
 
 
+def perceiver_io_imagenet_fourier() -> PerceiverIOClassifierConfig:
+    """Perceiver IO for ImageNet on pixels with 2-D Fourier positions: 48.4M parameters.
+
+    arXiv 2107.14795, Table 7 (top-1 79.0 in the paper): one cross-attend, 8 × 6 self-attends whose
+    blocks share their weights, and a decoder with one query. The published weights are
+    hf://deepmind/vision-perceiver-fourier.
+    """
+    return PerceiverIOClassifierConfig()
+
+
+def perceiver_io_imagenet_learned() -> PerceiverIOClassifierConfig:
+    """Perceiver IO for ImageNet with learned positions alone: 62.3M parameters.
+
+    arXiv 2107.14795, Table 7 (top-1 72.7 in the paper): the model is told nothing of the structure
+    of an image. Pixels and positions are each projected to 256 channels. The published weights are
+    hf://deepmind/vision-perceiver-learned.
+    """
+    pixels = ImageConfig(
+        projection_dim=256, position="learned", position_dim=256, position_projection_dim=256
+    )
+    return PerceiverIOClassifierConfig(input=pixels)
+
+
+def perceiver_io_imagenet_conv() -> PerceiverIOClassifierConfig:
+    """Perceiver IO for ImageNet after a convolution and max pooling: 48.6M parameters.
+
+    arXiv 2107.14795, Table 7 (top-1 82.1 in the paper): 64 channels for each 4×4 pixels. The
+    published weights are hf://deepmind/vision-perceiver-conv.
+    """
+    return PerceiverIOClassifierConfig(input=ConvImageConfig())
+
+
 def perceiver_io_kinetics_encoder() -> ModelConfig:
     """Encoder of Perceiver IO for Kinetics-700 video with sound, read once; 15.63M parameters.
 
@@ -174,7 +212,7 @@ def keras_cifar100() -> ModelConfig:
     return KerasExampleConfig()
 
 
-PRESETS: dict[str, Callable[[], ModelConfig]] = {
+PRESETS: dict[str, Callable[[], EncoderConfig]] = {
     "perceiver-imagenet": perceiver_imagenet,
     "perceiver-imagenet-1x": perceiver_imagenet_1x,
     "perceiver-imagenet-unshared": perceiver_imagenet_unshared,
@@ -182,6 +220,9 @@ PRESETS: dict[str, Callable[[], ModelConfig]] = {
     "perceiver-audioset-audio": perceiver_audioset_audio,
     "perceiver-audioset-video": perceiver_audioset_video,
     "perceiver-audioset-av": perceiver_audioset_av,
+    "perceiver-io-imagenet-fourier": perceiver_io_imagenet_fourier,
+    "perceiver-io-imagenet-learned": perceiver_io_imagenet_learned,
+    "perceiver-io-imagenet-conv": perceiver_io_imagenet_conv,
     "perceiver-io-kinetics-encoder": perceiver_io_kinetics_encoder,
     "perceiver-pytorch-cifar10": perceiver_pytorch_cifar10,
     "keras-cifar100": keras_cifar100,

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..checkpoint import load, local_directory, read_limits
+from ..checkpoint import load_classifier, local_directory, read_limits
 from ..exported import SUFFIX, ExportedModel
 from ..machine import placement
 from ..modalities import build_reader
@@ -84,7 +84,7 @@ class Predictor:
                 saved = model.limits
             else:
                 path, device = local_directory(model), "auto" if device is None else device
-                model, saved = load(path), read_limits(path)
+                model, saved = load_classifier(path), read_limits(path)
         if not hasattr(model, "config"):
             raise ValueError(
                 f"got {type(model).__name__} as the model; expected the directory of a run or of a "

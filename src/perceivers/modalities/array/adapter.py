@@ -32,6 +32,7 @@ class ArrayOptions(TypedDict, total=False):
     num_bands: int
     spacing: Spacing
     position_dim: int
+    position_projection_dim: int | None
     fusion: Literal["concatenate", "add"]
 
 
@@ -58,6 +59,8 @@ class ArrayAdapter(ChannelsLastAdapter):
             patches along the axis (Nyquist).
         spacing: spacing of the Fourier bands.
         position_dim: channels of a learned position.
+        position_projection_dim: channels to which learned positions are linearly projected (256 in
+            Perceiver IO's model with learned positions); None: no projection.
         fusion: how content and position are combined; "add" needs equally many channels of both.
 
     Raises:
@@ -79,6 +82,7 @@ class ArrayAdapter(ChannelsLastAdapter):
         max_resolution: Sequence[float] | None = None,
         spacing: Spacing = "linear",
         position_dim: int = 128,
+        position_projection_dim: int | None = None,
         fusion: Literal["concatenate", "add"] = "concatenate",
     ) -> None:
         super().__init__(channels)
@@ -89,10 +93,17 @@ class ArrayAdapter(ChannelsLastAdapter):
         self.stride = tuple(patch_stride or self.patch_size)
         self._check_patches()
         self.position: FourierPosition | LearnedPosition | None
+        if position_projection_dim is not None and position != "learned":
+            raise ValueError(
+                f"position_projection_dim={position_projection_dim} with position={position!r}; "
+                "only learned positions are projected: leave it out"
+            )
         if position == "fourier":
             self.position = self._fourier_position(max_resolution, num_bands, spacing)
         elif position == "learned":
-            self.position = LearnedPosition(self.num_inputs, position_dim)
+            self.position = LearnedPosition(
+                self.num_inputs, position_dim, projection_dim=position_projection_dim
+            )
         elif position == "none":
             self.position = None
         else:

@@ -21,6 +21,8 @@ class GridConfig(InputConfig):
     """How the Fourier frequencies are spaced: linearly or logarithmically."""
     position_dim: int = 128
     """Number of channels of a position, if position is learned."""
+    position_projection_dim: int | None = None
+    """Channels to which learned positions are linearly projected; None: no projection."""
     fusion: Literal["concatenate", "add"] = "concatenate"
     """How a patch and its position features are combined; add needs equally many channels."""
 

@@ -9,12 +9,13 @@ from typing_extensions import override
 from ..augmentation import AugmentationConfig
 from ..measures import Measures, pixels_of
 from ..modality import FileModality, InputChoice
-from .config import ImageConfig
+from .config import ConvImageConfig, ImageConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from .adapter import ImageAdapter
+    from .conv_adapter import ConvImageAdapter
     from .reader import ImageReader
 
 SIDES = (8, 16, 32, 48, 64, 96, 128, 160, 192, 224)
@@ -27,15 +28,18 @@ class Image(FileModality):
 
     name = "image"
     recipe = "folder"
-    configs = (ImageConfig,)
+    configs = (ImageConfig, ConvImageConfig)
     augments = frozenset(
         {"crop_padding", "flip", "zoom", "rand_augment_layers", "rand_augment_magnitude"}
     )
 
     @override
-    def adapter(self, config: Any) -> "ImageAdapter":
+    def adapter(self, config: Any) -> "ImageAdapter | ConvImageAdapter":
         from .adapter import ImageAdapter
+        from .conv_adapter import ConvImageAdapter
 
+        if isinstance(config, ConvImageConfig):
+            return ConvImageAdapter(**config.adapter_options())
         return ImageAdapter(**config.adapter_options())
 
     @override
@@ -46,8 +50,10 @@ class Image(FileModality):
 
     @override
     def reader(self, config: Any) -> "ImageReader":
-        stride = config.patch_stride or config.patch_size
-        return self.reader_class()(config.image_size, config.channels, stride, config.value_range)
+        step = 1
+        if isinstance(config, ImageConfig):
+            step = config.patch_stride or config.patch_size
+        return self.reader_class()(config.image_size, config.channels, step, config.value_range)
 
     @override
     def measure(self, config: Any, sources: Callable[[], Sequence[Any]]) -> tuple[Any, list[str]]:
@@ -61,7 +67,8 @@ class Image(FileModality):
 
     @override
     def varying_axes(self, config: Any) -> dict[int, str]:
-        return {} if config.position == "learned" else {1: "height", 2: "width"}
+        learned = isinstance(config, ImageConfig) and config.position == "learned"
+        return {} if learned else {1: "height", 2: "width"}
 
     @override
     def draw(self, figure: Any, example: Any, values: Any, config: Any) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..array.config import GridConfig
-from ..config import Signed
+from ..config import InputConfig, Signed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,3 +30,25 @@ class ImageConfig(GridConfig):
     max_resolution: float | None = None
     """Resolution of both axes; the highest Fourier frequency is half of it (Nyquist). None: the
     number of patches along the axis (paper)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvImageConfig(InputConfig):
+    """Images that a convolution and max pooling make smaller; see `ConvImageAdapter`."""
+
+    kind: ClassVar[str] = "conv-image"
+    reader_fields: ClassVar[frozenset[str]] = frozenset({"value_range"})
+
+    image_size: int = 224
+    """Height and width in pixels to which images are resized and cropped."""
+    channels: int = 3
+    """Number of channels: 1 for grey, 3 for RGB."""
+    value_range: tuple[Signed, ...] | None = None
+    """As of images without a convolution."""
+    conv_dim: int = 64
+    """Channels of the convolution, whose outputs are the elements."""
+    num_bands: int = 64
+    """Number of Fourier frequencies per axis."""
+    max_resolution: float | None = None
+    """Resolution of both axes; the highest Fourier frequency is half of it (Nyquist). None: a
+    quarter of image_size."""

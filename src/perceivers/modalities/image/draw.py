@@ -5,10 +5,15 @@ from typing import Any
 import numpy as np
 
 from ..drawing import empty_axes, overlay, relative
-from .config import ImageConfig
+from .config import ConvImageConfig, ImageConfig
 
 
-def draw(figure: Any, pixels: np.ndarray, values: np.ndarray | None, config: ImageConfig) -> None:
+def draw(
+    figure: Any,
+    pixels: np.ndarray,
+    values: np.ndarray | None,
+    config: ImageConfig | ConvImageConfig,
+) -> None:
     """Draw an image and a number for each pixel or patch.
 
     Args:
@@ -18,6 +23,16 @@ def draw(figure: Any, pixels: np.ndarray, values: np.ndarray | None, config: Ima
         config: the input configuration of the model.
     """
     [axes] = empty_axes(figure)
-    stride = config.patch_stride or config.patch_size
-    height, width = pixels.shape[0] // stride, pixels.shape[1] // stride
+    height, width = _grid_size(pixels, config)
     overlay(axes, pixels, None if values is None else relative(values).reshape(height, width))
+
+
+def _grid_size(pixels: np.ndarray, config: ImageConfig | ConvImageConfig) -> tuple[int, int]:
+    """Return the numbers of rows and columns of elements of an image."""
+    height, width = pixels.shape[:2]
+    if isinstance(config, ConvImageConfig):
+        from .conv_adapter import grid_size
+
+        return grid_size(height, width)
+    stride = config.patch_stride or config.patch_size
+    return height // stride, width // stride

@@ -1,0 +1,68 @@
+"""What all models have in common: an adapter, and a Perceiver that encodes to latents."""
+
+import dataclasses
+import inspect
+from typing import Any
+
+from torch import Tensor, nn
+
+from ..core import Inputs, Perceiver
+from ..modalities import build_adapter
+from ..modalities.adapter import Adapter
+from .config import EncoderConfig
+
+# Options of the core that a configuration has as fields of the same name.
+CORE_OPTIONS = tuple(
+    name
+    for name in inspect.signature(Perceiver).parameters
+    if name in EncoderConfig.__dataclass_fields__
+)
+
+
+class PerceiverModel(nn.Module):
+    """An adapter and a Perceiver, with whatever a subclass makes of the latents.
+
+    Args:
+        config: configuration of the model; it is saved with the weights.
+        labels: names of the outputs in their order; empty if outputs have no names.
+        adapter: an adapter of your own in place of the one that `config.input` describes.
+
+    Raises:
+        ValueError: `adapter` is not an `Adapter`.
+    """
+
+    def __init__(
+        self, config: EncoderConfig, labels: tuple[str, ...] = (), *, adapter: Adapter | None = None
+    ) -> None:
+        super().__init__()
+        if adapter is not None and not isinstance(adapter, Adapter):
+            raise ValueError(
+                f"adapter is a {type(adapter).__name__}; expected an instance of a subclass of "
+                "perceivers.Adapter"
+            )
+        self.config = config
+        self.labels = labels
+        self.adapter = adapter or build_adapter(config.input)
+        options: dict[str, Any] = {name: getattr(config, name) for name in CORE_OPTIONS}
+        self.perceiver = Perceiver(self.adapter.dim, **options)
+
+    def encode(self, x: Any, mask: Tensor | None = None) -> Tensor:
+        """Encode a raw batch to latents (B, N, D), as the last block leaves them.
+
+        Args:
+            x: raw batch of the adapter's modality.
+            mask: boolean (B, M), True = attend. None: every element. Elements that the adapter
+                masks, such as those of a missing modality, stay masked.
+        """
+        return self.perceiver(self.elements(x, mask))
+
+    def respond(self, inputs: Inputs) -> Any:
+        """Compute the outputs for elements; `forward` is this after `elements`."""
+        raise NotImplementedError
+
+    def elements(self, x: Any, mask: Tensor | None = None) -> Inputs:
+        """Turn a raw batch into elements; the arguments are those of `encode`."""
+        inputs: Inputs = self.adapter(x)
+        if mask is None:
+            return inputs
+        return dataclasses.replace(inputs, mask=mask if inputs.mask is None else mask & inputs.mask)

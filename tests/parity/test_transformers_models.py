@@ -1,0 +1,286 @@
+"""DeepMind's published models in transformers: outputs, gradients, masks, files and errors."""
+
+import json
+import re
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+import torch
+import transformers
+from commands import run
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from transformers import PerceiverConfig
+
+import perceivers
+from perceivers.interop import from_transformers, to_transformers
+from perceivers.interop.transformers_names import names_of
+from perceivers.models.build import build_on_meta
+from perceivers.models.presets import PRESETS
+
+SMALL = {
+    "num_latents": 5,
+    "d_latents": 16,
+    "num_blocks": 2,
+    "num_self_attends_per_block": 2,
+    "num_self_attention_heads": 2,
+    "num_cross_attention_heads": 1,
+    "num_labels": 3,
+}
+# The classes, the reduced sizes of their tests, and the presets of the published sizes.
+CLASSES = {
+    "ImageClassificationFourier": (SMALL, "perceiver-io-imagenet-fourier"),
+    "ImageClassificationLearned": ({**SMALL, "image_size": 10}, "perceiver-io-imagenet-learned"),
+    "ImageClassificationConvProcessing": (SMALL, "perceiver-io-imagenet-conv"),
+    "SequenceClassification": (
+        {**SMALL, "d_model": 12, "qk_channels": 8, "v_channels": 16, "max_position_embeddings": 9},
+        None,
+    ),
+}
+VISION = [name for name in CLASSES if name.startswith("Image")]
+
+
+def theirs_of(name, values=None, seed=0):
+    """Return an instance of a class of the library with random weights, biases included."""
+    torch.manual_seed(seed)
+    config = PerceiverConfig(**(CLASSES[name][0] if values is None else values))
+    model = getattr(transformers, f"PerceiverFor{name}")(config).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, mean=0.5 * (parameter.ndim == 1), std=0.3)
+    return model
+
+
+def batches(name, ours):
+    """Yield raw batches for our model, of other sizes than the configured one where possible."""
+    generator = torch.Generator().manual_seed(1)
+    if name == "SequenceClassification":
+        for length in (9, 4):
+            ids = torch.randint(6, 262, (2, length), generator=generator)
+            ids[1, length // 2 :] = 0
+            yield ids
+        return
+    for height, width in [(10, 10)] if name.endswith("Learned") else [(10, 10), (12, 17)]:
+        yield torch.rand(2, height, width, 3, generator=generator)
+
+
+def their_inputs(ours, x):
+    """Return what the library's class takes for a raw batch of ours."""
+    if x.is_floating_point():
+        return {"inputs": ours.adapter.normalise(x).movedim(-1, 1)}
+    return {"inputs": x, "attention_mask": (x != 0).long()}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_outputs_and_gradients(name):
+    theirs = theirs_of(name)
+    ours = from_transformers(theirs)
+    names = names_of(type(theirs).__name__, dict(ours.named_parameters()))
+    trained = dict(theirs.named_parameters())
+    assert set(names.values()) == set(trained)
+    for x in batches(name, ours):
+        result = theirs(**their_inputs(ours, x))
+        torch.testing.assert_close(ours(x), result.logits, atol=1e-4, rtol=1e-4)
+        hidden = theirs.perceiver(**their_inputs(ours, x)).last_hidden_state
+        torch.testing.assert_close(ours.encode(x), hidden, atol=1e-4, rtol=1e-4)
+        weights = torch.randn(result.logits.shape)
+        expected = torch.autograd.grad((result.logits * weights).sum(), list(trained.values()))
+        expected = dict(zip(trained, expected, strict=True))
+        ours.zero_grad()
+        (ours(x) * weights).sum().backward()
+        for own, parameter in ours.named_parameters():
+            got = expected[names[own]].reshape(parameter.shape)
+            torch.testing.assert_close(
+                parameter.grad, got, atol=1e-3, rtol=1e-3, msg=lambda m, n=own: f"{n}: {m}"
+            )
+
+
+@pytest.mark.parametrize("name", VISION)
+def test_attention_mask(name):
+    theirs = theirs_of(name)
+    ours = from_transformers(theirs)
+    x = next(batches(name, ours))
+    elements = ours.elements(x).content.shape[1]
+    mask = torch.arange(elements) < torch.tensor([[elements], [elements // 3]])
+    result = theirs(**their_inputs(ours, x), attention_mask=mask.long())
+    torch.testing.assert_close(ours(x, mask), result.logits, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_there_and_back(name):
+    theirs = theirs_of(name)
+    back = to_transformers(from_transformers(theirs))
+    for weight, tensor in theirs.state_dict().items():
+        assert torch.equal(back.state_dict()[weight], tensor), weight
+
+
+@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("safe", [True, False], ids=["safetensors", "pytorch_model.bin"])
+def test_folder(name, safe, tmp_path):
+    theirs = theirs_of(name)
+    theirs.config.id2label = {0: "cat", 1: "dog", 2: "ant"}
+    theirs.save_pretrained(tmp_path)
+    if not safe:
+        (tmp_path / "model.safetensors").unlink()
+        torch.save(theirs.state_dict(), tmp_path / "pytorch_model.bin")
+    ours = perceivers.load(tmp_path)
+    assert ours.labels == ("cat", "dog", "ant")
+    x = next(batches(name, ours))
+    result = theirs(**their_inputs(ours, x))
+    torch.testing.assert_close(ours(x), result.logits, atol=1e-4, rtol=1e-4)
+    perceivers.save(ours, tmp_path / "ours")
+    assert torch.equal(perceivers.load(tmp_path / "ours")(x), ours(x))
+
+
+@pytest.mark.parametrize("name", [name for name, (_, preset) in CLASSES.items() if preset])
+def test_preset_is_the_configuration_of_the_published_model(name):
+    preset = PRESETS[CLASSES[name][1]]()
+    ours = build_on_meta(preset)
+    with torch.device("meta"):
+        back = to_transformers(ours)
+        again = from_transformers(back).config
+    assert again == preset
+    count = sum(p.numel() for p in ours.parameters())
+    assert count == sum(p.numel() for p in back.parameters())
+
+
+PUBLISHED = {  # millions of parameters, arXiv 2107.14795, Tables 7, 11, 16 and 17
+    "perceiver-io-imagenet-fourier": 48.4,
+    "perceiver-io-imagenet-learned": 62.3,
+    "perceiver-io-imagenet-conv": 48.6,
+}
+
+
+@pytest.mark.parametrize("preset", PUBLISHED)
+def test_published_size(preset):
+    model = build_on_meta(PRESETS[preset]())
+    assert round(sum(p.numel() for p in model.parameters()) / 1e6, 1) == PUBLISHED[preset]
+
+
+def test_published_size_with_an_average_in_place_of_the_decoder():
+    model = build_on_meta(PRESETS["perceiver-io-imagenet-fourier"]())
+    parts = (model.perceiver, model.head)
+    assert round(sum(p.numel() for m in parts for p in m.parameters()) / 1e6, 1) == 42.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", VISION)
+@torch.no_grad()
+def test_published_size_gives_equal_outputs(name):
+    preset = PRESETS[CLASSES[name][1]]()
+    with torch.device("meta"):
+        values = to_transformers(build_on_meta(preset)).config.to_dict()
+    theirs = theirs_of(name, values)
+    for parameter in theirs.parameters():  # as a trained model's, so that nothing overflows
+        torch.nn.init.normal_(parameter, mean=float(parameter.ndim == 1), std=0.03)
+    ours = from_transformers(theirs)
+    assert ours.config == preset
+    x = torch.rand(1, 224, 224, 3)
+    result = theirs(**their_inputs(ours, x)).logits
+    assert result.std() > 0.01
+    torch.testing.assert_close(ours(x), result, atol=1e-4, rtol=1e-4)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    theirs_of("ImageClassificationFourier").save_pretrained(tmp_path / "hub")
+    return tmp_path / "hub"
+
+
+def changed(folder, **values):
+    """Change fields of a config.json."""
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_convert(capsys, folder, tmp_path):
+    status, out, err = run(capsys, "convert", folder, tmp_path / "ours")
+    assert (status, err) == (0, "")
+    assert float(re.search(r"on a random batch: (\S+)", out)[1]) < 1e-4
+    assert isinstance(perceivers.load(tmp_path / "ours"), torch.nn.Module)
+    status, _, err = run(capsys, "convert", folder, tmp_path / "b", "--input-shape", 8, 8)
+    assert status
+    assert "input_shape" in err
+
+
+def test_normalisation_is_that_of_the_folder(folder):
+    assert perceivers.load(folder).adapter.mean.tolist() == pytest.approx([0.485, 0.456, 0.406])
+    (folder / "preprocessor_config.json").write_text('{"image_mean": [0, 0.5, 1]}')
+    assert perceivers.load(folder).adapter.mean.tolist() == [0, 0.5, 1]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"model_type": "bert"}, "model of type 'bert'; expected 'perceiver'"),
+        ({"architectures": ["PerceiverModel"]}, "its class is PerceiverModel; expected one of"),
+        ({"architectures": None}, "architectures is None; expected one of"),
+        ({"hidden_act": "relu"}, "hidden_act='relu'; expected 'gelu'"),
+        ({"cross_attention_widening_factor": 3}, "expected equal factors"),
+        ({"use_query_residual": False}, "use_query_residual is false"),
+        ({"d_latents": 32}, r"embeddings.latents has shape \(5, 16\), expected \(5, 32\)"),
+        ({"num_latents": "many"}, "config"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_other_configurations_are_refused(folder, values, message):
+    changed(folder, **values)
+    with pytest.raises(ValueError, match=message) as caught:
+        perceivers.load(folder)
+    assert "\n" not in str(caught.value)
+    assert str(folder) in str(caught.value)
+
+
+def test_all_wrong_weights_are_listed(folder):
+    path = folder / "model.safetensors"
+    state = load_file(path)
+    state["perceiver.embeddings.latents"] = torch.zeros(2, 2)
+    state["perceiver.encoder.other"] = state.pop(
+        "perceiver.encoder.cross_attention.mlp.dense1.bias"
+    )
+    save_file(state, path)
+    with pytest.raises(ValueError, match="not the weights of") as caught:
+        perceivers.load(folder)
+    for text in ("latents has shape (2, 2)", "dense1.bias is missing", "other is not part of"):
+        assert text in str(caught.value)
+
+
+def test_half_a_download(folder):
+    (folder / "model.safetensors").rename(folder / "half")
+    with pytest.raises(FileNotFoundError, match="no weights; expected model.safetensors or"):
+        perceivers.load(folder)
+    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(FileNotFoundError, match="lacks model-1.safetensors, model-2.safetensors"):
+        perceivers.load(folder)
+    half = (folder / "half").read_bytes()
+    (folder / "model.safetensors").write_bytes(half[: len(half) // 2])
+    with pytest.raises(ValueError, match="damaged"):
+        perceivers.load(folder)
+
+
+def test_a_pickle_is_not_executed(folder):
+    class Evil:
+        def __reduce__(self):
+            return (Path.touch, (folder / "executed",))
+
+    (folder / "model.safetensors").unlink()
+    torch.save({"weight": Evil()}, folder / "pytorch_model.bin")
+    with pytest.raises(ValueError, match="more than tensors"):
+        perceivers.load(folder)
+    assert not (folder / "executed").exists()
+
+
+def test_the_hub_cannot_be_reached(monkeypatch, tmp_path):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=f"the cache {tmp_path} does not hold it"):
+        perceivers.load("hf://deepmind/no-such-perceiver")
+
+
+def test_predict_reads_a_folder_of_the_library(capsys, folder, tmp_path):
+    Image.new("RGB", (40, 30), "orange").save(tmp_path / "x.png")
+    status, out, err = run(capsys, "predict", folder, tmp_path / "x.png", "--json")
+    assert (status, err) == (0, "")
+    [entry] = json.loads(out)
+    assert len(entry["predictions"]) == 3
