@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 import torch.nn.functional as F
-from test_presets import raw_batch, small_input
+from test_presets import CLASSIFIERS, raw_batch, small_input
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from perceivers.core import CrossAttend, FeedForward, MultiHeadAttention, layers, sources
@@ -18,7 +18,7 @@ from perceivers.models.presets import PRESETS
 
 MEL = {"sample_rate": 8000, "n_fft": 40, "hop_length": 20, "n_mels": 3, "num_bands": 2}
 CONFIGS = {
-    **{name: make() for name, make in PRESETS.items()},
+    **{name: PRESETS[name]() for name in CLASSIFIERS},
     "mel": ModelConfig(input=MelConfig(num_samples=160, patch_frames=1, **MEL)),
     "text": ModelConfig(input=TextConfig(max_length=9, embedding_dim=6, ngrams=(2,))),
     "table": ModelConfig(

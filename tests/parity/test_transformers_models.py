@@ -7,15 +7,18 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 import torch
+import torch.nn.functional as F
 import transformers
 from commands import run
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import PerceiverConfig
+from transformers.models.perceiver.modeling_perceiver import generate_fourier_features
 
 import perceivers
 from perceivers.interop import from_transformers, to_transformers
 from perceivers.interop.transformers_names import names_of
+from perceivers.modalities.text.decode import encode
 from perceivers.models.build import build_on_meta
 from perceivers.models.presets import PRESETS
 
@@ -37,7 +40,12 @@ CLASSES = {
         {**SMALL, "d_model": 12, "qk_channels": 8, "v_channels": 16, "max_position_embeddings": 9},
         None,
     ),
+    "MaskedLM": (
+        {**SMALL, "d_model": 16, "qk_channels": 8, "v_channels": 16, "max_position_embeddings": 9},
+        "perceiver-io-language",
+    ),
 }
+TEXT = ["SequenceClassification", "MaskedLM"]
 VISION = [name for name in CLASSES if name.startswith("Image")]
 
 
@@ -54,8 +62,9 @@ def theirs_of(name, values=None, seed=0):
 def batches(name, ours):
     """Yield raw batches for our model, of other sizes than the configured one where possible."""
     generator = torch.Generator().manual_seed(1)
-    if name == "SequenceClassification":
-        for length in (9, 4):
+    if name in TEXT:
+        # The library's language model always gives as many outputs as it has positions.
+        for length in (9, 9) if name == "MaskedLM" else (9, 4):
             ids = torch.randint(6, 262, (2, length), generator=generator)
             ids[1, length // 2 :] = 0
             yield ids
@@ -124,7 +133,7 @@ def test_folder(name, safe, tmp_path):
         (tmp_path / "model.safetensors").unlink()
         torch.save(theirs.state_dict(), tmp_path / "pytorch_model.bin")
     ours = perceivers.load(tmp_path)
-    assert ours.labels == ("cat", "dog", "ant")
+    assert ours.labels == (() if name == "MaskedLM" else ("cat", "dog", "ant"))
     x = next(batches(name, ours))
     result = theirs(**their_inputs(ours, x))
     torch.testing.assert_close(ours(x), result.logits, atol=1e-4, rtol=1e-4)
@@ -148,6 +157,7 @@ PUBLISHED = {  # millions of parameters, arXiv 2107.14795, Tables 7, 11, 16 and 
     "perceiver-io-imagenet-fourier": 48.4,
     "perceiver-io-imagenet-learned": 62.3,
     "perceiver-io-imagenet-conv": 48.6,
+    "perceiver-io-language": 201.1,
 }
 
 
@@ -163,8 +173,55 @@ def test_published_size_with_an_average_in_place_of_the_decoder():
     assert round(sum(p.numel() for m in parts for p in m.parameters()) / 1e6, 1) == 42.1
 
 
+def test_each_example_has_its_own_positions_and_not_those_of_the_first():
+    coordinates = torch.rand(2, 5, 2) * 2 - 1
+    theirs = generate_fourier_features(coordinates, num_bands=3, max_resolution=(8, 8))
+    ours = perceivers.fourier_features(coordinates, num_bands=3, max_resolution=(8, 8))
+    torch.testing.assert_close(ours[0], theirs[0])
+    assert torch.equal(theirs[1, :, 2:], theirs[0, :, 2:])  # the fault
+    alone = perceivers.fourier_features(coordinates[1:], num_bands=3, max_resolution=(8, 8))
+    assert torch.equal(ours[1:], alone)
+
+
+def test_outputs_are_as_long_as_the_text_and_so_may_be_labels():
+    theirs = theirs_of("MaskedLM")
+    ours = from_transformers(theirs)
+    ids = torch.tensor([[70, 71, 72, 73], [80, 81, 82, 0]])
+    result = theirs(inputs=ids, attention_mask=(ids != 0).long()).logits
+    assert result.shape[1] == 9  # the fault: as many as there are positions
+    logits = ours(ids)
+    assert logits.shape == (2, 4, 262)
+    torch.testing.assert_close(logits, result[:, :4], atol=1e-4, rtol=1e-4)
+    with pytest.raises(ValueError, match="batch_size"):  # the fault: labels must be padded
+        theirs(inputs=ids, attention_mask=(ids != 0).long(), labels=ids)
+    assert F.cross_entropy(logits.flatten(0, 1), ids.flatten(), ignore_index=0).isfinite()
+
+
+def test_chunked_decoding_of_a_model_equals_decoding_at_once():
+    ours = from_transformers(theirs_of("MaskedLM"))
+    ids = torch.randint(6, 262, (2, 9))
+    torch.testing.assert_close(ours(ids, chunk_size=4), ours(ids, chunk_size=None))
+    inputs = ours.elements(ids)
+    latents, queries = ours.encode(ids), ours.output.queries(inputs)
+    some = ours.decode(latents, queries.at(torch.tensor([7, 2])))
+    torch.testing.assert_close(some, ours(ids)[:, [7, 2]])
+
+
+def test_text_longer_than_the_positions_is_refused():
+    with pytest.raises(ValueError, match="10 bytes long; this model reads up to 9"):
+        from_transformers(theirs_of("MaskedLM"))(torch.full((1, 10), 70))
+
+
+def test_ids_of_bytes_are_those_of_the_tokenizer():
+    texts = ["a Perceiver reads bytes", "Bär 日本 🙂", ""]
+    tokenizer = transformers.PerceiverTokenizer()
+    for text in texts:
+        expected = tokenizer(text, add_special_tokens=False).input_ids
+        assert encode([text], 2048)[0].tolist() == (expected or [tokenizer.pad_token_id])
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", VISION)
+@pytest.mark.parametrize("name", [name for name, (_, preset) in CLASSES.items() if preset])
 @torch.no_grad()
 def test_published_size_gives_equal_outputs(name):
     preset = PRESETS[CLASSES[name][1]]()
@@ -175,7 +232,7 @@ def test_published_size_gives_equal_outputs(name):
         torch.nn.init.normal_(parameter, mean=float(parameter.ndim == 1), std=0.03)
     ours = from_transformers(theirs)
     assert ours.config == preset
-    x = torch.rand(1, 224, 224, 3)
+    x = torch.randint(6, 262, (1, 2048)) if name in TEXT else torch.rand(1, 224, 224, 3)
     result = theirs(**their_inputs(ours, x)).logits
     assert result.std() > 0.01
     torch.testing.assert_close(ours(x), result, atol=1e-4, rtol=1e-4)

@@ -16,6 +16,8 @@ from .sources import KeyValueSource
 
 # B batch · N latents · D latent_dim · O outputs · F query_dim
 
+Head = Callable[[Tensor], Tensor]
+
 
 class Decoder(nn.Module):
     """Decoder of Perceiver IO (arXiv 2107.14795): a cross-attend from queries to latents.
@@ -63,6 +65,7 @@ class Decoder(nn.Module):
         queries: Queries | Mapping[str, Queries],
         *,
         chunk_size: int | None = None,
+        heads: Mapping[str, Head] | None = None,
     ) -> Tensor | dict[str, Tensor]:
         """Decode latents (B, N, D) at the queries.
 
@@ -72,6 +75,8 @@ class Decoder(nn.Module):
                 values, which are computed once.
             chunk_size: queries that are decoded at a time; the backward pass computes each chunk
                 again. Only the outputs are stored for all queries. None: all at once.
+            heads: what to apply to the outputs of each chunk, by name of the set of queries, "" if
+                there is one without a name; so wide outputs are never stored for all queries.
 
         Returns:
             Outputs (B, O, output_dim), zero where the queries are masked; a dictionary of them if
@@ -84,7 +89,7 @@ class Decoder(nn.Module):
         self._check(latents, sets, chunk_size)
         source = self.cross_attend.source(Inputs(latents))
         outputs = {
-            name: self._decode(some, source, latents.dtype, chunk_size)
+            name: self._decode(some, source, latents.dtype, chunk_size, (heads or {}).get(name))
             for name, some in sets.items()
         }
         return outputs if isinstance(queries, Mapping) else outputs[""]
@@ -111,24 +116,34 @@ class Decoder(nn.Module):
             raise ValueError(f"chunk_size={chunk_size}; expected at least 1, or None for no chunks")
 
     def _decode(
-        self, queries: Queries, source: KeyValueSource, dtype: torch.dtype, size: int | None
+        self,
+        queries: Queries,
+        source: KeyValueSource,
+        dtype: torch.dtype,
+        size: int | None,
+        head: Head | None,
     ) -> Tensor:
         if size is None or queries.num_outputs <= size:
-            return self._decode_chunk(lambda: queries, source, dtype)
+            return self._decode_chunk(lambda: queries, source, dtype, head)
         parts = (
-            checkpoint(self._decode_chunk, chunk, source, dtype, use_reentrant=False)
+            checkpoint(self._decode_chunk, chunk, source, dtype, head, use_reentrant=False)
             if torch.is_grad_enabled()
-            else self._decode_chunk(chunk, source, dtype)
+            else self._decode_chunk(chunk, source, dtype, head)
             for chunk in queries.chunks(size)
         )
         return torch.cat(list(parts), dim=1)
 
     def _decode_chunk(
-        self, chunk: Callable[[], Queries], source: KeyValueSource, dtype: torch.dtype
+        self,
+        chunk: Callable[[], Queries],
+        source: KeyValueSource,
+        dtype: torch.dtype,
+        head: Head | None,
     ) -> Tensor:
         """Decode the queries that `chunk` returns, (B, O, output_dim)."""
         queries = chunk()
         out = self.output(self.cross_attend(queries.joined(dtype), source))
+        out = out if head is None else head(out)
         return out if queries.mask is None else torch.where(queries.mask[..., None], out, 0.0)
 
     def init_weights(self) -> None:

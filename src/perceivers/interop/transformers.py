@@ -19,7 +19,7 @@ from ..modalities import TextConfig
 from ..modalities.adapter import ChannelsLastAdapter
 from ..models.base import PerceiverModel
 from ..models.build import build
-from ..models.config import EncoderConfig, PerceiverIOClassifierConfig
+from ..models.config import EncoderConfig, PerceiverIOClassifierConfig, PerceiverIOConfig
 from ..reading import file_errors
 from . import transformers_config as configs
 from .perceiver_pytorch import read_state
@@ -251,6 +251,8 @@ def _config_of(
     architecture: str, values: Mapping[str, Any]
 ) -> tuple[EncoderConfig, tuple[str, ...] | None]:
     """Return the configuration and the names of the classes."""
+    if architecture in configs.OTHERS:
+        return configs.OTHERS[architecture](values), None
     return configs.classifier_config(architecture, values), configs.labels_of(values)
 
 
@@ -258,6 +260,8 @@ def _call_of(model: PerceiverModel) -> tuple[str, dict[str, Any], tuple[str, ...
     """Return the class, the fields of its configuration, and the names of the classes."""
     if isinstance(model.config, PerceiverIOClassifierConfig):
         return *configs.classifier_values(model.config), model.labels
+    if isinstance(model.config, PerceiverIOConfig):
+        return *configs.other_values(model.config), model.labels
     raise ValueError(
         f"transformers has no models of kind {model.config.kind!r}; expected one of Perceiver IO"
     )

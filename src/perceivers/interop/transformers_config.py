@@ -4,15 +4,27 @@ The classes are told apart by the name in `architectures` of a `config.json`. Wh
 its code, such as the Fourier bands, is written here; what its configuration says is translated.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..data.config import Task
 from ..errors import unknown
-from ..modalities import ConvImageConfig, ImageConfig, InputConfig, TextConfig
+from ..modalities import (
+    ConvImageConfig,
+    ImageConfig,
+    InputConfig,
+    TextConfig,
+    TextOutputConfig,
+)
 from ..models.build import build_on_meta
-from ..models.config import DecoderConfig, EncoderConfig, PerceiverIOClassifierConfig
+from ..models.config import (
+    DecoderConfig,
+    EncoderConfig,
+    PerceiverIOClassifierConfig,
+    PerceiverIOConfig,
+)
 
 Values = Mapping[str, Any]
 Check = tuple[str, Any, str]
@@ -272,3 +284,39 @@ def classifier_values(config: PerceiverIOClassifierConfig) -> tuple[str, dict[st
         )
     problems = {ours: theirs for theirs, ours in TASKS.items()}
     return name, {**values, "problem_type": problems[config.task], "num_labels": config.num_classes}
+
+
+def _language(values: Values) -> PerceiverIOConfig:
+    text = _text(values)
+    return PerceiverIOConfig(
+        input=text,
+        decoder=DecoderConfig(num_heads=8, qk_dim=256, v_dim=text.embedding_dim),
+        output=TextOutputConfig(),
+        **encoder_fields(values, text.embedding_dim),
+    )
+
+
+# The classes with other outputs than classes or numbers.
+OTHERS: dict[str, Callable[[Values], PerceiverIOConfig]] = {"PerceiverForMaskedLM": _language}
+
+
+def other_values(config: PerceiverIOConfig) -> tuple[str, dict[str, Any]]:
+    """Return the class and the fields of `PerceiverConfig` for a model with other outputs.
+
+    Raises:
+        ValueError: the library has no such model.
+    """
+    encoder = encoder_values(config)
+    if isinstance(config.input, TextConfig):
+        name, values = "PerceiverForMaskedLM", {**encoder, **_text_values(config.input)}
+    else:
+        raise ValueError(f"transformers has no Perceiver IO with this input: {config.input}")
+    theirs = OTHERS[name]({**DEFAULTS, **values})
+    refuse_others(
+        [
+            (field.name, getattr(config, field.name), str(getattr(theirs, field.name)))
+            for field in dataclasses.fields(config)
+            if field.name in ("input", "output", "decoder")
+        ]
+    )
+    return name, values

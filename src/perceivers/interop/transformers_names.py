@@ -33,6 +33,13 @@ CLASSIFIER = {
     "decoder.cross_attend": "perceiver.decoder.decoder.decoding_cross_attention",
     "head": "perceiver.decoder.decoder.final_layer",
 }
+TEXT_OUTPUT = {
+    "output.positions.position.weight": (
+        "perceiver.decoder.output_position_encodings.position_embeddings"
+    ),
+    "output.bias": "embedding_decoder.bias",
+    "decoder.cross_attend": "perceiver.decoder.decoding_cross_attention",
+}
 # What our names begin with and what theirs do, by class.
 PREFIXES = {
     "PerceiverForImageClassificationFourier": CLASSIFIER,
@@ -48,6 +55,7 @@ PREFIXES = {
         **CLASSIFIER,
     },
     "PerceiverForSequenceClassification": {**TEXT_INPUT, **CLASSIFIER},
+    "PerceiverForMaskedLM": {**TEXT_INPUT, **TEXT_OUTPUT},
 }
 # Axes of length 1 that their weights have in addition, by the end of their name: at the front or
 # at the end.

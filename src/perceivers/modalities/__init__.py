@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .array import Array
 from .array.config import ArrayConfig, GridConfig
 from .augmentation import AugmentationConfig
-from .config import InputConfig
+from .config import InputConfig, OutputConfig
 from .custom import Custom
 from .custom.config import CustomConfig
 from .fusion import Fusion
@@ -24,12 +24,13 @@ from .sound.config import AudioConfig, MelConfig
 from .table import Table
 from .table.config import TabularConfig
 from .text import Text
-from .text.config import TextConfig
+from .text.config import TextConfig, TextOutputConfig
 from .video import Video
 from .video.config import VideoConfig
 
 if TYPE_CHECKING:
     from .adapter import Adapter
+    from .output import Output
     from .reader import Reader
 
 # If modalities share a file suffix, the first of them that can read the files is used.
@@ -54,12 +55,15 @@ __all__ = [
     "InputConfig",
     "MelConfig",
     "Modality",
+    "OutputConfig",
     "PointsConfig",
     "RowsConfig",
     "TabularConfig",
     "TextConfig",
+    "TextOutputConfig",
     "VideoConfig",
     "build_adapter",
+    "build_output",
     "build_reader",
     "modality_of",
 ]
@@ -84,3 +88,16 @@ def build_reader(config: InputConfig) -> "Reader":
         ValueError: inputs of this kind are not read from files.
     """
     return modality_of(config).reader(config)
+
+
+def build_output(config: OutputConfig, adapter: "Adapter") -> "Output":
+    """Build an output of Perceiver IO.
+
+    Args:
+        config: the configuration of the output.
+        adapter: the adapter of the model's inputs.
+
+    Raises:
+        ValueError: the output does not fit the inputs.
+    """
+    return modality_of(config).output(config, adapter)

@@ -36,3 +36,14 @@ class InputConfig:
             for field in dataclasses.fields(self)
             if field.name not in self.reader_fields
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputConfig:
+    """What the decoder of a Perceiver IO is asked for.
+
+    Each modality that can be an output derives its own configuration.
+    """
+
+    kind: ClassVar[str]
+    """Name of this kind of output, written to `config.json`."""

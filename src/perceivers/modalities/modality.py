@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .augmentation import AugmentationConfig
-from .config import InputConfig
+from .config import InputConfig, OutputConfig
 from .measures import Measures
 
 if TYPE_CHECKING:
     from .adapter import Adapter
+    from .output import Output
     from .reader import ArrayReader, Reader
 
 
@@ -25,12 +26,26 @@ class Modality(ABC):
 
     configs: ClassVar[tuple[type[InputConfig], ...]]
     """The configurations that describe inputs of this modality."""
+    outputs: ClassVar[tuple[type[OutputConfig], ...]] = ()
+    """The configurations that describe outputs of this modality."""
     augments: ClassVar[frozenset[str]] = frozenset()
     """Fields of `AugmentationConfig` that affect this modality."""
 
     @abstractmethod
     def adapter(self, config: Any) -> "Adapter":
         """Build the adapter, which turns raw batches into `Inputs`."""
+
+    def output(self, config: Any, adapter: "Adapter") -> "Output":
+        """Build an output of Perceiver IO.
+
+        Args:
+            config: one of the configurations in `outputs`.
+            adapter: the adapter of the model's inputs, from which sizes may follow.
+
+        Raises:
+            ValueError: the output does not fit these inputs.
+        """
+        raise NotImplementedError
 
     def reader(self, config: Any) -> "Reader":
         """Build the reader, which decodes files into examples.
@@ -211,17 +226,19 @@ class FileModality(Modality):
         """
 
 
-_BY_CONFIG: dict[type[InputConfig], Modality] = {}
+_BY_CONFIG: dict[type[InputConfig | OutputConfig], Modality] = {}
 
 
 def register(*modalities: Modality) -> tuple[Modality, ...]:
     """Register modalities with `modality_of`, and return them."""
     for modality in modalities:
-        for config in modality.configs:
+        described: tuple[type[InputConfig | OutputConfig], ...]
+        described = (*modality.configs, *modality.outputs)
+        for config in described:
             _BY_CONFIG[config] = modality
     return modalities
 
 
-def modality_of(config: InputConfig) -> Modality:
+def modality_of(config: InputConfig | OutputConfig) -> Modality:
     """Return the modality that a configuration belongs to."""
     return _BY_CONFIG[type(config)]

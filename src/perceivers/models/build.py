@@ -16,16 +16,18 @@ from .config import (
     KerasExampleConfig,
     ModelConfig,
     PerceiverIOClassifierConfig,
+    PerceiverIOConfig,
     with_changes,
 )
 from .keras_example import KerasExample
-from .perceiver_io import PerceiverIOClassifier
+from .perceiver_io import PerceiverIOClassifier, PerceiverIOModel
 from .presets import PRESETS
 
 MODELS: dict[type[EncoderConfig], Callable[..., PerceiverModel]] = {
     ModelConfig: PerceiverClassifier,
     KerasExampleConfig: KerasExample,
     PerceiverIOClassifierConfig: PerceiverIOClassifier,
+    PerceiverIOConfig: PerceiverIOModel,
 }
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
 from ..data.config import Task
-from ..modalities import ImageConfig, InputConfig
+from ..modalities import ImageConfig, InputConfig, OutputConfig
 from ..modalities.config import Range
 from .plain import DEFAULTS, from_dict, to_dict, with_changes
 
@@ -14,6 +14,7 @@ __all__ = [
     "KerasExampleConfig",
     "ModelConfig",
     "PerceiverIOClassifierConfig",
+    "PerceiverIOConfig",
     "from_dict",
     "to_dict",
     "with_changes",
@@ -126,6 +127,23 @@ class PerceiverIOClassifierConfig(ModelConfig):
     cross_order: Order = (0, None, None, None, None, None, None, None)
     decoder: DecoderConfig = field(default_factory=lambda: DecoderConfig(use_query_residual=True))
     """The decoder, which reads the latents with one learned query of latent_dim channels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceiverIOConfig(EncoderConfig):
+    """Perceiver IO with outputs of any modality, one for each query.
+
+    See `perceivers.models.perceiver_io.PerceiverIOModel`.
+    """
+
+    kind: ClassVar[str] = "perceiver-io"
+
+    cross_order: Order = (0,)
+    block_order: Order = (0,)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    """The decoder, which reads the latents with the queries of the output."""
+    output: OutputConfig
+    """What is queried, and what the decoded vectors mean."""
 
 
 DEFAULTS[EncoderConfig] = ModelConfig

@@ -1,16 +1,27 @@
 """Models of Perceiver IO: a decoder reads the latents with queries."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from torch import Tensor
 from typing_extensions import override
 
-from ..core import Decoder, LayerOptions, LearnedQueries
+from ..core import Decoder, Inputs, LayerOptions, LearnedQueries, Queries
+from ..modalities import build_output
 from ..modalities.adapter import Adapter
+from .base import PerceiverModel
 from .classifier import PerceiverClassifier
-from .config import DecoderConfig, EncoderConfig, PerceiverIOClassifierConfig
+from .config import (
+    DecoderConfig,
+    EncoderConfig,
+    PerceiverIOClassifierConfig,
+    PerceiverIOConfig,
+)
 
 # B batch · N latents · D latent_dim · O outputs · F query_dim
+
+CHUNK_SIZE = 2**13  # queries that are decoded at a time
 
 
 def build_decoder(
@@ -77,3 +88,75 @@ class PerceiverIOClassifier(PerceiverClassifier):
         """Read latents (B, N, D) with the learned query, (B, D)."""
         decoded: Any = self.decoder(z, self.queries())
         return decoded[:, 0]
+
+
+class PerceiverIOModel(PerceiverModel):
+    """Perceiver IO (arXiv 2107.14795): adapter → Perceiver → decoder → output.
+
+    Args:
+        config: configuration of the model.
+        labels: names of the classes, if classes are among the outputs.
+        adapter: an adapter of your own in place of the one that `config.input` describes.
+
+    Raises:
+        ValueError: an option is invalid, or the output does not fit the inputs.
+    """
+
+    config: PerceiverIOConfig
+
+    def __init__(
+        self,
+        config: PerceiverIOConfig,
+        labels: tuple[str, ...] | None = None,
+        *,
+        adapter: Adapter | None = None,
+    ) -> None:
+        super().__init__(config, labels or (), adapter=adapter)
+        self.output = build_output(config.output, self.adapter)
+        self.decoder = build_decoder(
+            config, config.decoder, self.output.query_dim, self.output.decoded_dim
+        )
+
+    def forward(
+        self, x: Any, mask: Tensor | None = None, *, chunk_size: int | None = CHUNK_SIZE
+    ) -> Any:
+        """Compute all outputs for a raw batch.
+
+        Args:
+            x: raw batch of the adapter's modality.
+            mask: boolean (B, M), True = attend; see `encode`.
+            chunk_size: queries that are decoded at a time, see `decode`.
+
+        Returns:
+            The output's own arrangement: see the class that `config.output` names.
+        """
+        inputs = self.elements(x, mask)
+        latents = self.perceiver(inputs)
+        values = self.decode(latents, self.output.queries(inputs), chunk_size=chunk_size)
+        return self.output.arrange(values, x)
+
+    @override
+    def respond(self, inputs: Inputs) -> Any:
+        return self.decode(self.perceiver(inputs), self.output.queries(inputs))
+
+    def decode(
+        self,
+        latents: Tensor,
+        queries: Queries | Mapping[str, Queries],
+        *,
+        chunk_size: int | None = CHUNK_SIZE,
+    ) -> Any:
+        """Decode latents at any of the queries, any number of times.
+
+        Args:
+            latents: what `encode` returned, (B, N, D).
+            queries: `output.queries(inputs)`, or some of them, as `Queries.at` returns.
+            chunk_size: queries that are decoded at a time, forward and backward; training computes
+                a chunk again in the backward pass. Memory grows with the chunk. None: all at once.
+
+        Returns:
+            (B, O, K), or a dictionary of them by the names of the queries.
+        """
+        names = queries if isinstance(queries, Mapping) else [""]
+        heads = {name: partial(self.output, adapter=self.adapter, part=name) for name in names}
+        return self.decoder(latents, queries, chunk_size=chunk_size, heads=heads)

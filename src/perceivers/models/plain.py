@@ -118,7 +118,7 @@ def _of_kind(cls: Any, data: dict[str, Any], where: str) -> Any:
     kinds = {c.kind: c for c in _with_subclasses(cls) if hasattr(c, "kind")}
     if not kinds:
         return cls
-    kind = data.get("kind", DEFAULTS.get(cls, cls).kind)
+    kind = data.get("kind", getattr(DEFAULTS.get(cls, cls), "kind", None))
     if kind not in kinds:
         raise unknown(f"kind of {where}", str(kind), kinds)
     return kinds[kind]

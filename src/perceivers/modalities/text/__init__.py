@@ -9,10 +9,12 @@ from typing_extensions import override
 
 from ..measures import Measures, median_of
 from ..modality import FileModality, InputChoice
-from .config import TextConfig
+from .config import TextConfig, TextOutputConfig
 
 if TYPE_CHECKING:
+    from ..adapter import Adapter
     from .adapter import TextAdapter
+    from .output import TextOutput
     from .reader import TextReader
 
 MAX_BYTES = 1024  # largest `max_length` that `choose` picks
@@ -24,6 +26,7 @@ class Text(FileModality):
     name = "text"
     recipe = "rt-polarity"
     configs = (TextConfig,)
+    outputs = (TextOutputConfig,)
     measured_whole = True
     example_per_line = True
 
@@ -32,6 +35,12 @@ class Text(FileModality):
         from .adapter import TextAdapter
 
         return TextAdapter(**config.adapter_options())
+
+    @override
+    def output(self, config: Any, adapter: "Adapter") -> "TextOutput":
+        from .output import TextOutput
+
+        return TextOutput(adapter)
 
     @override
     def reader_class(self) -> "type[TextReader]":

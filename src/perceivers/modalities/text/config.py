@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from ..config import InputConfig
+from ..config import InputConfig, OutputConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,3 +28,10 @@ class TextConfig(InputConfig):
     """Number of rows of the embedding table of each n-gram size; a hash assigns n-grams to rows."""
     dropout: float = 0.0
     """Fraction of the embedding channels of each byte that are dropped at random in training."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextOutputConfig(OutputConfig):
+    """Logits of the id of each byte of the input text; see `TextOutput`."""
+
+    kind: ClassVar[str] = "bytes"

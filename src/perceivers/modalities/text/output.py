@@ -1,0 +1,67 @@
+"""The output of language models: logits of the id of each byte."""
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from ...core import Inputs, LearnedQueries, Queries
+from ..adapter import Adapter
+from ..output import Output
+from .adapter import TextAdapter
+
+# B batch · L bytes · C embedding_dim
+
+
+class TextOutput(Output):
+    """Logits of the 262 ids for each byte of the input, (B, L, 262).
+
+    There is a learned query for each place in a text. The logits are the products of what the
+    decoder gives with the embeddings of the ids, which inputs and outputs share, plus a bias
+    (https://huggingface.co/deepmind/language-perceiver). L is the length of the texts of the batch.
+
+    Args:
+        adapter: the adapter of the inputs.
+
+    Raises:
+        ValueError: the inputs are no texts.
+    """
+
+    def __init__(self, adapter: Adapter) -> None:
+        super().__init__()
+        if not isinstance(adapter, TextAdapter):
+            raise ValueError(
+                f"the output is the bytes of a text, but the inputs are made by a "
+                f"{type(adapter).__name__}; expected text"
+            )
+        embedding = adapter.embedding
+        self.positions = LearnedQueries(adapter.max_length, embedding.embedding_dim)
+        self.bias = nn.Parameter(torch.zeros(embedding.num_embeddings))
+
+    @property
+    @override
+    def query_dim(self) -> int:
+        return self.positions.position.dim
+
+    @property
+    @override
+    def num_channels(self) -> int:
+        return len(self.bias)
+
+    @property
+    @override
+    def decoded_dim(self) -> None:
+        return None
+
+    @override
+    def queries(self, inputs: Inputs | None) -> Queries:
+        """Return a query for each byte of the input; None: for the longest text."""
+        queries = self.positions()
+        if inputs is None:
+            return queries
+        assert isinstance(queries.position, Tensor)
+        return Queries(position=queries.position[:, : inputs.content.shape[1]])
+
+    @override
+    def forward(self, decoded: Tensor, adapter: Adapter, part: str = "") -> Tensor:
+        assert isinstance(adapter, TextAdapter)
+        return decoded @ adapter.embedding.weight.T + self.bias
