@@ -1,14 +1,10 @@
 """The page of an exported model reads files as Python does, in a real browser."""
 
-import io
-import struct
-
 import numpy as np
 import pytest
 from browsers import ask, pages, runtime, small_model  # noqa: F401 - fixtures
 from commands import run
-from media_files import sound, wav
-from PIL import Image
+from page_files import TEXTS, clouds, compressed, compressed_images, jpegs, plain_pngs, pngs, wavs
 
 from perceivers import checkpoint
 from perceivers.modalities import build_reader
@@ -33,146 +29,6 @@ SURFACE = PointsConfig(
     num_points=256, num_bands=2, channels=18, own_length=True, size_channel=True, neighbours=(8, 24)
 )
 TEXT = TextConfig(max_length=33, embedding_dim=8, ngrams=(2,), ngram_rows=64)
-SIZES = ((37, 53), (53, 37), (64, 32), (90, 131), (9, 7))
-rng = np.random.default_rng(0)
-
-
-def smooth(height, width, bands):
-    """Return a picture of waves with a little noise, uint8 (height, width, bands)."""
-    y, x = np.mgrid[:height, :width]
-    waves = [np.sin(x / (5 + k) + y / 9) * 80 + 40 * np.cos(y / (4 + k)) for k in range(bands)]
-    return (127 + np.stack(waves, -1) + rng.normal(size=(height, width, 1)) * 4).astype(np.uint8)
-
-
-def encoded(image, form="PNG", **options):
-    buffer = io.BytesIO()
-    image.save(buffer, form, **options)
-    return buffer.getvalue()
-
-
-def exif(orientation):
-    tags = Image.Exif()
-    tags[0x0112] = orientation
-    return tags
-
-
-def pngs():
-    files = {}
-    for height, width in SIZES:
-        size = f"{height}x{width}"
-        colours = Image.fromarray(smooth(height, width, 3))
-        grey = Image.fromarray(smooth(height, width, 1)[..., 0])
-        files |= {
-            f"grey{size}.png": encoded(grey),
-            f"bits{size}.png": encoded(grey.convert("1")),
-            f"rgb{size}.png": encoded(colours),
-            f"rgba{size}.png": encoded(Image.fromarray(smooth(height, width, 4))),
-            f"la{size}.png": encoded(Image.fromarray(smooth(height, width, 2))),
-            f"palette{size}.png": encoded(colours.quantize(17)),
-            f"clear{size}.png": encoded(colours.quantize(17), transparency=3),
-            f"key{size}.png": encoded(colours.quantize(9).convert("RGB"), transparency=(1, 2, 3)),
-            f"deep{size}.png": encoded(Image.fromarray(np.array(grey).astype(np.uint16) * 256 + 7)),
-        }
-    for turn in range(1, 9):
-        files[f"turned{turn}.png"] = encoded(Image.fromarray(smooth(37, 53, 3)), exif=exif(turn))
-    files["lossless.webp"] = encoded(Image.fromarray(smooth(37, 53, 3)), "WEBP", lossless=True)
-    files["first.gif"] = encoded(Image.fromarray(smooth(37, 53, 3)).quantize(30), "GIF")
-    files["plain.bmp"] = encoded(Image.fromarray(smooth(37, 53, 3)), "BMP")
-    return files
-
-
-def jpegs(**options):
-    files = {f"plain{h}x{w}.jpg": Image.fromarray(smooth(h, w, 3)) for h, w in SIZES}
-    files = {name: encoded(image, "JPEG", **options) for name, image in files.items()}
-    for turn in range(1, 9):
-        image = Image.fromarray(smooth(37, 53, 3))
-        files[f"turned{turn}.jpg"] = encoded(image, "JPEG", exif=exif(turn), **options)
-    return files
-
-
-def float_wav(samples, rate):
-    """Return a wav file of float32 samples (S, C)."""
-    x = np.asarray(samples, np.float32)
-    channels = x.shape[1]
-    form = struct.pack("<IHHIIHH", 16, 3, channels, rate, 4 * rate * channels, 4 * channels, 32)
-    head = b"RIFF" + struct.pack("<I", 36 + x.nbytes) + b"WAVEfmt " + form
-    return head + b"data" + struct.pack("<I", x.nbytes) + x.tobytes()
-
-
-def wavs():
-    files = {"tiny.wav": wav(np.arange(10) * 100, 16_000)}
-    for rate in (8000, 16_000, 11_025, 11_111):
-        for channels in (1, 2):
-            x = (rng.normal(size=(rate // 3, channels)) * 0.1).clip(-1, 1)
-            name = f"{rate}_{channels}.wav"
-            files["u8_" + name] = wav((x * 127 + 128).astype(int), rate, 1)
-            files["s16_" + name] = wav((x * 32_767).astype(int), rate, 2)
-            files["s24_" + name] = wav((x * 8_388_607).astype(int), rate, 3)
-            files["float_" + name] = float_wav(x, rate)
-    return files
-
-
-def compressed():
-    x = np.convolve(rng.normal(size=24_000) * 0.1, np.hanning(31), "same")[:, None] / 8
-    return {
-        "a.flac": sound(x, 16_000, "flac", "flac"),
-        "b.mp3": sound(x, 44_100, "mp3", "libmp3lame"),
-        "c.ogg": sound(x, 48_000, "ogg", "libopus"),
-    }
-
-
-def npy(array):
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
-
-
-def ply(points, colours, form):
-    """Return a ply file of points and their colours."""
-    kinds = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
-    properties = [f"property double {axis}" for axis in "xyz"]
-    properties += [f"property uchar {name}" for name in ("red", "green", "blue")]
-    lines = ["ply", f"format {form} 1.0", f"element vertex {len(points)}", *properties]
-    head = "\n".join([*lines, "end_header\n"]).encode()
-    if form == "ascii":
-        rows = zip(points.tolist(), colours.tolist(), strict=True)
-        return head + "".join(" ".join(map(str, [*a, *b])) + "\n" for a, b in rows).encode()
-    rows = np.zeros(len(points), [("xyz", kinds[form] + "f8", 3), ("rgb", "u1", 3)])
-    rows["xyz"], rows["rgb"] = points, colours
-    return head + rows.tobytes()
-
-
-def clouds(coloured=False):
-    points = rng.normal(size=(200, 3)) * [3, 1, 2] + [1e5, 2e5, 5]
-    colours = rng.integers(0, 256, (200, 3))
-    forms = ("ascii", "binary_little_endian", "binary_big_endian")
-    rows = [",".join(map(str, [*c, *p])) for c, p in zip(colours, points.tolist(), strict=True)]
-    files = {f"{form}.ply": ply(points, colours, form) for form in forms}
-    files["named.csv"] = "\n".join(["r,g,b,x,y,z", *rows]).encode()
-    if coloured:
-        return files
-    large = rng.normal(size=(12_000, 3))
-    return files | {
-        "double.npy": npy(points),
-        "float.npy": npy(large[:200].astype(np.float32)),
-        "fortran.npy": npy(np.asfortranarray(points)),
-        "big_endian.npy": npy(points.astype(">f4")),
-        "few.npy": npy(points[:20]),
-        "same.npy": npy(np.ones((5, 3))),
-        "chosen.npy": npy(large[:3000]),
-        "shuffled.npy": npy(large),
-        "blanks.xyz": b"# x y z\r\n"
-        + b"\r\n".join(b"%r %r %r" % tuple(p) for p in points.tolist()),
-    }
-
-
-TEXTS = {
-    "umlauts.txt": "Grüße aus Köln, ß\r\n\r\nzwei\n\n".encode(),
-    "emoji.txt": "ab👍🏽".encode() * 6,
-    "cut.txt": ("ä" * 50).encode(),
-    "mark.txt": "\ufeffhello".encode(),
-    "empty.txt": b"",
-}
 
 
 def differences(pages, config, files):  # noqa: F811
@@ -210,7 +66,11 @@ slow = pytest.mark.slow  # each of these exports another model
         case("png", COLOUR, pngs()),
         case("png-grey", GREY, pngs(), slow),
         case("png-16", DEEP, those(pngs(), "deep"), slow),
-        case("jpeg", COLOUR, jpegs(quality=95, subsampling=0)),
+        case("png-kinds", COLOUR, plain_pngs()),
+        case("png-kinds-16", DEEP, plain_pngs(), slow),
+        case("jpeg", COLOUR, jpegs()),
+        case("jpeg-grey", GREY, jpegs(), slow),
+        case("webp", COLOUR, compressed_images()),
         case("wav", WAVE, wavs()),
         case("stereo", STEREO, those(wavs(), "s16"), slow),
         case("mel", MEL, wavs(), slow),
@@ -225,13 +85,6 @@ def test_page_reads_files_as_python_does(pages, config, files):  # noqa: F811
     example, probability = differences(pages, config, files)
     assert example <= TOLERANCE
     assert probability <= TOLERANCE
-
-
-def test_jpeg_that_pillow_decodes_at_a_fraction_of_its_size_differs_little(pages):  # noqa: F811
-    """Pillow lets libjpeg reduce them; the page averages what the browser has decoded."""
-    example, probability = differences(pages, COLOUR, jpegs(quality=75))
-    assert example <= 6
-    assert probability <= 0.02
 
 
 def test_dropped_file_gets_the_label(pages, tmp_path):  # noqa: F811

@@ -49,7 +49,7 @@ async function exampleOf(source, name) {
   const config = model.model.input;
   if (typeof source === "string") return reader.encode(source, config);
   if (source.size > MAX_BYTES) throw new Error("The file is too large for this page.");
-  return reader.prepare(new Uint8Array(await source.arrayBuffer()), name, config);
+  return reader.prepare(new Uint8Array(await source.arrayBuffer()), name, config, model.limits);
 }
 
 /** Return the outputs for an example, [{ label, probability } or { label, value }, …]. */

@@ -1,12 +1,24 @@
 // The orientation that the EXIF data of a file states.
 
 const TAG = 0x0112;
+const MOST_TEXT = 2 ** 18; // bytes of a file in which XMP is looked for
 
 /** Return the orientation, 1 to 8; 1 if none is stated. */
 export function orientation(bytes) {
   const found = find(bytes);
-  const value = found ? found.view.getUint16(found.at, found.little) : 1;
+  const value = found ? found.view.getUint16(found.at, found.little) : inText(bytes);
   return value >= 1 && value <= 8 ? value : 1;
+}
+
+/** Return the orientation that the text of a file (XMP) states; 1 if there is none. */
+function inText(bytes) {
+  const end = Math.min(bytes.length, MOST_TEXT);
+  for (let at = 0; at < end; at += 2 ** 16) {
+    const part = new TextDecoder("latin1").decode(bytes.subarray(at, at + 2 ** 16 + 32));
+    const stated = /tiff:Orientation(?:="|>)([0-9])/.exec(part);
+    if (stated) return Number(stated[1]);
+  }
+  return 1;
 }
 
 /** Return a copy of a file that states orientation 1, so that the browser does not turn it. */

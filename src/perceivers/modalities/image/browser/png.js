@@ -2,7 +2,6 @@
 // bits, which loses what Pillow keeps.
 
 const BANDS = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 }; // of a pixel, by type of colour
-const MAX_PIXELS = 2 ** 27;
 // Interlaced pictures: first column and row, and steps, of each pass.
 const PASSES = [
   [0, 0, 8, 8],
@@ -19,13 +18,13 @@ export function isPng(bytes) {
 }
 
 /** Return { width, height, data } with data as RGBA of 8 bits. */
-export async function decodePng(bytes, range) {
+export async function decodePng(bytes, { range, maxPixels }) {
   const file = chunksOf(bytes);
   const view = new DataView(file.header.buffer, file.header.byteOffset);
   const head = { width: view.getUint32(0), height: view.getUint32(4) };
   [head.depth, head.type] = [file.header[8], file.header[9]];
   const passes = file.header[12] ? PASSES : [[0, 0, 1, 1]];
-  if (head.width * head.height > MAX_PIXELS) throw new Error("The image is too large.");
+  if (head.width * head.height > maxPixels) throw new Error("The image has too many pixels.");
   if (!(head.type in BANDS)) throw new Error("The PNG file is damaged.");
   const raw = await inflate(file.data);
   const values = new Uint16Array(head.width * head.height * BANDS[head.type]);
@@ -115,18 +114,17 @@ function toRgba(values, head, file, range) {
   const bands = BANDS[type];
   const data = new Uint8ClampedArray(4 * width * height);
   const scale = scaling(depth, type, range);
-  const key = type === 3 ? null : keyOf(file.transparency, bands, type, depth);
+  const key = keyOf(file.transparency, head, range);
+  const plain = scaling(depth, type, null);
   for (let i = 0; i < width * height; i++) {
     const pixel = values.subarray(i * bands, (i + 1) * bands);
     let rgba;
     if (type === 3) {
-      const at = 3 * pixel[0];
-      const alpha = file.transparency && pixel[0] < file.transparency.length;
-      rgba = [...file.palette.subarray(at, at + 3), alpha ? file.transparency[pixel[0]] : 255];
+      rgba = paletteColour(file, pixel[0]);
     } else {
       const grey = bands < 3;
       const colours = grey ? [pixel[0], pixel[0], pixel[0]] : pixel.subarray(0, 3);
-      const clear = key && key.every((x, band) => x === pixel[band]);
+      const clear = key && key.every((x, band) => x === plain(pixel[band]));
       const alpha = bands % 2 === 0 ? scale(pixel[bands - 1]) : clear ? 0 : 255;
       rgba = [scale(colours[0]), scale(colours[1]), scale(colours[2]), alpha];
     }
@@ -146,9 +144,18 @@ function scaling(depth, type, range) {
   return type === 0 ? (x) => Math.floor(x / 257) : (x) => x >> 8;
 }
 
-/** Return the values of the colour that is transparent, or null. */
-function keyOf(transparency, bands, type, depth) {
-  if (!transparency || bands % 2 === 0 || (depth === 16 && type === 0)) return null;
+/** Return the colour of an index; of one that the palette lacks, black, as Pillow does. */
+function paletteColour({ palette, transparency }, index) {
+  const has = 3 * index + 3 <= (palette ? palette.length : 0);
+  const colour = has ? palette.subarray(3 * index, 3 * index + 3) : [0, 0, 0];
+  return [...colour, transparency && index < transparency.length ? transparency[index] : 255];
+}
+
+/** Return the colour that is transparent, or null: as stored, which Pillow compares with 8 bits. */
+function keyOf(transparency, { depth, type }, range) {
+  if (!transparency || ![0, 2].includes(type)) return null;
+  if (depth === 16 && (type === 0 || range)) return null;
   const read = (band) => transparency[2 * band] * 256 + transparency[2 * band + 1];
-  return Array.from({ length: bands }, (_, band) => read(band));
+  const key = Array.from({ length: BANDS[type] }, (_, band) => read(band));
+  return depth === 1 ? key.map((x) => (x ? 255 : 0)) : key;
 }

@@ -1,5 +1,6 @@
 // Sounds as samples, as `perceivers.modalities.sound` reads them.
 
+import { isExact, storedRate } from "./containers.js";
 import { resample } from "./resample.js";
 import { isWav, readWav } from "./wav.js";
 
@@ -7,12 +8,19 @@ export const accept = "audio/*,.wav,.flac,.mp3,.ogg,.opus,.m4a";
 
 const MIN_RATE = 8000; // Hz; what every browser decodes to
 const MAX_RATE = 96_000;
+const INEXACT =
+  "The browser decodes this format; its length or start may differ by some hundredths of a second " +
+  "from what perceivers reads. Sounds saved as wav, flac, mp3 or ogg are read alike.";
 const NOT_SAMPLES = 8; // loudest sample from which they must be integers that were saved as floats
 
 /** Return the example of a sound file: float32 (samples, channels). */
-export async function prepare(bytes, name, config) {
+export async function prepare(bytes, name, config, limits) {
   const rate = config.sample_rate;
-  const sound = (isWav(bytes) && readWav(bytes)) || (await decode(bytes, rate));
+  const plain = isWav(bytes) ? readWav(bytes) : null;
+  const sound = plain || (await decode(bytes, rate));
+  if (sound.channels[0].length > limits.seconds * sound.rate) {
+    throw new Error(`The sound is longer than ${limits.seconds} s; cut it.`);
+  }
   if (!sound.channels[0].length) throw new Error("The sound is empty.");
   const mixed = mix(sound.channels, config.channels);
   const waves = mixed.map((wave) => limited(resample(wave, sound.rate, rate)));
@@ -30,7 +38,8 @@ export async function prepare(bytes, name, config) {
       data[i * waves.length + channel] = wave[i - shift];
     }
   });
-  return { data, shape: [length, waves.length] };
+  const note = plain || isExact(bytes) ? "" : INEXACT;
+  return { data, shape: [length, waves.length], note };
 }
 
 /** Draw the loudest sample of each column. */
@@ -71,23 +80,6 @@ async function decode(bytes, wanted) {
   } catch {
     throw new Error("This is no sound, or one that the browser cannot read; save it as wav.");
   }
-}
-
-/** Return the sample rate that a flac, ogg or mp3 file states; 0 of others. */
-function storedRate(bytes) {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const text = new TextDecoder("latin1").decode(bytes.subarray(0, 64));
-  if (text.startsWith("fLaC") && bytes.length > 22) return view.getUint32(18) >>> 12;
-  if (text.startsWith("OggS") && text.includes("OpusHead")) return 48_000;
-  const vorbis = text.indexOf("\x01vorbis");
-  if (text.startsWith("OggS") && vorbis > 0) return view.getUint32(vorbis + 12, true);
-  let at = 0;
-  if (text.startsWith("ID3")) {
-    at = 10 + [6, 7, 8, 9].reduce((size, i) => size * 128 + bytes[i], 0);
-  }
-  if (bytes[at] !== 0xff || (bytes[at + 1] & 0xe6) !== 0xe2) return 0;
-  const divisor = { 3: 1, 2: 2, 0: 4 }[(bytes[at + 1] >> 3) & 3];
-  return [44_100, 48_000, 32_000, 0][(bytes[at + 2] >> 2) & 3] / divisor || 0;
 }
 
 /** Average all channels to one; give mono to both sides. */
