@@ -2,20 +2,19 @@
 
 import logging
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypedDict
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
-from ...core import AxialPosition, FourierPosition, Inputs, LearnedPosition, grid
+from ...core import AxialPosition, FourierPosition, Inputs, LearnedPosition
 from ...core.init import init_linear
 from ...core.positions import Spacing
 from ..adapter import CHUNK_ELEMENTS, ChannelsLastAdapter, channels_hint
-from ..files import as_tensor
+from .chunks import GridChunks
+from .patches import check_patches, cut_patches, grid_size, shape_text
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +90,8 @@ class ArrayAdapter(ChannelsLastAdapter):
         self._trained_sizes: tuple[int, tuple[int, ...]] | None = None
         self.patch_size = tuple(patch_size or (1,) * len(self.shape))
         self.stride = tuple(patch_stride or self.patch_size)
-        self._check_patches()
+        check_patches(self.patch_size, self.stride, self.shape)
+        self.grid_size(*self.shape)  # raises an error if the stride does not divide the shape
         self.position: FourierPosition | LearnedPosition | None
         if position_projection_dim is not None and position != "learned":
             raise ValueError(
@@ -159,8 +159,8 @@ class ArrayAdapter(ChannelsLastAdapter):
                 "%s of %s, but this model was trained on %s; outputs for other sizes may be worse: "
                 "resize it, or use perceivers.Predictor, which does so with files (said once)",
                 self.noun,
-                _shape_text(sizes),
-                _shape_text(trained),
+                shape_text(sizes),
+                shape_text(trained),
             )
 
     def grid_size(self, *shape: int) -> tuple[int, ...]:
@@ -172,16 +172,7 @@ class ArrayAdapter(ChannelsLastAdapter):
         Raises:
             ValueError: the shape is not a multiple of the stride.
         """
-        if any(not size or size % stride for size, stride in zip(shape, self.stride, strict=True)):
-            fitting = [
-                max(1, size // stride) * stride
-                for size, stride in zip(shape, self.stride, strict=True)
-            ]
-            raise ValueError(
-                f"{self.noun} of {_shape_text(shape)} does not divide into steps of "
-                f"{_shape_text(self.stride)}; resize it to {_shape_text(fitting)}"
-            )
-        return tuple(size // stride for size, stride in zip(shape, self.stride, strict=True))
+        return grid_size(shape, self.stride, self.noun)
 
     @override
     def elements(self, arrays: Tensor) -> Inputs:
@@ -239,13 +230,22 @@ class ArrayAdapter(ChannelsLastAdapter):
         sizes = tuple(example.shape[:-1])
         if self.patch_size != self.stride:
             raise ValueError(
-                f"{self.noun} of {_shape_text(sizes)} is too large for memory, and overlapping "
-                f"patches cannot be computed in chunks; resize it to {_shape_text(self.shape)}"
+                f"{self.noun} of {shape_text(sizes)} is too large for memory, and overlapping "
+                f"patches cannot be computed in chunks; resize it to {shape_text(self.shape)}"
             )
         if isinstance(self.position, LearnedPosition):
             self.positions(sizes, self.mean.device)  # raises an error unless `sizes` is `shape`
         limit = max(1, CHUNK_NUMBERS // math.prod(self.patch_size) // self.channels)
-        return _GridChunks(self, example, self.grid_size(*sizes), min(elements, limit))
+        return GridChunks(
+            example,
+            self.content,
+            self.position,
+            self.fusion,
+            self.stride[0],
+            self.mean.device,
+            self.grid_size(*sizes),
+            min(elements, limit),
+        )
 
     def positions(
         self, sizes: tuple[int, ...], device: torch.device
@@ -264,8 +264,8 @@ class ArrayAdapter(ChannelsLastAdapter):
         if isinstance(self.position, LearnedPosition):
             if sizes != self.shape:
                 raise ValueError(
-                    f"{self.noun} of {_shape_text(sizes)}; this model learned positions for "
-                    f"{_shape_text(self.shape)} only: resize it"
+                    f"{self.noun} of {shape_text(sizes)}; this model learned positions for "
+                    f"{shape_text(self.shape)} only: resize it"
                 )
             return self.position()
         return None
@@ -279,14 +279,7 @@ class ArrayAdapter(ChannelsLastAdapter):
         Returns:
             (B, M, Π patch_size · C).
         """
-        axes = len(self.shape)
-        borders = [(p - s) // 2 for p, s in zip(self.patch_size, self.stride, strict=True)]
-        if any(borders):
-            x = F.pad(x, [0, 0, *(border for b in reversed(borders) for border in (b, b))])
-        for axis, (size, stride) in enumerate(zip(self.patch_size, self.stride, strict=True), 1):
-            x = x.unfold(axis, size, stride)  # appends an axis with the cells of each patch
-        cells = range(axes + 2, 2 * axes + 2)
-        return x.permute(*range(axes + 1), *cells, axes + 1).flatten(axes + 1).flatten(1, axes)
+        return cut_patches(x, self.patch_size, self.stride)
 
     def _fourier_position(
         self, max_resolution: Sequence[float] | None, num_bands: int, spacing: Spacing
@@ -297,54 +290,3 @@ class ArrayAdapter(ChannelsLastAdapter):
                 f"max_resolution={resolution}; expected one entry per axis of {self.shape}"
             )
         return FourierPosition(resolution, num_bands=num_bands, spacing=spacing)
-
-    def _check_patches(self) -> None:
-        """Raise a ValueError unless patch size, stride and shape fit each other."""
-        for name, sizes in (("patch_size", self.patch_size), ("patch_stride", self.stride)):
-            if len(sizes) != len(self.shape):
-                raise ValueError(f"{name}={sizes}; expected one entry per axis of {self.shape}")
-        for size, stride in zip(self.patch_size, self.stride, strict=True):
-            if not 1 <= stride <= size or (size - stride) % 2:
-                raise ValueError(
-                    f"patch_stride={stride} does not fit patch_size={size}; expected a stride from "
-                    "1 to the patch size that differs from it by an even number"
-                )
-        self.grid_size(*self.shape)
-
-
-@dataclass(frozen=True)
-class _GridChunks:
-    """Chunks of the elements of an array, cut along its first axis; each pass reads it again."""
-
-    adapter: ArrayAdapter
-    array: Any
-    grid_size: tuple[int, ...]
-    elements: int
-
-    def __iter__(self) -> Iterator[Inputs]:
-        adapter, stride = self.adapter, self.adapter.stride[0]
-        device = adapter.mean.device
-        axes = [grid(size, device=device)[:, 0] for size in self.grid_size]  # coordinates
-        rows = max(1, self.elements // math.prod(self.grid_size[1:]))
-        for start in range(0, self.grid_size[0], rows):
-            stop = min(start + rows, self.grid_size[0])
-            cells = as_tensor(self.array[start * stride : stop * stride])
-            content = adapter.content(cells[None].to(device))
-            position = self._positions([axes[0][start:stop], *axes[1:]], start, stop)
-            yield Inputs(content, position, fusion=adapter.fusion)
-
-    def _positions(
-        self, coordinates: list[Tensor], start: int, stop: int
-    ) -> Tensor | AxialPosition | None:
-        """Return the positions of rows start to stop, given the coordinates along each axis."""
-        position = self.adapter.position
-        if isinstance(position, LearnedPosition):
-            elements_per_row = math.prod(self.grid_size[1:])
-            return position()[:, start * elements_per_row : stop * elements_per_row]
-        if position is None:
-            return None
-        return AxialPosition(tuple(position.of_axis(i, x) for i, x in enumerate(coordinates)))
-
-
-def _shape_text(sizes: Sequence[int]) -> str:
-    return "×".join(str(size) for size in sizes)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -13,6 +12,7 @@ from ...core import Inputs
 from ...core.init import trunc_normal
 from ...errors import unknown
 from ..adapter import CHUNK_ELEMENTS, Adapter
+from .joining import concatenate, masked, widen
 from .presence import PRESENT, mask_missing, present_masks, select_present
 
 # B batch · M elements · W common width
@@ -185,11 +185,11 @@ class FusionAdapter(Adapter):
             raise ValueError(f"batch sizes disagree: {sizes}; expected the same number of each")
         content = next(iter(inputs.values())).content
         present = self._drop_parts(inputs, present_masks(inputs, batch))
-        return _concatenate(
+        return concatenate(
             [
                 mask_missing(self._widen(name, inputs[name]), present.get(name))
                 if name in inputs
-                else self._masked_part(name, content)
+                else masked(self._adapters()[name].num_inputs, content, self.width)
                 for name in self.parts
             ]
         )
@@ -256,36 +256,7 @@ class FusionAdapter(Adapter):
             raise unknown("modality", name, self.parts)
 
     def _widen(self, name: str, part: Inputs) -> Inputs:
-        """Widen content and position of a part to W channels, in which their sum is an element."""
-        embedding: Tensor = self.embeddings[name]
-        content = F.pad(part.content, (0, self.width - part.content.shape[-1]))
-        elements = part.content.shape[1]
-        embedding = embedding.expand(1, elements, -1)
-        position = part.dense_position
-        if position is None:
-            position = embedding.new_zeros(1, elements, part.dim)
-        else:
-            # A position that the part adds shares the channels of the content; otherwise the
-            # position follows the content.
-            position = F.pad(position, (part.dim - position.shape[-1], 0))
-            embedding = embedding.expand(position.shape[0], -1, -1)
-        position = torch.cat([position, embedding], dim=-1)
-        return Inputs(content, position, part.mask, fusion="add")
-
-    def _masked_part(self, name: str, like: Tensor) -> Inputs:
-        """Return the masked elements of a part that no example has.
-
-        Args:
-            name: name of the part.
-            like: contents of another part, with the batch size, dtype and device to use.
-        """
-        elements = self._adapters()[name].num_inputs
-        return Inputs(
-            like.new_zeros(like.shape[0], elements, self.width),
-            like.new_zeros(1, elements, self.width),
-            torch.zeros(like.shape[0], elements, dtype=torch.bool, device=like.device),
-            fusion="add",
-        )
+        return widen(part, self.embeddings[name])
 
 
 @dataclass(frozen=True)
@@ -299,29 +270,3 @@ class _Streams:
         for name, stream in self.streams.items():
             for part in stream:
                 yield self.adapter._widen(name, part)
-
-
-def _concatenate(parts: list[Inputs]) -> Inputs:
-    """Concatenate the elements of all parts."""
-    batch = parts[0].content.shape[0]
-    positions = [part.dense_position for part in parts if part.dense_position is not None]
-    num_positions = max(
-        position.shape[0] for position in positions
-    )  # 1 if shared, or the batch size
-    mask = None
-    if any(part.mask is not None for part in parts):
-        mask = torch.cat(
-            [
-                part.content.new_ones(batch, part.content.shape[1], dtype=torch.bool)
-                if part.mask is None
-                else part.mask
-                for part in parts
-            ],
-            dim=1,
-        )
-    return Inputs(
-        torch.cat([part.content for part in parts], dim=1),
-        torch.cat([position.expand(num_positions, -1, -1) for position in positions], dim=1),
-        mask,
-        fusion="add",
-    )

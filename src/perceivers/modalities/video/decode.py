@@ -4,7 +4,7 @@ Times are seconds from the start of the file, as in the decoding of sound: equal
 `seconds` give matching frames and sound.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -12,20 +12,17 @@ from typing import Any
 import numpy as np
 from typing_extensions import override
 
-from ...reading import check_limit
 from .. import media
 from ..files import LazyArray, PathOrBytes
-from ..image import levels
 from ..image.colours import WITHOUT_LIGHT
 from ..image.decode import from_pixels
 from ..notices import notice
+from .frames import first_frame, frames_at, is_wide, square_pixels
 from .timeline import Timeline
 
 SUFFIXES = media.VIDEO_SUFFIXES | {".gif"}
-SEEK = 10.0  # seconds; for frames further ahead, seeking is faster than decoding all in between
 MAX_FRAMES = 20_000_000  # of a video that is read in parts; more are not believed
 FRAMES_MEASURED = 32  # first frames of a video, of which some are measured
-MAX_ASPECT = 8  # of a pixel; a larger one is not believed
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,9 @@ def probe(source: PathOrBytes) -> VideoInfo:
     """
     with media.open_track(source, "video") as (container, track):
         timeline = Timeline.of(source, container, track)
-        height, width, _ = _pixels(_first(media.frames(container, track)), track, None).shape
+        height, width, _ = square_pixels(
+            first_frame(media.frames(container, track)), track, None
+        ).shape
         return VideoInfo(
             timeline.frames,
             timeline.rate,
@@ -231,46 +230,18 @@ def _decode(
     unique, inverse = np.unique(numbers, return_inverse=True)
     pixels = np.empty((len(unique), size, size, channels), np.uint8)
     previous = None
-    for index, frame in enumerate(_frames_at(container, track, timeline, unique.tolist())):
+    for index, frame in enumerate(frames_at(container, track, timeline, unique.tolist())):
         if frame is previous:
             pixels[index] = pixels[index - 1]
         else:
-            shown = _pixels(frame, track, value_range)
+            shown = square_pixels(frame, track, value_range)
             pixels[index] = from_pixels(shown, channels=channels, size=size)
         previous = frame
-    if previous is not None and _is_wide(previous) and (pixels == pixels[:1, :1, :1]).all():
+    if previous is not None and is_wide(previous) and (pixels == pixels[:1, :1, :1]).all():
         values = previous.to_ndarray(format="gray16le")
         if values.min() < values.max():
             notice(WITHOUT_LIGHT)
     return pixels[inverse.reshape(numbers.shape)]
-
-
-def _frames_at(container: Any, track: Any, timeline: Timeline, numbers: list[int]) -> Iterator[Any]:
-    """Yield the frame that is shown at each of these ascending ticks."""
-    frames = timeline.numbered(media.frames(container, track))
-    current, frame = _first(frames)
-    following = next(frames, None)
-    for number in numbers:
-        if number - current > SEEK * timeline.tick_rate and not timeline.counted:
-            time = timeline.begin + number / timeline.tick_rate
-            frames = timeline.numbered(media.frames_from(container, track, time))
-            current, frame = next(frames, (current, frame))
-            following = next(frames, None)
-        while following is not None and following[0] <= number:
-            (current, frame), following = following, next(frames, None)
-        # Tolerate 10 % and two frames, because the number of frames is estimated from the length.
-        shortest = 0.9 * number - 2 * timeline.ticks
-        if following is None and timeline.end_number(current, frame) < shortest:
-            last = current // timeline.ticks
-            raise ValueError(f"damaged video: it ends at frame {last} of {timeline.frames}")
-        yield frame
-
-
-def _first(frames: Iterator[Any]) -> Any:
-    first = next(frames, None)
-    if first is None:
-        raise ValueError("no frames: the video is empty")
-    return first
 
 
 def wide_values(source: PathOrBytes) -> np.ndarray | None:
@@ -286,52 +257,7 @@ def wide_values(source: PathOrBytes) -> np.ndarray | None:
         ValueError: as `decode`.
     """
     with media.open_track(source, "video") as (container, track):
-        if not _is_wide(track.codec_context):
+        if not is_wide(track.codec_context):
             return None
         frames = islice(media.frames(container, track), 0, FRAMES_MEASURED, 4)
         return np.stack([frame.to_ndarray(format="gray16le") for frame in frames])
-
-
-def _is_wide(frame: Any) -> bool:
-    """Return whether a frame, or the frames of a codec, are grey of more than 8 bits."""
-    kind = None if frame is None else frame.format
-    return kind is not None and len(kind.components) == 1 and kind.components[0].bits > 8
-
-
-def _pixels(frame: Any, track: Any, value_range: Sequence[float] | None) -> np.ndarray:
-    """Return the square pixels of a frame, uint8 (H, W, 1, 3 or 4), oriented as the file says."""
-    alpha = any(part.is_alpha for part in frame.format.components)
-    aspect = float(track.sample_aspect_ratio or 1)  # width of a pixel / its height
-    square: dict[str, Any] = {}
-    if aspect != 1 and 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
-        square = {
-            "width": round(frame.width * max(1.0, aspect)),
-            "height": round(frame.height / min(1.0, aspect)),
-            "interpolation": "BICUBIC",
-        }
-    check_limit(
-        "frame_pixels",
-        square.get("width", frame.width) * square.get("height", frame.height),
-        "pixels in a frame",
-    )
-    if value_range is not None and _is_wide(frame):
-        values = frame.to_ndarray(format="gray16le", **square)
-        return _oriented(levels.scale(values, value_range)[..., None], frame)
-    return _oriented(frame.to_ndarray(format="rgba" if alpha else "rgb24", **square), frame)
-
-
-def _oriented(pixels: np.ndarray, frame: Any) -> np.ndarray:
-    """Turn and mirror pixels as the display matrix of their frame says, in right angles.
-
-    The matrix shows the pixel in column x and row y in column a·x + c·y and row b·x + d·y
-    (ISO/IEC 14496-12, 8.3.2).
-    """
-    matrix = next((d for d in frame.side_data if d.type.name == "DISPLAYMATRIX"), None)
-    if matrix is None:
-        return pixels
-    a, b, _, c, d = np.frombuffer(bytes(matrix)[:20], "=i4").astype(np.int64)
-    if abs(b) + abs(c) > abs(a) + abs(d):
-        pixels, columns, rows = pixels.swapaxes(0, 1), c, b
-    else:
-        columns, rows = a, d
-    return pixels[:: -1 if rows < 0 else 1, :: -1 if columns < 0 else 1]
