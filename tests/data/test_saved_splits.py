@@ -10,8 +10,8 @@ from PIL import Image
 
 from perceivers.data.config import DataConfig
 from perceivers.data.dataset import read_datasets
-from perceivers.data.identity import WHOLE_BYTES, Identity, hash_file
-from perceivers.data.saved_splits import SavedSplits, describe_contradictions
+from perceivers.data.identity import WHOLE_BYTES, hash_file
+from perceivers.data.saved_splits import SavedSplits
 from perceivers.data.splits import read_splits
 from perceivers.modalities import RowsConfig, TabularConfig, build_reader
 from perceivers.modalities.image.reader import ImageReader
@@ -243,12 +243,3 @@ def test_damaged_splits_are_named(tmp_path, text):
     (tmp_path / "splits.json").write_text(text)
     with pytest.raises(ValueError, match="splits.json"):
         SavedSplits.read(tmp_path)
-
-
-def test_files_of_one_content_in_two_classes_are_said():
-    files = [Identity("a/1", "x", "name"), Identity("b/1", "x", "name"), Identity("b/2", "y")]
-    said = describe_contradictions({"train": files}, {"train": torch.tensor([0, 1, 1])})
-    assert said.startswith(
-        "2 files are exact copies of files of another class, such as a/1 and b/1"
-    )
-    assert not describe_contradictions({"train": files}, {"train": torch.tensor([0, 0, 1])})

@@ -134,37 +134,6 @@ def record(
     )
 
 
-def describe_contradictions(
-    identities: Mapping[str, Sequence[Identity]], labels: Mapping[str, Tensor]
-) -> str:
-    """Describe files of one content and several classes; empty if there are none.
-
-    Lines and rows do not count: short ones may be the same in several classes by nature.
-
-    Args:
-        identities: the identities of the examples of each of the data's own splits.
-        labels: their labels.
-    """
-    classes: dict[str, dict[int, str]] = defaultdict(dict)
-    counts: dict[str, int] = defaultdict(int)
-    for split, members in identities.items():
-        if labels[split].dtype != torch.int64:
-            continue
-        for identity, label in zip(members, labels[split].tolist(), strict=True):
-            if identity.by == "name" and identity.content:
-                classes[identity.content].setdefault(label, identity.name)
-                counts[identity.content] += 1
-    several = {content: names for content, names in classes.items() if len(names) > 1}
-    if not several:
-        return ""
-    first, second, *_ = next(iter(several.values())).values()
-    return (
-        f"{sum(counts[content] for content in several):,} files are exact copies of files of "
-        f"another class, such as {first} and {second}; a model cannot tell them apart, and at most "
-        "one of the classes is right: remove the others"
-    )
-
-
 @dataclass(frozen=True)
 class Restored:
     """The splits of a run in data that may have changed since."""

@@ -19,6 +19,7 @@ from ..modalities.reader import Reader
 from ..modalities.table.config import TABLE_SUFFIXES
 from .cifar import is_cifar, read_cifar
 from .config import DataConfig, Task
+from .contradictions import log_contradictions
 from .counts import SPLIT_ORDER, describe_splits, warn_of_alike, warn_of_untrained
 from .examples import ExampleSet, InMemoryExamples
 from .file_examples import FileExamples, FileSplits
@@ -30,7 +31,7 @@ from .labels import describe_labels, infer_task
 from .layout import find_manifest, parquet_files
 from .manifest import read_table
 from .official import has_official_files, read_official
-from .saved_splits import SavedSplits, describe_contradictions, record, restore
+from .saved_splits import SavedSplits, record, restore
 from .sets import named_set
 
 log = logging.getLogger(__name__)
@@ -161,8 +162,7 @@ def make_record(
     used = {own: loaded[own] for own, _ in assignment.values()}
     labels = {name: examples.labels for name, examples in loaded.items()}
     identities = {name: relative(examples.identities(), path) for name, examples in used.items()}
-    if line := describe_contradictions(identities, labels):
-        log.warning("%s", line)
+    log_contradictions(identities, labels)
     return record(assignment, identities, labels)
 
 

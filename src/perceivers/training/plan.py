@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 
+from ..data.contradictions import log_contradictions
 from ..data.counts import SPLIT_ORDER
 from ..data.examples import ExampleSet
 from ..data.file_examples import FileExamples
+from ..data.identity import relative
 from ..data.labels import describe_labels
 from ..data.mixing import check_mixing
 from ..data.saved_splits import SavedSplits
@@ -120,6 +122,12 @@ def plan(recipe: Recipe, *, saved: SavedSplits | None = None, epochs_done: int =
     steps = max(1, num_train // batch_size)
     batch, seconds_per_example = _sample_batch(splits.examples["train"], batch_size)
     in_memory = _fits_in_memory(splits, recipe.data.hold_gb)
+    if saved is None and in_memory:  # else reading all files would take long
+        used = splits.examples
+        log_contradictions(
+            {n: relative(x.identities(), recipe.data.path) for n, x in used.items()},
+            {n: x.labels for n, x in used.items()},
+        )
     decode_seconds = _decode_seconds(splits, seconds_per_example, in_memory)
     place = placement(recipe.trainer.device, recipe.trainer.precision)
     model = build(recipe.model, splits.labels).to(place.device)
