@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from .autoconfig.choose import Choice, changes_with_epochs, choose_for
 from .checkpoint import load_classifier, original
+from .core import Resampler
 from .data.config import DataConfig
 from .data.dataset import NAME, read_datasets
 from .data.splits import Splits
@@ -133,6 +134,11 @@ def train(
 def _trainable(module: nn.Module) -> PerceiverClassifier:
     """Return a model without its wrappers; raise a ValueError unless it is a classifier."""
     model = original(module)
+    if isinstance(model, Resampler):
+        raise ValueError(
+            "got a Resampler, which reads features and has no labels; expected a classifier or "
+            "regressor, as from perceivers.create: train a Resampler as a part of your own model"
+        )
     if not isinstance(model, PerceiverClassifier):
         raise ValueError(
             f"got a model of kind {model.config.kind!r}, which has no classes or numbers as "

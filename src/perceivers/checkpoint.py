@@ -12,6 +12,7 @@ from torch import nn
 
 from . import checksums
 from .checksums import MARK, METADATA
+from .core import Resampler
 from .errors import weight_mismatches
 from .files import check_content, read_json, write_atomically, write_json
 from .hub import is_hub_name, not_found
@@ -22,35 +23,41 @@ from .models.base import PerceiverModel
 from .models.build import build, build_on_meta
 from .models.classifier import PerceiverClassifier
 from .models.config import EncoderConfig, from_dict, to_dict
+from .models.resampler import build_resampler
 from .places import make_directory
 from .reading import Limits, file_errors, reason
 
 FORMAT = 1
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+RESAMPLER = "resampler"  # the section of `config.json` that describes one
 METRICS_FILE = "metrics.json"  # scores of a run
 COMPILED = "_orig_mod"  # name of the original inside of a compiled module
 PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
 
-def save(model: PerceiverModel, directory: str | Path) -> None:
+def save(model: PerceiverModel | Resampler, directory: str | Path) -> None:
     """Save a model to a directory, from which `load` restores it. Files are replaced atomically.
 
     Args:
-        model: model from `create`, `build` or `load`. Of a compiled one the original is saved.
+        model: model from `create`, `build` or `load`, or a `Resampler`. Of a compiled one the
+            original is saved.
         directory: created if it does not exist. If it is a run directory, the other settings in
             its `config.json` are kept.
 
     Raises:
         ValueError: the model has other weights than its configuration says, for example a new
-            head, so that `load` could not rebuild it; nothing is written.
+            head, so that `load` could not rebuild it; or the directory holds a model of the other
+            kind. Nothing is written.
         OSError: the disk is full or not writable; the previous files are unchanged.
     """
     model = original(model)
     check_rebuildable(model)
     directory = Path(directory)
     make_directory(directory)
-    described = {"model": to_dict(model.config), "labels": list(model.labels)}
+    described = _description(model)
     config = read_json(directory / CONFIG) if (directory / CONFIG).exists() else {}
+    if ("model" if isinstance(model, Resampler) else RESAMPLER) in config:
+        raise ValueError(f"{directory} holds a model of another kind; choose a new directory")
     run_id = config.get("id")
     if not run_id or {name: config.get(name) for name in described} != described:
         # If the process ends between the two files, they do not pass for one model.
@@ -59,7 +66,14 @@ def save(model: PerceiverModel, directory: str | Path) -> None:
     write_config(directory, id=run_id, **described)
 
 
-def original(model: nn.Module) -> PerceiverModel:
+def _description(model: PerceiverModel | Resampler) -> dict[str, Any]:
+    """Return the sections of `config.json` from which `load` rebuilds the model."""
+    if isinstance(model, Resampler):
+        return {RESAMPLER: model.options}
+    return {"model": to_dict(model.config), "labels": list(model.labels)}
+
+
+def original(model: nn.Module) -> PerceiverModel | Resampler:
     """Return the model inside of what `torch.compile` and data parallelism wrap around it.
 
     Raises:
@@ -67,14 +81,14 @@ def original(model: nn.Module) -> PerceiverModel:
     """
     while isinstance(model, PARALLEL) or COMPILED in model._modules:
         model = model.get_submodule("module" if isinstance(model, PARALLEL) else COMPILED)
-    if not isinstance(model, PerceiverModel):
+    if not isinstance(model, PerceiverModel | Resampler):
         raise ValueError(
             f"got a {type(model).__name__}; expected a model from perceivers.create or load"
         )
     return model
 
 
-def check_rebuildable(model: PerceiverModel) -> None:
+def check_rebuildable(model: PerceiverModel | Resampler) -> None:
     """Check that a model has the weights that its configuration says.
 
     Args:
@@ -83,9 +97,14 @@ def check_rebuildable(model: PerceiverModel) -> None:
     Raises:
         ValueError: it does not, or it has not as many labels as outputs.
     """
-    own = isinstance(model.config.input, CustomConfig)
+    rebuilt: nn.Module
     with torch.device("meta"):
-        rebuilt = build(model.config, tuple(model.labels), adapter=model.adapter if own else None)
+        if isinstance(model, Resampler):
+            rebuilt = build_resampler(model.options)
+        else:
+            own = isinstance(model.config.input, CustomConfig)
+            adapter = model.adapter if own else None
+            rebuilt = build(model.config, tuple(model.labels), adapter=adapter)
     problems = weight_mismatches(
         {name: tensor.shape for name, tensor in _state(model).items()},
         {name: tensor.shape for name, tensor in rebuilt.state_dict().items()},
@@ -150,7 +169,7 @@ def write_config(directory: Path, **sections: Any) -> None:
     write_json(path, {**data, "format": FORMAT, **sections})
 
 
-def load(directory: str | Path, *, adapter: Adapter | None = None) -> PerceiverModel:
+def load(directory: str | Path, *, adapter: Adapter | None = None) -> PerceiverModel | Resampler:
     """Load a saved model, in eval mode on the CPU.
 
     A batch is taken as it is. If its images, videos or sounds are of another size than the model
@@ -175,6 +194,10 @@ def load(directory: str | Path, *, adapter: Adapter | None = None) -> PerceiverM
         model = transformers.from_transformers(path)
         model.adapter.expect_sizes(model.config.input)
         return model
+    if RESAMPLER in (described := read_config(path)):
+        if adapter is not None:
+            raise ValueError(f"{directory} holds a resampler, which has no adapter; leave it out")
+        return _load_resampler(described[RESAMPLER], path)
     config, labels = read_model_config(path)
     with file_errors(path / CONFIG, "description of a model"):
         if adapter is None:  # compare before weights of any size are allocated
@@ -186,6 +209,21 @@ def load(directory: str | Path, *, adapter: Adapter | None = None) -> PerceiverM
     load_weights(model, path)
     model.adapter.expect_sizes(config.input)
     return model.eval()
+
+
+def _load_resampler(options: Any, path: Path) -> Resampler:
+    with file_errors(path / CONFIG, "description of a resampler"), torch.device("meta"):
+        model = build_resampler(options)
+    _check_fit(model, path)  # before weights of any size are allocated
+    load_weights(model.to_empty(device="cpu"), path)
+    return model.eval()
+
+
+def _is_resampler(directory: str | Path) -> ValueError:
+    return ValueError(
+        f"{directory} holds a resampler, which reads features, not files, and has no labels; load "
+        "it with perceivers.load"
+    )
 
 
 def local_directory(directory: str | Path) -> Path:
@@ -219,6 +257,8 @@ def load_classifier(
         OSError: the files do not exist.
     """
     model = load(directory, adapter=adapter)
+    if isinstance(model, Resampler):
+        raise _is_resampler(directory)
     if not isinstance(model, PerceiverClassifier):
         raise ValueError(
             f"{directory} holds a model of kind {model.config.kind!r}, which has no classes or "
@@ -235,6 +275,8 @@ def read_model_config(directory: Path) -> tuple[EncoderConfig, tuple[str, ...]]:
         ValueError: it is damaged, of another format version, or describes no model.
     """
     config = read_config(directory)
+    if RESAMPLER in config:
+        raise _is_resampler(directory)
     with file_errors(directory / CONFIG, "description of a model"):
         for name, kind in (("model", dict), ("labels", list)):
             if not isinstance(config.get(name), kind):
@@ -291,7 +333,7 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
         ) from error
 
 
-def load_weights(model: PerceiverModel, directory: Path) -> None:
+def load_weights(model: PerceiverModel | Resampler, directory: Path) -> None:
     """Load saved weights and buffers into a model of the same configuration.
 
     Raises:
@@ -306,7 +348,7 @@ def load_weights(model: PerceiverModel, directory: Path) -> None:
     )
 
 
-def _check_fit(model: PerceiverModel, directory: Path) -> None:
+def _check_fit(model: nn.Module, directory: Path) -> None:
     """Compare the names and shapes of saved weights with those of a model, by their header."""
     path = directory / WEIGHTS
     if not path.exists():

@@ -16,7 +16,8 @@ def add(command: Add) -> None:
     sub = command(
         "convert",
         _convert,
-        "Convert weights of transformers, perceiver-pytorch or the Keras example to a saved model.",
+        "Convert weights of transformers, perceiver-pytorch, the Keras example, or of a resampler "
+        "inside of another model, to a saved model.",
     )
     sub.add_argument(
         "source", metavar="SOURCE",
@@ -30,7 +31,8 @@ def add(command: Add) -> None:
         "--arguments", nargs="+", default=[], metavar="NAME=VALUE",
         help="settings that the file does not store: for perceiver-pytorch, arguments of its "
         "constructor, such as depth=6 max_freq=10 num_freq_bands=6; for the Keras example, "
-        "arguments of perceivers.interop.from_keras, such as num_iterations=2",
+        "arguments of perceivers.interop.from_keras, such as num_iterations=2; for a resampler, "
+        "num_heads=16, or prefix=image_proj. before the names of its weights",
     )  # fmt: skip
     sub.add_argument(
         "--input-shape", type=int, nargs="+", metavar="SIZE",
@@ -79,13 +81,13 @@ def _convert(options: argparse.Namespace, rest: list[str]) -> int:
         **arguments,
     )
     save(converted.model, options.dest)
-    if converted.difference is None:
-        say(f"not compared with {converted.library}: {converted.why_not}")
-    else:
+    if converted.difference is not None:
         say(
             f"largest difference between the outputs of {converted.library} and of the converted "
             f"model on a random batch: {converted.difference:.2g}"
         )
+    elif converted.why_not:
+        say(f"not compared with {converted.library}: {converted.why_not}")
     say(f"model: {options.dest}")
     return 0
 

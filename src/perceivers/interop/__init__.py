@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from .files import Converted, convert
     from .keras import from_keras, to_keras
     from .perceiver_pytorch import from_perceiver_pytorch, to_perceiver_pytorch
+    from .positions import minicpm_positions
+    from .resampler import from_resampler, to_resampler
     from .transformers import from_transformers, to_transformers
 
 _MODULES = {  # name → the module that defines it
@@ -17,9 +19,12 @@ _MODULES = {  # name → the module that defines it
     "convert": "files",
     "from_keras": "keras",
     "from_perceiver_pytorch": "perceiver_pytorch",
+    "from_resampler": "resampler",
     "from_transformers": "transformers",
+    "minicpm_positions": "positions",
     "to_keras": "keras",
     "to_perceiver_pytorch": "perceiver_pytorch",
+    "to_resampler": "resampler",
     "to_transformers": "transformers",
 }
 
@@ -28,9 +33,12 @@ __all__ = [
     "convert",
     "from_keras",
     "from_perceiver_pytorch",
+    "from_resampler",
     "from_transformers",
+    "minicpm_positions",
     "to_keras",
     "to_perceiver_pytorch",
+    "to_resampler",
     "to_transformers",
 ]
 

@@ -11,13 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import unknown
+from ..core import Resampler
+from ..errors import listed, unknown
 from ..hub import is_hub_name
 from ..modalities.array.adapter import ArrayAdapter
 from ..models.base import PerceiverModel
 from ..models.classifier import PerceiverClassifier
 from ..reading import file_errors
-from . import keras, perceiver_pytorch, transformers
+from . import keras, perceiver_pytorch, resampler, transformers
+from .state_files import read_state
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 # Largest difference of logits between two models that count as equal; rounding stays well below.
@@ -28,7 +30,7 @@ MAX_DIFFERENCE = 1e-2
 class Converted:
     """Result of `convert`."""
 
-    model: PerceiverModel
+    model: PerceiverModel | Resampler
     """The converted model, in eval mode."""
     library: str
     """Name of the library that the weights come from, with its version if it is installed."""
@@ -36,7 +38,7 @@ class Converted:
     """Largest absolute difference between the outputs of the library and of `model` on a random
     batch. None: it was not measured."""
     why_not: str = ""
-    """The reason if `difference` was not measured, else empty."""
+    """The reason if `difference` could not be measured, else empty; also empty for a resampler."""
 
 
 def convert(
@@ -51,7 +53,8 @@ def convert(
     """Convert weights of the Keras example, of perceiver-pytorch or of transformers to a model.
 
     The library is recognised by the content. If it is installed, it computes the logits of
-    the same weights on the same random batch, and the two models are compared.
+    the same weights on the same random batch, and the two models are compared. The weights of a
+    resampler, which are recognised by their names too, become a `Resampler`.
 
     Args:
         source: a `.weights.h5` or `.keras` file; a state dict in a torch or safetensors file; or,
@@ -62,8 +65,8 @@ def convert(
         mean: mean that images in [0, 1] were normalised with in training, one number or one per
             channel. It becomes part of the model, which then normalises its input itself.
         std: standard deviation, in the same form.
-        **arguments: options that the file does not determine, those of `from_keras` or
-            `from_perceiver_pytorch`; none for transformers.
+        **arguments: options that the file does not determine, those of `from_keras`,
+            `from_perceiver_pytorch` or `from_resampler`; none for transformers.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
@@ -89,9 +92,18 @@ def convert(
             _refuse_unknown(arguments, keras.from_keras)
             model = keras.from_keras(source, labels=labels, **arguments)
         else:
+            state = read_state(source)
+            if (layout := resampler.layout_of(state, arguments.get("prefix"))) is not None:
+                given = {"input_shape": input_shape, "labels": labels, "mean": mean, "std": std}
+                return _resampler(state, layout.name, given, arguments)
+            if not any(name.endswith("latents") for name in state):
+                raise ValueError(
+                    f"the weights {listed(state, 4)} are of no known model; expected those of "
+                    f"perceiver-pytorch or of the resampler of {listed(resampler.LIBRARIES)}"
+                )
             library, module = "perceiver-pytorch", perceiver_pytorch
             model = perceiver_pytorch.from_perceiver_pytorch(
-                source, input_shape=input_shape, labels=labels, **arguments
+                state, input_shape=input_shape, labels=labels, **arguments
             )
     if mean is not None or std is not None:
         adapter = model.adapter
@@ -101,6 +113,23 @@ def convert(
             _constants("mean", mean or [0.0], channels), _constants("std", std or [1.0], channels)
         )
     return _compared(model, source, library, module.difference)
+
+
+def _resampler(
+    state: Mapping[str, Tensor],
+    library: str,
+    given: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+) -> Converted:
+    """Convert the weights of a resampler; refuse settings that it does not have."""
+    if wrong := [name for name, value in given.items() if value is not None]:
+        raise ValueError(
+            f"{', '.join(wrong)} cannot be set: these are weights of the resampler of {library}, "
+            "which reads features and has no labels"
+        )
+    _refuse_unknown(arguments, resampler.from_resampler)
+    model = resampler.from_resampler(state, **arguments)
+    return Converted(model, f"the resampler of {library}", None)
 
 
 def _compared(

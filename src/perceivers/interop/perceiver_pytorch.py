@@ -6,25 +6,21 @@ latents of standard deviation 1, and a LayerNorm after the average. With `weight
 first layer still has weights of its own, including its self-attends.
 """
 
-import pickle
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..errors import missing_extra, weight_mismatches
-from ..files import check_content
 from ..modalities.array.adapter import ArrayAdapter
 from ..models.build import build
 from ..models.classifier import PerceiverClassifier
-from ..reading import reason
 from .perceiver_pytorch_call import Arguments, arguments_of, call_of, config_of, read_arguments
+from .state_files import read_state
 
 
 def from_perceiver_pytorch(
@@ -141,51 +137,6 @@ def library_module(call: Arguments) -> nn.Module:
     except ImportError:
         raise missing_extra("perceiver-pytorch", "perceiver-pytorch") from None
     return Perceiver(**asdict(call))
-
-
-def read_state(path: str | Path) -> Mapping[str, Tensor]:
-    """Read a state dict from a file, as weights only: nothing in the file is executed.
-
-    Args:
-        path: a safetensors file, or a file written by `torch.save`.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is damaged, or holds anything but a state dict of tensors.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; expected a saved state dict")
-    check_content(path)
-    bad = f"{path}: damaged, or not a file of weights"
-    if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except Exception as error:
-            raise ValueError(f"{bad} ({reason(error)})") from error
-    with open(path, "rb") as file:
-        start = file.read(2)
-    if start != b"PK" and start[:1] != b"\x80":  # neither a zip archive nor a pickle
-        raise ValueError(
-            f"{bad}: it begins with {start!r}, not as files of torch.save; expected a state dict "
-            "saved by torch or safetensors, or a file of Keras"
-        )
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of the version of the pickle
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f"{path} holds more than tensors, or is damaged, so it was not read: it could execute "
-            "code. Save the weights alone: torch.save(module.state_dict(), path)"
-        ) from error
-    except Exception as error:  # torch's messages end in advice that is unsafe or about torch
-        raise ValueError(f"{bad} ({type(error).__name__} of torch.load)") from error
-    for wrapper in ("state_dict", "model_state_dict", "model"):
-        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
-            state = state[wrapper]
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise ValueError(f"{path}: expected a state dict of tensors, got {type(state).__name__}")
-    return state
 
 
 def one_layout(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

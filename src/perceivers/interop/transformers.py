@@ -22,7 +22,7 @@ from ..models.build import build
 from ..models.config import EncoderConfig, PerceiverIOClassifierConfig, PerceiverIOConfig
 from ..reading import file_errors
 from . import transformers_config as configs
-from .perceiver_pytorch import read_state
+from .state_files import read_state
 from .transformers_names import PREFIXES, names_of, shape_there
 
 log = logging.getLogger(__name__)
