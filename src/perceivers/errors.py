@@ -1,23 +1,50 @@
 """Errors for users. Each says what is wrong, what was got, what was expected and how to fix it."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 MAX_KNOWN = 40  # names in the message about an unknown one
+NEAR = 0.65  # likeness from which on a name is suggested
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> ValueError:
-    """Return the error for a name that does not exist. Its message suggests the nearest known name.
+def unknown(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> ValueError:
+    """Return the error for a name that does not exist. Its message suggests a known name if near.
 
     Args:
         kind: kind of thing that the name is for, such as "preset".
         name: the name that was got.
         known: all names that exist.
+        otherwise: what the message says if no name is near; empty: the known names.
     """
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}?" if close else f"known: {listed(names, MAX_KNOWN)}"
+    nearest = max(names, key=lambda other: _nearness(name, other), default="")
+    if _nearness(name, nearest) >= NEAR:
+        hint = f"did you mean {nearest!r}?"
+    else:
+        hint = otherwise or f"known: {listed(names, MAX_KNOWN)}"
     return ValueError(f"unknown {kind} {name!r}; {hint}")
+
+
+def _nearness(name: str, known: str) -> float:
+    """Return how alike two names are, from 0 to 1; sections in common and units do not count."""
+    got, other = _parts(name), _parts(known)
+    while len(got) > 1 and len(other) > 1 and got[0] == other[0]:
+        got, other = got[1:], other[1:]
+    whole = _likeness(".".join(got), ".".join(other))
+    # An option may be named without its section or in another: --epochs, --trainer.lr.
+    return max(whole, 0.99 * _likeness(got[-1], other[-1]))
+
+
+def _parts(name: str) -> list[str]:
+    """Return the parts of a name such as "--data.label" or "price [CHF]", without its unit."""
+    return re.sub(r"\s*\[.*\]$", "", name.lower().strip("-")).split(".")
+
+
+def _likeness(one: str, two: str) -> float:
+    if len(one) == len(two) and sorted(one) == sorted(two):
+        return 1.0  # letters in another order
+    return difflib.SequenceMatcher(None, one, two).ratio()
 
 
 def listed(names: Iterable[str], most: int = 12) -> str:

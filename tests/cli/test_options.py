@@ -56,9 +56,9 @@ def test_errors_for_wrong_values(name, value):
 
 def test_errors_for_wrong_names_suggest_the_nearest_one():
     with pytest.raises(ValueError, match="'--optimizer.rl'; did you mean '--optimizer.lr'"):
-        config_options.reject_unknown(["--optimizer.rl", "3"], Recipe(name="x"))
+        config_options.reject_unknown(["--optimizer.rl", "3"], Recipe(name="x"), prog="x")
     with pytest.raises(ValueError, match="unexpected argument 'digits2'"):
-        config_options.reject_unknown(["digits2"], Recipe(name="x"))
+        config_options.reject_unknown(["digits2"], Recipe(name="x"), prog="x")
 
 
 def test_options_of_the_parts_of_a_fusion():
@@ -83,7 +83,7 @@ def test_options_of_the_parts_of_a_fusion():
         with pytest.raises(argparse.ArgumentError, match="invalid NAME=float,… value"):
             parser.parse_args(["--model.input.dropout", text])
     with pytest.raises(ValueError, match="did you mean '--model.input.parts.video.num_frames'"):
-        config_options.reject_unknown(["--model.input.parts.video.num_frame", "3"], before)
+        config_options.reject_unknown(["--model.input.parts.video.num_frame"], before, prog="x")
     for path, _, _, text in config_options._option_fields(before):
         assert text, f"{path} has no description"
 
@@ -115,7 +115,7 @@ def test_every_option_is_described_and_every_recipe_is_valid(name):
 def test_number_of_options():
     """A new option is a decision: change the number together with a test of its effect."""
     paths = {path for path, *_ in config_options._option_fields(Recipe(name="x"))}
-    assert len(paths) == 89, sorted(paths)
+    assert len(paths) == 90, sorted(paths)
 
 
 def test_options_of_the_recipe_are_separated_from_the_others():

@@ -77,7 +77,7 @@ def parse_limits(arguments: Sequence[str], *, prog: str) -> tuple[dict[str, Any]
     parser = Parser(prog=prog, add_help=False, allow_abbrev=False)
     add_limits(parser)
     namespace, others = parser.parse_known_args(arguments)
-    reject_unknown([name for name in others if name.startswith("--limits.")], _Reading())
+    reject_unknown([name for name in others if name.startswith("--limits.")], _Reading(), prog=prog)
     values = vars(namespace)
     apply(_Reading(), values)  # or an error for an impossible value
     return {path.removeprefix("limits."): value for path, value in values.items()}, others
@@ -148,17 +148,20 @@ def parse(
     add_options(parser, config)
     namespace, rest = parser.parse_known_args(arguments)
     if not ignore_unknown:
-        reject_unknown(rest, config, others)
+        reject_unknown(rest, config, others, prog=prog)
     return vars(namespace)
 
 
-def reject_unknown(arguments: Sequence[str], config: Any, others: Sequence[str] = ()) -> None:
+def reject_unknown(
+    arguments: Sequence[str], config: Any, others: Sequence[str] = (), *, prog: str
+) -> None:
     """Raise an error if any arguments are left after all known options were parsed.
 
     Args:
         arguments: the arguments that are left.
         config: the configuration that the known options are made from.
         others: further known options.
+        prog: name of the program in error messages.
 
     Raises:
         ValueError: there are such arguments; for an option the message suggests the nearest one.
@@ -166,7 +169,7 @@ def reject_unknown(arguments: Sequence[str], config: Any, others: Sequence[str] 
     known = [*(f"--{path}" for path, *_ in _option_fields(config)), *others]
     for argument in arguments:
         if argument.startswith("--"):
-            raise unknown("option", argument.split("=")[0], known)
+            raise unknown("option", argument.split("=")[0], known, f"see {prog} --help")
     if arguments:
         raise ValueError(
             f"unexpected argument {arguments[0]!r}; expected options such as --name VALUE"

@@ -93,7 +93,7 @@ def unexpected(argument: str, known: Iterable[str], prog: str) -> ValueError:
         prog: the command.
     """
     if argument.startswith("-"):
-        return unknown("option", argument.split("=")[0], known)
+        return unknown("option", argument.split("=")[0], known, f"see {prog} --help")
     return ValueError(f"unexpected argument {argument!r}; see {prog} --help")
 
 
