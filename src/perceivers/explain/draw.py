@@ -1,7 +1,9 @@
 """Draw what a model looked at in one example, and whether that means anything."""
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..modalities import build_reader, modality_of
-from ..modalities.drawing import new_figure
+from ..modalities.drawing import new_figure, quiet_fonts, shortened
 from ..modalities.fusion.adapter import FusionAdapter
 from ..modalities.reader import collate, to_device
 from ..models.classifier import PerceiverClassifier
@@ -17,8 +19,15 @@ from .deletion import Deletion, deletion_test
 from .maps import ElementMap, Maps, explain_maps
 
 COLUMNS = 3
-PANEL = (4.2, 2.7)  # inches
-PART_HEIGHT = 0.6  # of a part of a mix, in heights of a panel
+WIDTH, TITLE, TEST, MARGIN = 4.2, 0.3, 2.4, 1.3  # inches: a panel, and the heights of the rest
+MAX_LABEL = 24  # characters of the name of an output beside an axis
+FOOT = (
+    "The colours of each map are relative to its own highest values.\n"
+    "Content, position: the attention that one term of the logits gives alone. Roll-out: attention "
+    "followed through all layers. Saliency: the gradient of the output.\n"
+    "Deletion test: elements are masked until none is left. The smaller the area is beside that of "
+    "the random order, the more the map says about what the model uses."
+)
 
 
 @dataclass(frozen=True)
@@ -71,53 +80,60 @@ def draw(
         values = None if shown is None else element_values(model, shown.values, batch)
         modality.draw(figure, example, values, config)
 
-    height = PART_HEIGHT * len(getattr(config, "parts", ()))
-    figure = _figure(maps, deletions, max(1.0, height), panel)
+    figure = _figure(maps, modality.aspect(example, config) * WIDTH + TITLE, panel)
+    for place, (name, deletion) in zip(figure.subfigs[-COLUMNS:], deletions.items(), strict=True):
+        _titled(place, f"deletion test of {name}", partial(_draw_deletion, deletion, model, chosen))
     outcome = _outcome(model, maps.outputs, chosen)
     figure.suptitle(f"{title}\n{outcome}".strip(), parse_math=False)
+    figure.supxlabel(f"{modality.shading(config)} {FOOT}", fontsize=8, x=0.01, ha="left")
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=100)
+    with quiet_fonts():
+        figure.savefig(file, format="png", dpi=100)
     moving = modality.animation(example, element_values(model, maps.rollout.values, batch), config)
     return Explanation(maps, chosen, outcome, deletions, file.getvalue(), moving)
 
 
-def _figure(maps: Maps, deletions: dict[str, Deletion], height: float, panel: Any) -> Any:
-    """Lay out the example, its maps and the deletion test in rows of three panels.
+def _figure(maps: Maps, height: float, panel: Any) -> Any:
+    """Lay out the example and its maps in rows of three panels, above empty ones for the tests.
 
     Args:
         maps: the maps.
-        deletions: the deletion tests by title.
-        height: height of a drawing of the example, as a multiple of that of a deletion test.
+        height: height of a panel in inches.
         panel: function that draws the example with a map over it, or alone.
     """
     rows: list[list[ElementMap]] = [[a.mean, a.content, a.position] for a in maps.attention]
     if maps.clusters:
         rows.append(list(maps.clusters))
-    ratios = [height] * (len(rows) + 1) + [1.0]
-    figure = new_figure(COLUMNS * PANEL[0], sum(ratios) * PANEL[1])
-    subfigures = figure.subfigures(len(ratios), COLUMNS, height_ratios=ratios)
-    _titled(subfigures[0, 0], "the example", lambda f: panel(f, None))
+    heights = [height] * (len(rows) + 1) + [TEST]
+    figure = new_figure(COLUMNS * WIDTH, sum(heights) + MARGIN)
+    subfigures = figure.subfigures(len(heights), COLUMNS, height_ratios=heights)
+    _titled(subfigures[0, 0], "the example", partial(panel, shown=None))
     for place, shown in zip(subfigures[0, 1:], (maps.rollout, maps.saliency), strict=True):
-        _titled(place, shown.title, lambda f, shown=shown: panel(f, shown))
+        _titled(place, shown.title, partial(panel, shown=shown))
     for line, row in zip(subfigures[1:], rows, strict=False):
         for place, shown in zip(line, row, strict=False):
-            _titled(place, shown.title, lambda f, shown=shown: panel(f, shown))
-    for place, (title, deletion) in zip(subfigures[-1], deletions.items(), strict=True):
-        _titled(place, f"deletion by {title}", lambda f, d=deletion: _draw_deletion(f, d))
+            _titled(place, shown.title, partial(panel, shown=shown))
     return figure
 
 
-def _titled(figure: Any, title: str, fill: Any) -> None:
-    figure.suptitle(title, fontsize=8)
+def _titled(figure: Any, title: str, fill: Callable[[Any], None]) -> None:
+    figure.suptitle(title, fontsize=9)
     fill(figure)
 
 
-def _draw_deletion(figure: Any, deletion: Deletion) -> None:
+def _draw_deletion(
+    deletion: Deletion, model: PerceiverClassifier, output: int, figure: Any
+) -> None:
     axes = figure.subplots()
     percent = 100 * deletion.fractions
-    axes.plot(percent, deletion.by_map, label=f"by the map: area {deletion.area:.3f}")
-    axes.plot(percent, deletion.at_random, label=f"at random: area {deletion.random_area:.3f}")
-    axes.set(xlabel="elements masked, %", ylabel="output", ylim=(0, 1.05))
+    axes.plot(percent, deletion.by_map, label=f"highest of the map first: area {deletion.area:.3f}")
+    axes.plot(percent, deletion.at_random, label=f"random order: area {deletion.random_area:.3f}")
+    label = shortened(model.labels[output], MAX_LABEL)
+    watched = f"probability of\n{label}"
+    if model.config.task == "regression":
+        watched = f"{label}\n(1: as without masks)"
+    axes.set(xlabel="elements masked, %", ylim=(0, 1.05))
+    axes.set_ylabel(watched, fontsize=8, parse_math=False)
     axes.legend(fontsize=7)
     axes.grid(alpha=0.3)
 

@@ -98,7 +98,7 @@ def explain_maps(model: PerceiverClassifier, batch: Any, output: int | None = No
         inputs=inputs,
         outputs=outputs,
         attention=tuple(_attention(maps[i], i) for i in chosen if 0 <= i < len(maps)),
-        clusters=_clusters(maps[-1]),
+        clusters=_clusters(maps[-1], len(maps)),
         rollout=_element_map("roll-out", rollout.mean(0)),
         saliency=_saliency(model, inputs, index),
     )
@@ -148,7 +148,7 @@ def _element_map(title: str, values: Tensor) -> ElementMap:
     return ElementMap(title, values / total if total > 0 else values)
 
 
-def _clusters(recorded: AttentionMap) -> tuple[ElementMap, ...]:
+def _clusters(recorded: AttentionMap, step: int) -> tuple[ElementMap, ...]:
     """Group the latents by k-means of their attention, and average each group."""
     rows = recorded.weights[0].mean(0)  # (N, M)
     if len(rows) < MIN_LATENTS:
@@ -159,14 +159,13 @@ def _clusters(recorded: AttentionMap) -> tuple[ElementMap, ...]:
     groups = k_means(pooled.sqrt(), NUM_CLUSTERS)
     counts = torch.bincount(groups, minlength=NUM_CLUSTERS)
     return tuple(
-        _element_map(_group_name(int(counts[group])), rows[groups == group].mean(0))
+        _element_map(
+            f"cross-attend {step}, {int(counts[group])} of {len(rows)} latents",
+            rows[groups == group].mean(0),
+        )
         for group in counts.argsort(descending=True).tolist()
         if counts[group]
     )
-
-
-def _group_name(count: int) -> str:
-    return f"{count} latent" if count == 1 else f"{count} latents"
 
 
 def k_means(rows: Tensor, count: int, iterations: int = 20) -> Tensor:

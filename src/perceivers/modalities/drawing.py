@@ -1,5 +1,8 @@
 """What the drawings of several modalities share: colours, and values laid over a picture."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -8,6 +11,7 @@ from ..errors import missing_extra
 
 COLOURS = "inferno"
 OPACITY = 0.6
+LOWEST, HIGHEST = 0.35, 0.75  # opacity over pictures
 
 
 def new_figure(width: float, height: float) -> Any:
@@ -21,6 +25,19 @@ def new_figure(width: float, height: float) -> Any:
     except ImportError:
         raise missing_extra("matplotlib", "train") from None
     return Figure(figsize=(width, height), layout="constrained")
+
+
+@contextmanager
+def quiet_fonts() -> Iterator[None]:
+    """Leave out warnings of letters that matplotlib's font lacks: a box stands for them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        yield
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most `most` characters; an ellipsis takes the place of the rest."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def relative(values: np.ndarray) -> np.ndarray:
@@ -39,6 +56,14 @@ def empty_axes(figure: Any, rows: int = 1, columns: int = 1) -> list[Any]:
     return axes
 
 
+def opacity(values: np.ndarray) -> np.ndarray:
+    """Return how opaque the colours of values in [0, 1] are over a picture, in [0, 1].
+
+    Low values leave more of the picture to see.
+    """
+    return LOWEST + (HIGHEST - LOWEST) * values
+
+
 def overlay(axes: Any, pixels: np.ndarray, values: np.ndarray | None) -> None:
     """Draw an image, with values over it as colours.
 
@@ -52,5 +77,11 @@ def overlay(axes: Any, pixels: np.ndarray, values: np.ndarray | None) -> None:
     axes.imshow(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels, cmap="gray", extent=extent)
     if values is not None:
         axes.imshow(
-            values, cmap=COLOURS, vmin=0, vmax=1, alpha=OPACITY, extent=extent, aspect="equal"
+            values,
+            cmap=COLOURS,
+            vmin=0,
+            vmax=1,
+            alpha=opacity(values),
+            extent=extent,
+            aspect="equal",
         )

@@ -105,6 +105,14 @@ class Modality(ABC):
         """
         raise ValueError(f"inputs of kind {config.kind!r} cannot be drawn")
 
+    def shading(self, config: Any) -> str:
+        """Say what the colours of a drawing mean."""
+        return "Bright: much of a map; dark: little."
+
+    def aspect(self, example: Any, config: Any) -> float:
+        """Return the height that a drawing of an example needs, as a multiple of its width."""
+        return 0.64
+
     def words(self, example: Any, config: Any) -> str | None:
         """Return an example as text, for what reads better than a drawing of it; else None."""
         return None

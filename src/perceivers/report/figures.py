@@ -3,15 +3,13 @@
 import csv
 import io
 import math
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..modalities.drawing import new_figure
+from ..modalities.drawing import new_figure, quiet_fonts
 from ..training.scores import Score
 from .judge import BINS, Calibration, Judged
 from .page import Safe, element, joined, picture
@@ -29,14 +27,6 @@ def png(figure: Any) -> bytes:
     with quiet_fonts():
         figure.savefig(file, format="png", dpi=110)
     return file.getvalue()
-
-
-@contextmanager
-def quiet_fonts() -> Iterator[None]:
-    """Leave out warnings of letters that matplotlib's font lacks: a box stands for them."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from")
-        yield
 
 
 def read_curves(run_dir: Path) -> list[Row]:

@@ -11,16 +11,15 @@ from ..data.examples import ExampleSet
 from ..explain.draw import element_values
 from ..explain.maps import explain_maps
 from ..modalities import build_reader, modality_of
-from ..modalities.drawing import new_figure
+from ..modalities.drawing import new_figure, quiet_fonts
 from ..modalities.modality import Modality
 from ..modalities.reader import collate, to_device
 from ..models.classifier import PerceiverClassifier
-from .figures import quiet_fonts
 from .page import Safe, element, joined, picture
 
 log = logging.getLogger(__name__)
 
-SIZE = (2.2, 1.7)  # inches of the picture of an example
+WIDTH = 2.4  # inches of the picture of an example
 WORDS_WIDTH = 3.6  # inches of a map over text
 DPI = 100
 QUALITY = 80  # of WebP
@@ -42,7 +41,6 @@ class Pictures:
         self.model, self.examples = model, examples
         self.config = model.config.input
         self.modality = modality_of(self.config)
-        self.height = max(1.0, 0.6 * len(getattr(self.config, "parts", ())))
         self.drawable = type(self.modality).draw is not Modality.draw
         self._shown: dict[int, Safe] = {}
         self._said: set[str] = set()
@@ -73,7 +71,7 @@ class Pictures:
             cut = words if len(words) <= MAX_WORDS else f"{words[:MAX_WORDS]}…"
             # Line ends are shown; every other control character is escaped.
             return element("pre", Safe("\n".join(element("span", x) for x in cut.split("\n"))))
-        figure = new_figure(SIZE[0], SIZE[1] * self.height)
+        figure = new_figure(WIDTH, WIDTH * self.modality.aspect(example, self.config))
         with quiet_fonts():
             self.modality.draw(figure, example, None, self.config)
             return picture(encoded(figure), name, "webp")
@@ -107,8 +105,8 @@ class Pictures:
             batch = collate([example])
         batch = to_device(batch, next(self.model.parameters()).device)
         maps = explain_maps(self.model, batch)
-        width = SIZE[0] if self.modality.words(example, self.config) is None else WORDS_WIDTH
-        figure = new_figure(3 * width, SIZE[1] * self.height + 0.2)
+        width = WIDTH if self.modality.words(example, self.config) is None else WORDS_WIDTH
+        figure = new_figure(3 * width, width * self.modality.aspect(example, self.config) + 0.2)
         shown = [("example", None), ("attention roll-out", maps.rollout)]
         shown.append(("saliency", maps.saliency))
         panels = np.atleast_1d(figure.subfigures(1, len(shown)))

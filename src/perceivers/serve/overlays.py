@@ -8,7 +8,7 @@ from ..explain import ElementMap, explain_maps
 from ..explain.draw import element_values
 from ..modalities import modality_of
 from ..modalities.clips import without_clips
-from ..modalities.drawing import new_figure
+from ..modalities.drawing import new_figure, quiet_fonts
 from ..modalities.reader import collate, to_device
 from ..predict import Predictor
 
@@ -56,9 +56,10 @@ def overlays(predictor: Predictor, example: Any, output: int | None) -> dict[str
 
 def _picture(config: Any, example: Any, values: Any) -> str:
     """Draw an example with values over it, as a data URL."""
-    parts = max(1, len(getattr(config, "parts", ())))
-    figure = new_figure(INCHES, INCHES * 0.75 * parts)
-    modality_of(config).draw(figure, example, values, config)
+    modality = modality_of(config)
+    figure = new_figure(INCHES, INCHES * modality.aspect(example, config))
+    modality.draw(figure, example, values, config)
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.04)
+    with quiet_fonts():
+        figure.savefig(file, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.04)
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -58,6 +58,17 @@ class Fusion(Modality):
         return replace(config, parts=parts) if lines else config, lines
 
     @override
+    def shading(self, config: Any) -> str:
+        parts: Mapping[str, InputConfig] = config.parts
+        return " ".join(dict.fromkeys(modality_of(p).shading(p) for p in parts.values()))
+
+    @override
+    def aspect(self, example: Any, config: Any) -> float:
+        from .draw import aspect
+
+        return aspect(example, config)
+
+    @override
     def draw(self, figure: Any, example: Any, values: Any, config: Any) -> None:
         from .draw import draw
 

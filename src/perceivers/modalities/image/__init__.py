@@ -71,6 +71,10 @@ class Image(FileModality):
         return {} if learned else {1: "height", 2: "width"}
 
     @override
+    def aspect(self, example: Any, config: Any) -> float:
+        return float(min(0.64, max(0.2, example.shape[0] / example.shape[1])))
+
+    @override
     def draw(self, figure: Any, example: Any, values: Any, config: Any) -> None:
         from .draw import draw
 

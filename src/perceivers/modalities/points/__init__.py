@@ -56,6 +56,10 @@ class Points(FileModality):
         return {1: "points"}
 
     @override
+    def aspect(self, example: Any, config: Any) -> float:
+        return 0.38
+
+    @override
     def draw(self, figure: Any, example: Any, values: Any, config: Any) -> None:
         from .draw import draw
 

@@ -19,9 +19,9 @@ def draw(figure: Any, points: np.ndarray, values: np.ndarray | None, config: Any
         values: (M,), not negative; None: the points alone.
         config: the input configuration of the model.
     """
-    colours = np.full(len(points), 0.4) if values is None else relative(values)
+    colours = np.full(len(points), 0.9) if values is None else relative(values)
     order = colours.argsort()  # points of high values are drawn last, over the others
-    sizes = 2 + 10 * colours[order]
+    sizes = np.full(len(points), 3.0) if values is None else 2 + 10 * colours[order]
     for axes, (right, up) in zip(empty_axes(figure, 1, 3), VIEWS, strict=True):
         axes.scatter(
             points[order, right], points[order, up], s=sizes, c=colours[order],

@@ -36,7 +36,7 @@ def draw(
     below.imshow(
         spectrogram, aspect="auto", origin="lower", cmap="gray", extent=(0, seconds, 0, top)
     )
-    below.set_xlabel("s", fontsize=6)
+    below.set_xlabel("seconds", fontsize=6, labelpad=1)
     below.set_ylabel(unit, fontsize=6)
     below.tick_params(labelsize=6)
     above.set(yticks=[])

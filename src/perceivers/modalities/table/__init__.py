@@ -23,6 +23,16 @@ class Table(Modality):
         return TabularAdapter(**config.adapter_options())
 
     @override
+    def shading(self, config: Any) -> str:
+        return "Bars: the share of each column of a table, the largest first."
+
+    @override
+    def aspect(self, example: Any, config: Any) -> float:
+        from .draw import aspect
+
+        return aspect(config)
+
+    @override
     def draw(self, figure: Any, example: Any, values: Any, config: Any) -> None:
         from .draw import draw
 

@@ -4,10 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from ..drawing import COLOURS, relative
+from ..drawing import COLOURS, empty_axes, relative, shortened
 from .config import TabularConfig
 
 MAX_BARS = 20
+MAX_NAME = 24  # characters of a column's name
+MAX_CELL = 20  # characters of a cell
 
 
 def draw(figure: Any, row: np.ndarray, values: np.ndarray | None, config: TabularConfig) -> None:
@@ -24,16 +26,28 @@ def draw(figure: Any, row: np.ndarray, values: np.ndarray | None, config: Tabula
     names = [*config.numeric, *config.categorical]
     lengths = np.zeros(len(names)) if values is None else values
     order = np.argsort(-lengths, kind="stable")[:MAX_BARS]
-    axes = figure.subplots()
-    colours = colormaps[COLOURS](0.15 + 0.7 * relative(lengths)[order])
-    axes.barh(np.arange(len(order)), lengths[order], color=colours)
-    texts = [f"{names[index]} = {_cell(row, index, config)}" for index in order]
-    axes.set_yticks(np.arange(len(order)), texts, fontsize=6, parse_math=False)
-    axes.invert_yaxis()
-    axes.tick_params(axis="x", labelsize=6)
+    places = np.arange(len(order))
+    texts = [
+        f"{shortened(names[index], MAX_NAME)} = {_cell(row, index, config)}" for index in order
+    ]
+    [axes] = empty_axes(figure)
+    axes.set_ylim(len(order) - 0.5, -0.5)
     if values is None:
-        axes.set_xticks([])
-        axes.spines[:].set_visible(False)
+        for place, content in zip(places, texts, strict=True):
+            axes.text(0.02, place, content, fontsize=7, va="center", parse_math=False)
+        return
+    colours = colormaps[COLOURS](0.15 + 0.7 * relative(lengths)[order])
+    axes.barh(places, lengths[order], height=0.7, color=colours)
+    axes.set_xlim(0, 1.25 * max(float(lengths.max()), 1e-9))  # room for the numbers
+    axes.set_yticks(places, texts, fontsize=7, parse_math=False)
+    axes.tick_params(axis="y", length=0)
+    for place, length in zip(places, lengths[order], strict=True):
+        axes.text(length, place, f" {length:.1%}", fontsize=7, va="center")
+
+
+def aspect(config: TabularConfig) -> float:
+    """Return the height of a drawing as a multiple of its width."""
+    return 0.04 + 0.045 * min(MAX_BARS, len(config.numeric) + len(config.categorical))
 
 
 def words(row: np.ndarray, config: TabularConfig) -> str:
@@ -43,11 +57,15 @@ def words(row: np.ndarray, config: TabularConfig) -> str:
 
 
 def _cell(row: np.ndarray, index: int, config: TabularConfig) -> str:
-    """Return a cell as text, at most 20 characters of it."""
+    """Return a cell as text, at most `MAX_CELL` characters of it."""
     value = row[index]
     if np.isnan(value):
         return "missing"
     if index < len(config.numeric):
         return f"{value:.4g}"
     names = config.categories[index - len(config.numeric)]
-    return names[int(value)][:20] if 0 <= value < len(names) else "not seen in training"
+    return (
+        shortened(names[int(value)], MAX_CELL)
+        if 0 <= value < len(names)
+        else "not seen in training"
+    )

@@ -57,6 +57,16 @@ class Text(FileModality):
         return {1: "bytes"}
 
     @override
+    def shading(self, config: Any) -> str:
+        return "Red: much of a map; pale: little."
+
+    @override
+    def aspect(self, example: Any, config: Any) -> float:
+        from .draw import aspect
+
+        return aspect(example)
+
+    @override
     def draw(self, figure: Any, example: Any, values: Any, config: Any) -> None:
         from .draw import draw
 

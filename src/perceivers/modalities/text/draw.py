@@ -8,7 +8,8 @@ import numpy as np
 from ..drawing import empty_axes, relative
 from .decode import OFFSET, PAD
 
-COLUMNS = 48  # characters of a line
+COLUMNS = 40  # characters of a line
+LETTER = 1.8  # height of the box of a character, as a multiple of its width
 MAX_LINES = 16
 SHADES = "OrRd"
 
@@ -33,15 +34,22 @@ def draw(figure: Any, ids: np.ndarray, values: np.ndarray | None, config: Any) -
     if len(places) < len(characters):
         characters = [*characters[: len(places) - 1], "…"]
     [axes] = empty_axes(figure)
-    axes.set(xlim=(0, COLUMNS), ylim=(max(4, places[-1][0] + 1 if places else 0), 0))
+    lines = places[-1][0] + 1 if places else 1
+    axes.set(xlim=(0, COLUMNS), ylim=(lines, 0), aspect=LETTER, anchor="N")
     for index, (character, (line, column)) in enumerate(zip(characters, places, strict=True)):
         shade = colormaps[SHADES](0.8 * shades[index])
         axes.add_patch(_rectangle(column, line, shade if values is not None else "none"))
         shown = character if character.isprintable() and character != "$" else " "
         axes.text(
             column + 0.5, line + 0.5, r"\$" if character == "$" else shown,
-            family="monospace", fontsize=6, ha="center", va="center",
+            family="monospace", fontsize=8, ha="center", va="center",
         )  # fmt: skip
+
+
+def aspect(ids: np.ndarray) -> float:
+    """Return the height of a drawing as a multiple of its width."""
+    places = _places(list(words(ids)))
+    return LETTER * (places[-1][0] + 1 if places else 1) / COLUMNS
 
 
 def words(ids: np.ndarray) -> str:

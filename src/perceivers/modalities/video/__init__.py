@@ -71,6 +71,12 @@ class Video(FileModality):
         return {} if config.position == "learned" else {1: "frames", 2: "height", 3: "width"}
 
     @override
+    def aspect(self, example: Any, config: Any) -> float:
+        from .draw import aspect
+
+        return aspect(example)
+
+    @override
     def draw(self, figure: Any, example: Any, values: Any, config: Any) -> None:
         from .draw import draw
 

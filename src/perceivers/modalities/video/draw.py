@@ -5,16 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from ..drawing import COLOURS, OPACITY, empty_axes, overlay, relative
+from ..drawing import COLOURS, empty_axes, opacity, overlay, relative
 from .config import VideoConfig
 
 MAX_FRAMES = 6  # of a strip
+COLUMNS = 3  # of its frames
 GIF_SIDE = 160  # pixels of the shorter side, at least
 GIF_SECONDS = 3.0
 
 
 def draw(figure: Any, frames: np.ndarray, values: np.ndarray | None, config: VideoConfig) -> None:
-    """Draw up to `MAX_FRAMES` evenly spaced frames side by side.
+    """Draw up to `MAX_FRAMES` evenly spaced frames as a strip of two lines, with their numbers.
 
     Args:
         figure: matplotlib figure or part of one.
@@ -22,11 +23,25 @@ def draw(figure: Any, frames: np.ndarray, values: np.ndarray | None, config: Vid
         values: (M,), not negative; None: the frames alone.
         config: the input configuration of the model.
     """
-    chosen = np.unique(np.linspace(0, len(frames) - 1, MAX_FRAMES).round().astype(int))
+    chosen = _chosen(frames)
     grid = _grid(frames, values, config)
-    for axes, index in zip(empty_axes(figure, 1, len(chosen)), chosen, strict=True):
+    panels = empty_axes(figure, -(-len(chosen) // COLUMNS), min(len(chosen), COLUMNS))
+    for axes, index in zip(panels, chosen, strict=False):
         part = None if grid is None else grid[index // config.patch_frames]
         overlay(axes, frames[index], part)
+        axes.set_xlabel(f"frame {index + 1}", fontsize=6, labelpad=1)
+
+
+def aspect(frames: np.ndarray) -> float:
+    """Return the height of a strip as a multiple of its width."""
+    count = len(_chosen(frames))
+    height, width = frames.shape[1:3]
+    lines, columns = -(-count // COLUMNS), min(count, COLUMNS)
+    return float(min(1.0, lines * (height / width / columns + 0.05)))
+
+
+def _chosen(frames: np.ndarray) -> np.ndarray:
+    return np.unique(np.linspace(0, len(frames) - 1, MAX_FRAMES).round().astype(int))
 
 
 def animate(frames: np.ndarray, values: np.ndarray, config: VideoConfig) -> bytes:
@@ -46,11 +61,12 @@ def animate(frames: np.ndarray, values: np.ndarray, config: VideoConfig) -> byte
     size = (frames.shape[2] * scale, frames.shape[1] * scale)
     pictures = []
     for index, frame in enumerate(frames):
-        colours = colormaps[COLOURS](grid[index // config.patch_frames], bytes=True)[..., :3]
+        shown = grid[index // config.patch_frames]
+        colours = colormaps[COLOURS](shown, alpha=opacity(shown), bytes=True)
         heat = Image.fromarray(colours).resize(size, Image.Resampling.NEAREST)
         picture = Image.fromarray(frame.squeeze(-1) if frame.shape[-1] == 1 else frame)
-        picture = picture.convert("RGB").resize(size, Image.Resampling.NEAREST)
-        pictures.append(Image.blend(picture, heat, OPACITY))
+        picture = picture.convert("RGBA").resize(size, Image.Resampling.NEAREST)
+        pictures.append(Image.alpha_composite(picture, heat).convert("RGB"))
     file = io.BytesIO()
     duration = max(20, round(1000 * GIF_SECONDS / len(pictures)))
     pictures[0].save(
