@@ -180,6 +180,13 @@ def test_model_of_tensors_needs_an_example(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_weights_that_onnxruntime_cannot_run_are_refused(dtype, tmp_path):
+    with pytest.raises(ValueError, match=rf"weights of the model are {dtype}; .*model.float\(\)"):
+        export_onnx(model_of(POINTS).to(dtype), tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
 class WithoutEquivalent(torch.nn.Module):
     """A head whose operator ONNX does not have."""
 

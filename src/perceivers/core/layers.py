@@ -13,7 +13,7 @@ from .multihead import MultiHeadAttention
 from .options import DEFAULT_OPTIONS, SELF_ATTEND_OPTIONS, LayerOptions
 from .positions import AxialPosition
 from .projection import Projection, element_variance, in_half_precision, project
-from .separable import SeparableGrid, grid_features
+from .separable import SeparableGrid, grid_features, may_read_grids
 from .sharded import ShardedKeyValues, sum_weight_gradients
 from .sources import (
     ChunkedKeyValues,
@@ -103,14 +103,16 @@ class CrossAttend(nn.Module):
         widths = attention.to_k.out_features + attention.to_v.out_features
         half = in_half_precision(content)
         elements = SEPARABLE_MIN_ELEMENTS_IN_HALF if half else SEPARABLE_MIN_ELEMENTS
+        # The size of an exported grid may vary, and a condition on it would be part of the program.
+        exporting = torch.compiler.is_exporting()
         return (
             isinstance(projection.position, AxialPosition)
+            and may_read_grids()
             and content.device.type == "cpu"
-            and content.shape[1] >= elements
+            and (exporting or content.shape[1] >= elements)
             and widths >= attention.num_heads * (SEPARABLE_MIN_EXTRA_WIDTH + content.shape[2])
             and not (self.training and attention.dropout)
             and not (torch.is_grad_enabled() and projection.scale.requires_grad)
-            and not torch.compiler.is_exporting()
         )
 
     def streamed_source(self, chunks: Callable[[], Iterable[Inputs]]) -> KeyValueSource:

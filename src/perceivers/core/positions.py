@@ -148,7 +148,7 @@ class AxialPosition:
             The shape of `index`, then P.
         """
         rows, columns = self.rows_and_columns()
-        return rows[index // len(columns)] + columns[index % len(columns)]
+        return rows[index // columns.shape[0]] + columns[index % columns.shape[0]]
 
 
 class FourierPosition(nn.Module):

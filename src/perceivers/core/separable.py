@@ -13,6 +13,8 @@ exponential.
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -32,6 +34,8 @@ from .sources import Split
 BLOCK_LOGITS = 2**17
 # Largest difference between a logit and the number subtracted before the exponential.
 EXPONENT_MARGIN = 8.0
+
+_as_operator = ContextVar("as_operator", default=False)
 
 AxisTerms = Sequence[Tensor]  # terms of rows (B, Q, R), columns (B, Q, W) and channels (B, Q, C)
 
@@ -83,6 +87,25 @@ class SeparableGrid:
         return out, lse.unflatten(1, (heads, latents))
 
 
+@contextmanager
+def grids_as_operators() -> Iterator[None]:
+    """Let programs that are exported meanwhile read grids by `torch.ops.perceivers.read_grid`.
+
+    For an exporter that knows this operator. Otherwise exported programs consist of torch's own
+    operators alone, which run without this library, and compute keys and values.
+    """
+    token = _as_operator.set(True)
+    try:
+        yield
+    finally:
+        _as_operator.reset(token)
+
+
+def may_read_grids() -> bool:
+    """Return whether the program that runs or is exported may contain `read_grid`."""
+    return not torch.compiler.is_exporting() or _as_operator.get()
+
+
 def grid_features(projection: Projection, mask: Tensor | None) -> Tensor:
     """Return the numbers that logits are linear in: s·a, s and, with a mask, its logit.
 
@@ -97,7 +120,7 @@ def grid_features(projection: Projection, mask: Tensor | None) -> Tensor:
     parts = [projection.content * scale, scale]
     if mask is not None:
         parts.append(torch.zeros_like(scale).masked_fill(~mask[..., None], MASKED_LOGIT))
-    rows, columns = (len(table) for table in axes(projection))
+    rows, columns = (table.shape[0] for table in axes(projection))
     return torch.cat(parts, dim=-1).mT.unflatten(-1, (rows, columns)).contiguous()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..core.separable import grids_as_operators
 from ..errors import missing_extra
 from ..exported import FORMAT
 from ..files import write_atomically, write_json
@@ -35,16 +36,23 @@ def export_onnx(
         limits: the most that a `Predictor` of the file reads of one example; None: the defaults.
 
     Raises:
-        ValueError: the model cannot be exported.
+        ValueError: the model cannot be exported, or its weights are not float32.
         ImportError: onnx or onnxscript is not installed.
         OSError: a file cannot be written.
     """
     onnx = require("onnx")
+    if other := {str(x.dtype) for x in model.parameters()} - {"torch.float32"}:
+        raise ValueError(
+            f"the weights of the model are {', '.join(sorted(other))}; onnxruntime runs float32 "
+            "alone: export model.float()"
+        )
     inputs = inputs_of(model, example)
     program = Program(model, inputs)
     names = [given.name for given in inputs]
     with export_errors(), _quiet():
-        exported = _to_onnx(trace(program, inputs), names, program.outputs)
+        with grids_as_operators():
+            traced = trace(program, inputs)
+        exported = _to_onnx(traced, names, program.outputs)
         _name_axes(exported, inputs)
         proto = exported.model_proto
     write_atomically(path, lambda part: onnx.save(proto, part))
@@ -77,6 +85,7 @@ def quantise(source: Path, path: Path) -> None:
         ImportError: onnxruntime is not installed.
         OSError: a file cannot be written.
     """
+    onnx = require("onnx")
     quantization = require("onnxruntime.quantization")
     preparation = require("onnxruntime.quantization.shape_inference")
     weights = quantization.QuantType.QInt8
@@ -86,13 +95,32 @@ def quantise(source: Path, path: Path) -> None:
         with tempfile.TemporaryDirectory() as folder:
             folded = Path(folder) / source.name
             preparation.quant_pre_process(source, folded, skip_symbolic_shape=True)
-            quantization.quantize_dynamic(folded, part, per_channel=True, weight_type=weights)
+            quantization.quantize_dynamic(
+                folded,
+                part,
+                per_channel=True,
+                weight_type=weights,
+                nodes_to_exclude=_products_of_many_matrices(onnx.load(folded).graph),
+            )
 
     with _quiet():
         write_atomically(path, write)
     if path != source:
         description = source.with_suffix(".json").read_text()
         write_atomically(path.with_suffix(".json"), lambda part: part.write_text(description))
+
+
+def _products_of_many_matrices(graph: Any) -> list[str]:
+    """Return the names of products with several matrices at once, one for each head.
+
+    They are few and small, and onnxruntime has no quantised form of them.
+    """
+    ranks = {weight.name: len(weight.dims) for weight in graph.initializer}
+    return [
+        node.name
+        for node in graph.node
+        if node.op_type == "MatMul" and ranks.get(node.input[1], 2) > 2
+    ]
 
 
 def require(package: str) -> Any:
@@ -113,8 +141,11 @@ def _to_onnx(traced: Any, names: list[str], outputs: list[str]) -> Any:
     import torch
 
     require("onnxscript")
+    from .grid import read_grid
+
     return torch.onnx.export(
         traced,
+        custom_translation_table={torch.ops.perceivers.read_grid.default: read_grid},
         dynamo=True,
         input_names=names,
         output_names=outputs,
