@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 from torch.utils.data import Dataset
 
-from .autoconfig.choose import Choice, changes_with_epochs, choose_for
+from .autoconfig.choose import Choice, changes_with_epochs, choose_for, started
 from .checkpoint import load_classifier, original
 from .core import Resampler
 from .data.config import DataConfig
@@ -99,6 +99,8 @@ def train(
     model = recipe if isinstance(recipe, PerceiverClassifier) else None
     with remembered_log() as said, using(_limits(options)):
         choice = _choice(recipe, data, options, resume=resume)
+    if model is not None and options.get("trainer", {}).get("init"):
+        raise ValueError("the model is given, so it cannot start from trainer.init; leave it out")
     if model is not None and "model" in options:
         raise ValueError("the model is given, so model options cannot change it; change the model")
     if choice.lines and (epochs := options.get("trainer", {}).get("max_epochs")):
@@ -161,14 +163,15 @@ def _choice(
     *,
     resume: bool,
 ) -> Choice:
-    """Return the recipe before options, and the reasons for it."""
+    """Return the recipe before options, except the model to start from, and the reasons for it."""
     if isinstance(recipe, PerceiverClassifier):
         base = folder()
         return Choice(replace(base, name="model", model=recipe.config, data=DataConfig()))
-    if isinstance(recipe, Recipe):
-        return Choice(recipe)
+    init = options.get("trainer", {}).get("init")
     if resume:
-        return Choice(read_recipe(Path(recipe)))
+        return Choice(read_recipe(Path(str(recipe))))
     if str(recipe) == "folder" and isinstance(data, str | Path):
-        return choose_for(str(data), with_changes(DataConfig(), options.get("data", {}), "data"))
-    return Choice(get_recipe(str(recipe)))
+        config = with_changes(DataConfig(), options.get("data", {}), "data")
+        return choose_for(str(data), config, init=init)
+    named = recipe if isinstance(recipe, Recipe) else get_recipe(str(recipe))
+    return Choice(started(named, init))

@@ -79,7 +79,7 @@ class Choice:
     """The description, one line each; empty for a recipe that was not chosen for the data."""
 
 
-def choose_for(source: str, config: DataConfig | None = None) -> Choice:
+def choose_for(source: str, config: DataConfig | None = None, *, init: str | None = None) -> Choice:
     """Choose a recipe for a folder of files by class or a table.
 
     Data that cannot be inspected (parquet files, data sets on the Hugging Face hub) gets the
@@ -89,33 +89,37 @@ def choose_for(source: str, config: DataConfig | None = None) -> Choice:
         source: path of the folder or table, or the name of a data set on the hub, hf://owner/name.
         config: options for a table: the label columns, the columns to ignore or to treat as
             categories, and the task; None: the default options.
+        init: model that the training starts from; its architecture and its input are used.
 
     Raises:
         FileNotFoundError: there is no such folder or table.
         ValueError: the folder or table cannot be learned from; see `inspect_folder` and
             `inspect_table`.
     """
-    if is_hub_name(source):
-        return Choice(folder())
     path = Path(source).expanduser()
-    table = find_manifest(source)
-    if not path.exists():
+    table = None if is_hub_name(source) else find_manifest(source)
+    if not is_hub_name(source) and not path.exists():
         raise not_found("folder or table", source)
-    if table is None and (not path.is_dir() or parquet_files(path)):
-        return Choice(folder())
+    if is_hub_name(source) or (table is None and (not path.is_dir() or parquet_files(path))):
+        return Choice(started(folder(), init))
     from .inspect_folder import inspect_folder
     from .inspect_table import inspect_table
 
     if table is None:
-        return choose(inspect_folder(path))
-    choice = choose(inspect_table(table, config or DataConfig()))
+        return choose(inspect_folder(path), init)
+    choice = choose(inspect_table(table, config or DataConfig()), init)
     if table != path and table.stem != "manifest":
         choice = replace(choice, lines=(f"found: the table {table}", *choice.lines))
     return choice
 
 
-def choose(contents: FolderContents | TableContents) -> Choice:
-    """Choose a recipe for inspected data by the rule described at the top of this module."""
+def choose(contents: FolderContents | TableContents, init: str | None = None) -> Choice:
+    """Choose a recipe for inspected data by the rule described at the top of this module.
+
+    Args:
+        contents: what was found in the data.
+        init: see `choose_for`.
+    """
     base = folder()
     if isinstance(contents, TableContents):
         start = choose_table_input(contents)
@@ -124,13 +128,22 @@ def choose(contents: FolderContents | TableContents) -> Choice:
     examples = _num_training_examples(contents, base.data.validation, base.data.test)
     size = [size for size in SIZES if size.examples <= examples][-1]
     model = _model(start, size, len(contents.classes))
+    reads = [f"reads: {line}" for line in start.lines]
+    sizes = [_describe_size(size)]
+    if init is not None:
+        chosen, model = model, started(Recipe(name="", model=model), init).model
+        sizes = [
+            f"model: that of {init}, {model.num_latents} latents of {model.latent_dim} channels"
+        ]
+        reads = reads if model.input == chosen.input else [f"reads: as {init} does"]
     batch_size = _batch_size(examples)
     wanted = min(60, max(10, math.ceil(STEPS * batch_size / max(1, examples))))
     epochs = min(wanted, max(1, int(BUDGET / _epoch_seconds(model, examples))))
     recipe = _recipe(start, model, examples, batch_size, epochs)
+    if init is not None:
+        recipe = replace(recipe, trainer=replace(recipe.trainer, init=init))
     lines = [f"found: {contents.sentence()}", *(f"found: {line}" for line in contents.remarks())]
-    lines += [f"reads: {line}" for line in start.lines]
-    lines.append(_describe_size(size))
+    lines += [*reads, *sizes]
     reduced = "" if epochs == wanted else f" ({wanted} would take too long on a CPU)"
     words = _augmentation_words(recipe)
     augmentation = f"; augmentation: {words}" if words else ""
@@ -162,6 +175,15 @@ def _describe_size(size: Size) -> str:
         f"cross-attends, each followed by {size.num_layers} self-attends{shared}; the size for "
         f"{examples}"
     )
+
+
+def started(recipe: Recipe, init: str | None) -> Recipe:
+    """Return a recipe that starts from a model, as `with_init` does; None: the recipe itself."""
+    if init is None:
+        return recipe
+    from ..training.fine_tuning import with_init
+
+    return with_init(recipe, init)
 
 
 def warmup(recipe: Recipe, epochs: int) -> float:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..autoconfig.choose import Choice, changes_with_epochs, choose_for
+from ..autoconfig.choose import Choice, changes_with_epochs, choose_for, started
 from ..recipes import RECIPES, get_recipe
 from ..training.logs import Remembered, news, remembered_log, without_findings
 from . import options as config_options
@@ -46,6 +46,11 @@ def _add_fixed_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="RUN_DIR",
         help="directory to create for the run [runs/RECIPE-TIME]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--init", metavar="RUN|MODEL|hf://OWNER/NAME",
+        help="model to start from: its architecture, and its weights wherever they fit; the same "
+        "as --trainer.init",
     )  # fmt: skip
     parser.add_argument(
         "--resume", action="store_true",
@@ -143,11 +148,12 @@ def _starting_point(namespace: argparse.Namespace, rest: list[str]) -> Choice:
             f"{run_dir} is not a recipe; to train on it: {PROG} folder --data {run_dir}"
         )
     recipe = get_recipe(name)
-    if name != "folder" or not namespace.data:
-        return Choice(recipe)
     values = config_options.parse(rest, recipe, prog=PROG, ignore_unknown=True)
+    init = namespace.init or values.get("trainer.init")
+    if name != "folder" or not namespace.data:
+        return Choice(started(recipe, init))
     data_options = {path: value for path, value in values.items() if path.startswith("data.")}
-    return choose_for(namespace.data, config_options.apply(recipe, data_options).data)
+    return choose_for(namespace.data, config_options.apply(recipe, data_options).data, init=init)
 
 
 def _run_dir(namespace: argparse.Namespace) -> Path:
@@ -177,6 +183,8 @@ def _changes(
             changes.setdefault(path, value)
     if namespace.seed is not None:
         changes["trainer.seed"] = namespace.seed
+    if namespace.init is not None:
+        changes["trainer.init"] = namespace.init
     if namespace.strict:
         changes["data.strict"] = True
     if namespace.data is not None:

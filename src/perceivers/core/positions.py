@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .init import init_linear, trunc_normal
@@ -240,6 +241,26 @@ class FourierPosition(nn.Module):
             f"max_resolution={self.max_resolution}, num_bands={self.num_bands}, "
             f"spacing={self.spacing!r}"
         )
+
+
+def resize_positions(weight: Tensor, before: Sequence[int], after: Sequence[int]) -> Tensor:
+    """Interpolate learned positions of a grid linearly to another grid of as many axes.
+
+    The first and the last position of an axis stay where they are, as the end points of `grid` do.
+
+    Args:
+        weight: positions (Π before, P), the last axis fastest.
+        before: number of elements along each axis, one to three axes.
+        after: number of elements along each axis of the result.
+
+    Returns:
+        (Π after, P).
+    """
+    if tuple(before) == tuple(after):
+        return weight
+    mode = ("linear", "bilinear", "trilinear")[len(before) - 1]
+    maps = weight.mT.unflatten(-1, tuple(before))[None]  # 1 P …
+    return F.interpolate(maps, size=tuple(after), mode=mode, align_corners=True)[0].flatten(1).mT
 
 
 class LearnedPosition(nn.Module):

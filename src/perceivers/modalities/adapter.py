@@ -50,6 +50,25 @@ class Adapter(nn.Module, ABC):
         """
         raise ValueError(f"{type(self).__name__} has no normalising constants; leave them out")
 
+    def weights_from(self, other: "Adapter") -> dict[str, Tensor]:
+        """Return the weights and constants of another adapter that this one can start from.
+
+        Args:
+            other: adapter of a trained model.
+
+        Returns:
+            Tensors of this adapter's shapes by their names in its state dict. An adapter of another
+            class has none.
+        """
+        if type(other) is not type(self):
+            return {}
+        ours = self.state_dict()
+        return {
+            name: weight
+            for name, weight in other.state_dict().items()
+            if name in ours and ours[name].shape == weight.shape
+        }
+
     def expect_sizes(self, config: Any) -> None:
         """Say it once, in eval mode, if examples are of other sizes than a trained model's.
 

@@ -1,6 +1,7 @@
 """Build models from configurations."""
 
 import dataclasses
+import logging
 from collections.abc import Callable
 from typing import Any, overload
 
@@ -22,6 +23,9 @@ from .config import (
 from .keras_example import KerasExample
 from .perceiver_io import PerceiverIOClassifier, PerceiverIOModel
 from .presets import PRESETS
+from .transfer import take_weights
+
+log = logging.getLogger(__name__)
 
 MODELS: dict[type[EncoderConfig], Callable[..., PerceiverModel]] = {
     ModelConfig: PerceiverClassifier,
@@ -66,23 +70,34 @@ def build(
     return MODELS[type(config)](config, labels, adapter=adapter)
 
 
-def create(preset: str, *, adapter: Adapter | None = None, **overrides: Any) -> PerceiverModel:
-    """Create a freshly initialised model of a published configuration.
+def create(
+    preset: str,
+    *,
+    adapter: Adapter | None = None,
+    init: PerceiverModel | None = None,
+    **overrides: Any,
+) -> PerceiverModel:
+    """Create a model of a published configuration, freshly initialised unless `init` is given.
 
     Args:
         preset: a name from `list_presets()`.
         adapter: an adapter of your own; see `build`.
+        init: a model, for example from `perceivers.load`, whose weights are copied wherever they
+            fit; learned positions are interpolated. What was copied is logged.
         **overrides: fields of the preset's configuration to change, such as `num_classes=10` (0: no
             head, the model returns features). Fields of the input are given as a dictionary,
             `input={"image_size": 32}`, also those of one of several modalities,
             `input={"parts": {"audio": {"num_bands": 16}}}`.
 
     Raises:
-        ValueError: there is no such preset or field.
+        ValueError: there is no such preset or field, or no weight of `init` fits.
     """
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    return build(with_changes(PRESETS[preset](), overrides, "model"), adapter=adapter)
+    model = build(with_changes(PRESETS[preset](), overrides, "model"), adapter=adapter)
+    for line in take_weights(model, init, "init") if init is not None else ():
+        log.info(line)
+    return model
 
 
 @overload

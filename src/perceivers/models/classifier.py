@@ -1,5 +1,6 @@
 """The model that all presets and recipes build: adapter, Perceiver and head."""
 
+import dataclasses
 from collections.abc import Iterable
 from typing import Any, get_args
 
@@ -72,20 +73,22 @@ class PerceiverClassifier(PerceiverModel):
         *,
         adapter: Adapter | None = None,
     ) -> None:
-        if labels is not None and len(labels) != config.num_classes:
-            raise ValueError(f"got {len(labels)} labels for num_classes={config.num_classes}")
-        if config.num_classes < 0:
-            raise ValueError(f"num_classes={config.num_classes}; expected 0 (no head) or more")
+        check_labels(config.num_classes, labels)
         if config.task not in get_args(Task):
             raise unknown("task", config.task, get_args(Task))
-        numbers = tuple(str(index) for index in range(config.num_classes))
-        super().__init__(config, labels or numbers, adapter=adapter)
+        super().__init__(config, labels or default_labels(config.num_classes), adapter=adapter)
         dim = config.latent_dim
         self.norm = nn.LayerNorm(dim) if config.final_norm else nn.Identity()
         self.pooled_norm = nn.LayerNorm(dim) if config.pooled_norm else nn.Identity()
-        self.head: nn.Module = self.build_head() if config.num_classes else nn.Identity()
-        scaled = config.task == "regression" and config.num_classes
-        self.target_scale = TargetScale(config.num_classes) if scaled else nn.Identity()
+        self.head, self.target_scale = self._build_outputs()
+
+    def _build_outputs(self) -> tuple[nn.Module, nn.Module]:
+        """Build the head and the scale of its outputs, for the classes of the configuration."""
+        config = self.config
+        if not config.num_classes:
+            return nn.Identity(), nn.Identity()
+        scaled = config.task == "regression"
+        return self.build_head(), TargetScale(config.num_classes) if scaled else nn.Identity()
 
     def build_head(self) -> nn.Module:
         """Build the layer from averaged latents to logits or standardised predictions."""
@@ -93,6 +96,24 @@ class PerceiverClassifier(PerceiverModel):
         init_linear(head)
         nn.init.zeros_(head.weight)
         return head
+
+    def reset_head(self, num_classes: int, labels: tuple[str, ...] | None = None) -> None:
+        """Replace the head by a new one, for other outputs; all other weights are kept.
+
+        Args:
+            num_classes: number of outputs; 0: no head, the outputs are the averaged latents.
+            labels: names of the outputs in their order; None: 0, 1, ….
+
+        Raises:
+            ValueError: the number of labels is not `num_classes`.
+        """
+        check_labels(num_classes, labels)
+        self.config = dataclasses.replace(self.config, num_classes=num_classes)
+        self.labels = labels or default_labels(num_classes)
+        self.head, self.target_scale = self._build_outputs()
+        latents = self.perceiver.latents
+        self.head.to(latents.device, latents.dtype)
+        self.target_scale.to(latents.device)
 
     def forward(self, x: Any, mask: Tensor | None = None) -> Tensor:
         """Classify a raw batch, such as images (B, H, W, C), to outputs (B, num_classes).
@@ -132,3 +153,16 @@ class PerceiverClassifier(PerceiverModel):
 
     def _pool_and_classify(self, z: Tensor) -> Tensor:
         return self.target_scale(self.head(self.pooled_norm(self.pool(self.norm(z)))))
+
+
+def check_labels(num_classes: int, labels: tuple[str, ...] | None) -> None:
+    """Raise a ValueError unless there are as many labels as outputs, and no negative number."""
+    if labels is not None and len(labels) != num_classes:
+        raise ValueError(f"got {len(labels)} labels for num_classes={num_classes}")
+    if num_classes < 0:
+        raise ValueError(f"num_classes={num_classes}; expected 0 (no head) or more")
+
+
+def default_labels(num_classes: int) -> tuple[str, ...]:
+    """Return the labels of a model whose outputs have no names: 0, 1, …."""
+    return tuple(str(index) for index in range(num_classes))

@@ -153,6 +153,13 @@ class KerasExample(PerceiverClassifier):
             nn.Dropout(config.dropout),
         )
 
+    @override
+    def reset_head(self, num_classes: int, labels: tuple[str, ...] | None = None) -> None:
+        super().reset_head(num_classes, labels)
+        for module in self.head.modules():
+            if isinstance(module, nn.Linear):
+                init_dense(module)
+
     def init_weights(self) -> None:
         """Initialise all weights as the example does; the class describes how."""
         for module in self._example_modules():

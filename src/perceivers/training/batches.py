@@ -12,10 +12,12 @@ from ..data.config import DataConfig
 from ..data.examples import Batch, ExampleSet
 from ..data.file_examples import FileExamples
 from ..modalities.adapter import Adapter
+from ..modalities.fusion.adapter import FusionAdapter
 
 BATCHES_PER_WINDOW = 50  # examples are sorted by length within a window of this many batches
 # Few examples are measured at once: a video of the paper's size is 39 MB in float64.
 EXAMPLES_PER_MEASUREMENT = 16
+IDENTITY = {"mean": 0.0, "std": 1.0}  # normalising constants that are not set
 
 
 class ShuffleSampler(Sampler[int]):
@@ -189,20 +191,22 @@ def _batch_sampler(
 
 
 def is_normalised(adapter: Adapter) -> bool:
-    """Return whether any normalising constant of an adapter has been set."""
-    identity = {"mean": 0.0, "std": 1.0}
-    constants = [(name.rpartition(".")[2], buffer) for name, buffer in adapter.named_buffers()]
-    return any(
-        bool((buffer != identity[name]).any()) for name, buffer in constants if name in identity
-    )
+    """Return whether the normalising constants of an adapter, or of all its parts, are set."""
+    changed: dict[str, bool] = {}
+    for name, constants in adapter.named_buffers():
+        part, _, kind = name.rpartition(".")
+        if kind in IDENTITY and constants.numel():
+            different = bool((constants != IDENTITY[kind]).any())
+            changed[part] = changed.get(part, False) or different
+    return bool(changed) and all(changed.values())
 
 
 def measure_normalisation(adapter: Adapter, examples: ExampleSet, limit: int = 10_000) -> None:
     """Measure the mean and standard deviation of each channel and set them on an adapter.
 
-    The modalities of an adapter with several are measured separately. A channel that never varies
-    gets a standard deviation of 1. Missing values (NaN) are not counted. Of files that are decoded
-    for this, those that tell a model nothing are logged.
+    The modalities of an adapter with several are measured separately, except those whose constants
+    are set. A channel that never varies gets a standard deviation of 1. Missing values (NaN) are
+    not counted. Of files that are decoded for this, those that tell a model nothing are logged.
 
     Args:
         adapter: adapter whose normalisation is set; one without normalisation stays as it is.
@@ -221,6 +225,12 @@ def measure_normalisation(adapter: Adapter, examples: ExampleSet, limit: int = 1
         if values is None:
             return
         for name, x in values.items() if isinstance(values, dict) else [(None, values)]:
+            if (
+                name
+                and isinstance(adapter, FusionAdapter)
+                and is_normalised(adapter.adapter_of(name))
+            ):
+                continue
             moments.setdefault(name, _Moments()).add(x)
     if isinstance(examples, FileExamples):  # of which these are the first to be decoded
         examples.report_sameness("train")

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from ..modalities.augmentation import AugmentationConfig
 from ..models.config import to_dict
-from .optim import build_optimizer
+from .optim import build_optimizer, learning_rate
 from .recipe import Recipe
 from .task import Learner
 
@@ -43,9 +43,12 @@ REASONS = {
     "data.validation": "the run keeps its splits",
     "data.test": "the run keeps its splits",
     "optimizer.name": "the state of the optimiser belongs to it",
+    "optimizer.layer_decay": "the state of the optimiser is stored by groups of parameters",
     "optimizer.decay_all": "the state of the optimiser is stored by groups of parameters",
     "trainer.monitor": "the best weights so far were chosen by it",
     "trainer.ema_decay": "the average so far was taken with it",
+    "trainer.freeze": "the state of the optimiser is that of the parameters that it trains",
+    "trainer.init": "its training has begun",
     "trainer.seed": "the initial weights depend on it",
 }
 MIN_JUMP = 0.01  # relative change of the learning rate that is said
@@ -156,11 +159,11 @@ class Continuation(pl.Callback):
         epochs = (self.run.trainer.max_epochs, self.wanted.trainer.max_epochs)
         if self.run.optimizer != self.wanted.optimizer or len(set(epochs)) == 2:
             optimizer = trainer.optimizers[0]
-            before = optimizer.param_groups[0]["lr"]
+            before = learning_rate(optimizer)
             assert isinstance(pl_module, Learner)
             self._update(optimizer, build_optimizer(pl_module.model, self.wanted.optimizer))
             self._reschedule(trainer.lr_scheduler_configs[0].scheduler, optimizer)
-            after = optimizer.param_groups[0]["lr"]
+            after = learning_rate(optimizer)
             if not math.isclose(before, after, rel_tol=MIN_JUMP):
                 log.warning(
                     "the learning rate jumps from %.3g to %.3g: %s over %d epochs now, %s over %d "
@@ -185,11 +188,12 @@ class Continuation(pl.Callback):
             schedule.factor, schedule.patience = config.plateau_factor, config.plateau_patience
             if config.lr != self.run.optimizer.lr:
                 for group in optimizer.param_groups:
-                    group["lr"] = config.lr
+                    group["lr"] = group["initial_lr"]
         elif isinstance(schedule, LambdaLR):
-            schedule.base_lrs = [config.lr for _ in schedule.lr_lambdas]
+            schedule.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
             rates: list[float | Tensor] = [
-                config.lr * factor(schedule.last_epoch) for factor in schedule.lr_lambdas
+                lr * factor(schedule.last_epoch)
+                for lr, factor in zip(schedule.base_lrs, schedule.lr_lambdas, strict=True)
             ]
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate

@@ -28,6 +28,7 @@ from ..places import check_place, make_directory
 from .batches import is_normalised, measure_normalisation
 from .checkpoint_io import AtomicCheckpointIO
 from .continuation import Continuation, check_changes, check_stopped
+from .fine_tuning import build_model, check_freeze
 from .fitting import fit_and_log
 from .logs import news, remembered_log
 from .loop import LAST_CHECKPOINT
@@ -87,6 +88,7 @@ def train(
         build_on_meta(recipe.model)  # fails on an impossible model before the data is read
     else:
         check_rebuildable(model)
+    check_freeze(recipe, model)
     check_mixing(recipe.data, recipe.model.input)
     check_schedule(recipe.optimizer, recipe.trainer.max_epochs)
     with remembered_log() as said:
@@ -103,7 +105,10 @@ def train(
     recipe = fit_to_data(recipe, splits)
     seed_generators(recipe.trainer.seed)
     if model is None:
-        model = build(recipe.model, splits.labels)
+        model, started = build_model(recipe, splits.labels)
+        for line in started:
+            log.info(line)
+        notes = [*notes, *started]
     else:
         check_outputs(model, recipe.model)
         model.labels = splits.labels

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 from typing_extensions import override
 
+from ..core import Perceiver
 from .recipe import OptimizerConfig
 
 
@@ -75,7 +76,7 @@ class MuonAdamW(torch.optim.Optimizer):
     to the size of AdamW's (arXiv 2502.16982), so that one learning rate serves both.
 
     Args:
-        hidden: matrices for Muon.
+        hidden: groups of matrices for Muon.
         others: parameter groups for AdamW, each with its own weight decay.
         lr: learning rate of both.
         weight_decay: weight decay of the matrices.
@@ -85,7 +86,7 @@ class MuonAdamW(torch.optim.Optimizer):
 
     def __init__(
         self,
-        hidden: list[Tensor],
+        hidden: list[dict[str, Any]],
         others: list[dict[str, Any]],
         *,
         lr: float,
@@ -126,15 +127,17 @@ class MuonAdamW(torch.optim.Optimizer):
         Schedules and checkpoints then see a single optimiser.
         """
         muon, adamw = self.parts
-        muon.param_groups, adamw.param_groups = self.param_groups[:1], self.param_groups[1:]
+        count = len(muon.param_groups)
+        muon.param_groups, adamw.param_groups = self.param_groups[:count], self.param_groups[count:]
         muon.state = adamw.state = self.state
 
 
 def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """Return the configured optimiser of a model's parameters.
+    """Return the configured optimiser of a model's parameters, as far as they are trained.
 
     Parameters with a single axis (biases and norms) have no weight decay unless `decay_all`. Muon
-    takes the weights of all linear layers outside the head.
+    takes the weights of all linear layers outside the head. With `layer_decay`, the parameters of
+    each layer are groups of their own.
 
     Args:
         model: model to optimise.
@@ -143,24 +146,17 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Op
     Raises:
         ValueError: unknown optimiser.
     """
-    hidden = [
-        module.weight
+    matrices = {
+        f"{name}.weight"
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear) and name.split(".")[0] != "head" and config.name == "muon"
-    ]
-    hidden_ids = {id(weight) for weight in hidden}
-    parameters = [p for p in model.parameters() if id(p) not in hidden_ids]
-    decayed = [p for p in parameters if p.ndim > 1 or config.decay_all]
-    not_decayed = [p for p in parameters if p.ndim <= 1 and not config.decay_all]
-    groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": not_decayed, "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
+    }
+    hidden = _groups(model, config, lambda name: name in matrices)
+    groups = _groups(model, config, lambda name: name not in matrices)
     betas = (config.beta1, config.beta2)
     if config.name == "lamb":
         return Lamb(groups, lr=config.lr, betas=betas)
-    if config.name == "adamw":
+    if config.name == "adamw" or (config.name == "muon" and not hidden):
         return torch.optim.AdamW(groups, lr=config.lr, betas=betas, fused=True)
     if config.name == "adam":
         return torch.optim.Adam(groups, lr=config.lr, betas=betas, fused=True)
@@ -176,6 +172,66 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Op
             betas=betas,
         )
     raise ValueError(f"unknown optimizer {config.name!r}; expected adamw, lamb, adam, sgd or muon")
+
+
+def _groups(
+    model: nn.Module, config: OptimizerConfig, chosen: Callable[[str], bool]
+) -> list[dict[str, Any]]:
+    """Return the groups of parameters with the same weight decay and learning rate.
+
+    Args:
+        model: model to optimise.
+        config: options of the optimiser.
+        chosen: whether a parameter belongs to one of these groups, by its name.
+    """
+    depths = layer_depths(model) if config.layer_decay != 1 else {}
+    last = max(depths.values(), default=0)
+    groups: dict[tuple[int, bool], list[Tensor]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad and chosen(name):
+            decayed = parameter.ndim > 1 or config.decay_all
+            groups.setdefault((last - depths.get(name, last), not decayed), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "weight_decay": 0.0 if free else config.weight_decay,
+            **({"lr": config.lr * config.layer_decay**distance} if depths else {}),
+        }
+        for (distance, free), parameters in sorted(groups.items(), key=lambda item: item[0])
+    ]
+
+
+def learning_rate(optimizer: torch.optim.Optimizer) -> float:
+    """Return the learning rate of an optimiser, the largest of its groups."""
+    return max(float(group["lr"]) for group in optimizer.param_groups)
+
+
+def layer_depths(model: nn.Module) -> dict[str, int]:
+    """Return the depth of each parameter of a classifier: 0 for the inputs, largest for the head.
+
+    Each cross-attend and each self-attend of a block is a layer, in the order in which they are
+    applied first. The adapter of the inputs and the latents are below all layers.
+
+    Args:
+        model: model with an adapter, a Perceiver and a head.
+    """
+    perceiver = model.get_submodule("perceiver")
+    assert isinstance(perceiver, Perceiver)
+    layers: dict[str, int] = {}  # by the prefix of their parameters
+    for cross, block in zip(perceiver.cross_order, perceiver.block_order, strict=True):
+        names = [] if cross is None else [f"perceiver.cross_attends.{cross}."]
+        if block is not None:
+            count = len(perceiver.get_submodule(f"blocks.{block}"))  # type: ignore[arg-type]
+            names += [f"perceiver.blocks.{block}.{layer}." for layer in range(count)]
+        for name in names:
+            layers.setdefault(name, len(layers) + 1)
+    inputs = ("adapter.", "perceiver.latents")
+    return {
+        name: 0
+        if name.startswith(inputs)
+        else next((n for layer, n in layers.items() if name.startswith(layer)), len(layers) + 1)
+        for name, _ in model.named_parameters()
+    }
 
 
 def check_schedule(config: OptimizerConfig, epochs: int) -> None:

@@ -20,9 +20,9 @@ from ..data.splits import Splits
 from ..machine import Placement, describe_machine, placement
 from ..modalities import modality_of
 from ..modalities.reader import to_device
-from ..models.build import build
 from ..models.classifier import PerceiverClassifier
 from ..models.cost import cost
+from .fine_tuning import build_model, freeze
 from .optim import build_optimizer, build_schedule
 from .recipe import Recipe
 from .recipe_data import fit_to_data, measure_files, read_recipe_splits
@@ -65,12 +65,15 @@ class Plan:
 
     classes: tuple[str, ...] = ()
     """Description of the labels of each split."""
+    started: tuple[str, ...] = ()
+    """Description of the weights that are taken from another model."""
 
     def lines(self, *, classes: bool = True) -> list[str]:
         """Return the plan as lines of text for the user.
 
         Args:
-            classes: include the number of examples of each class in each split.
+            classes: include what a run logs itself: the number of examples of each class in each
+                split, and the weights that it starts from.
         """
         recipe, all_epochs = self.recipe, self.recipe.trainer.max_epochs
         done = self.epochs_done
@@ -83,6 +86,7 @@ class Plan:
         lines = [
             f"data: {counts}; {describe_labels(recipe.model.task, self.labels)}",
             *(self.classes if classes else ()),
+            *(self.started if classes else ()),
             f"parameters: {size}, {self.flops / 1e6:,.0f} MFLOPs an example",
             *([f"epochs: {done} of {all_epochs} are done, {epochs} left"] if done else []),
             f"steps: {epochs} × {self.steps:,} of {recipe.data.batch_size} examples",
@@ -130,7 +134,8 @@ def plan(recipe: Recipe, *, saved: SavedSplits | None = None, epochs_done: int =
         )
     decode_seconds = _decode_seconds(splits, seconds_per_example, in_memory)
     place = placement(recipe.trainer.device, recipe.trainer.precision)
-    model = build(recipe.model, splits.labels).to(place.device)
+    model, started = build_model(recipe, splits.labels)
+    freeze(model.to(place.device), recipe)
     optimizer = build_optimizer(model, recipe.optimizer)
     build_schedule(optimizer, recipe.optimizer, epochs=recipe.trainer.max_epochs, steps=steps)
     train_step, validation_step = _time_steps(
@@ -151,6 +156,7 @@ def plan(recipe: Recipe, *, saved: SavedSplits | None = None, epochs_done: int =
         machine=describe_machine(place.device),
         epochs_done=epochs_done,
         classes=tuple(splits.lines()),
+        started=tuple(started),
     )
 
 

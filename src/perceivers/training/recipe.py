@@ -43,6 +43,9 @@ class OptimizerConfig:
     """Number of epochs without a lower validation loss that plateau tolerates."""
     clip_norm: float = 0.0
     """Norm to which the gradient of all parameters is clipped; 0: no clipping."""
+    layer_decay: Annotated[float, Range(0.01, 1)] = 1.0
+    """Factor of the learning rate from each layer to the one before it, from the head to the
+    inputs; 1: the same for all. Less than 1 keeps more of what a model has learned before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,12 @@ class TrainerConfig:
 
     max_epochs: int = 30
     """Passes over the training examples."""
+    init: str | None = None
+    """Model whose weights the training starts from: a run, a saved model or hf://owner/name; its
+    architecture is used too. None: random weights."""
+    freeze: Literal["none", "encoder"] = "none"
+    """Which weights stay as they are: none, or those of the encoder (the inputs and the Perceiver),
+    so that the head alone is trained."""
     label_smoothing: float = 0.0
     """Share of each target that is spread evenly over all classes; for classification only."""
     patience: int = 15

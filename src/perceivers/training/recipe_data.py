@@ -159,6 +159,8 @@ def absolute_path(path: str | None) -> str | None:
 def fit_to_data(recipe: Recipe, splits: Splits) -> Recipe:
     """Return the recipe with the task, the score to monitor, the classes and the path of its data.
 
+    Paths become absolute.
+
     Args:
         recipe: recipe to complete.
         splits: the data that it is trained on.
@@ -175,7 +177,11 @@ def fit_to_data(recipe: Recipe, splits: Splits) -> Recipe:
     check_monitor(monitor, splits.task, splits.labels)
     model = dataclasses.replace(recipe.model, num_classes=len(splits.labels), task=splits.task)
     data = dataclasses.replace(recipe.data, path=absolute_path(recipe.data.path), task=splits.task)
-    trainer = dataclasses.replace(recipe.trainer, monitor=monitor)  # type: ignore[arg-type]
+    trainer = dataclasses.replace(
+        recipe.trainer,
+        monitor=monitor,  # type: ignore[arg-type]
+        init=absolute_path(recipe.trainer.init),
+    )
     return dataclasses.replace(recipe, model=model, data=data, trainer=trainer)
 
 

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from ..checkpoint import save_weights
 from ..files import write_if_possible
+from .optim import learning_rate
 from .scores import LOSS, Score, monitor_mode, monitored
 from .targets import summary
 from .task import Learner
@@ -95,7 +96,7 @@ class Recorder(pl.Callback):
             "epoch": trainer.current_epoch + 1,
             **{f"train_{score.name}": train_values[score.name] for score in scores},
             **self._validation,
-            "lr": trainer.optimizers[0].param_groups[0]["lr"],
+            "lr": learning_rate(trainer.optimizers[0]),
             "seconds": seconds,
         }
         self.rows.append(row)

@@ -17,6 +17,7 @@ from ..data.mixing import mix
 from ..modalities import modality_of
 from ..models.classifier import PerceiverClassifier
 from ..models.clips import average_clips
+from .fine_tuning import freeze
 from .optim import build_optimizer, build_schedule
 from .recipe import Recipe
 from .targets import summary, targets_of
@@ -46,6 +47,7 @@ class Learner(pl.LightningModule):
 
     def __init__(self, model: PerceiverClassifier, recipe: Recipe) -> None:
         super().__init__()
+        freeze(model, recipe)
         self.model = model
         self.recipe = recipe
         self.classify: Callable[[Inputs], Tensor] = model.classify

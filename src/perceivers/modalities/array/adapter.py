@@ -11,8 +11,8 @@ from typing_extensions import override
 
 from ...core import AxialPosition, FourierPosition, Inputs, LearnedPosition
 from ...core.init import init_linear
-from ...core.positions import Spacing
-from ..adapter import CHUNK_ELEMENTS, ChannelsLastAdapter, channels_hint
+from ...core.positions import Spacing, resize_positions
+from ..adapter import CHUNK_ELEMENTS, Adapter, ChannelsLastAdapter, channels_hint
 from .chunks import GridChunks
 from .patches import check_patches, cut_patches, grid_size, shape_text
 
@@ -140,6 +140,23 @@ class ArrayAdapter(ChannelsLastAdapter):
     @override
     def num_inputs(self) -> int:
         return math.prod(self.grid_size(*self.shape))
+
+    @override
+    def weights_from(self, other: Adapter) -> dict[str, Tensor]:
+        """Return those of an adapter of the same class; positions of another grid are resized."""
+        weights = super().weights_from(other)
+        if type(other) is not type(self):
+            return weights
+        before, after = other.position, self.position
+        if isinstance(before, LearnedPosition) and isinstance(after, LearnedPosition):
+            weights.pop("position.weight", None)
+            if before.dim == after.dim:
+                weights["position.weight"] = resize_positions(
+                    before.weight.detach(),
+                    other.grid_size(*other.shape),
+                    self.grid_size(*self.shape),
+                )
+        return weights
 
     @override
     def expect_sizes(self, config: Any) -> None:

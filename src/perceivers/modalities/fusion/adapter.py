@@ -119,6 +119,27 @@ class FusionAdapter(Adapter):
         """Number of elements M of all parts together."""
         return sum(part.num_inputs for part in self._adapters().values())
 
+    def adapter_of(self, name: str) -> Adapter:
+        """Return the adapter of a part."""
+        return self._adapters()[name]
+
+    @override
+    def weights_from(self, other: Adapter) -> dict[str, Tensor]:
+        """Return those of each part from the part of the same name, and its embedding."""
+        if not isinstance(other, FusionAdapter):
+            return {}
+        ours, theirs = self._adapters(), other._adapters()
+        both = [name for name in ours if name in theirs]
+        weights = {
+            f"parts.{name}.{key}": weight
+            for name in both
+            for key, weight in ours[name].weights_from(theirs[name]).items()
+        }
+        for name in both:
+            if other.embeddings[name].shape == self.embeddings[name].shape:
+                weights[f"embeddings.{name}"] = other.embeddings[name].detach()
+        return weights
+
     @override
     def expect_sizes(self, config: Any) -> None:
         for name, adapter in self._adapters().items():

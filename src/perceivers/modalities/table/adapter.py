@@ -99,6 +99,14 @@ class TabularAdapter(Adapter):
         return len(self.names)
 
     @override
+    def weights_from(self, other: Adapter) -> dict[str, Tensor]:
+        """Return nothing: weights belong to columns and categories, which an adapter cannot tell.
+
+        If both models read the same table, their configurations are equal, and all weights fit.
+        """
+        return {}
+
+    @override
     def values_to_normalise(self, batch: Tensor) -> Tensor | None:
         """Return the numeric columns in float64, with NaN for missing and infinite numbers."""
         if not self.num_numeric:

@@ -99,6 +99,21 @@ class TextAdapter(Adapter):
         return self.max_length
 
     @override
+    def weights_from(self, other: Adapter) -> dict[str, Tensor]:
+        """Return those of another adapter of texts; positions beyond its last start anew."""
+        weights = super().weights_from(other)
+        if not isinstance(other, TextAdapter):
+            return weights
+        if self.ngrams and other.ngrams and self.ngrams.sizes != other.ngrams.sizes:
+            weights.pop("ngrams.table.weight", None)
+        if other.position.dim == self.position.dim:
+            known = min(other.max_length, self.max_length)
+            weight = self.position.weight.detach().clone()
+            weight[:known] = other.position.weight.detach()[:known]
+            weights["position.weight"] = weight
+        return weights
+
+    @override
     def set_normalisation(self, mean: Any, std: Any) -> None:
         """Raise a `ValueError`: ids are looked up in a table and need no normalisation."""
         raise ValueError("text has no normalising constants; do not set them")

@@ -1,0 +1,133 @@
+"""Start a model from the weights of another: fine-tuning."""
+
+import dataclasses
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from ..errors import listed
+from ..modalities import InputConfig, RowsConfig, build_adapter, modality_of
+from .base import PerceiverModel
+from .config import EncoderConfig, ModelConfig
+
+MAX_NAMED = 6  # weights that a line names
+HEAD = ("head.", "target_scale.")
+
+Config = TypeVar("Config", bound=InputConfig)
+
+
+def architecture_of(source: EncoderConfig, config: ModelConfig, name: str) -> ModelConfig:
+    """Return the configuration of a model that can take all weights of another but the head's.
+
+    The input is that of the source, because its weights were learned for it. Where the data
+    decides what is read, the columns of a table, it is that of `config`.
+
+    Args:
+        source: configuration of the model whose weights are to be taken.
+        config: configuration for the new data.
+        name: name of the source in messages.
+
+    Raises:
+        ValueError: the source reads another modality.
+    """
+    ours, theirs = config.input, source.input
+    if modality_of(ours) is not modality_of(theirs) or (
+        isinstance(ours, RowsConfig) != isinstance(theirs, RowsConfig)
+    ):
+        raise ValueError(
+            f"{name} reads inputs of kind {theirs.kind!r}, and the data has inputs of kind "
+            f"{ours.kind!r}; start from a model that was trained on the same kind"
+        )
+    if not isinstance(ours, RowsConfig):
+        with torch.device("meta"):
+            ours = _with_frequencies(theirs, build_adapter(theirs))
+    if isinstance(source, ModelConfig):
+        return dataclasses.replace(
+            source, num_classes=config.num_classes, task=config.task, input=ours
+        )
+    # What the source does with its latents is not taken.
+    encoder = {f.name: getattr(source, f.name) for f in dataclasses.fields(EncoderConfig)}
+    encoder["input"] = ours
+    return ModelConfig(**encoder, num_classes=config.num_classes, task=config.task)
+
+
+def take_weights(model: PerceiverModel, source: PerceiverModel, name: str) -> list[str]:
+    """Copy the weights of another model wherever they fit, in place.
+
+    The weights of inputs are those that `Adapter.weights_from` finds: learned positions of another
+    grid are interpolated. The head is copied if both models have the same outputs.
+
+    Args:
+        model: model that is changed.
+        source: model whose weights are taken.
+        name: name of the source in messages.
+
+    Returns:
+        Lines that say what was taken and what keeps its initial values.
+
+    Raises:
+        ValueError: the latents are of another width, so that hardly any weight fits.
+    """
+    ours, theirs = model.state_dict(), source.state_dict()
+    adapter = source.adapter.state_dict()
+    if model.config.input != source.config.input:
+        adapter = model.adapter.weights_from(source.adapter)
+    taken = {f"adapter.{key}": weight for key, weight in adapter.items()}
+    keep_head = same_outputs(model, source)
+    for key, weight in theirs.items():
+        fits = key in ours and ours[key].shape == weight.shape
+        if fits and not key.startswith("adapter.") and (keep_head or not key.startswith(HEAD)):
+            taken[key] = weight
+    if not any(key.startswith(("perceiver.blocks.", "perceiver.latents")) for key in taken):
+        raise ValueError(
+            f"the latents of {name} have {source.config.latent_dim} channels, those of this model "
+            f"{model.config.latent_dim}, so that its weights do not fit; build the model with the "
+            f"options of {name}: latent_dim={source.config.latent_dim}, …"
+        )
+    model.load_state_dict({**ours, **taken})
+    return list(_lines(ours, theirs, taken, name))
+
+
+def same_outputs(model: PerceiverModel, source: PerceiverModel) -> bool:
+    """Return whether two models have the same outputs in the same order, and in the same units.
+
+    Numbers have not: they are scaled by the data of each training.
+    """
+    tasks = {getattr(x.config, "task", x.config.kind) for x in (model, source)}
+    return len(tasks) == 1 and "regression" not in tasks and model.labels == source.labels
+
+
+def _lines(
+    ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor], taken: Mapping[str, Tensor], name: str
+) -> Iterator[str]:
+    """Say what was taken, interpolated and left."""
+    count, total = (
+        sum(x[key].numel() for key in keys) for x, keys in ((ours, taken), (ours, ours))
+    )
+    yield f"starts from {name}: {count:,} of {total:,} weights"
+    resized = [k for k in taken if k in theirs and taken[k].shape != theirs[k].shape]
+    if resized:
+        yield f"of another size, so that they were interpolated or cut: {_few(resized)}"
+    if new := [key for key in ours if key not in taken]:
+        yield f"not taken, so that they start anew: {_few(new)}"
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return listed(names[:MAX_NAMED]) + more
+
+
+def _with_frequencies(config: Config, adapter: Any) -> Config:
+    """Return an input configuration that keeps its Fourier frequencies when its size changes."""
+    if parts := getattr(config, "parts", None):
+        fixed = {name: _with_frequencies(part, adapter.parts[name]) for name, part in parts.items()}
+        return dataclasses.replace(config, parts=fixed)  # type: ignore[call-arg]
+    resolution = getattr(getattr(adapter, "position", None), "max_resolution", None)
+    if resolution is None or getattr(config, "max_resolution", 0) is not None:
+        return config
+    one = typing.get_type_hints(type(config))["max_resolution"] == float | None
+    value = resolution[0] if one else resolution
+    return dataclasses.replace(config, max_resolution=value)  # type: ignore[call-arg]

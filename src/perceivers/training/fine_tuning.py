@@ -1,0 +1,76 @@
+"""Start a training from the weights of another model, and keep some of them as they are."""
+
+import dataclasses
+
+from ..checkpoint import load, local_directory, read_model_config
+from ..models.base import PerceiverModel
+from ..models.build import build
+from ..models.classifier import PerceiverClassifier
+from ..models.transfer import architecture_of, take_weights
+from .recipe import Recipe
+
+
+def with_init(recipe: Recipe, init: str) -> Recipe:
+    """Return a recipe that starts from a model, with the architecture of that model.
+
+    Options of the model that are given beside it have to be applied after this.
+
+    Args:
+        recipe: recipe for the new data.
+        init: a run, a saved model or hf://owner/name.
+
+    Raises:
+        ValueError: the model reads another kind of inputs than the data holds, or is damaged.
+        OSError: there is no such model.
+    """
+    source, _ = read_model_config(local_directory(init))
+    model = architecture_of(source, recipe.model, init)
+    trainer = dataclasses.replace(recipe.trainer, init=init)
+    return dataclasses.replace(recipe, model=model, trainer=trainer)
+
+
+def build_model(recipe: Recipe, labels: tuple[str, ...]) -> tuple[PerceiverClassifier, list[str]]:
+    """Build the model of a recipe, with the weights that it starts from.
+
+    Args:
+        recipe: recipe that is fitted to its data.
+        labels: names of the outputs.
+
+    Returns:
+        The model, and lines that say which weights were taken; none without `trainer.init`.
+
+    Raises:
+        ValueError: no weight fits, or the source is damaged.
+        OSError: there is no such model.
+    """
+    model, name = build(recipe.model, labels), recipe.trainer.init
+    if name is None:
+        return model, []
+    source = load(name)
+    if not isinstance(source, PerceiverModel):
+        raise ValueError(f"{name} holds a {type(source).__name__}, which reads no files or batches")
+    return model, take_weights(model, source, name)
+
+
+def check_freeze(recipe: Recipe, model: PerceiverClassifier | None) -> None:
+    """Check that weights which are to stay as they are were learned before.
+
+    Args:
+        recipe: recipe of a new run.
+        model: model that is trained; None: a new one.
+
+    Raises:
+        ValueError: they are random.
+    """
+    if recipe.trainer.freeze != "none" and model is None and recipe.trainer.init is None:
+        raise ValueError(
+            f"trainer.freeze={recipe.trainer.freeze} would keep the random weights of a new model; "
+            "say what to start from: --init RUN"
+        )
+
+
+def freeze(model: PerceiverClassifier, recipe: Recipe) -> None:
+    """Exclude the weights from training that `trainer.freeze` names."""
+    if recipe.trainer.freeze == "encoder":
+        model.adapter.requires_grad_(False)
+        model.perceiver.requires_grad_(False)
