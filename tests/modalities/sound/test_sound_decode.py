@@ -328,3 +328,12 @@ def test_a_resampler_that_gives_too_many_samples_is_cut(monkeypatch):
 
     monkeypatch.setattr(av, "AudioResampler", Longer)
     assert len(decode(wav(np.zeros(8_000, int), 8_000), rate=4_000)) >= 4_000
+
+
+@pytest.mark.parametrize(("rate", "new_rate"), [(8000, 16000), (44100, 16000), (16000, 8000)])
+@pytest.mark.parametrize("count", [2, 20, 60])
+def test_sounds_shorter_than_the_filter_of_the_resampler_are_not_silent(rate, new_rate, count):
+    samples = np.full(count, 2**14)
+    decoded = decode(wav(samples, rate), rate=new_rate)
+    assert len(decoded) == max(1, round(count * new_rate / rate))
+    assert 0.4 < np.abs(decoded).mean() < 0.6

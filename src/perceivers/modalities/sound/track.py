@@ -1,5 +1,6 @@
 """Decoding and resampling of an open sound track: timing, pauses, and mixing to mono or stereo."""
 
+import math
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -12,6 +13,7 @@ from ..notices import notice
 MAX_RATE = 768_000  # Hz; the highest rate that sound cards offer
 CANCELLED = 0.01  # a mixture that is quieter than this share of its channels has lost them
 QUIET = 1e-4  # loudest sample below which a sound is nearly silent: -80 dB of full scale
+FILTER_SAMPLES = 64  # that the resampler needs, at the lower of the two rates
 MIN_PAUSE = 0.1  # seconds; a shorter gap between time stamps is a rounding error, not a pause
 
 
@@ -111,21 +113,32 @@ def resample(blocks: Iterator[np.ndarray], track: Any, new_rate: int) -> Iterato
         yield from blocks
         return
     resampler = av.AudioResampler(format="flt", rate=new_rate)
-    num_read = num_yielded = 0
+
+    def resampled(block: np.ndarray | None) -> np.ndarray:
+        frame = None
+        if block is not None:
+            layout = "mono" if channels == 1 else "stereo"
+            frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="flt", layout=layout)
+            frame.sample_rate = old_rate
+        parts = [part.to_ndarray().reshape(-1, channels) for part in resampler.resample(frame)]
+        return np.concatenate(parts) if parts else np.empty((0, channels), np.float32)
+
+    num_read = num_yielded = channels = 0
     for block in blocks:
-        layout = "mono" if block.shape[1] == 1 else "stereo"
-        frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="flt", layout=layout)
-        frame.sample_rate = old_rate
+        channels = block.shape[1]
         num_read += len(block)
-        for part in resampler.resample(frame):
-            resampled = part.to_ndarray().reshape(-1, block.shape[1])
-            yield resampled
-            num_yielded += len(resampled)
+        new = resampled(block)
+        yield new
+        num_yielded += len(new)
     if num_read:
+        span = math.ceil(FILTER_SAMPLES * max(1.0, old_rate / new_rate))
+        # Of fewer samples than its filter spans, FFmpeg returns nothing: silence follows them.
+        silence = np.zeros((span if num_read < span else 0, channels), np.float32)
+        rest = resampled(silence) if len(silence) else silence
         # The filter ends a sample early or late. The length is determined by the two rates.
-        tail = [part.to_ndarray().reshape(-1, block.shape[1]) for part in resampler.resample(None)]
         missing = max(0, max(1, round(num_read * new_rate / old_rate)) - num_yielded)
-        yield np.concatenate([*tail, np.zeros((missing, block.shape[1]), np.float32)])[:missing]
+        filled = np.zeros((missing, channels), np.float32)
+        yield np.concatenate([rest, resampled(None), filled])[:missing]
 
 
 def _mixing_matrix(layout: Any, channels: int) -> np.ndarray:
