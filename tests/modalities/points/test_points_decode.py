@@ -360,3 +360,67 @@ def test_values_of_points_that_are_not_read_are_said():
     with collecting() as said:
         assert decode(raw, kind="ply", channels=6).shape == (3, 6)
     assert said == ["has values at its points that are not read: intensity"]
+
+
+def coloured_ply(kind, shades, faces=()):
+    """Return a ply file of points with the same shade of red, green and blue each."""
+    colours = "".join(f"property {kind} {name}\n" for name in ("red", "green", "blue"))
+    header = f"ply\nformat ascii 1.0\nelement vertex {len(shades)}\n"
+    header += "property float x\nproperty float y\nproperty float z\n" + colours
+    if faces:
+        header += f"element face {len(faces)}\nproperty list uchar int vertex_indices\n"
+    rows = "".join(f"{i} {i % 2} {i % 3} {x} {x} {x}\n" for i, x in enumerate(shades))
+    rows += "".join(f"3 {a} {b} {c}\n" for a, b, c in faces)
+    return f"{header}end_header\n{rows}".encode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "shades", "full"),
+    [
+        ("uchar", [0, 1, 51, 128, 255, 7], 255),
+        ("ushort", [0, 257, 30000, 65535, 300, 512], 65_535),
+        ("ushort", [0, 1, 51, 128, 255, 7], 255),
+        ("int", [0, 1, 51, 128, 255, 7], 255),
+        ("float", [0, 1.5, 51, 128, 255, 7], 255),
+        ("double", [0, 0.1, 0.25, 0.7, 1, 0.5], 1),
+    ],
+)
+def test_colours_of_all_types_are_scaled_by_their_range(kind, shades, full):
+    """Colours of 16 bits kept only their lower 8, and floats up to 255 were all white."""
+    expected = np.repeat(np.array(shades)[:, None] / full, 3, 1)
+    points = decode(coloured_ply(kind, shades), kind="ply", channels=6)
+    np.testing.assert_allclose(points[:, 3:], expected, atol=0.5 / 255 + 1e-6)
+    mesh = decode(coloured_ply(kind, shades, [(0, 1, 2)]), kind="ply", channels=9)
+    low, high = expected[:3, 0].min(), expected[:3, 0].max()
+    assert low - 0.01 <= mesh[:, 6:].min() <= mesh[:, 6:].max() <= high + 0.01
+    rows = "\n".join(f"{i},{i % 2},{i % 3},{x},{x},{x}" for i, x in enumerate(shades))
+    text = decode(f"x,y,z,r,g,b\n{rows}\n".encode(), kind="csv", channels=6)
+    np.testing.assert_allclose(text[:, 3:], expected, atol=1e-6)
+
+
+def said_of(raw, kind):
+    with collecting() as said:
+        decode(raw, kind=kind, normalise=True)
+    return "; ".join(said)
+
+
+def test_columns_without_coordinates_are_said():
+    """The first of them is often the number of the point."""
+    rows = "1,4,5,9\n2,7,7,8\n3,1,1,9\n"
+    said = said_of(f"id,easting,northing,height\n{rows}".encode(), "csv")
+    assert "its first three, id, easting, northing, are taken for them" in said
+    assert "are taken" not in said_of(f"id,z,y,x\n{rows}".encode(), "csv")
+
+
+def test_coordinates_that_float32_has_rounded_are_said():
+    shape = np.random.default_rng(0).normal(size=(50, 3))
+    far = (shape + 1e6).astype(np.float32)
+    assert "steps of its size" in said_of(array(far), "npy")
+    for exact in (shape + 1e6, (shape * 9).round() + 1e6, (shape * 1e4 + 1e6).astype(np.float32)):
+        assert "steps" not in said_of(array(exact), "npy")
+
+
+def test_normals_of_an_obj_cloud_are_said():
+    raw = b"v 0 0 0\nv 1 0 0\nv 0 1 0\nvn 0 0 1\nvn 0 0 1\nvn 0 0 1\n"
+    assert "(vn) that are not read" in said_of(raw, "obj")
+    assert said_of(raw + b"f 1//1 2//2 3//3\n", "obj") == ""

@@ -20,6 +20,7 @@ AXES = augment.AXES
 POINT_SUFFIXES = frozenset(f".{kind}" for kind in READERS)
 POINTS_PER_BLOCK = 2**18  # points of a large cloud that are in memory together as float64
 MESH_POINTS = 2048  # default for meshes; arXiv 2103.03206v2, §4.3: "around 2,000"
+MIN_STEPS = 256  # that the size of a cloud should have in the precision of its file
 MIN_EXTENT = 1e-12  # lower limit of the size of a cloud before its logarithm is taken
 
 
@@ -61,7 +62,8 @@ def decode(
     colours in [0, 1]; for obj clouds, colours; for meshes, normals of the faces and then colours,
     but no textures; for arrays and text, the other columns unchanged. In text whose columns are
     named, x, y and z are moved to the front, and the columns red, green and blue (or r, g and b)
-    are divided by 255 if they hold whole numbers of which some are above 1.
+    are scaled to [0, 1] from 0…255 or 0…65,535 if some are above 1 (above 2, if they are not all
+    whole numbers).
 
     A text file that was truncated at the end of a line looks like a shorter one. Truncated binary
     files, and files that state their number of points, are reported as damaged.
@@ -110,6 +112,7 @@ def decode(
         points = geometry.sample(MESH_POINTS if num_points is None else num_points, seed)
     else:
         _check_finite(geometry.values[:, : channels - num_added])
+        _check_precision(geometry.values)
         points = _subsample(geometry.values, num_points, seed, min_points)
     points = points[:, : channels - num_added].astype(np.float64)
     result = centre_and_scale(points) if normalise else points
@@ -268,6 +271,23 @@ def _check_finite(values: np.ndarray) -> None:
         raise ValueError(
             f"{count} of {len(values)} points are NaN, infinite or too large for float32; the "
             f"first is point {first + 1}: {values[first].tolist()}; remove or repair them"
+        )
+
+
+def _check_precision(values: np.ndarray) -> None:
+    """Give a notice if coordinates far from the origin were rounded to float32 in the file."""
+    low, high = (getattr(values[:, :AXES], name)(axis=0) for name in ("min", "max"))
+    largest = float(np.abs([low, high]).max())
+    step = float(np.spacing(np.float32(largest)))
+    extent = float((high.astype(np.float64) - low.astype(np.float64)).max())
+    if not 0 < extent < MIN_STEPS * step:
+        return
+    xyz = values[:, :AXES].astype(np.float64)
+    rounded = (xyz == xyz.astype(np.float32)).all()
+    if rounded and (step >= 1 or (xyz != xyz.round()).any()):  # whole numbers may be exact
+        notice(
+            f"has coordinates so far from the origin that float32 keeps {extent / step:,.0f} steps "
+            "of its size; subtract an offset before it is saved, or save it as float64"
         )
 
 

@@ -14,11 +14,12 @@ from ...reading import check_limit, check_regular, parser_errors
 from ..arrays import MAX_POINT_CHANNELS, is_image
 from ..notices import notice
 from ..text.decode import decode as decode_text
-from .meshes import Cloud, Mesh, read_geometry
+from .meshes import Cloud, Mesh, full_scale, read_geometry
 
 COORDINATES = ("x", "y", "z")
 COLOURS = (("red", "green", "blue"), ("r", "g", "b"))
 MAX_TRANSPOSED = MAX_POINT_CHANNELS  # rows that are taken for channels if there are more columns
+MAX_FRACTION = 2.0  # shade up to which fractions are taken for those of full brightness
 COMMENTS = ("#", "//")  # CloudCompare writes "//"
 
 
@@ -208,14 +209,20 @@ def _text_error(
 
 
 def _arrange_columns(names: list[str], values: np.ndarray) -> np.ndarray:
-    """Move the columns x, y and z to the front, and scale colours of 0 to 255 to [0, 1]."""
+    """Move the columns x, y and z to the front, and scale colours to [0, 1]."""
     for colours in COLOURS:
         if set(colours) <= set(names):
             columns = [names.index(name) for name in colours]
             shades = values[:, columns]
-            if shades.max() > 1 and (shades == shades.round()).all():
-                values[:, columns] = shades / 255
+            whole = bool((shades == shades.round()).all())
+            if shades.max() > (1 if whole else MAX_FRACTION):
+                values[:, columns] = shades / full_scale(shades.max(), fraction=False)
     if not set(COORDINATES) <= set(names):
+        if not set(COORDINATES) & set(names):
+            notice(
+                f"has no columns x, y and z; its first three, {', '.join(names[:3])}, are taken "
+                "for them: rename or reorder the columns if they are not"
+            )
         return values
     leading = [names.index(name) for name in COORDINATES]
     return values[:, leading + [i for i in range(len(names)) if i not in leading]]

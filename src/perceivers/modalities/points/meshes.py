@@ -12,7 +12,8 @@ from ...reading import check_limit, parser_errors
 from ..notices import notice
 
 # Properties of the points of a ply file that are read, or belong to one that is.
-PLY_CHANNELS = frozenset({"x", "y", "z", "nx", "ny", "nz", "red", "green", "blue", "alpha"})
+PLY_COLOURS = ("red", "green", "blue")
+PLY_CHANNELS = frozenset({"x", "y", "z", "nx", "ny", "nz", *PLY_COLOURS, "alpha"})
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,8 @@ def read_geometry(raw: bytes, kind: str) -> Cloud | Mesh:
         # A single part is taken as it is, because joining parts drops clouds.
         geometry = parts[0] if len(parts) == 1 else scene.to_mesh()
         result = _from_trimesh(geometry)
+    if kind == "obj" and isinstance(result, Cloud) and re.search(rb"^\s*vn\s", raw, re.M):
+        notice("has normals at its points (vn) that are not read; save it as ply")
     if kind == "ply":
         _check_ply(geometry)
     return result
@@ -118,22 +121,58 @@ def read_geometry(raw: bytes, kind: str) -> Cloud | Mesh:
 
 def _from_trimesh(geometry: Any) -> Cloud | Mesh:
     vertices = np.asarray(geometry.vertices, np.float64)
+    # Normals and colours come from the raw data: trimesh drops the normals of a cloud, and of
+    # colours it converts only bytes and floats up to 1.
+    stored = geometry.metadata.get("_ply_raw", {})
     if len(getattr(geometry, "faces", ())):
+        _set_colours(geometry.visual, stored)
         geometry.area_faces  # noqa: B018 - raises if a face refers to a vertex that does not exist
         return Mesh(geometry, coloured=geometry.visual.kind in ("vertex", "face"))
     columns, has_normals = [vertices.reshape(-1, 3)], False
-    # Normals come from the raw data, because trimesh drops those of a cloud.
-    raw = geometry.metadata.get("_ply_raw", {}).get("vertex", {})
+    raw = stored.get("vertex", {})
     if {"nx", "ny", "nz"} <= set(raw.get("properties", ())):
         columns.append(np.column_stack([raw["data"][name] for name in ("nx", "ny", "nz")]))
         has_normals = True
     others = [name for name in raw.get("properties", ()) if name not in PLY_CHANNELS]
     if others:
         notice(f"has values at its points that are not read: {', '.join(others)}")
-    colours = getattr(geometry, "colors", None)
+    colours = _stored_colours(raw)
+    colours = getattr(geometry, "colors", None) if colours is None else colours
     if colours is not None and len(colours) == len(vertices) > 0:
         columns.append(_rgb(colours))
     return Cloud(np.concatenate(columns, axis=1), has_normals)
+
+
+def _set_colours(visual: Any, stored: Any) -> None:
+    """Set the colours of a mesh from the raw data of its ply file."""
+    vertices, faces = (_stored_colours(stored.get(name, {})) for name in ("vertex", "face"))
+    if visual.kind == "face" and faces is not None:
+        visual.face_colors = faces
+    elif visual.kind == "vertex" and vertices is not None:
+        visual.vertex_colors = vertices
+
+
+def _stored_colours(element: Any) -> np.ndarray | None:
+    """Return the colours of the rows of a ply file as bytes (M, 3); None if they have none."""
+    data = element.get("data")
+    if data is None or not set(PLY_COLOURS) <= set(element.get("properties", ())):
+        return None
+    shades = np.column_stack([np.ravel(data[name]) for name in PLY_COLOURS])
+    fraction, shades = shades.dtype.kind == "f", np.nan_to_num(shades.astype(np.float64))
+    full = full_scale(float(shades.max(initial=0)), fraction=fraction)
+    return np.rint(shades.clip(0, full) * (255 / full)).astype(np.uint8)
+
+
+def full_scale(high: float, *, fraction: bool) -> float:
+    """Return the number that stands for full brightness: 1, 255 or 65,535.
+
+    Args:
+        high: the highest shade of a file.
+        fraction: whether shades up to 1 are fractions of full brightness.
+    """
+    if fraction and high <= 1:
+        return 1.0
+    return 255.0 if high <= 255 else 65_535.0
 
 
 def _rgb(colours: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 // Parsers of point clouds in NumPy's format and in text. They return rows of numbers.
 
 const MAX_TRANSPOSED = 12; // rows that are taken for channels if there are more columns
+const MAX_FRACTION = 2; // shade up to which fractions are taken for those of full brightness
 const COLOURS = [
   ["red", "green", "blue"],
   ["r", "g", "b"],
@@ -83,14 +84,15 @@ function toNumber(cell) {
   return Number(cell); // NaN for "inf" and "nan", which are refused later
 }
 
-/** Move x, y and z to the front, and scale colours of 0 to 255 to 0 to 1. */
+/** Move x, y and z to the front, and scale colours to 0 to 1. */
 function arranged(names, rows) {
   for (const colours of COLOURS) {
     const columns = colours.map((name) => names.indexOf(name));
     if (columns.includes(-1)) continue;
     const shades = rows.flatMap((row) => columns.map((i) => row[i]));
-    if (shades.some((x) => x > 1) && shades.every(Number.isInteger)) {
-      for (const row of rows) for (const i of columns) row[i] /= 255;
+    const high = shades.reduce((a, b) => Math.max(a, b), 0);
+    if (high > (shades.every(Number.isInteger) ? 1 : MAX_FRACTION)) {
+      for (const row of rows) for (const i of columns) row[i] /= high <= 255 ? 255 : 65535;
     }
   }
   const leading = COORDINATES.map((name) => names.indexOf(name));

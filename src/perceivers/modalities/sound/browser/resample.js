@@ -5,6 +5,7 @@ const TAPS = 32;
 const CUTOFF = 0.97;
 const BETA = 9;
 const PHASES = 1024; // at most
+const FILTER_SAMPLES = 64; // that FFmpeg needs, at the lower of the two rates
 
 /** Resample one channel. */
 export function resample(samples, oldRate, newRate) {
@@ -14,7 +15,13 @@ export function resample(samples, oldRate, newRate) {
   const factor = Math.min((newRate * CUTOFF) / oldRate, 1);
   let taps = Math.max(Math.ceil(TAPS / factor), 1);
   taps += taps % 2;
-  if (samples.length <= taps) return result; // too short for the filter, which gives nothing
+  // Of fewer samples than its filter spans, FFmpeg gives nothing: silence follows them.
+  const span = Math.ceil(FILTER_SAMPLES * Math.max(1, oldRate / newRate));
+  if (samples.length < span) {
+    const followed = new Float32Array(samples.length + span);
+    followed.set(samples);
+    samples = followed;
+  }
   const exact = newRate / divisor(oldRate, newRate);
   const phases = exact <= PHASES ? exact : PHASES;
   const bank = filters(factor, taps, phases);
