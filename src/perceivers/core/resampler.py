@@ -157,7 +157,7 @@ class Resampler(nn.Module):
         layers = self._layers
         spread, number = layers[0].spread(inputs.content), len(self.latents)
         z = self._read(lambda layer: layer.source(inputs, spread, number))
-        return z.expand(len(x), -1, -1)
+        return z.expand(x.shape[0], -1, -1)
 
     @torch.no_grad()
     def encode_stream(self, chunks: Iterable[tuple[Tensor, Tensor | None] | Tensor]) -> Tensor:
