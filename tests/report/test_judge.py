@@ -59,6 +59,13 @@ def test_a_swapped_label_is_found():
     assert doubt.margin == pytest.approx(0.94)
 
 
+def test_a_less_probable_class_is_not_suggested():
+    """The third class reaches its low threshold, the predicted one does not reach its high one."""
+    sure = [[0.9, 0.1, 0.0]] * 3 + [[0.3, 0.5, 0.2]] * 3 + [[0.4, 0.3, 0.3]] * 3
+    judged = classes([*sure, [0.35, 0.33, 0.32]], [0] * 3 + [1] * 3 + [2] * 3 + [1])
+    assert doubtful_labels(judged) == []
+
+
 def test_a_missing_label_is_found():
     values = torch.tensor([[0.9, 0.1]] * 4 + [[0.1, 0.9]] * 4 + [[0.95, 0.9]], dtype=torch.float64)
     truth = torch.tensor([[1, 0]] * 4 + [[0, 1]] * 4 + [[0, 1]])

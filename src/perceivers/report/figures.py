@@ -157,7 +157,7 @@ def numbers_plots(judged: Judged) -> Any:
         right.axvline(0, c="0.4", lw=1)
         left.set_xlabel(f"true {name}", parse_math=False)
         left.set_ylabel("predicted")
-        right.set_xlabel(f"predicted less true {name}", parse_math=False)
+        right.set_xlabel(f"predicted − true {name}", parse_math=False)
         right.set_ylabel("examples")
         for axes in (left, right):
             axes.grid(alpha=0.3)

@@ -153,8 +153,8 @@ def doubtful_labels(judged: Judged) -> list[Doubt]:
 
     As in confident learning (arXiv 1911.00068): the threshold of a class is the mean probability
     of the class over the examples that are labelled with it. A label is doubtful if another class
-    reaches its threshold, and that class is the most probable one of those that do. For several
-    labels, the presence and the absence of each are two such classes. Numbers have none.
+    is more probable and reaches its threshold. For several labels, the presence and the absence of
+    each are two such classes. Numbers have none.
     """
     values, truth = judged.values, judged.truth
     if judged.task == "classification":
@@ -164,7 +164,7 @@ def doubtful_labels(judged: Judged) -> list[Doubt]:
         reached = values.where((values >= thresholds) & (counts > 0), -1.0)
         best, other = reached.max(1)
         own = values.gather(1, truth[:, None])[:, 0]
-        chosen = ((best >= 0) & (other != truth) & judged.wrong).nonzero()[:, 0]
+        chosen = (best > own).nonzero()[:, 0]
         found = [Doubt(i, int(other[i]), float(best[i] - own[i])) for i in chosen.tolist()]
     elif judged.task == "multilabel":
         present = truth == 1

@@ -41,9 +41,12 @@ table.matrix th { font-weight: 500; max-width: 9rem; overflow-wrap: anywhere; }
 table.matrix thead th { text-align: center; vertical-align: bottom; }
 img { max-width: 100%; height: auto; }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); gap: .8rem; }
+.large { grid-template-columns: repeat(auto-fill, minmax(min(320px, 100%), 1fr)); }
 .card { border: 1px solid var(--line); border-radius: 8px; padding: .6rem; font-size: .85rem;
   overflow-wrap: anywhere; }
-.card img { display: block; margin: 0 auto .4rem; max-height: 190px; min-width: 45%; }
+.card img { display: block; margin: 0 auto .4rem; max-height: 400px; min-width: 45%; }
+.maps { margin-bottom: .8rem; }
+.maps img { max-height: none; min-width: 0; margin-left: 0; }
 .card pre { white-space: pre-wrap; margin: 0 0 .4rem; max-height: 12rem; overflow: auto;
   background: var(--soft); padding: .4rem; font-size: .8rem; }
 .file { color: var(--dim); font-size: .78rem; }

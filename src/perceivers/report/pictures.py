@@ -20,7 +20,8 @@ from .page import Safe, element, joined, picture
 log = logging.getLogger(__name__)
 
 WIDTH = 2.4  # inches of the picture of an example
-WORDS_WIDTH = 3.6  # inches of a map over text
+WIDE = 3.6  # inches of a mix, or of a map over text
+TITLE = 0.3  # inches above a map
 DPI = 100
 QUALITY = 80  # of WebP
 MAX_WORDS = 600  # characters of an example that is shown as text
@@ -42,6 +43,8 @@ class Pictures:
         self.config = model.config.input
         self.modality = modality_of(self.config)
         self.drawable = type(self.modality).draw is not Modality.draw
+        self.mixed = len(getattr(self.config, "parts", ())) > 1
+        self.shading = self.modality.shading(self.config)
         self._shown: dict[int, Safe] = {}
         self._said: set[str] = set()
 
@@ -71,10 +74,20 @@ class Pictures:
             cut = words if len(words) <= MAX_WORDS else f"{words[:MAX_WORDS]}…"
             # Line ends are shown; every other control character is escaped.
             return element("pre", Safe("\n".join(element("span", x) for x in cut.split("\n"))))
-        figure = new_figure(WIDTH, WIDTH * self.modality.aspect(example, self.config))
+        width = self._width(example)
+        figure = new_figure(width, width * self.modality.aspect(example, self.config))
         with quiet_fonts():
             self.modality.draw(figure, example, None, self.config)
             return picture(encoded(figure), name, "webp")
+
+    def _width(self, example: Any) -> float:
+        """Return the width of a drawing of an example, in inches."""
+        reads_better = self.modality.words(example, self.config) is not None
+        return WIDE if self.mixed or reads_better else WIDTH
+
+    def grid(self, cards: list[Safe]) -> Safe:
+        """Return boxes side by side, as many as there is room for."""
+        return element("div", joined(*cards), class_="grid large" if self.mixed else "grid")
 
     def why_not_explained(self) -> str:
         """Return why no maps are drawn; empty if they are."""
@@ -105,8 +118,9 @@ class Pictures:
             batch = collate([example])
         batch = to_device(batch, next(self.model.parameters()).device)
         maps = explain_maps(self.model, batch)
-        width = WIDTH if self.modality.words(example, self.config) is None else WORDS_WIDTH
-        figure = new_figure(3 * width, width * self.modality.aspect(example, self.config) + 0.2)
+        width = self._width(example)
+        height = width * self.modality.aspect(example, self.config) + TITLE
+        figure = new_figure(3 * width, height)
         shown = [("example", None), ("attention roll-out", maps.rollout)]
         shown.append(("saliency", maps.saliency))
         panels = np.atleast_1d(figure.subfigures(1, len(shown)))
@@ -130,14 +144,9 @@ def encoded(figure: Any) -> bytes:
     return file.getvalue()
 
 
-def card(*parts: Safe) -> Safe:
-    """Return a box around what belongs to one example."""
-    return element("div", joined(*parts), class_="card")
-
-
-def grid(cards: list[Safe]) -> Safe:
-    """Return boxes side by side, as many as there is room for."""
-    return element("div", joined(*cards), class_="grid")
+def card(*parts: Safe, kind: str = "card") -> Safe:
+    """Return a box, of a class of the page's style, around what belongs to one example."""
+    return element("div", joined(*parts), class_=kind)
 
 
 def percent(value: float) -> str:

@@ -17,7 +17,7 @@ from .figures import (
 )
 from .judge import LIKELY, Judged, calibration, confused, doubtful_labels
 from .page import Safe, element, joined, label, paragraph, picture, table, text, tiles
-from .pictures import Pictures, card, grid, percent
+from .pictures import Pictures, card, percent
 
 MAX_MATRIX = 20  # classes of a confusion matrix with numbers
 MAX_PAIRS = 20
@@ -125,9 +125,11 @@ def by_label(subject: Subject) -> Safe:
     if len(shown) > MAX_ROWS:
         shown = sorted(shown, key=lambda name: each[name].get("f1", 2.0))[:MAX_ROWS]
         note = paragraph(f"The {MAX_ROWS:,} of {len(each):,} with the lowest F1.", dim=True)
+    places = _numbers(subject.judged)
     rows = [
         [
             label(name),
+            *([places[name]] if places else []),
             *(
                 f"{each[name][column]:{COLUMNS[column][1]}}" if column in each[name] else "-"
                 for column in names
@@ -135,7 +137,14 @@ def by_label(subject: Subject) -> Safe:
         ]
         for name in shown
     ]
-    return joined(table(("", *(COLUMNS[name][0] for name in names)), rows), note)
+    number = ["number"] if places else []
+    return joined(table(("", *number, *(COLUMNS[name][0] for name in names)), rows), note)
+
+
+def _numbers(judged: Judged) -> dict[str, int]:
+    """Return the numbers of the classes in the picture of the confusion matrix, if there is one."""
+    drawn = judged.task == "classification" and MAX_MATRIX < len(judged.names) <= MAX_CLASSES
+    return {name: number for number, name in enumerate(judged.names)} if drawn else {}
 
 
 def calibration_section(subject: Subject) -> Safe:
@@ -180,7 +189,7 @@ def mistakes(subject: Subject) -> Safe:
         "regression": "The largest errors, in standard deviations of the training data.",
     }[judged.task]
     cards = [_card(subject, row, _said(judged, row)) for row in worst]
-    return joined(paragraph(order, dim=True), grid(cards))
+    return joined(paragraph(order, dim=True), subject.pictures.grid(cards))
 
 
 def doubtful(subject: Subject) -> Safe:
@@ -189,8 +198,7 @@ def doubtful(subject: Subject) -> Safe:
     doubts = doubtful_labels(judged)
     how = paragraph(
         "Decided as in confident learning (arXiv 1911.00068): a label is doubtful if another class "
-        "is predicted with at least the mean probability that it has in the examples labelled with "
-        "it"
+        "is more probable, and at least as probable as on average in the examples labelled with it"
         + (
             "; the presence and the absence of a label count as two classes. "
             if judged.task == "multilabel"
@@ -214,7 +222,7 @@ def doubtful(subject: Subject) -> Safe:
         cards.append(_card(subject, doubt.index, Safe(said + sure)))
     what = "labels of" if judged.task == "multilabel" else "of"
     count = paragraph(f"{len(doubts):,} {what} {len(judged.wrong):,} examples.")
-    return joined(count, how, grid(cards))
+    return joined(count, how, subject.pictures.grid(cards))
 
 
 def _card(subject: Subject, row: int, said: Safe) -> Safe:
@@ -228,10 +236,9 @@ def _said(judged: Judged, row: int) -> Safe:
     values, names = judged.values[row], judged.names
     if judged.task == "classification":
         said, truth = int(judged.predicted[row]), int(judged.truth[row])
-        return Safe(
-            f"said <b>{label(names[said])}</b> {percent(float(values[said]))}, "
-            f"is <b>{label(names[truth])}</b> {percent(float(values[truth]))}"
-        )
+        if said == truth:
+            return Safe(f"right: {_named(judged, row, said)}")
+        return Safe(f"said {_named(judged, row, said)}, is {_named(judged, row, truth)}")
     lines = []
     if judged.task == "multilabel":
         true = judged.truth[row] == 1
@@ -242,10 +249,7 @@ def _said(judged: Judged, row: int) -> Safe:
         ):
             found = chosen.nonzero()[:, 0].tolist()[:MAX_SAID]
             if found:
-                each = ", ".join(
-                    f"<b>{label(names[k])}</b> {percent(float(values[k]))}" for k in found
-                )
-                lines.append(f"{words}: {each}")
+                lines.append(f"{words}: {', '.join(_named(judged, row, k) for k in found)}")
     else:
         errors = (judged.values[row] - judged.truth[row]).tolist()
         for k, (name, error) in enumerate(zip(names[:MAX_SAID], errors, strict=False)):
@@ -257,6 +261,12 @@ def _said(judged: Judged, row: int) -> Safe:
     return Safe("<br>".join(lines))
 
 
+def _named(judged: Judged, row: int, output: int) -> Safe:
+    """Return the name of an output with its probability for an example."""
+    probability = percent(float(judged.values[row, output]))
+    return Safe(f"<b>{label(judged.names[output])}</b> ({probability})")
+
+
 def attention(subject: Subject) -> Safe:
     """Return maps of what the model looked at in a few right and wrong examples."""
     if why := subject.pictures.why_not_explained():
@@ -266,13 +276,13 @@ def attention(subject: Subject) -> Safe:
     cards = []
     for row in chosen:
         maps = subject.pictures.explain(subject.indices[row], subject.names[row])
-        right = "" if bool(judged.wrong[row]) else "right: "
-        said = element("div", Safe(right + _said(judged, row)))
-        cards.append(card(maps, said, element("div", subject.names[row], class_="file")))
+        said = element("div", _said(judged, row))
+        file = element("div", subject.names[row], class_="file")
+        cards.append(card(maps, said, file, kind="card maps"))
     note = paragraph(
         "Attention roll-out follows the attention weights through all layers; saliency is the "
-        "gradient of the output with respect to each element. Bright: much. perceivers explain "
-        "draws all maps of one file, and tests whether they mean anything.",
+        f"gradient of the output with respect to each element. {subject.pictures.shading} "
+        "perceivers explain draws all maps of one file, and tests whether they mean anything.",
         dim=True,
     )
     return joined(note, *cards)

@@ -9,7 +9,7 @@ from ..modality import modality_of
 from .presence import PRESENT
 
 # Of a part, as multiples of the width of the drawing.
-TITLE_HEIGHT, MAX_HEIGHT = 0.06, 0.38
+TITLE_HEIGHT, MAX_HEIGHT = 0.08, 0.38
 
 
 def draw(
