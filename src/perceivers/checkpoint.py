@@ -274,6 +274,9 @@ def read_model_config(directory: Path) -> tuple[EncoderConfig, tuple[str, ...]]:
         FileNotFoundError: there is no `config.json`.
         ValueError: it is damaged, of another format version, or describes no model.
     """
+    if transformers.is_transformers_folder(directory):
+        found, names = transformers.read_model_config(directory)
+        return found, names or ()
     config = read_config(directory)
     if RESAMPLER in config:
         raise _is_resampler(directory)

@@ -40,6 +40,7 @@ CLASSES = {
         {**SMALL, "d_model": 12, "qk_channels": 8, "v_channels": 16, "max_position_embeddings": 9},
         None,
     ),
+    "OpticalFlow": ({**SMALL, "train_size": [6, 8]}, "perceiver-io-flow"),
     "MaskedLM": (
         {**SMALL, "d_model": 16, "qk_channels": 8, "v_channels": 16, "max_position_embeddings": 9},
         "perceiver-io-language",
@@ -69,12 +70,17 @@ def batches(name, ours):
             ids[1, length // 2 :] = 0
             yield ids
         return
+    if name == "OpticalFlow":
+        yield torch.rand(2, 2, *ours.adapter.size, 3, generator=generator)
+        return
     for height, width in [(10, 10)] if name.endswith("Learned") else [(10, 10), (12, 17)]:
         yield torch.rand(2, height, width, 3, generator=generator)
 
 
 def their_inputs(ours, x):
     """Return what the library's class takes for a raw batch of ours."""
+    if x.ndim == 5:
+        return {"inputs": ours.adapter.patches(x).movedim(-1, 2)}
     if x.is_floating_point():
         return {"inputs": ours.adapter.normalise(x).movedim(-1, 1)}
     return {"inputs": x, "attention_mask": (x != 0).long()}
@@ -133,7 +139,7 @@ def test_folder(name, safe, tmp_path):
         (tmp_path / "model.safetensors").unlink()
         torch.save(theirs.state_dict(), tmp_path / "pytorch_model.bin")
     ours = perceivers.load(tmp_path)
-    assert ours.labels == (() if name == "MaskedLM" else ("cat", "dog", "ant"))
+    assert ours.labels == (() if name in ("MaskedLM", "OpticalFlow") else ("cat", "dog", "ant"))
     x = next(batches(name, ours))
     result = theirs(**their_inputs(ours, x))
     torch.testing.assert_close(ours(x), result.logits, atol=1e-4, rtol=1e-4)
@@ -158,6 +164,7 @@ PUBLISHED = {  # millions of parameters, arXiv 2107.14795, Tables 7, 11, 16 and 
     "perceiver-io-imagenet-learned": 62.3,
     "perceiver-io-imagenet-conv": 48.6,
     "perceiver-io-language": 201.1,
+    "perceiver-io-flow": 41.1,  # 27.9 in the paper, and 41.1 in the published weights
 }
 
 
@@ -233,6 +240,8 @@ def test_published_size_gives_equal_outputs(name):
     ours = from_transformers(theirs)
     assert ours.config == preset
     x = torch.randint(6, 262, (1, 2048)) if name in TEXT else torch.rand(1, 224, 224, 3)
+    if name == "OpticalFlow":
+        x = torch.rand(1, 2, 368, 496, 3)
     result = theirs(**their_inputs(ours, x)).logits
     assert result.std() > 0.01
     torch.testing.assert_close(ours(x), result, atol=1e-4, rtol=1e-4)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from .console import complain, say
 from .options import add_limits
 from .parser import Add, add_clips
+from .predict_others import predict_others
 from .predict_output import Csv, Json, Lines, Output, check_new_file, is_correct
 
 if TYPE_CHECKING:
@@ -29,7 +30,11 @@ SECONDS_BETWEEN_LINES = 5  # of progress
 
 def add(command: Add) -> None:
     """Add the command `predict` to the command line."""
-    sub = command("predict", _predict, "Predict the classes, labels or numbers of files.")
+    sub = command(
+        "predict",
+        _predict,
+        "Predict the classes, labels or numbers of files, or what else the model gives.",
+    )
     sub.add_argument(
         "model", metavar="RUN_DIR",
         help="directory of a run or saved model, or hf://OWNER/NAME for a model of the Hugging "
@@ -44,7 +49,8 @@ def add(command: Add) -> None:
     )  # fmt: skip
     sub.add_argument(
         "--text", action="append", default=[], metavar="TEXT",
-        help="text to predict, for models of texts; may be repeated",
+        help="text to predict, for models of texts; may be repeated; a language model fills its "
+        "masks: [MASK] stands for a byte, [MASK:9] for nine",
     )  # fmt: skip
     sub.add_argument(
         "--top-k", type=int, default=5, metavar="K",
@@ -59,6 +65,11 @@ def add(command: Add) -> None:
         "--csv", type=Path, metavar="OUT",
         help="write the file, truth, prediction, all probabilities or numbers, and error of each "
         "example to a new CSV file too",
+    )  # fmt: skip
+    sub.add_argument(
+        "--out", type=Path, metavar="DIR",
+        help="directory for the files that models of optical flow or of film and sound write "
+        "[predictions]",
     )  # fmt: skip
     sub.add_argument(
         "--stdin-kind", metavar="SUFFIX",
@@ -84,8 +95,13 @@ def _predict(options: argparse.Namespace, rest: list[str]) -> int:
     if options.csv:
         check_new_file(options.csv)
     from ..predict import Predictor, check_top_k
+    from ..predict.outputs import load_if_other
 
     check_top_k(options.top_k)
+    if (other := load_if_other(options.model)) is not None:
+        return predict_others(other, options)
+    if options.out:
+        raise ValueError("--out is for models whose outputs are files; leave it out, or use --csv")
     predictor = Predictor(
         options.model, own_size=options.own_size, clips=options.clips, progress=_progress_printer()
     )

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from ..errors import listed, missing_extra, weight_mismatches
 from ..files import read_json
 from ..hub import download
-from ..modalities import TextConfig
+from ..modalities import ConvImageConfig, ImageConfig, TextConfig
 from ..modalities.adapter import ChannelsLastAdapter
+from ..modalities.flow.adapter import FramePairAdapter
 from ..models.base import PerceiverModel
 from ..models.build import build
 from ..models.config import EncoderConfig, PerceiverIOClassifierConfig, PerceiverIOConfig
@@ -82,7 +83,7 @@ def from_transformers(
         chosen = names if labels is None else tuple(labels)
         model = build(config, chosen)
         _load(model, architecture, state)
-    if isinstance(model.adapter, ChannelsLastAdapter):
+    if isinstance(config.input, ImageConfig | ConvImageConfig) or mean or std:
         model.adapter.set_normalisation(
             torch.tensor(mean or processor.get("image_mean") or MEAN),
             torch.tensor(std or processor.get("image_std") or STD),
@@ -143,6 +144,9 @@ def _random_batch(model: PerceiverModel) -> tuple[Any, dict[str, Any]]:
     if isinstance(config, TextConfig):
         ids = torch.randint(6, 262, (2, min(64, config.max_length)), generator=generator)
         return ids, {"inputs": ids}
+    if isinstance(adapter, FramePairAdapter):
+        frames = torch.rand(1, 2, *adapter.size, adapter.channels, generator=generator)
+        return frames, {"inputs": adapter.patches(frames).movedim(-1, 2)}
     assert isinstance(adapter, ChannelsLastAdapter)
     side = config.image_size if getattr(config, "position", "") == "learned" else 32
     x = torch.rand(2, side, side, 3, generator=generator)
@@ -178,6 +182,19 @@ def is_transformers_folder(folder: Path) -> bool:
     """Return whether a folder's `config.json` was written by transformers."""
     path = folder / CONFIG
     return path.exists() and "model_type" in read_json(path)
+
+
+def read_model_config(folder: Path) -> tuple[EncoderConfig, tuple[str, ...] | None]:
+    """Read the configuration of a folder and the names of its classes, None if they have none.
+
+    Raises:
+        ValueError: it describes another model, or has settings that this package does not have.
+    """
+    described, _ = _read_description(folder)
+    architecture = _architecture(described, str(folder))
+    with file_errors(folder, "Perceiver of transformers"):
+        _check_architecture(architecture)
+        return _config_of(architecture, configs.complete(described))
 
 
 def download_model(name: str) -> Path:

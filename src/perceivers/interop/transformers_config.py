@@ -13,6 +13,8 @@ from ..data.config import Task
 from ..errors import unknown
 from ..modalities import (
     ConvImageConfig,
+    FlowOutputConfig,
+    FramePairConfig,
     ImageConfig,
     InputConfig,
     TextConfig,
@@ -48,6 +50,7 @@ DEFAULTS: dict[str, Any] = {
     "vocab_size": 262,
     "max_position_embeddings": 2048,
     "image_size": 56,
+    "train_size": (368, 496),
     "problem_type": None,
 }
 TASKS: dict[str, Task] = {
@@ -296,8 +299,22 @@ def _language(values: Values) -> PerceiverIOConfig:
     )
 
 
+def _flow(values: Values) -> PerceiverIOConfig:
+    height, width = values["train_size"]
+    frames = FramePairConfig(height=height, width=width)
+    input_dim = build_on_meta(
+        PerceiverIOConfig(input=frames, output=FlowOutputConfig())
+    ).adapter.dim
+    return PerceiverIOConfig(
+        input=frames, output=FlowOutputConfig(), **encoder_fields(values, input_dim)
+    )
+
+
 # The classes with other outputs than classes or numbers.
-OTHERS: dict[str, Callable[[Values], PerceiverIOConfig]] = {"PerceiverForMaskedLM": _language}
+OTHERS: dict[str, Callable[[Values], PerceiverIOConfig]] = {
+    "PerceiverForMaskedLM": _language,
+    "PerceiverForOpticalFlow": _flow,
+}
 
 
 def other_values(config: PerceiverIOConfig) -> tuple[str, dict[str, Any]]:
@@ -309,6 +326,9 @@ def other_values(config: PerceiverIOConfig) -> tuple[str, dict[str, Any]]:
     encoder = encoder_values(config)
     if isinstance(config.input, TextConfig):
         name, values = "PerceiverForMaskedLM", {**encoder, **_text_values(config.input)}
+    elif isinstance(config.input, FramePairConfig):
+        size = [config.input.height, config.input.width]
+        name, values = "PerceiverForOpticalFlow", {**encoder, "d_model": 322, "train_size": size}
     else:
         raise ValueError(f"transformers has no Perceiver IO with this input: {config.input}")
     theirs = OTHERS[name]({**DEFAULTS, **values})

@@ -33,6 +33,11 @@ CLASSIFIER = {
     "decoder.cross_attend": "perceiver.decoder.decoder.decoding_cross_attention",
     "head": "perceiver.decoder.decoder.final_layer",
 }
+FLOW = {
+    "adapter.projection": f"{INPUT}.conv_after_patches",
+    "decoder.cross_attend": "perceiver.decoder.decoder.decoding_cross_attention",
+    "decoder.output": "perceiver.decoder.decoder.final_layer",
+}
 TEXT_OUTPUT = {
     "output.positions.position.weight": (
         "perceiver.decoder.output_position_encodings.position_embeddings"
@@ -55,6 +60,7 @@ PREFIXES = {
         **CLASSIFIER,
     },
     "PerceiverForSequenceClassification": {**TEXT_INPUT, **CLASSIFIER},
+    "PerceiverForOpticalFlow": FLOW,
     "PerceiverForMaskedLM": {**TEXT_INPUT, **TEXT_OUTPUT},
 }
 # Axes of length 1 that their weights have in addition, by the end of their name: at the front or

@@ -12,6 +12,8 @@ from .augmentation import AugmentationConfig
 from .config import InputConfig, OutputConfig
 from .custom import Custom
 from .custom.config import CustomConfig
+from .flow import Flow
+from .flow.config import FlowOutputConfig, FramePairConfig
 from .fusion import Fusion
 from .fusion.config import FusionConfig, RowsConfig
 from .image import Image
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
 # If modalities share a file suffix, the first of them that can read the files is used.
 MODALITIES = register(
-    Image(), Video(), Sound(), Points(), Text(), Table(), Array(), Fusion(), Custom()
+    Image(), Video(), Sound(), Points(), Text(), Table(), Array(), Fusion(), Flow(), Custom()
 )  # fmt: skip
 FILE_MODALITIES = tuple(m for m in MODALITIES if isinstance(m, FileModality))
 
@@ -48,6 +50,8 @@ __all__ = [
     "ConvImageConfig",
     "CustomConfig",
     "FileModality",
+    "FlowOutputConfig",
+    "FramePairConfig",
     "FusionConfig",
     "GridConfig",
     "ImageConfig",

@@ -7,6 +7,8 @@ from fnmatch import fnmatchcase
 from ..modalities import (
     AudioConfig,
     ConvImageConfig,
+    FlowOutputConfig,
+    FramePairConfig,
     FusionConfig,
     ImageConfig,
     InputConfig,
@@ -166,6 +168,24 @@ def perceiver_io_language() -> PerceiverIOConfig:
     )
 
 
+def perceiver_io_flow() -> PerceiverIOConfig:
+    """Perceiver IO for optical flow: a vector for each pixel of 368×496; 41.1M parameters.
+
+    arXiv 2107.14795, §4.2 and Table 16: 3×3 patches around each pixel of both frames, 2,048 latents
+    of 512 channels, 24 self-attends with 16 heads, and the inputs as queries. The paper counts
+    27.9M parameters; DeepMind's code and the published weights, hf://deepmind/optical-flow-perceiver,
+    have as many as here.
+    """
+    return PerceiverIOConfig(
+        input=FramePairConfig(),
+        num_latents=2048,
+        latent_dim=512,
+        num_layers_per_block=24,
+        num_self_heads=16,
+        output=FlowOutputConfig(),
+    )
+
+
 def perceiver_io_kinetics_encoder() -> ModelConfig:
     """Encoder of Perceiver IO for Kinetics-700 video with sound, read once; 15.63M parameters.
 
@@ -251,6 +271,7 @@ PRESETS: dict[str, Callable[[], EncoderConfig]] = {
     "perceiver-io-imagenet-learned": perceiver_io_imagenet_learned,
     "perceiver-io-imagenet-conv": perceiver_io_imagenet_conv,
     "perceiver-io-language": perceiver_io_language,
+    "perceiver-io-flow": perceiver_io_flow,
     "perceiver-io-kinetics-encoder": perceiver_io_kinetics_encoder,
     "perceiver-pytorch-cifar10": perceiver_pytorch_cifar10,
     "keras-cifar100": keras_cifar100,

@@ -90,6 +90,11 @@ class Predictor:
                 f"got {type(model).__name__} as the model; expected the directory of a run or of a "
                 "saved model, a hub name, or a model"
             )
+        if not isinstance(model, PerceiverClassifier | ExportedModel):
+            raise ValueError(
+                f"got a model of kind {model.config.kind!r}, which has no classes or numbers as "
+                "outputs; call it with a batch, or use perceivers predict"
+            )
         if not model.config.num_classes:
             raise ValueError(
                 "the model has no outputs (num_classes=0); use model.encode(batch) or model(batch) "

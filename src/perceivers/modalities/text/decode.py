@@ -10,8 +10,8 @@ from ..files import PathOrBytes
 
 # The id of a byte is its value + OFFSET, as in transformers' `PerceiverTokenizer` for DeepMind's
 # models. The ids below OFFSET are that tokenizer's [PAD], [BOS], [EOS], [MASK], [CLS] and [SEP];
-# only PAD is used here.
-PAD, OFFSET = 0, 6
+# only PAD and MASK are used here.
+PAD, MASK, OFFSET = 0, 3, 6
 NUM_IDS = OFFSET + 256
 
 

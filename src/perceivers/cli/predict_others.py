@@ -1,0 +1,99 @@
+"""What `perceivers predict` does with models whose outputs are neither classes nor numbers."""
+
+import argparse
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .console import say
+
+if TYPE_CHECKING:
+    from ..models.base import PerceiverModel
+
+OUT = Path("predictions")
+# Options for classes and numbers; these outputs have no use for them.
+NOT_USED = {"csv": None, "clips": 1, "own_size": False, "stdin_kind": None}
+
+
+def predict_others(model: "PerceiverModel", options: argparse.Namespace) -> int:
+    """Predict with a model of Perceiver IO: fill texts, or write files.
+
+    Args:
+        model: the model.
+        options: options of the command.
+
+    Raises:
+        ValueError: an option or a file does not fit the model.
+        OSError: a file cannot be read or written.
+    """
+    from ..modalities import FramePairConfig, TextConfig
+
+    for name, default in NOT_USED.items():
+        if getattr(options, name) != default:
+            raise ValueError(f"--{name.replace('_', '-')} is for classes and numbers; leave it out")
+    if isinstance(model.config.input, TextConfig):
+        return _fill_texts(model, options)
+    if options.text:
+        raise ValueError("--text is for models of texts; give files")
+    if isinstance(model.config.input, FramePairConfig):
+        return _draw_flow(model, options)
+    raise ValueError(
+        f"models with input of kind {model.config.input.kind!r} cannot predict files; pass "
+        "tensors: perceivers.load(…)(batch)"
+    )
+
+
+def _fill_texts(model: "PerceiverModel", options: argparse.Namespace) -> int:
+    from ..modalities.text.decode import decode
+    from ..predict.text import fill_masks
+
+    texts = [*(decode(Path(file)) for file in options.files), *options.text]
+    results = fill_masks(model, texts)
+    if options.json:
+        say(json.dumps([vars(result) for result in results], ensure_ascii=False))
+        return 0
+    for result in results:
+        say(result.text)
+        for span, probability in zip(result.spans, result.probabilities, strict=True):
+            say(f"  {span!r} {probability:.1%}")
+    return 0
+
+
+def _draw_flow(model: "PerceiverModel", options: argparse.Namespace) -> int:
+    import numpy as np
+
+    from ..modalities.flow.files import colours, write_flo
+    from ..modalities.image.opening import pillow
+    from ..places import make_directory
+    from ..predict.flow import predict_flow
+
+    files = [Path(file) for file in options.files]
+    if len(files) < 2:
+        raise ValueError(f"got {len(files)} file; expected two or more frames, in their order")
+    make_directory(options.out or OUT)
+    entries = []
+    for first, second in pairwise(files):
+        flow = predict_flow(model, first, second)
+        base = (options.out or OUT) / f"{first.stem}-{second.stem}"
+        flo, png = base.with_name(base.name + ".flo"), base.with_name(base.name + ".png")
+        write_flo(flo, flow)
+        pillow().fromarray(colours(flow)).save(png)
+        lengths = np.hypot(flow[..., 0], flow[..., 1])
+        entries.append(
+            {
+                "first": str(first),
+                "second": str(second),
+                "mean_pixels": round(float(lengths.mean()), 4),
+                "largest_pixels": round(float(lengths.max()), 4),
+                "files": [str(flo), str(png)],
+            }
+        )
+        if not options.json:
+            say(
+                f"{first} → {second}: {lengths.mean():.2f} pixels on average, up to "
+                f"{lengths.max():.2f}; wrote {flo} and {png}"
+            )
+    if options.json:
+        say(json.dumps(entries))
+    return 0

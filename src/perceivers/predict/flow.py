@@ -1,0 +1,63 @@
+"""Optical flow of two frames with a trained model."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..modalities import FramePairConfig
+from ..modalities.files import PathOrBytes
+from ..modalities.flow.tiles import OVERLAP, in_tiles
+from ..modalities.image import decode as images
+from ..models.base import PerceiverModel
+
+
+@torch.inference_mode()
+def predict_flow(
+    model: PerceiverModel, first: Any, second: Any, *, overlap: int = OVERLAP
+) -> np.ndarray:
+    """Predict how far each pixel of a frame has moved in the next one.
+
+    Frames of any size are predicted in tiles of the size that the model was trained on, which are
+    blended where they overlap.
+
+    Args:
+        model: a model of optical flow, such as hf://deepmind/optical-flow-perceiver.
+        first: the earlier frame: the path or the bytes of an image file, or uint8 (H, W, C).
+        second: the later frame, of the same size.
+        overlap: pixels that neighbouring tiles share at least.
+
+    Returns:
+        float32 (H, W, 2), motion in pixels along x (to the right) and y (down).
+
+    Raises:
+        ValueError: the model has other outputs, the frames differ in size, or one cannot be read.
+    """
+    config = model.config.input
+    if not isinstance(config, FramePairConfig):
+        raise ValueError(
+            f"the model reads inputs of kind {config.kind!r}; expected a model of optical flow"
+        )
+    frames = [_pixels(frame, config.channels) for frame in (first, second)]
+    sizes = [f"{frame.shape[1]}×{frame.shape[0]}" for frame in frames]
+    if sizes[0] != sizes[1]:
+        raise ValueError(
+            f"the frames are of {sizes[0]} and {sizes[1]} pixels; expected two of the same size: "
+            "two pictures of one film"
+        )
+    batch = torch.from_numpy(np.stack(frames))[None].to(next(model.parameters()).device)
+    size = config.height, config.width
+    flow = in_tiles(model.eval(), batch, size, min(overlap, min(size) - 1))
+    return flow[0].float().cpu().numpy()
+
+
+def _pixels(frame: Any, channels: int) -> np.ndarray:
+    if isinstance(frame, np.ndarray):
+        return images.from_pixels(frame, channels=channels, size=None)
+    source: PathOrBytes = frame if isinstance(frame, bytes) else Path(frame)
+    try:
+        return images.decode(source, channels=channels, size=None)
+    except ValueError as error:
+        name = "a frame" if isinstance(source, bytes) else source
+        raise ValueError(f"{name}: {error}") from error

@@ -1,0 +1,138 @@
+"""`perceivers predict` with models whose outputs are neither classes nor numbers."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from commands import run
+from PIL import Image
+
+import perceivers
+from perceivers.modalities import (
+    FlowOutputConfig,
+    FramePairConfig,
+    TextConfig,
+    TextOutputConfig,
+)
+from perceivers.modalities.flow.files import read_flo
+from perceivers.models.build import build
+from perceivers.models.config import PerceiverIOConfig
+from perceivers.predict.flow import predict_flow
+from perceivers.predict.text import fill_masks, masked_ids
+
+SMALL = {"num_latents": 4, "latent_dim": 16, "num_layers_per_block": 1, "num_self_heads": 2}
+
+
+@pytest.fixture(scope="module")
+def language():
+    torch.manual_seed(0)
+    inputs = TextConfig(max_length=40, embedding_dim=8)
+    return build(PerceiverIOConfig(input=inputs, output=TextOutputConfig(), **SMALL)).eval()
+
+
+@pytest.fixture(scope="module")
+def flow():
+    torch.manual_seed(0)
+    inputs = FramePairConfig(height=6, width=8, projection_dim=4, num_bands=2)
+    return build(PerceiverIOConfig(input=inputs, output=FlowOutputConfig(), **SMALL)).eval()
+
+
+@pytest.fixture
+def frames(tmp_path):
+    generator = np.random.default_rng(0)
+    paths = [tmp_path / f"{name}.png" for name in "abc"]
+    for path in paths:
+        Image.fromarray(generator.integers(0, 256, (9, 12, 3), dtype=np.uint8)).save(path)
+    return paths
+
+
+def test_ids_of_masks():
+    ids, spans = masked_ids("é[MASK]b[MASK:3]")
+    assert ids.tolist() == [0xC3 + 6, 0xA9 + 6, 3, ord("b") + 6, 3, 3, 3]
+    assert spans == [(2, 3), (4, 7)]
+
+
+def test_masks_are_filled_with_the_most_probable_bytes(language):
+    text = "a [MASK:2] c [MASK]"
+    [filled] = fill_masks(language, [text])
+    ids, spans = masked_ids(text)
+    chances = language(ids[None])[0, :, 6:].softmax(-1)
+    for (start, stop), span, probability in zip(
+        spans, filled.spans, filled.probabilities, strict=True
+    ):
+        best, found = chances[start:stop].max(-1)
+        assert span == bytes(found.tolist()).decode(errors="replace")
+        assert probability == pytest.approx(best.prod().item())
+    assert filled.text.startswith("a ")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("no mask", "has no mask; write"), ("[MASK:41]", "has 41 bytes; this model reads up to 40")],
+)
+def test_texts_that_cannot_be_filled(language, text, message):
+    with pytest.raises(ValueError, match=message):
+        fill_masks(language, [text])
+
+
+def test_predict_fills_texts(capsys, tmp_path, language):
+    perceivers.save(language, tmp_path / "model")
+    (tmp_path / "x.txt").write_text("from a [MASK] file\n")
+    arguments = (tmp_path / "model", tmp_path / "x.txt", "--text", "[MASK:3]!")
+    status, out, err = run(capsys, "predict", *arguments, "--json")
+    assert (status, err) == (0, "")
+    entries = json.loads(out)
+    assert [len(entry["spans"]) for entry in entries] == [1, 1]
+    assert run(capsys, "predict", *arguments)[0] == 0
+    status, _, err = run(capsys, "predict", *arguments, "--clips", 3)
+    assert status
+    assert "--clips is for classes and numbers" in err
+
+
+def test_flow_of_frames_larger_than_the_training(flow, frames):
+    result = predict_flow(flow, *frames[:2], overlap=2)
+    assert result.shape == (9, 12, 2)
+    small = [np.zeros((6, 8, 3), np.uint8), np.full((6, 8, 3), 200, np.uint8)]
+    expected = flow(torch.from_numpy(np.stack(small))[None])[0].detach().numpy()
+    np.testing.assert_allclose(predict_flow(flow, *small), expected, atol=1e-6)
+
+
+def test_predict_writes_the_flow_between_all_frames(capsys, tmp_path, flow, frames):
+    perceivers.save(flow, tmp_path / "model")
+    out_dir = tmp_path / "out"
+    # Tiles of this tiny model are smaller than the usual overlap.
+    status, out, err = run(capsys, "predict", tmp_path / "model", *frames, "--out", out_dir)
+    assert status == 0, err
+    assert sorted(path.name for path in out_dir.iterdir()) == [
+        "a-b.flo", "a-b.png", "b-c.flo", "b-c.png",
+    ]  # fmt: skip
+    assert read_flo(out_dir / "a-b.flo").shape == (9, 12, 2)
+    with Image.open(out_dir / "a-b.png") as picture:
+        assert picture.size == (12, 9)
+    assert out.count("pixels on average") == 2
+
+
+def test_frames_of_differing_sizes_are_refused(capsys, tmp_path, flow, frames):
+    perceivers.save(flow, tmp_path / "model")
+    Image.new("RGB", (10, 10)).save(tmp_path / "d.png")
+    for files, message in (
+        ((frames[0], tmp_path / "d.png"), "the frames are of 12×9 and 10×10 pixels"),
+        ((frames[0],), "got 1 file; expected two or more frames"),
+        ((frames[0], tmp_path / "none.png"), "none.png"),
+    ):
+        status, _, err = run(capsys, "predict", tmp_path / "model", *files)
+        assert status
+        assert message in err
+
+
+def test_other_commands_say_that_the_model_is_no_classifier(capsys, tmp_path, flow):
+    perceivers.save(flow, tmp_path / "model")
+    with pytest.raises(ValueError, match="kind 'perceiver-io', which has no classes or numbers"):
+        perceivers.Predictor(tmp_path / "model")
+    with pytest.raises(ValueError, match="kind 'perceiver-io', which has no classes or numbers"):
+        perceivers.Predictor(flow)
+    for command in (("export", "--out", tmp_path / "x.onnx"), ("serve",)):
+        status, _, err = run(capsys, command[0], tmp_path / "model", *command[1:])
+        assert status
+        assert "no classes or numbers" in err
