@@ -125,6 +125,8 @@ def tiny_deepmind():
         cases.deepmind_inference(8, tiny_deepmind()),
         cases.krasserm(**TINY),
         cases.latent(num_latents=4, dim=16, layers=2),
+        cases.ip_adapter(20, dim=16, heads=2, input_dim=12, depth=2),
+        cases.idefics2(20, dim=16, heads=4, depth=2),
     ],
     ids=lambda case: case.name,
 )

@@ -12,13 +12,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import perceivers.interop.keras
 import perceivers.interop.perceiver_pytorch  # noqa: F401  counts as an import for every contender
-from perceivers import Inputs, Perceiver
-from perceivers.core import FourierPosition
+from perceivers import Inputs, Perceiver, Resampler
+from perceivers.core import FourierPosition, resampler_layer
 from perceivers.models.build import build as build_model
 from perceivers.models.build import build_on_meta
 from perceivers.models.classifier import PerceiverClassifier
 
-from ..cases import Case, Contender
+from ..cases import Case, Contender, ResamplerConfig
 from ..report import SIDE
 
 Step = Callable[[], dict[str, np.ndarray]]
@@ -191,6 +191,8 @@ def flops(case: Case, contender: Contender) -> int:
 
     A multiply and an add count as two. Keys and values of a shared cross-attend count once.
     """
+    if isinstance(case.config, ResamplerConfig):
+        return case.batch * _resampler_flops(case.config)
     model = build_on_meta(case.config)
     size = contender.options.get("elements", model.adapter.num_inputs)
 
@@ -203,3 +205,18 @@ def flops(case: Case, contender: Contender) -> int:
     per_element = forward(2) - forward(1)  # the same for every element
     per_example = forward(1) + per_element * (size - 1)
     return per_example * case.batch * (3 if case.mode == "train" else 1)
+
+
+def _resampler_flops(config: ResamplerConfig) -> int:
+    """Return the FLOPs of a resampler for one example, with keys and values of all features."""
+    with torch.device("meta"):
+        model = Resampler(**config.options)
+        x = torch.empty(1, config.features, config.options["input_dim"])
+    limit = resampler_layer.FEWER
+    try:
+        resampler_layer.FEWER = float("inf")
+        with FlopCounterMode(display=False) as counter:
+            model(x)
+    finally:
+        resampler_layer.FEWER = limit
+    return counter.get_total_flops()
