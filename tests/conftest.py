@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import importlib
 import io
 import pickle
 import socket
@@ -29,6 +30,24 @@ def _no_network(monkeypatch, tmp_path):
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+
+
+REPORTING = {"cli", "report", "serve"}  # rooms whose tests read reports
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _reports_where_they_are_read(request):
+    """Train without drawing a report, which takes longer than the trainings of these tests."""
+    from perceivers.report.write import write
+
+    def only_of_eval(*arguments, **place):
+        return write(*arguments, **place) if place else []
+
+    with pytest.MonkeyPatch.context() as patch:
+        if request.path.parent.name not in REPORTING:
+            for module in ("perceivers.api", "perceivers.report.write"):
+                patch.setattr(importlib.import_module(module), "write", only_of_eval)
+        yield
 
 
 @pytest.fixture
