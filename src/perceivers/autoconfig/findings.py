@@ -96,7 +96,7 @@ class ColumnContents:
     number_format: NumberFormat = PLAIN
     """How the numbers of a numeric column are written."""
     notes: tuple[str, ...] = ()
-    """How numbers that are not in plain digits were read, and which cells are not numbers."""
+    """What may be wrong about the column, or was read otherwise than it is written."""
 
     def words(self, *, numbers: bool = True) -> str:
         """Describe the column: "wav files, 8 kHz mono, median 0.42 s, 12 missing".
@@ -133,6 +133,8 @@ class TableContents:
     """Columns that alone predict the label of every training row."""
     constant: tuple[str, ...] = ()
     """Columns whose cells are the same in every training row; the model reads them."""
+    split_column: str | None = None
+    """The column that assigns the rows to splits; None if none does."""
 
     @property
     def task(self) -> Task:
@@ -159,6 +161,11 @@ class TableContents:
     def remarks(self) -> list[str]:
         """Describe unreadable files, formats of numbers, and suspect columns, one line for each."""
         lines = []
+        if self.split_column and self.split_column.lower() != "split":
+            lines.append(
+                f"column {self.split_column!r} assigns the rows to splits; to ignore it: "
+                f"--data.ignore {self.split_column}"
+            )
         if self.index:
             lines.append(
                 f"index of a DataFrame, which is ignored: {listed(self.index)}; it may tell the "

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..data.config import DataConfig
 from ..data.manifest import Manifest, prefix_errors, read_manifest
+from ..data.split_names import describe_doubt
 from ..errors import listed, unknown
 from ..modalities import FILE_MODALITIES
 from ..modalities.measures import Distribution
@@ -85,8 +86,10 @@ def inspect_table(path: Path, config: DataConfig, *, seed: int = 0) -> TableCont
             column = _inspect_column(name, cells, kinds[name], manifest, random.Random(seed))
             if column is None:
                 empty.append(name)
-            else:
-                columns[name] = column
+                continue
+            if doubt := describe_doubt(name, cells):
+                column = replace(column, notes=(*column.notes, doubt))
+            columns[name] = column
         if not columns:
             raise ValueError(
                 f"all columns except {listed(manifest.labels)} are empty; expected at "
@@ -101,6 +104,7 @@ def inspect_table(path: Path, config: DataConfig, *, seed: int = 0) -> TableCont
         manifest.index,
         tuple(find_leaks(manifest, columns, labels)),
         tuple(find_constant(manifest, columns)),
+        manifest.split_column,
     )
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,16 +10,18 @@ from typing import Any
 
 import torch
 
-from ..errors import missing_extra
+from ..errors import listed, missing_extra
 from ..hub import PREFIX
 from ..modalities.image.reader import ImageReader
 from ..modalities.reader import Reader
 from ..reading import file_errors, reason
 from .file_examples import FileExamples, FileSplits, NamedSource
-from .layout import SPLIT_NAMES
 from .sets import NamedSet
+from .split_names import split_of, splits_of
 
 log = logging.getLogger(__name__)
+
+SHARD = re.compile(r"[-_]\d+([-_]of[-_]\d+)?$")  # what the name of a part of a split ends in
 
 
 def read_parquet_folder(
@@ -26,8 +29,8 @@ def read_parquet_folder(
 ) -> tuple[FileSplits, tuple[str, ...]]:
     """Return the splits and the class names of the parquet files of a folder.
 
-    A file belongs to the split that its name begins with ("train-00000-of-00001") or that its
-    folder is named after (`layout.SPLIT_NAMES`), else to "train".
+    A file belongs to the split that its name tells ("train-00000-of-00001", "test_set") or that its
+    folder is named after (`split_names.splits_of`), else to "train".
 
     Args:
         path: the folder, for messages.
@@ -42,11 +45,7 @@ def read_parquet_folder(
         ValueError: a file is damaged, the columns are missing, or the reader is not of images.
         ImportError: `datasets` is not installed.
     """
-    files_of: dict[str, list[str]] = {}
-    for file in files:
-        words = [file.stem.split("-")[0].lower(), file.parent.name.lower()]
-        split = next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), "train")
-        files_of.setdefault(split, []).append(str(file))
+    files_of = _files_by_split(path, files)
     with _quiet_datasets() as datasets:
         try:
             data = datasets.load_dataset("parquet", data_files=files_of)
@@ -57,6 +56,25 @@ def read_parquet_folder(
             ) from error
     with file_errors(path, "parquet file"):
         return _read_splits(data, str(path), reader, strict=strict)
+
+
+def _files_by_split(path: Path, files: Sequence[Path]) -> dict[str, list[str]]:
+    names = {file: SHARD.sub("", file.stem) for file in files}
+    splits, untold = splits_of(set(names.values())), list[str]()
+    files_of: dict[str, list[str]] = {}
+    for file, name in names.items():
+        split = splits.get(name) or split_of(file.parent.name)
+        if split is None:
+            untold.append(file.name)
+        files_of.setdefault(split or "train", []).append(str(file))
+    if untold and len(untold) < len(files):
+        log.warning(
+            "%s: the names of %s tell no split, unlike those of the other files; they are read as "
+            "training examples",
+            path,
+            listed(untold),
+        )
+    return files_of
 
 
 def read_hub(
@@ -110,12 +128,13 @@ def _read_splits(
         )
     splits: FileSplits = {}
     labels: tuple[str, ...] = ()
-    for key in (key for key in data if key.lower() not in SPLIT_NAMES):
+    known = {key: split for key in data if (split := split_of(key))}
+    for key in (key for key in data if key not in known):
         log.warning(
             "%s: the split %r is not used; its name is not that of a known split", source, key
         )
-    for key in (key for key in data if key.lower() in SPLIT_NAMES):
-        split, name = data[key], SPLIT_NAMES[key.lower()]
+    for key, name in known.items():
+        split = data[key]
         if name in splits:
             raise ValueError(
                 f"{source} has splits {sorted(data)}, of which two stand for {name}; give a data "

@@ -3,24 +3,12 @@
 Imports no torch.
 """
 
-import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ..modalities.table.config import TABLE_SUFFIXES
 from ..modalities.table.parquet import holds_images
-
-# Names of folders, files and table cells that stand for a split, in lower case.
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
+from .split_names import split_classes, split_of, splits_of
 
 # Files and folders that operating systems leave behind, beside those whose name starts with a dot.
 SYSTEM_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
@@ -71,11 +59,7 @@ def find_manifest(source: str) -> Path | None:
         tables = [f for f in sorted(path.iterdir()) if _is_table(f)]
         named = [f for f in tables if f.name.startswith("manifest.")]
         folders = _folders(path)
-        if (
-            not named
-            and len(folders) < 2
-            and not any(f.name.lower() in SPLIT_NAMES for f in folders)
-        ):
+        if not named and len(folders) < 2 and not any(split_of(f.name) for f in folders):
             parquet = [file for file in tables if file.suffix.lower() == ".parquet"]
             named = [file for file in tables if file not in parquet]
             if not named and len(parquet) == 1 and not holds_images(parquet[0]):
@@ -95,9 +79,10 @@ def class_locations(path: Path, line_suffixes: frozenset[str]) -> dict[str, dict
     """Find the classes of each split of a folder, and where the files of each class lie.
 
     Classes are sub-folders, either directly in `path` or in split folders such as "train" and
-    "test". Split folders may also lie below the classes, if every class has them and nothing else,
-    as in ModelNet: chair/train, chair/test. Without split folders, all classes belong to "train". A
-    folder without sub-folders may hold classes that are files with one example per line.
+    "Test_set". The split may also be part of the name of a class ("cats-train", "cats-test"), or
+    lie below the classes, if every class has split folders and nothing else, as in ModelNet:
+    chair/train, chair/test. Without split folders, all classes belong to "train". A folder without
+    sub-folders may hold classes that are files with one example per line.
 
     Args:
         path: the folder.
@@ -109,30 +94,53 @@ def class_locations(path: Path, line_suffixes: frozenset[str]) -> dict[str, dict
         dictionary of a split without classes is empty.
 
     Raises:
-        ValueError: two folders stand for the same split, such as "val" and "valid".
+        ValueError: two folders stand for the same split, such as "val" and "valid"; or the folders
+            are splits or folds without classes.
     """
-    # A folder called "train" is a split if it holds classes, else a class of its own.
-    split_folders = [
-        folder
-        for folder in _folders(path)
-        if folder.name.lower() in SPLIT_NAMES and _class_paths(folder, line_suffixes)
-    ]
-    for folder, other in itertools.combinations(split_folders, 2):
-        split = SPLIT_NAMES[folder.name.lower()]
-        if split == SPLIT_NAMES[other.name.lower()]:
+    roots = _split_roots(path, line_suffixes)
+    if not roots and (below := _splits_below_classes(path)):
+        return below
+    if roots:
+        return {
+            split: {_name(place): place for place in _class_paths(root, line_suffixes)}
+            for split, root in roots.items()
+        }
+    places = {_name(place): place for place in _class_paths(path, line_suffixes)}
+    try:
+        parsed = split_classes(places)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    splits: dict[str, dict[str, Path]] = {"train": {}} if not parsed else {}
+    for name, place in places.items():
+        split, class_ = parsed.get(name, ("train", name))
+        splits.setdefault(split, {})[class_] = place
+    return splits
+
+
+def _split_roots(path: Path, line_suffixes: frozenset[str]) -> dict[str, Path]:
+    """Return the folder of each split that holds classes; empty if there are no split folders.
+
+    A folder called "train" without classes is a class of its own. A split folder that holds nothing
+    but a folder of its own name, as some archives do, stands for that one.
+    """
+    holding = {f.name: f for f in _folders(path) if _class_paths(f, line_suffixes)}
+    folders: dict[str, Path] = {}
+    for name, split in splits_of(holding).items():
+        if split in folders:
             raise ValueError(
-                f"{path} holds both {folder.name!r} and {other.name!r}, and each stands for the "
+                f"{path} holds both {folders[split].name!r} and {name!r}, and each stands for the "
                 f"{split} split; move their files into one folder"
             )
-    if not split_folders and (below := _splits_below_classes(path)):
-        return below
-    return {
-        "train" if root is path else SPLIT_NAMES[root.name.lower()]: {
-            location.name if location.is_dir() else location.stem: location
-            for location in _class_paths(root, line_suffixes)
-        }
-        for root in split_folders or [path]
-    }
+        folders[split] = holding[name]
+    return {split: _without_repetition(f, line_suffixes) for split, f in folders.items()}
+
+
+def _without_repetition(folder: Path, line_suffixes: frozenset[str]) -> Path:
+    """Return train/train for a folder train that holds classes nowhere else."""
+    inner = folder / folder.name
+    if _folders(folder) == [inner] and _class_paths(inner, line_suffixes):
+        return inner
+    return folder
 
 
 def _splits_below_classes(path: Path) -> dict[str, dict[str, Path]]:
@@ -140,7 +148,7 @@ def _splits_below_classes(path: Path) -> dict[str, dict[str, Path]]:
     splits: dict[str, dict[str, Path]] = {}
     for class_ in _folders(path):
         below = _folders(class_)
-        names = [SPLIT_NAMES.get(folder.name.lower()) for folder in below]
+        names = [split_of(folder.name) for folder in below]
         others = any(f.is_file() and not is_hidden(f) for f in class_.iterdir())
         if not below or None in names or len(set(names)) < len(names) or others:
             return {}
@@ -165,8 +173,11 @@ def check_beside_splits(
     roots = {place.parent for classes in splits.values() for place in classes.values()}
     if not roots or path in roots:
         return
+    inside = {folder for root in roots for folder in (root, *root.parents)}
     for folder in _folders(path):
-        if folder not in roots and any(f.suffix.lower() in suffixes for f in visible_files(folder)):
+        if folder not in inside and any(
+            f.suffix.lower() in suffixes for f in visible_files(folder)
+        ):
             names = " and ".join(sorted(root.name for root in roots))
             raise ValueError(
                 f"{folder} lies beside the split folders {names}, so its files would not be used; "
@@ -204,7 +215,7 @@ def class_files(folder: Path, suffixes: frozenset[str], noun: str) -> list[Path]
     """
     files = sorted(f for f in visible_files(folder) if f.suffix.lower() in suffixes)
     nested = next((f for f in files if f.parent != folder), None)
-    if nested is not None and nested.parent.name.lower() in SPLIT_NAMES:
+    if nested is not None and split_of(nested.parent.name):
         split = nested.parent.name
         raise ValueError(
             f"{nested.parent} is a split below its class, where other classes or files have none; "
@@ -215,7 +226,9 @@ def class_files(folder: Path, suffixes: frozenset[str], noun: str) -> list[Path]
     if nested is not None:
         raise ValueError(
             f"{nested} lies deeper than its class {folder.name!r}; expected all {noun} of a class "
-            f"directly in {folder}: move them there"
+            f"directly in its folder: move them to {folder}, or, if {folder.name!r} is a split "
+            f"and {nested.relative_to(folder).parts[0]!r} a class, name the split train, "
+            "validation or test"
         )
     if not files:
         endings = sorted({f.suffix.lower() or f.name for f in visible_files(folder)})
@@ -225,6 +238,11 @@ def class_files(folder: Path, suffixes: frozenset[str], noun: str) -> list[Path]
             "the folder"
         )
     return files
+
+
+def _name(place: Path) -> str:
+    """Return the name of a class: that of its folder, or of its file without the suffix."""
+    return place.name if place.is_dir() else place.stem
 
 
 def _class_paths(root: Path, line_suffixes: frozenset[str]) -> list[Path]:

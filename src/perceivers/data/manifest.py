@@ -18,7 +18,7 @@ from ..modalities.table.columns import read_table as read_table_file
 from .config import DataConfig
 from .file_examples import FileExamples, FileSplits, NamedSource
 from .labels import Labels, read_labels, split_unit
-from .layout import SPLIT_NAMES
+from .split_names import split_of
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,8 @@ class Manifest:
     """Columns that are left out because they hold the index of a DataFrame."""
     categorical: frozenset[str] = frozenset()
     """Columns that the file declares as categories."""
+    split_column: str | None = None
+    """The column that assigns the rows to splits; None if none does."""
 
     def read_labels(self, config: DataConfig) -> Labels:
         """Return the labels of all rows.
@@ -63,9 +65,10 @@ def read_manifest(path: Path, config: DataConfig, *, wanted: Collection[str] = (
 
     The label columns are those that `config.label` names, or else the one called "label",
     "labels" or "target", in any case and with or without a unit. A column called "split" assigns
-    rows to splits if one of its cells is the name of a split (`layout.SPLIT_NAMES`), in any case.
-    The index of a DataFrame is left out, unless it is a label: in a table that was sorted by class
-    and then shuffled, it tells the class.
+    rows to splits if one of its cells is the name of a split (`split_names.split_of`); a column of
+    another name does if all its cells are, and tell the training rows from others. The index of a
+    DataFrame is left out, unless it is a label: in a table that was sorted by class and then
+    shuffled, it tells the class.
 
     Args:
         path: path of the table.
@@ -86,15 +89,15 @@ def read_manifest(path: Path, config: DataConfig, *, wanted: Collection[str] = (
         columns = {name: x for name, x in columns.items() if name not in left_out}
         labels = {name: columns.pop(name) for name in _label_names(columns, config)}
         splits = {"train": list(range(num_rows))}
-        for name in [name for name in columns if name.lower() == SPLIT_COLUMN]:
-            if any((cell or "").lower() in SPLIT_NAMES for cell in columns[name]):
-                splits = _rows_by_split(name, columns.pop(name))
+        split_column = _find_split_column(columns, {*config.categorical, *wanted})
+        if split_column is not None:
+            splits = _rows_by_split(split_column, columns.pop(split_column))
         if not columns:
             raise ValueError(
                 f"no columns besides {listed(labels)}; expected at least one to learn from"
             )
         categorical = frozenset(table.categorical)
-        return Manifest(path, names, columns, labels, splits, index, categorical)
+        return Manifest(path, names, columns, labels, splits, index, categorical, split_column)
 
 
 def read_table(
@@ -210,15 +213,41 @@ def _label_names(columns: Columns, config: DataConfig) -> tuple[str, ...]:
     raise ValueError(f"{problem}; name the columns to predict: --data.label NAME")
 
 
+def _find_split_column(columns: Columns, features: Collection[str]) -> str | None:
+    """Return the name of the column that assigns rows to splits, if there is one.
+
+    Args:
+        columns: the columns that are no labels.
+        features: columns that are inputs, whatever their cells are.
+    """
+    found = []
+    for name, cells in columns.items():
+        distinct = set(cells)
+        if name.lower() == SPLIT_COLUMN:
+            if any(map(split_of, filter(None, distinct))):
+                found.append(name)
+        elif name not in features and all(cell and split_of(cell) for cell in distinct):
+            splits = {split_of(str(cell)) for cell in distinct}
+            if "train" in splits and len(splits) > 1:
+                found.append(name)
+    if len(found) > 1:
+        raise ValueError(
+            f"the columns {listed(found)} all assign rows to splits; leave out all but one: "
+            f"--data.ignore {','.join(found[1:])}"
+        )
+    return found[0] if found else None
+
+
 def _rows_by_split(name: str, cells: Sequence[str | None]) -> dict[str, list[int]]:
     """Return the row indices of each split; `name` is the column's, for messages."""
     splits: dict[str, list[int]] = {}
     for row, cell in enumerate(cells):
-        if (cell or "").lower() not in SPLIT_NAMES:
-            problem = "is empty" if cell is None else f"holds {cell!r}"
+        split = split_of(cell) if cell else None
+        if split is None:
+            problem = f"holds {cell!r}" if cell else "is empty"
             raise ValueError(
                 f"column {name!r}, row {row + 1} {problem}; expected the name of a split: train, "
                 f"validation or test (to ignore the column: --data.ignore {name})"
             )
-        splits.setdefault(SPLIT_NAMES[str(cell).lower()], []).append(row)
+        splits.setdefault(split, []).append(row)
     return splits

@@ -11,9 +11,8 @@ import numpy as np
 
 from ..modalities.clips import without_clips
 from ..modalities.fusion.presence import PRESENT
-from ..modalities.fusion.reader import FusionReader
-from ..modalities.fusion.rows import Row, RowReader
-from ..modalities.reader import ArrayReader, Example, Reader, all_same
+from ..modalities.fusion.rows import Row, RowReader, array_readers
+from ..modalities.reader import Example, Reader, all_same
 from .identity import HASH_BYTES, identify
 
 log = logging.getLogger(__name__)
@@ -37,7 +36,7 @@ class Sameness:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = without_clips(reader)
-        self._readers = _array_readers(self._reader)
+        self._readers = array_readers(self._reader)
         self._hashes: dict[str, dict[int, bytes]] = {part: {} for part in self._readers}
         self._constant: dict[str, set[int]] = {part: set() for part in self._readers}
 
@@ -155,15 +154,6 @@ def is_constant_item(example: Any) -> bool:
     if len(shape) < 2 or math.prod(shape[:-1]) < MIN_ELEMENTS:
         return False
     return all_same(np.asarray(example), axes=len(shape) - 1)
-
-
-def _array_readers(reader: Reader) -> dict[str, ArrayReader]:
-    """Return the readers of arrays by part; "" is the part of a reader of one modality."""
-    if isinstance(reader, ArrayReader):
-        return {"": reader}
-    if not isinstance(reader, FusionReader | RowReader):
-        return {}
-    return {name: part for name, part in reader.parts.items() if isinstance(part, ArrayReader)}
 
 
 def _many(count: int, total: int) -> bool:

@@ -118,6 +118,17 @@ class ArrayReader(Reader):
         """Return whether all elements of an example are the same, so that it tells nothing."""
         return all_same(example, axes=max(1, example.ndim - 1))
 
+    def doubt(self, example: np.ndarray) -> str | None:
+        """Say what is unlikely of an array that is given as an example; None if nothing is.
+
+        Args:
+            example: the array, with or without an axis of clips in front.
+
+        Returns:
+            A sentence without its subject.
+        """
+        return None
+
     @abstractmethod
     @override
     def decode(self, source: PathOrBytes) -> np.ndarray: ...
@@ -160,6 +171,11 @@ def all_same(array: np.ndarray, axes: int) -> bool:
     if (entries[0] != entries[count // 2]).any():  # nearly always, and the others are not read
         return False
     return bool((entries == entries[:1]).all())
+
+
+def exceeds(array: np.ndarray, limit: float) -> bool:
+    """Return whether a floating-point array has values beyond a limit, positive or negative."""
+    return array.dtype.kind == "f" and bool((np.abs(array) > limit).any())
 
 
 def collate(examples: Sequence[Example]) -> Examples:

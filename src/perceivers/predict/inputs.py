@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..data.folder import line_sources
-from ..data.layout import SPLIT_NAMES, find_manifest, is_hidden, used_suffixes, visible_files
+from ..data.layout import find_manifest, is_hidden, used_suffixes, visible_files
+from ..data.split_names import parse_split, split_of
 from ..modalities.accepts import accepted_suffixes, describe_files
 from ..modalities.clips import without_clips
 from ..modalities.fusion.rows import RowReader
@@ -147,8 +148,10 @@ def _of_file(path: Path, folder: Path, predictor: Predictor) -> Iterable[Input]:
     """Return a file of a folder, or the lines of a text file that is named after a class."""
     classes = predictor.labels if predictor.model.config.task == "classification" else ()
     parents = path.relative_to(folder).parent.parts
-    if parents and parents[0] not in classes and parents[0].lower() in SPLIT_NAMES:
+    while parents and parents[0] not in classes and split_of(parents[0]):
         parents = parents[1:]
+    if parents and parents[0] not in classes and (parsed := parse_split(parents[0])):
+        parents = (parsed[1], *parents[1:])  # "cats-test"
     if parents and parents[0] in classes:
         return [Input(str(path), path, parents[0])]
     if not parents and path.stem in classes and isinstance(predictor.reader, TextReader):

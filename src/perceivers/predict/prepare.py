@@ -12,7 +12,7 @@ from ..data.manifest import RowFiles
 from ..modalities.accepts import check_suffix
 from ..modalities.clips import without_clips
 from ..modalities.files import LazyArray
-from ..modalities.fusion.rows import Row, RowReader
+from ..modalities.fusion.rows import Row, RowReader, array_readers
 from ..modalities.image.reader import ImageReader
 from ..modalities.notices import Notices, collecting
 from ..modalities.reader import Example, Reader
@@ -47,6 +47,7 @@ class Preparer:
         """Decode an example; see `Predictor.prepare`."""
         if _is_prepared(example) and not isinstance(self.reader, ImageReader):
             prepared: Prepared = example
+            self._say("an array", _doubts(prepared, without_clips(self.reader)))
             return prepared
         return _writable(self._read(example))
 
@@ -82,8 +83,15 @@ class Preparer:
                 "a file opened for bytes"
             )
         if is_array:
-            return self.reader.from_pixels(np.asarray(example), whole=self.own_size)
+            with collecting() as said:
+                pixels = self.reader.from_pixels(np.asarray(example), whole=self.own_size)
+            self._say("an array", said)
+            return pixels
         return self.reader.from_image(example, whole=self.own_size)
+
+    def _say(self, name: str, texts: list[str]) -> None:
+        self.notices.add(name, texts)
+        self.notices.log_first()
 
     def _decode(self, source: str | Path | bytes | Row) -> Prepared:
         decode: Any = self.reader.decode_whole if self.own_size else self.reader.decode
@@ -95,8 +103,7 @@ class Preparer:
                 check_suffix(Path(source), self.reader)
             with collecting() as said, self.reading():
                 prepared: Prepared = decode(source)
-            self.notices.add(name, said)
-            self.notices.log_first()
+            self._say(name, said)
             return prepared
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
@@ -111,6 +118,17 @@ def _content(file: Any) -> bytes:
         )
     check_limit("file_bytes", len(content), "bytes in an open file", "Give its path")
     return content
+
+
+def _doubts(example: Prepared, reader: Reader) -> list[str]:
+    """Say what is unlikely of arrays that are taken as prepared."""
+    parts = example if isinstance(example, dict) else {"": example}
+    doubts = []
+    for part, part_reader in array_readers(reader).items():
+        array = parts.get(part)
+        if isinstance(array, np.ndarray) and (doubt := part_reader.doubt(array)):
+            doubts.append(doubt)
+    return doubts
 
 
 def _is_pillow(example: Any) -> bool:

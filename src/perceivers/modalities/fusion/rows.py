@@ -20,6 +20,7 @@ from ..table.spelling import cell_text
 from ..text.decode import decode as decode_text
 from ..video.reader import VideoReader
 from .presence import PRESENT, batch_parts, part_lengths
+from .reader import FusionReader
 
 # K clips
 
@@ -268,3 +269,16 @@ class RowReader(Reader):
         except ValueError as error:
             file = f" {cell}" if name in self.files else ""
             raise ValueError(f"{column}{file}: {error}") from None
+
+
+def array_readers(reader: Reader) -> dict[str, ArrayReader]:
+    """Return the readers of arrays by part; "" is the part of a reader of one modality.
+
+    Args:
+        reader: a reader without clips.
+    """
+    if isinstance(reader, ArrayReader):
+        return {"": reader}
+    if not isinstance(reader, FusionReader | RowReader):
+        return {}
+    return {name: part for name, part in reader.parts.items() if isinstance(part, ArrayReader)}

@@ -113,8 +113,9 @@ class Image(FileModality):
 
     @override
     def describe(self, measures: Measures) -> str:
-        shade = "grey" if measures["channels"].high == 1 else "colour"
-        return f"{shade}, {pixels_of(measures)}"
+        shades = {1: "grey", 3: "colour"}
+        ends = dict.fromkeys((measures["channels"].low, measures["channels"].high))
+        return f"{' and '.join(shades[int(end)] for end in ends)}, {pixels_of(measures)}"
 
     @override
     def choose(self, measures: Measures, base: Any) -> InputChoice:

@@ -10,7 +10,7 @@ from ..arrays import has_channels_first, is_image, what_it_may_be
 from ..files import PathOrBytes
 from ..notices import notice
 from . import levels
-from .colours import check_varies, is_one_colour
+from .colours import WITHOUT_LIGHT, check_varies, is_one_colour
 from .opening import (
     ANIMATED,
     check_pixels,
@@ -24,6 +24,7 @@ from .opening import (
 )
 
 EXIF_ORIENTATION = 0x0112  # the tag's number
+EIGHT_BITS = "has 8 bits, so it is not scaled by model.input.value_range as the others"
 SIDEWAYS = {5, 6, 7, 8}  # its values that swap height and width
 
 
@@ -114,7 +115,7 @@ def decode(
         if value_range is not None and not is_wide(image):
             values = colours_of_16_bits(source, image)
             if values is None:
-                notice("has 8 bits, so it is not scaled by model.input.value_range as the others")
+                notice(EIGHT_BITS)
             else:
                 shown = pillow().fromarray(levels.scale(values, value_range))
                 shown.info["exif"] = image.info.get("exif", b"")
@@ -216,7 +217,7 @@ def from_pixels(
         raise ValueError(
             f"array of {pixels.dtype} and shape {pixels.shape}; expected uint8 of shape "
             "(height, width) or (height, width, channels); pixels of other types need "
-            "model.input.value_range, which training measures"
+            f"model.input.value_range, which training measures{_as_uint8(pixels)}"
         )
     if has_channels_first(pixels.shape):
         raise ValueError(
@@ -225,7 +226,11 @@ def from_pixels(
         )
     if pixels.dtype != np.uint8:
         check_pixels(pixels.shape[0] * pixels.shape[1])
-        pixels = levels.scale(pixels, value_range)
+        values, pixels = pixels, levels.scale(pixels, value_range)
+        if is_one_colour(pixels) and (values != values[:1, :1]).any():
+            notice(WITHOUT_LIGHT)
+    elif value_range is not None:
+        notice(EIGHT_BITS)
     if pixels.ndim == 2:
         pixels = pixels[..., None]
     if size is None and pixels.shape[-1] == channels:
@@ -235,6 +240,16 @@ def from_pixels(
     check_pixels(pixels.shape[0] * pixels.shape[1])
     image = pillow().fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     return to_array(image, channels=channels, size=size)
+
+
+def _as_uint8(pixels: np.ndarray) -> str:
+    """Return how an array of 8 bits in another type is converted, for the end of a message."""
+    if pixels.dtype.kind not in "iuf" or not pixels.size or not pixels.min() >= 0:
+        return ""
+    high = pixels.max()
+    if pixels.dtype.kind == "f" and high <= 1:
+        return "; pixels from 0 to 1: (255 * array).astype(np.uint8)"
+    return "; pixels from 0 to 255: array.astype(np.uint8)" if high <= 255 else ""
 
 
 def fit(images: np.ndarray, *, channels: int, size: int) -> np.ndarray:

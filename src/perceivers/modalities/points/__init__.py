@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .adapter import PointAdapter
     from .reader import PointReader
 
+AXES = 3
 MAX_POINTS = 1024  # points that `choose` reads from each file at most
 
 
@@ -132,7 +133,8 @@ class Points(FileModality):
     @override
     def describe(self, measures: Measures) -> str:
         what = "points" if measures["faces"].high == 0 else "vertices of meshes"
-        channels = number(measures["channels"].low)
+        ends = dict.fromkeys((measures["channels"].low, measures["channels"].high))
+        channels = " to ".join(map(number, ends))
         return f"{median_of(measures['points'], what)} of {channels} channels"
 
     @override
@@ -143,17 +145,25 @@ class Points(FileModality):
         mesh, median = measures["faces"].high > 0, int(measures["points"].median)
         count = MAX_POINTS if mesh else min(MAX_POINTS, max(3, median))
         channels = int(measures["channels"].low)
+        normals = measures["normals"]
+        differ = channels > AXES and normals.low != normals.high
+        if differ:
+            channels = AXES
         config = replace(
             base,
             num_points=count,
             channels=channels + SHAPE_CHANNELS * len(base.neighbours),
-            normals=channels >= 6 and measures["normals"].low == 1,
+            normals=channels >= 6 and normals.low == 1,
             size_channel=False,  # the files of a folder may be in different units
         )
-        more = f", {channels - 3} more channels" if channels > 3 else ""
+        more = f", {channels - AXES} more channels" if channels > AXES else ""
         line = (
             f"{count:,} points of each file: coordinates{more} and the shape of the surface around "
             "each point"
         )
+        if differ:
+            line += "; no other channels, as only some of the files have normals before the others"
+        elif channels < measures["channels"].high:
+            line += "; channels that only some of the files have are not read"
         # Channels beyond the third may be directions, which `flip` does not mirror.
-        return InputChoice(config, (line,), {"flip": channels == 3})
+        return InputChoice(config, (line,), {"flip": channels == AXES})

@@ -7,8 +7,10 @@ import numpy as np
 from typing_extensions import override
 
 from ..files import MAX_DECODED_BYTES, LazyArray, PathOrBytes
-from ..reader import ArrayReader, all_same
+from ..reader import ArrayReader, all_same, exceeds
 from . import decode as points
+
+MAX_COORDINATE = 1.5  # of a cloud that was centred and scaled, by this or another rule
 
 # M points · C channels
 
@@ -65,6 +67,15 @@ class PointReader(ArrayReader):
     @override
     def is_constant(self, example: np.ndarray) -> bool:
         return all_same(example[:, : points.AXES], axes=1)
+
+    @override
+    def doubt(self, example: np.ndarray) -> str | None:
+        if not exceeds(example[..., : points.AXES], MAX_COORDINATE):
+            return None
+        return (
+            "has coordinates outside [-1, 1], which are taken as they are; give the path of a "
+            "file, which is centred and scaled"
+        )
 
     @override
     def decode(self, source: PathOrBytes) -> np.ndarray:

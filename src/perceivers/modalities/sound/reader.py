@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from ..files import MAX_DECODED_BYTES, LazyArray, PathOrBytes
 from ..media import VIDEO_SUFFIXES
-from ..reader import ArrayReader
+from ..reader import ArrayReader, exceeds
 from . import decode as sound
 
 # S samples · C channels · K clips
@@ -67,6 +67,15 @@ class SoundReader(ArrayReader):
     @override
     def has_clips(self) -> bool:
         return True
+
+    @override
+    def doubt(self, example: np.ndarray) -> str | None:
+        if not exceeds(example, sound.NOT_SAMPLES):
+            return None
+        return (
+            "has samples far outside [-1, 1], which are taken as they are; divide them by their "
+            "full scale, such as 32,768"
+        )
 
     @override
     def decode(self, source: PathOrBytes) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from ..augmentation import AugmentationConfig
 from ..image import pixel_augmentation_words, usual_side
-from ..measures import Measures, median_of, number, pixels_of
+from ..measures import Measures, median_of, pixels_of
 from ..modality import FileModality, InputChoice
 from ..sound import describe_mel, mel_for
 from .config import VideoConfig
@@ -131,9 +131,9 @@ class Video(FileModality):
     def describe(self, measures: Measures) -> str:
         fraction = measures["has_sound"].mean
         sound = {0.0: "no sound", 1.0: "with sound"}.get(fraction, f"{fraction:.0%} with sound")
-        rate = number(measures["frame_rate"].median)
+        rate = median_of(measures["frame_rate"], "frames a second")
         length = median_of(measures["seconds"], "s")
-        return f"{pixels_of(measures)}, {rate} frames a second, {length}, {sound}"
+        return f"{pixels_of(measures)}, {rate}, {length}, {sound}"
 
     @override
     def recipe_for(self, measures: Measures) -> str:

@@ -7,8 +7,10 @@ import numpy as np
 from typing_extensions import override
 
 from ..files import MAX_DECODED_BYTES, LazyArray, PathOrBytes
-from ..reader import ArrayReader, all_same
+from ..reader import ArrayReader, all_same, exceeds
 from . import decode as video
+
+MAX_PIXEL = 8.0  # of floats; pixels that were normalised reach about 3
 
 # T frames · H height · W width · C channels
 
@@ -65,6 +67,15 @@ class VideoReader(ArrayReader):
     @override
     def is_constant(self, example: np.ndarray) -> bool:
         return all_same(example, axes=1 if len(example) > 1 else 3)
+
+    @override
+    def doubt(self, example: np.ndarray) -> str | None:
+        if not exceeds(example, MAX_PIXEL):
+            return None
+        return (
+            "has floating-point pixels far above 1, which are taken as they are; give uint8 from "
+            "0 to 255, or floats from 0 to 1"
+        )
 
     @property
     @override
