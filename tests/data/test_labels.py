@@ -9,7 +9,8 @@ import torch
 from perceivers.data.config import DataConfig
 from perceivers.data.examples import InMemoryExamples
 from perceivers.data.hold_out import stratified_split
-from perceivers.data.labels import describe_labels, infer_task, read_labels, split_unit
+from perceivers.data.label_columns import read_labels
+from perceivers.data.labels import describe_labels, infer_task, split_unit
 from perceivers.data.splits import read_splits
 from perceivers.modalities.image.reader import ImageReader
 from perceivers.modalities.table.columns import read_columns

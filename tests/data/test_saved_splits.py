@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from PIL import Image
 from perceivers.data.config import DataConfig
 from perceivers.data.dataset import read_datasets
 from perceivers.data.identity import WHOLE_BYTES, hash_file
+from perceivers.data.labels import same_label
 from perceivers.data.saved_splits import SavedSplits
 from perceivers.data.splits import read_splits
 from perceivers.modalities import RowsConfig, TabularConfig, build_reader
@@ -243,3 +245,73 @@ def test_damaged_splits_are_named(tmp_path, text):
     (tmp_path / "splits.json").write_text(text)
     with pytest.raises(ValueError, match="splits.json"):
         SavedSplits.read(tmp_path)
+
+
+def test_files_found_under_another_class_are_said(pictures, caplog):
+    run = read(pictures)
+    name = run.record.examples["train"][0].name
+    old, new = ("cat", "dog") if name.startswith("cat") else ("dog", "cat")
+    (pictures / name).rename(pictures / new / "moved.png")
+    now = read(pictures, saved=run.record)
+    assert (
+        "1 example of the run's train split: labelled otherwise since the run began; the present "
+        f"label is used ({new}/moved.png: {old!r} is now {new!r})"
+    ) in caplog.text
+    assert now.examples["train"].labels[0] == now.labels.index(new)
+    old_run = replace(run.record, classes={})  # of a version that did not save them
+    caplog.clear()
+    read(pictures, saved=old_run)
+    assert "labelled otherwise" not in caplog.text
+
+
+def test_lines_found_under_another_class_are_said(tmp_path, caplog):
+    for name in ("neg", "pos"):
+        (tmp_path / f"{name}.txt").write_text("\n".join(f"{name} {i}" for i in range(9)))
+    run = read(tmp_path, TEXTS)
+    lines = (tmp_path / "neg.txt").read_text().split("\n")
+    (tmp_path / "neg.txt").write_text("\n".join(lines[1:]))
+    with (tmp_path / "pos.txt").open("a") as file:
+        file.write(f"\n{lines[0]}")
+    read(tmp_path, TEXTS, saved=run.record)
+    assert "(pos.txt line 10: 'neg' is now 'pos')" in caplog.text
+
+
+@pytest.mark.parametrize("task", ["classification", "multilabel", "regression"])
+def test_rows_with_another_label_are_said(tmp_path, caplog, task):
+    label = {
+        "classification": lambda i: "uv"[i % 2],
+        "multilabel": lambda i: ("u", "v", "u|v", "|")[i % 4],
+        "regression": lambda i: i / 3,
+    }[task]
+    path = tmp_path / "t.csv"
+    rows = [f"{i % 5},{i % 3},{label(i)}" for i in range(40)]  # many rows have the same input
+    path.write_text("\n".join(["a,b,label", *rows]))
+    run = read(path, ROWS)
+    path.write_text("\n".join(["a,b,label", *reversed(rows)]))
+    read(path, ROWS, saved=run.record)
+    assert "labelled otherwise" not in caplog.text  # in another order
+    changed = "9" if task == "regression" else "u" if rows[3].endswith("v") else "v"
+    path.write_text("\n".join(["a,b,label", *rows[:3], f"3,0,{changed}", *rows[4:]]))
+    read(path, ROWS, saved=run.record)
+    assert "1 example of the run's" in caplog.text
+    assert f"is now {changed!r}" in caplog.text
+
+
+def test_another_spelling_of_a_label_is_the_same(tmp_path, caplog):
+    path, other = tmp_path / "t.csv", tmp_path / "t.jsonl"
+    path.write_text("\n".join(["a,b,label", *(f"{i},0,{i % 2}.0" for i in range(20))]))
+    config = {"label": ("label",), "task": "classification"}
+    run = read_splits(DataConfig(path=str(path), **config), ROWS, identify=True)
+    rows = [json.dumps({"a": i, "b": 0, "label": i % 2}) for i in range(20)]
+    other.write_text("\n".join(rows))
+    read_splits(DataConfig(path=str(other), **config), ROWS, saved=run.record)
+    assert "labelled otherwise" not in caplog.text
+    assert not same_label("01234", "1234")
+    assert same_label("0.1 2", "0.10000000149011612 2.0")
+
+
+def test_saved_labels_are_read_again(pictures, tmp_path):
+    record = read(pictures).record
+    record.write(tmp_path)
+    assert SavedSplits.read(tmp_path) == record
+    assert set(record.classes["train"]) == {"cat", "dog"}

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from ..data.labels import Labels
+from ..data.label_columns import Labels
 from ..data.manifest import Manifest
 from ..modalities.table.kinds import Cells, readable_numbers
 from .findings import ColumnContents

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from ..modalities.files import as_tensor
 from ..modalities.reader import Example, stack_if_equal
+from .assignment import assign, find_saved, make_record
 from .config import DataConfig
 from .counts import warn_of_untrained
 from .examples import Batch, ExampleSet
@@ -20,7 +21,7 @@ from .identity import Identity, hash_array
 from .labels import infer_task
 from .sameness import is_constant_item, report_items
 from .saved_splits import SavedSplits
-from .splits import Splits, assign, find_saved, make_record
+from .splits import Splits
 
 log = logging.getLogger(__name__)
 
@@ -124,12 +125,12 @@ def read_datasets(
             f"the labels are of {len(names)} class {list(names)}; a classifier needs at least two"
         )
     if saved is not None:
-        chosen = find_saved(saved, examples)
+        chosen = find_saved(saved, examples, names)
     else:
         chosen = hold_out_missing({n: part.labels for n, part in examples.items()}, config)
     splits = assign(examples, chosen)
     warn_of_untrained(splits, names, task)
-    return Splits(splits, names, task=task, record=saved or make_record(examples, chosen))
+    return Splits(splits, names, task=task, record=saved or make_record(examples, chosen, names))
 
 
 def _read_items(name: str, dataset: Dataset[Any]) -> tuple[Tensor, list[str]]:

@@ -17,7 +17,8 @@ from ..modalities.table.columns import Columns, read_columns
 from ..modalities.table.columns import read_table as read_table_file
 from .config import DataConfig
 from .file_examples import FileExamples, FileSplits, NamedSource
-from .labels import Labels, read_labels, split_unit
+from .label_columns import Labels, read_labels
+from .labels import split_unit
 from .split_names import split_of
 
 log = logging.getLogger(__name__)

@@ -1,12 +1,10 @@
-"""The splits of a run, saved by the names and contents of their examples, and found again."""
+"""The splits of a run, saved by the names, contents and labels of their examples."""
 
-from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from ..files import read_json, write_json
@@ -15,7 +13,6 @@ from .identity import Identity, hash_labels
 
 SPLITS_FILE = "splits.json"
 FORMAT = 1
-MAX_NAMED = 3  # examples that a message names
 
 
 class SavedExample(NamedTuple):
@@ -35,6 +32,8 @@ class SavedSplits:
     """The splits that the data had of its own; the others were held out of "train"."""
     labels: dict[str, str] = field(default_factory=dict)
     """Hash of the labels of each of the data's own splits, if examples are known by position."""
+    classes: dict[str, list[str]] = field(default_factory=dict)
+    """The label of each example of each split as text; empty for runs of older versions."""
 
     def copies(self) -> dict[str, int]:
         """Count the examples of each other split whose content a training example has too."""
@@ -71,6 +70,7 @@ class SavedSplits:
         }
         own, labels = list(self.own), self.labels
         data = {"format": FORMAT, "own": own, "labels": labels, "examples": examples}
+        data["classes"] = self.classes
         write_json(run_dir / SPLITS_FILE, data)
 
     @classmethod
@@ -94,6 +94,10 @@ class SavedSplits:
                 },
                 tuple(map(str, data["own"])),
                 {str(split): str(labels) for split, labels in data["labels"].items()},
+                {
+                    str(split): list(map(str, classes))
+                    for split, classes in data.get("classes", {}).items()
+                },
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(
@@ -112,6 +116,7 @@ def record(
     assignment: Assignment,
     identities: Mapping[str, Sequence[Identity]],
     labels: Mapping[str, Tensor],
+    classes: Mapping[str, Sequence[str]],
 ) -> SavedSplits:
     """Return the splits of a run as they are saved.
 
@@ -119,6 +124,7 @@ def record(
         assignment: the splits.
         identities: the identities of the examples of each of the data's own splits.
         labels: their labels.
+        classes: their labels as text.
     """
     positional = any(x.by == "position" for members in identities.values() for x in members[:1])
     return SavedSplits(
@@ -131,137 +137,5 @@ def record(
         },
         tuple(labels),
         {own: hash_labels(values) for own, values in labels.items()} if positional else {},
+        {split: [classes[own][i] for i in x.tolist()] for split, (own, x) in assignment.items()},
     )
-
-
-@dataclass(frozen=True)
-class Restored:
-    """The splits of a run in data that may have changed since."""
-
-    assignment: Assignment
-    """The examples of each split that are still there, in the order of the run."""
-    new: list[str]
-    """Names of the examples that are in no split of the run."""
-    gone: dict[str, list[str]]
-    """Names of the examples of each split that are not in the data any more."""
-    changed: dict[str, list[str]]
-    """Names of the files of each split whose content has changed."""
-    moved: dict[tuple[str, str], list[str]]
-    """Names of the examples that another split of the data holds now, by the split of the run and
-    the present one."""
-
-    def remarks(self) -> list[str]:
-        """Describe how the data differs from that of the run, one line for each kind."""
-        kinds = [(("the data", "in no split of the run; left out"), self.new)]
-        kinds += [((f"the run's {split} split", "gone"), x) for split, x in self.gone.items()]
-        kinds += [
-            ((f"the run's {split} split", "changed since the run began"), x)
-            for split, x in self.changed.items()
-        ]
-        kinds += [
-            ((f"the run's {split} split", f"now in the data's {now} split; left out"), x)
-            for (split, now), x in self.moved.items()
-        ]
-        lines = [
-            f"{len(names):,} example{'' if len(names) == 1 else 's'} of {where}: {what} "
-            f"({_few(names)})"
-            for (where, what), names in kinds
-            if names
-        ]
-        if self.new:
-            lines[0] += (
-                "; to train on new examples, start a new run; to score them, point eval --data at "
-                "them"
-            )
-        return lines
-
-
-def restore(
-    saved: SavedSplits, own: Mapping[str, Sequence[Identity]], labels: Mapping[str, Tensor]
-) -> Restored:
-    """Find the examples of the splits of a run.
-
-    A file is found by its name and content, else by its content, which finds renamed files, else by
-    its name. A line of a text and a row of a table are found by their content. Examples known by
-    position must be the same as in the run.
-
-    Args:
-        saved: the splits of the run.
-        own: the identities of the examples of each of the data's own splits.
-        labels: their labels.
-
-    Raises:
-        ValueError: examples known by position are not those of the run.
-    """
-    if saved.labels:
-        _check_positions(saved, labels)
-    examples = [(split, x) for split, members in saved.examples.items() for x in members]
-    homes = [split if split in saved.own else "train" for split, _ in examples]
-    pool = [(split, i, x) for split, members in own.items() for i, x in enumerate(members)]
-    found = _match(
-        [(home, *x) for home, (_, x) in zip(homes, examples, strict=True)],
-        [(split, x) for split, _, x in pool],
-    )
-    indices: dict[str, list[int]] = {split: [] for split in saved.examples}
-    gone: dict[str, list[str]] = {split: [] for split in saved.examples}
-    changed: dict[str, list[str]] = {split: [] for split in saved.examples}
-    moved: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for (split, example), home, place in zip(examples, homes, found, strict=True):
-        if place is None:
-            gone[split].append(example.name)
-            continue
-        now, index, identity = pool[place]
-        if now != home:
-            moved[split, now].append(identity.name)
-            continue
-        indices[split].append(index)
-        if identity.by == "name" and identity.content != example.content:
-            changed[split].append(identity.name)
-    assignment = {
-        split: (split if split in saved.own else "train", torch.tensor(chosen, dtype=torch.int64))
-        for split, chosen in indices.items()
-    }
-    taken = {place for place in found if place is not None}
-    new = [identity.name for place, (*_, identity) in enumerate(pool) if place not in taken]
-    return Restored(assignment, new, gone, changed, dict(moved))
-
-
-def _match(
-    examples: Sequence[tuple[str, str, str]], pool: Sequence[tuple[str, Identity]]
-) -> list[int | None]:
-    """Return the index in `pool` of each example, given as (split, content, name)."""
-    found: list[int | None] = [None] * len(examples)
-    free = dict.fromkeys(range(len(pool)))
-    passes = (
-        (lambda e: e, lambda s, x: (s, x.content, x.name)),
-        (lambda e: e[1] and e[:2], lambda s, x: x.by != "position" and (s, x.content)),
-        (lambda e: e[1], lambda s, x: x.by != "position" and x.content),
-        (lambda e: (e[0], e[2]), lambda s, x: x.by != "content" and (s, x.name)),
-    )
-    for key, pool_key in passes:
-        places: dict[object, deque[int]] = defaultdict(deque)
-        for place in free:
-            if wanted := pool_key(*pool[place]):
-                places[wanted].append(place)
-        for number, example in enumerate(examples):
-            if found[number] is None and (waiting := places.get(key(example))):
-                place = waiting.popleft()
-                found[number] = place
-                del free[place]
-    return found
-
-
-def _check_positions(saved: SavedSplits, labels: Mapping[str, Tensor]) -> None:
-    """Check that a torch dataset has the number of examples and the labels of the run."""
-    for split in dict.fromkeys((*saved.labels, *labels)):
-        now = hash_labels(labels[split]) if split in labels else "none"
-        if saved.labels.get(split) != now:
-            raise ValueError(
-                f"the {split} dataset is not that of the run: the number of its examples or their "
-                "labels differ; give the same datasets in the same order"
-            )
-
-
-def _few(names: Iterable[str]) -> str:
-    listed = list(names)
-    return ", ".join(listed[:MAX_NAMED]) + (", …" if len(listed) > MAX_NAMED else "")

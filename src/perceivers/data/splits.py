@@ -17,26 +17,23 @@ from ..modalities.image.decode import fit
 from ..modalities.image.reader import ImageReader
 from ..modalities.reader import Reader
 from ..modalities.table.config import TABLE_SUFFIXES
+from .assignment import assign, find_saved, first_scored, make_record
 from .cifar import is_cifar, read_cifar
 from .config import DataConfig, Task
-from .contradictions import log_contradictions
 from .counts import SPLIT_ORDER, describe_splits, warn_of_alike, warn_of_untrained
 from .examples import ExampleSet, InMemoryExamples
 from .file_examples import FileExamples, FileSplits
 from .folder import read_folder
-from .hold_out import Assignment, hold_out_missing, whole
+from .hold_out import hold_out_missing, whole
 from .hub import read_hub, read_parquet_folder
-from .identity import relative
 from .labels import describe_labels, infer_task
 from .layout import find_manifest, parquet_files
 from .manifest import read_table
 from .official import has_official_files, read_official
-from .saved_splits import SavedSplits, record, restore
+from .saved_splits import SavedSplits
 from .sets import named_set
 
 log = logging.getLogger(__name__)
-
-EVALUATED = ("test", "validation", "train")  # the first split that exists is scored
 
 Progress = Callable[[int, int], None]  # called with (files done, all files)
 
@@ -81,7 +78,8 @@ def read_splits(
             examples are held out does not depend on which files can be read.
         saved: the splits of a run, whose examples are found in the data; they replace the data's
             own and those held out. What has changed since the run is logged.
-        scored: read only the split to score a model on: the first of `EVALUATED` that exists.
+        scored: read only the split to score a model on: the first of
+            `assignment.EVALUATED` that exists.
         identify: whether `Splits.record` is filled in, for which all files are read.
         decode: decode each split that fits into `config.hold_gb`, and log the counts of examples;
             False: only list the files.
@@ -105,13 +103,15 @@ def read_splits(
             f"one folder of {reader.noun} each"
         )
     if saved is not None:
-        chosen = find_saved(saved, loaded, config.path, scored=scored)
+        chosen = find_saved(saved, loaded, labels, config.path, scored=scored)
     else:
         chosen = hold_out_missing(values, config) if hold_out else whole(values)
     if scored:
         chosen = first_scored(chosen)
     splits = assign(loaded, chosen)
-    new = make_record(loaded, chosen, config.path) if identify and saved is None else saved
+    new = saved
+    if identify and saved is None:
+        new = make_record(loaded, chosen, labels, config.path)
     skipped: list[str] = []
     for name, examples in splits.items():
         if decode and isinstance(examples, FileExamples):
@@ -131,78 +131,6 @@ def read_splits(
         inferred = " (from the labels; --data.task sets it)" if config.task == "auto" else ""
         log.info("labels: %s%s", describe_labels(task, labels), inferred)
     return Splits(splits, labels, tuple(skipped), task, new)
-
-
-def assign(loaded: Mapping[str, ExampleSet], assignment: Assignment) -> dict[str, ExampleSet]:
-    """Return the examples of each split of an assignment."""
-    return {
-        name: loaded[own]
-        if len(indices) == len(loaded[own]) and bool((indices.diff() == 1).all())
-        else loaded[own].subset(indices.tolist())
-        for name, (own, indices) in assignment.items()
-    }
-
-
-def first_scored(assignment: Assignment) -> Assignment:
-    """Return only the split of an assignment to score a model on."""
-    name = next(name for name in EVALUATED if name in assignment)
-    return {name: assignment[name]}
-
-
-def make_record(
-    loaded: Mapping[str, ExampleSet], assignment: Assignment, path: str | None = None
-) -> SavedSplits:
-    """Return what a run saves of its splits; only the splits of the data that it uses are read.
-
-    Args:
-        loaded: the splits that the data has of its own.
-        assignment: the splits of the run.
-        path: path of the data, which names of files are relative to.
-    """
-    used = {own: loaded[own] for own, _ in assignment.values()}
-    labels = {name: examples.labels for name, examples in loaded.items()}
-    identities = {name: relative(examples.identities(), path) for name, examples in used.items()}
-    log_contradictions(identities, labels)
-    return record(assignment, identities, labels)
-
-
-def find_saved(
-    saved: SavedSplits,
-    loaded: Mapping[str, ExampleSet],
-    path: str | None = None,
-    *,
-    scored: bool = False,
-) -> Assignment:
-    """Find the splits of a run in data, and log what has changed since the run.
-
-    Args:
-        saved: the splits of the run.
-        loaded: the splits that the data has of its own.
-        path: path of the data, which names of files are relative to.
-        scored: return only the split to score a model on.
-
-    Raises:
-        ValueError: none of the examples of a split is there any more; or a torch dataset is not
-            that of the run.
-    """
-    restored = restore(
-        saved,
-        {name: relative(examples.identities(), path) for name, examples in loaded.items()},
-        {name: examples.labels for name, examples in loaded.items()},
-    )
-    for line in restored.remarks():
-        log.warning("%s", line)
-    kept = restored.assignment
-    if scored:
-        kept = first_scored(kept)
-    for name, (_, indices) in kept.items():
-        if not len(indices) and saved.examples[name]:
-            raise ValueError(
-                f"none of the {len(saved.examples[name]):,} {name} examples of the run is in its "
-                f"{name} split in {path or 'the data'} any more; give the data that the run was "
-                "trained on, or start a new run"
-            )
-    return kept
 
 
 def _log_splits(splits: Mapping[str, ExampleSet], skipped: int) -> None:

@@ -11,8 +11,9 @@ from torch import Tensor
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from ..data.assignment import EVALUATED
 from ..data.examples import ExampleSet
-from ..data.splits import EVALUATED, Splits
+from ..data.splits import Splits
 from ..machine import placement
 from ..modalities.reader import to_device
 from ..models.classifier import PerceiverClassifier
