@@ -22,7 +22,8 @@ from perceivers.training.batches import batches
 from perceivers.training.loop import make_trainer, quiet_lightning
 from perceivers.training.recipe_data import fit_to_data, read_recipe_splits
 from perceivers.training.scoring import score
-from perceivers.training.targets import by_label, summary, targets_of
+from perceivers.training.summaries import by_label, summary
+from perceivers.training.targets import targets_of
 from perceivers.training.task import Learner
 
 SOUND = AudioConfig(num_samples=12, patch_size=4, num_bands=2, sample_rate=8000)

@@ -26,7 +26,8 @@ from perceivers.training import engine
 from perceivers.training.evaluation import evaluate
 from perceivers.training.recipe_data import read_recipe
 from perceivers.training.scores import check_monitor, monitor_mode, resolve_monitor, scores_of
-from perceivers.training.targets import baseline, by_label, summary, targets_of
+from perceivers.training.summaries import baseline, by_label, summary
+from perceivers.training.targets import targets_of
 
 LABELS = ("even", "loop", "above 4")
 DIGIT = ("digit [units]",)

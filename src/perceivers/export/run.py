@@ -18,7 +18,8 @@ from ..places import check_place, make_directory
 from ..training.batches import batches
 from ..training.recipe import Recipe
 from ..training.recipe_data import read_recipe, read_recipe_splits, read_saved_splits
-from ..training.targets import summary, targets_of
+from ..training.summaries import summary
+from ..training.targets import targets_of
 from .check import TOLERANCE, Difference, largest_difference
 from .onnx import export_onnx, quantise, require
 from .program import export_torch, inputs_of

@@ -46,8 +46,8 @@ def evaluate(
         "macro_f1" and "balanced_accuracy"; "map", "macro_f1" and "f1"; or "mae" and "rmse", in the
         data's units, and "r2". Shares are of 1. Scores of several labels or numbers are averages,
         and "by_label" has those of each class, label or number. "baseline" has the scores of a
-        prediction that is the same for every example (`training.targets.baseline`). "not_saved" is
-        the reason if `metrics.json` could not be written.
+        prediction that is the same for every example (`training.summaries.baseline`). "not_saved"
+        is the reason if `metrics.json` could not be written.
 
     Raises:
         ValueError: the data does not fit the model, or it cannot be read in clips.

@@ -16,7 +16,7 @@ from ..checkpoint import save_weights
 from ..files import write_if_possible
 from .optim import learning_rate
 from .scores import LOSS, Score, monitor_mode, monitored
-from .targets import summary
+from .summaries import summary
 from .task import Learner
 
 if TYPE_CHECKING:

@@ -80,7 +80,7 @@ def table(each: Mapping[str, Mapping[str, float]]) -> list[str]:
     """Return a table of the scores of each class, label or number, at most `MAX_ROWS` of them.
 
     Args:
-        each: scores by label and name, as from `training.targets.by_label`.
+        each: scores by label and name, as from `training.summaries.by_label`.
     """
     shown = list(each)
     if len(shown) > MAX_ROWS:

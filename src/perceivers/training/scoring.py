@@ -19,7 +19,8 @@ from ..modalities.reader import to_device
 from ..models.classifier import PerceiverClassifier
 from .batches import batches
 from .recipe import Recipe
-from .targets import baseline, by_label, summary, targets_of
+from .summaries import baseline, by_label, summary
+from .targets import targets_of
 from .task import Learner
 
 # n examples · K outputs

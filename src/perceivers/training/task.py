@@ -20,7 +20,8 @@ from ..models.clips import average_clips
 from .fine_tuning import freeze
 from .optim import build_optimizer, build_schedule
 from .recipe import Recipe
-from .targets import summary, targets_of
+from .summaries import summary
+from .targets import targets_of
 
 log = logging.getLogger(__name__)
 
