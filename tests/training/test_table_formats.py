@@ -55,7 +55,8 @@ def trained(request, tmp_path_factory):
     path = write(frame(), folder / f"train{request.param}")
     return perceivers.train(
         "folder", str(path), out=folder / "run", model=SMALL, trainer={"max_epochs": 8},
-        data={"categorical": ("rooms", "rate", "code"), "batch_size": 24}, optimizer={"lr": 0.02},
+        data={"categorical": ("rooms", "rate", "code", "day"), "batch_size": 24},
+        optimizer={"lr": 0.02},
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Inspect a table of examples: read all cells and measure some of the files that it names."""
 
+import logging
 import random
 import re
 from collections import Counter
@@ -15,6 +16,9 @@ from ..data.split_names import describe_doubt
 from ..errors import listed, unknown
 from ..modalities import FILE_MODALITIES
 from ..modalities.measures import Distribution
+from ..modalities.table.columns import describe_alike
+from ..modalities.table.dates import DateFormat, describe_dates
+from ..modalities.table.doubts import describe_format, describe_unread, doubts
 from ..modalities.table.kinds import (
     Cells,
     ColumnKind,
@@ -25,14 +29,13 @@ from ..modalities.table.kinds import (
 from ..modalities.table.numbers import (
     PLAIN,
     NumberFormat,
-    describe_format,
-    describe_unread,
-    doubts,
 )
 from ..modalities.table.reader import CellReader
 from .findings import ColumnContents, Sample, TableContents
 from .inspect_folder import candidates, line_modality, measure_some, most_readable
 from .leaks import counts_rows, find_constant, find_leaks
+
+log = logging.getLogger(__name__)
 
 SUFFIX = re.compile(r"\.[a-z][a-z0-9]{1,5}")
 MAX_TRIED = 20  # names of a column that are looked for beside the table
@@ -95,6 +98,8 @@ def inspect_table(path: Path, config: DataConfig, *, seed: int = 0) -> TableCont
                 f"all columns except {listed(manifest.labels)} are empty; expected at "
                 "least one column to read"
             )
+    for line in describe_alike(manifest.names):
+        log.warning("%s: %s", path, line)
     return TableContents(
         replace(config, label=tuple(manifest.labels), task=labels.task),
         columns,
@@ -191,10 +196,14 @@ def _inspect_column(
 def _inspect_numbers(name: str, cells: Cells, number_format: NumberFormat) -> ColumnContents:
     """Return the contents of a column of numbers."""
     notes = []
-    if number_format != PLAIN:
+    if isinstance(number_format, DateFormat):
+        notes += [f"column {name!r}: {line}" for line in describe_dates(cells, number_format)]
+    elif number_format != PLAIN:
         notes.append(f"column {name!r}: {describe_format(cells, number_format)}")
     for doubt in doubts(cells, number_format):
         fix = f": --data.categorical {name}" if doubt.endswith("a code") else ""
+        if doubt.endswith("as categories"):
+            fix = f": --data.ignore {name} or --data.categorical {name}"
         notes.append(f"column {name!r}: {doubt}{fix}")
     reader = CellReader((name,), (), (), {name: number_format.example})
     screened, problems = reader.screen({name: list(cells)})

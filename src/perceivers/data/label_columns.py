@@ -8,14 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..modalities.table.doubts import describe_format, doubts
 from ..modalities.table.kinds import Cells, parse_numbers
 from ..modalities.table.numbers import (
     CODE,
     MANY,
     MISSING_NUMBERS,
     PLAIN,
-    describe_format,
-    doubts,
     find_format,
 )
 from ..modalities.table.spelling import distinct, speller

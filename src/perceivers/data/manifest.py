@@ -13,7 +13,7 @@ from ..errors import listed, unknown
 from ..modalities.clips import without_clips
 from ..modalities.fusion.rows import Row, RowReader
 from ..modalities.reader import Reader
-from ..modalities.table.columns import Columns, read_columns
+from ..modalities.table.columns import Columns, alike_name, read_columns
 from ..modalities.table.columns import read_table as read_table_file
 from .config import DataConfig
 from .file_examples import FileExamples, FileSplits, NamedSource
@@ -158,6 +158,15 @@ class RowFiles(Sequence[NamedSource]):
             )
         if absent:
             log.info("%s has no column %s; it is masked", path, listed(absent))
+            for name in columns:
+                if name not in wanted and (own := alike_name(name, absent)):
+                    log.warning(
+                        "%s: column %r is not read as %r, which differs in case or spaces alone; "
+                        "rename it if it is the same",
+                        path,
+                        name,
+                        own,
+                    )
         self.columns, problems = reader.screen(self.columns)
         for problem in problems:
             log.warning("%s: %s", path, problem)

@@ -180,7 +180,7 @@ SUFFIXES = {"image": {".png", ".npy"}, "text": {".txt"}, "points": {".ply", ".tx
         (["NA", "DE", "NA", "DE"], ColumnKind("categorical")),
         (["NA", "NA"], ColumnKind("categorical")),
         (["1_000", "1_000"], ColumnKind("categorical")),
-        (["1.2.2024", "1.2.2024"], ColumnKind("categorical")),
+        (["1.2.24", "1.2.24"], ColumnKind("categorical")),
         (["a good film", "a bad one", None], ColumnKind("text")),
         (["red", "blue", "green", "red"], ColumnKind("text")),  # few rows
         (["ends in a.png", "does not", "nor this"], ColumnKind("text")),

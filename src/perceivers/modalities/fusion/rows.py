@@ -1,6 +1,6 @@
 """The reader of table rows, whose parts are files, texts, and all other cells together."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from ...errors import listed
 from ..files import PathOrBytes
 from ..media import VIDEO_SUFFIXES, NoTrack
 from ..reader import ArrayReader, Reader
-from ..table.columns import Columns, spelled_cell
+from ..table.columns import Columns, alike_name, spelled_cell
 from ..table.config import TABLE_SUFFIXES
 from ..table.reader import CellReader
 from ..table.spelling import cell_text
@@ -177,6 +177,7 @@ class RowReader(Reader):
         if isinstance(source, Row):
             return source
         if isinstance(source, Mapping):
+            self._check_names(source)
             return Row.of(source)
         if isinstance(source, bytes):
             raise ValueError(
@@ -186,6 +187,14 @@ class RowReader(Reader):
         if column in self.texts.values():
             return Row.of({column: decode_text(source)})  # stripped of white space, as a cell is
         return Row({column: str(source)})
+
+    def _check_names(self, names: Collection[str]) -> None:
+        """Refuse a row whose names are those of columns but for their case or spaces."""
+        columns = self.columns
+        for name in names:
+            own = None if name in columns else alike_name(str(name), columns)
+            if own is not None and own not in names:
+                raise ValueError(f"the row has {name!r}, but the column is called {own!r}")
 
     def _column_of(self, suffix: str) -> str:
         """Return the column whose reader accepts files with a suffix.

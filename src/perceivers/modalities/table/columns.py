@@ -5,7 +5,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +94,42 @@ def read_table(
     return Table(columns, index, content.categorical)
 
 
+def fold_name(name: str) -> str:
+    """Return the name of a column without its case and white space, to tell names that are alike.
+
+    Args:
+        name: the name.
+    """
+    return " ".join(name.casefold().split())
+
+
+def alike_name(name: str, names: Iterable[str]) -> str | None:
+    """Return the first of some names that differs from another in case and white space alone.
+
+    Args:
+        name: the other name.
+        names: the names.
+    """
+    return next((x for x in names if fold_name(x) == fold_name(name)), None)
+
+
+def describe_alike(names: Sequence[str]) -> list[str]:
+    """Describe the columns whose names differ in case or white space alone, a line for each group.
+
+    Args:
+        names: names of the columns.
+    """
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(fold_name(name), []).append(name)
+    return [
+        f"the columns {' and '.join(map(repr, group))} differ in case or spaces alone; they are "
+        "read as different columns: if they are one, merge them"
+        for group in groups.values()
+        if len(group) > 1
+    ]
+
+
 def spelled_cell(cell: str | None) -> str | None:
     """Return a cell without the white space around it, in its one spelling; None if it is empty."""
     if cell is None or isinstance(cell, Number):
@@ -116,7 +152,10 @@ def _check_names(names: list[str], required: Sequence[str]) -> None:
             )
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise ValueError(f"columns {repeated} occur more than once; expected distinct names")
+        raise ValueError(
+            f"columns {repeated} occur more than once, apart from spaces around the name; expected "
+            "distinct names: rename or remove one"
+        )
     for name in required:
         if name not in names:
             raise unknown("column", name, names)

@@ -30,8 +30,9 @@ class TabularConfig(InputConfig):
 
     number_formats: dict[str, str] = field(default_factory=dict)
     """How the numbers of a numeric column are written, by the name of the column: the number 1.5,
-    or 1234.5 with a separator of thousands, as an example (1.234,5 or 1,5 kg). Columns that are
-    not named have plain digits."""
+    or 1234.5 with a separator of thousands, as an example (1.234,5 or 1,5 kg; (1.5) or 1.5- if
+    negative numbers are written so; 3/2 for fractions); or the date 2001-12-31 (31.12.2001,
+    12/31/2001). Columns that are not named have plain digits."""
 
     def __post_init__(self) -> None:
         # JSON has no tuples: a configuration read from it has lists of lists here.

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..drawing import COLOURS, empty_axes, relative, shortened
 from .config import TabularConfig
+from .dates import DateFormat, date_text, format_of
 
 MAX_BARS = 20
 MAX_NAME = 24  # characters of a column's name
@@ -62,7 +63,9 @@ def _cell(row: np.ndarray, index: int, config: TabularConfig) -> str:
     if np.isnan(value):
         return "missing"
     if index < len(config.numeric):
-        return f"{value:.4g}"
+        example = config.number_formats.get(config.numeric[index])
+        is_date = example is not None and isinstance(format_of(example), DateFormat)
+        return date_text(value) if is_date else f"{value:.4g}"
     names = config.categories[index - len(config.numeric)]
     return (
         shortened(names[int(value)], MAX_CELL)

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from .columns import Columns
+from .dates import find_dates
 from .numbers import PLAIN, NumberFormat, find_format, parse_number
 from .spelling import distinct
 
@@ -40,6 +41,7 @@ def infer_kinds(columns: Columns, suffixes: Mapping[str, Collection[str]]) -> di
     3. numeric: the cells are numbers in one format, however few there are, or nearly all are
        (`find_format`). "NA", "N/A", "NaN", "null", "None", "?" and "-", in upper or lower case,
        count as empty. Categories that are written as numbers have to be declared as categorical.
+       Dates are numbers too, if all cells are (`dates.find_dates`).
     4. categorical: there are at most `MAX_CATEGORIES` distinct values, and each occurs at least
        twice on average.
     5. text: any other cells. In a table of few rows, categories may be taken for text.
@@ -148,7 +150,7 @@ def _infer_kind(cells: Cells, suffixes: Mapping[str, Collection[str]]) -> Column
         modality = max(counts, key=lambda name: counts[name])
         _check_one_modality(cells, endings, modality, suffixes[modality])
         return ColumnKind("file", modality)
-    if number_format := find_format(filled):
+    if number_format := find_format(filled) or find_dates(filled):
         return ColumnKind("numeric", number_format=number_format)
     count = len(set(filled))
     if count <= MAX_CATEGORIES and 2 * count <= len(filled):

@@ -4,8 +4,9 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 from .spelling import BOOLEANS, Number
 
@@ -24,17 +25,17 @@ SEPARATORS = (
     *((".", " "), (",", " "), (".", "'"), (",", "'")),
 )
 CODE = re.compile(r"0\d+")
-GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
-MIN_GROUPED = 3  # distinct numbers with a point, and without one, that may be in thousands
-# A number with a sign, a unit or a second number that no format has: "(5)", "<0.1", "3/4", "0x1f".
-NUMBER_LIKE = re.compile(
-    r"(?!\d{1,4}[./]\d{1,2}[./]\d{2,4}$)"  # a date
-    r"[(<>~≈≤≥]?=? ?[+-]?[$€£]?(?:0x[0-9a-f]+|\d[\d.,']*(?:[:/]\d[\d.,]*)? ?[^\W\d]{0,3}[%°]?)\)?"
-)
 MOSTLY = 0.9  # at least this share of the cells of a numeric column are numbers
 MOSTLY_OF_MANY = 0.8  # the same, if there are more than `MANY` different numbers
 MANY = 20
 MAX_TEXTS = 2000  # texts of a column by which its format is chosen
+PARENTHESES = re.compile(r"(\D{0,4}?)\(([^()]*\d[^()]*)\)(\D{0,4})")
+TRAILING_MINUS = re.compile(r"(.*\d) ?-")
+# The denominators of sizes and shares: a column of dates ("7/11") or of pressures has others.
+FRACTION = re.compile(
+    r"([+-]?)(?:(0|[1-9]\d*) )?([1-9]\d*|0)/(2|3|4|5|6|8|10|12|16|20|32|50|64|100)"
+)
+Notation = Literal["", "()", "-", "/"]
 SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "’": "'", "−": "-"})
 
 
@@ -50,6 +51,9 @@ class NumberFormat:
     """A currency before the number."""
     suffix: str = ""
     """A unit, a currency or a percent sign after the number, without the space before it."""
+    notation: Notation = ""
+    """What else a number may be: negative in parentheses or with the minus after it; or a fraction
+    (1 3/4)."""
 
     @classmethod
     def from_example(cls, example: str) -> "NumberFormat":
@@ -58,19 +62,31 @@ class NumberFormat:
         Raises:
             ValueError: the text is not such an example.
         """
-        match = re.fullmatch(r"(\D*)1(?:([,.' ])234)?([.,])5 ?(\D*[23]?)", example)
+        if example == FRACTIONS.example:
+            return FRACTIONS
+        digits, notation = example, ""
+        for each in ("()", "-"):
+            if (unsigned := _unsigned(digits, each)) is not None:
+                digits, notation = unsigned, each
+        match = re.fullmatch(r"(\D*)1(?:([,.' ])234)?([.,])5 ?(\D*[23]?)", digits)
         if match is None or match[2] == match[3]:
             raise ValueError(
                 f"{example!r} is not the format of a number; expected 1.5 or 1,5, with a separator "
                 "of thousands such as 1.234,5, or with a unit such as 1.5 kg"
             )
-        return cls(match[3], match[2] or "", match[1], match[4])
+        return cls(match[3], match[2] or "", match[1], match[4], notation)  # type: ignore[arg-type]
 
     @property
     def example(self) -> str:
-        """The number 1.5, or 1234.5 if there is a separator of thousands, in this format."""
+        """The number 1.5, or 1234.5 if there is a separator of thousands, in this format.
+
+        It is in parentheses or has a minus after it if negative numbers have.
+        """
+        if self.notation == "/":
+            return "3/2"
         digits = f"1{self.thousands}234" if self.thousands else "1"
-        return f"{self.prefix}{digits}{self.decimal}5 {self.suffix}".rstrip()
+        number = f"{self.prefix}{digits}{self.decimal}5 {self.suffix}".rstrip()
+        return f"({number})" if self.notation == "()" else f"{number}{self.notation}"
 
     def parse(self, text: str) -> float | None:
         """Return the number of a cell; None if it is none, or could be read in two ways.
@@ -80,7 +96,15 @@ class NumberFormat:
         """
         if self == PLAIN or isinstance(text, Number):
             return to_float(text)
-        core = self._without_affixes(text.translate(SPACES))
+        if self.notation == "/" and (match := FRACTION.fullmatch(text.translate(SPACES))):
+            value = int(match[2] or 0) + int(match[3]) / int(match[4])
+            return -value if match[1] == "-" else value
+        text = text.translate(SPACES)
+        unsigned = _unsigned(text, self.notation)
+        if unsigned is not None:
+            value_of = replace(self, notation="").parse(unsigned)
+            return None if value_of is None or value_of < 0 else -value_of
+        core = self._without_affixes(text)
         if self._pattern.fullmatch(core):
             digits = core.replace(self.thousands, "") if self.thousands else core
             return to_float(digits.replace(self.decimal, "."))
@@ -103,6 +127,15 @@ class NumberFormat:
 
 
 PLAIN = NumberFormat()
+FRACTIONS = NumberFormat(notation="/")
+
+
+def _unsigned(text: str, notation: str) -> str | None:
+    """Return a negative number of a notation without its sign; None if it has another form."""
+    if notation == "()" and (match := PARENTHESES.fullmatch(text)):
+        return match[1] + match[2] + match[3]
+    match = TRAILING_MINUS.fullmatch(text) if notation == "-" else None
+    return match[1] if match else None
 
 
 def to_float(text: str) -> float | None:
@@ -161,63 +194,13 @@ def find_format(cells: Sequence[str | None]) -> NumberFormat | None:
     distinct = list(dict.fromkeys(texts))
     sample = distinct[:: -(-len(distinct) // MAX_TEXTS)]
     best = max([PLAIN, *_candidates(sample)], key=lambda each: _count(each, sample))  # the first
+    if best == FRACTIONS and _count(best, texts) < len(texts):
+        best = PLAIN
     if not _is_numeric(best, texts):
         return None
     if best.decimal == "," and not best.thousands:
         best = _comma(best, texts)
     return best
-
-
-def describe_format(cells: Sequence[str | None], number_format: NumberFormat) -> str:
-    """Describe how numbers were read by an example of the cells: "read '1.234,5' as 1234.5".
-
-    Args:
-        cells: the cells of a column whose numbers are not written in plain digits.
-        number_format: how they are written.
-    """
-    texts = (cell for cell in cells if cell is not None and PLAIN.parse(cell) is None)
-    numbers = {cell: value for cell in texts if (value := number_format.parse(cell)) is not None}
-    example = max(numbers, key=lambda cell: (len(re.sub(r"[\w ]", "", cell)), len(cell)))
-    return f"read {example!r} as {numbers[example]:.15g}"
-
-
-def doubts(cells: Sequence[str | None], number_format: NumberFormat) -> Iterator[str]:
-    """Yield what may be wrong about reading a column as numbers.
-
-    Args:
-        cells: the cells of the column.
-        number_format: how its numbers are read.
-    """
-    texts = [x for x in dict.fromkeys(cells) if x is not None and not isinstance(x, Number)]
-    if code := next(filter(CODE.fullmatch, texts), None):
-        yield f"{code!r} begins with a zero and is read as a number; it may be a code"
-    points = [text for text in texts if "." in text]
-    whole = [text for text in texts if "." not in text and text.lower() not in MISSING_NUMBERS]
-    if number_format == PLAIN and len(points) >= MIN_GROUPED and len(whole) >= MIN_GROUPED:
-        small = all(re.fullmatch(r"[+-]?\d{1,3}", text) for text in whole)
-        if small and all(map(GROUPED.fullmatch, points)):
-            value = float(points[0])
-            yield (
-                f"read {points[0]!r} as {value:g}; if the point separates thousands, write "
-                f"{value * 1000:.0f}"
-            )
-
-
-def describe_unread(texts: Sequence[str]) -> str:
-    """Describe a column that is read as text though its cells look like numbers; empty: it is not.
-
-    Args:
-        texts: the cells of the column that are not empty.
-    """
-    alike = [text for text in dict.fromkeys(texts) if NUMBER_LIKE.fullmatch(text)]
-    if not alike or sum(map(bool, map(NUMBER_LIKE.fullmatch, texts))) < MOSTLY * len(texts):
-        return ""
-    shapes = {re.sub(r"[\d.,]+", "0", text): text for text in reversed(alike)}
-    few = " and ".join(map(repr, list(shapes.values())[:2]))
-    return (
-        f"its cells look like numbers, such as {few}, but are read as text; to have them read as "
-        "numbers, write all in plain digits and in one unit"
-    )
 
 
 def _count(number_format: NumberFormat, texts: Sequence[str]) -> int:
@@ -232,11 +215,19 @@ def _is_numeric(number_format: NumberFormat, texts: Sequence[str]) -> bool:
 
 def _candidates(texts: Sequence[str]) -> Iterator[NumberFormat]:
     """Yield formats with each separator, without and with a currency or unit of most texts."""
+    translated = [text.translate(SPACES) for text in texts]
+    negative: Notation = ""
+    for each in ("()", "-"):
+        if any(_unsigned(text, each) is not None for text in translated):
+            negative = each
+    texts = [_unsigned(text, negative) or text for text in translated]
     affixes = Counter(affix for text in texts if (affix := _affixes(text)) != ("", ""))
     common = [affix for affix, count in affixes.most_common(1) if 2 * count >= len(texts)]
     for prefix, suffix in [("", ""), *(affix for affix in common if affix is not None)]:
         for decimal, thousands in SEPARATORS:
-            yield NumberFormat(decimal, thousands, prefix, suffix)
+            yield NumberFormat(decimal, thousands, prefix, suffix, negative)
+    if any(map(FRACTION.fullmatch, texts)):
+        yield FRACTIONS
 
 
 def _affixes(text: str) -> tuple[str, str] | None:
@@ -254,7 +245,7 @@ def _comma(number_format: NumberFormat, texts: Sequence[str]) -> NumberFormat:
 
     Thousands are likely if all numbers from 1000 on have a comma and no smaller one has.
     """
-    grouped = NumberFormat(".", ",", number_format.prefix, number_format.suffix)
+    grouped = replace(number_format, decimal=".", thousands=",")
     written = [text for text in texts if not isinstance(text, Number)]
     if _count(grouped, written) < _count(number_format, written):
         return number_format

@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from .columns import Columns
+from .dates import format_of
 from .kinds import Cells, plain_numbers
 from .numbers import MOSTLY_OF_MANY, PLAIN, NumberFormat, parse_number
 from .spelling import speller
@@ -39,7 +40,7 @@ class CellReader:
     categories: tuple[tuple[str, ...], ...]
     """Categories of each categorical column."""
     number_formats: Mapping[str, str] = field(default_factory=dict)
-    """How the numbers of a numeric column are written (`NumberFormat.example`), by its name."""
+    """How the numbers of a numeric column are written (`dates.format_of`), by its name."""
 
     @property
     def nbytes(self) -> int:
@@ -171,8 +172,7 @@ class CellReader:
         """How the numbers of each numeric column are written."""
         examples = self.number_formats
         return {
-            name: NumberFormat.from_example(examples[name]) if name in examples else PLAIN
-            for name in self.numeric
+            name: format_of(examples[name]) if name in examples else PLAIN for name in self.numeric
         }
 
     @cached_property

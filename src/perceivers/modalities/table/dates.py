@@ -1,0 +1,136 @@
+"""Dates of a column as numbers: days since 1970-01-01, with the time as a fraction."""
+
+import datetime
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from typing_extensions import override
+
+from .numbers import MISSING_NUMBERS, NumberFormat
+from .spelling import Number
+
+Order = Literal["ymd", "dmy", "mdy"]
+
+DATE = re.compile(
+    r"(\d{4}|\d{1,2})([-./])(\d{1,2})\2(\d{4}|\d{1,2})"
+    r"(?:(?:T| +)(\d{1,2}):(\d\d)(?::(\d\d(?:[.,]\d+)?))? ?(?:(Z)|([+-])(\d\d):?(\d\d))?)?"
+)
+EPOCH = datetime.date(1970, 1, 1).toordinal()
+EXAMPLES: dict[Order, str] = {"ymd": "2001-12-31", "dmy": "31.12.2001", "mdy": "12/31/2001"}
+
+
+@dataclass(frozen=True)
+class DateFormat(NumberFormat):
+    """How the dates of a column are written. Dates like 2001-12-31 can be read as well.
+
+    They may have a time, and a zone that is converted to UTC.
+    """
+
+    order: Order = "ymd"
+    """Order of the year, the month and the day."""
+
+    @property
+    @override
+    def example(self) -> str:
+        """The last day of 2001 in this format."""
+        return EXAMPLES[self.order]
+
+    @override
+    def parse(self, text: str) -> float | None:
+        """Return the days since 1970-01-01 of a cell; None if it is no date.
+
+        Args:
+            text: text of the cell, without white space around it.
+        """
+        match = None if isinstance(text, Number) else DATE.fullmatch(text)
+        if match is None:
+            return None
+        first, separator, middle, last = match.groups()[:4]
+        year_first = len(first) == 4 and separator != "." and len(last) < 3
+        if not year_first and (self.order == "ymd" or len(last) < 4 or len(first) > 2):
+            return None
+        order = "ymd" if year_first else self.order
+        parts = dict(zip(order, map(int, (first, middle, last)), strict=True))
+        hour, minute, second, _, sign, zone_hours, zone_minutes = match.groups()[4:]
+        seconds = 3600 * int(hour or 0) + 60 * int(minute or 0)
+        zone = 3600 * int(zone_hours or 0) + 60 * int(zone_minutes or 0)
+        seconds -= -zone if sign == "-" else zone
+        exact = seconds + float((second or "0").replace(",", "."))
+        try:
+            day = datetime.date(parts["y"], parts["m"], parts["d"]).toordinal()
+            datetime.time(int(hour or 0), int(minute or 0))
+        except ValueError:
+            return None
+        return day - EPOCH + exact / 86400
+
+
+def format_of(example: str) -> NumberFormat:
+    """Return the format of dates or numbers of which `example` is the example.
+
+    Raises:
+        ValueError: the text is not such an example.
+    """
+    orders = {text: order for order, text in EXAMPLES.items()}
+    return (
+        DateFormat(order=orders[example])
+        if example in orders
+        else NumberFormat.from_example(example)
+    )
+
+
+def find_dates(cells: Sequence[str | None]) -> DateFormat | None:
+    """Return how the dates of a column are written; None unless all its cells are dates.
+
+    Args:
+        cells: the text of each cell; None for an empty one.
+    """
+    texts = _texts(cells)
+    for order in get_args(Order):
+        dates = DateFormat(order=order)
+        if texts and all(dates.parse(text) is not None for text in texts):
+            return dates
+    return None
+
+
+def describe_dates(cells: Sequence[str | None], dates: DateFormat) -> Iterator[str]:
+    """Yield how dates were read, and whether days may be months.
+
+    Args:
+        cells: the cells of the column.
+        dates: how they are written.
+    """
+    texts = _texts(cells)
+    date = date_text(dates.parse(texts[0]) or 0)
+    yield f"read {texts[0]!r} as the date {date}, in days since 1970-01-01"
+    other = DateFormat(order="mdy")
+    written = [text for text in texts if DateFormat().parse(text) is None]
+    clear = any("." in text or other.parse(text) is None for text in written)
+    if dates.order == "dmy" and written and not clear:
+        yield (
+            f"{written[0]!r} may have the month first, and no cell tells; the day is taken to be "
+            "first: if it is not, write dates as 2001-12-31"
+        )
+
+
+def date_text(days: float) -> str:
+    """Return a date as text, with its time if it has one.
+
+    Args:
+        days: days since 1970-01-01.
+    """
+    try:
+        moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(days=days)
+    except OverflowError:
+        return f"{days:.4g}"
+    moment = (moment + datetime.timedelta(milliseconds=500)).replace(microsecond=0)
+    return str(moment).removesuffix(" 00:00:00")
+
+
+def _texts(cells: Sequence[str | None]) -> list[str]:
+    return [
+        cell
+        for cell in dict.fromkeys(cells)
+        if cell is not None and cell.lower() not in MISSING_NUMBERS
+    ]
