@@ -1,13 +1,26 @@
-"""Functions that write real sound and video files with PyAV and the standard library."""
+"""Real sound and video files, written with PyAV and the standard library; a photograph."""
 
 import io
 import wave
 from fractions import Fraction
+from importlib.util import find_spec
+from pathlib import Path
 
 import av
 import numpy as np
+from PIL import Image
 
+# A real photograph, which matplotlib brings: Grace Hopper in front of a flag, 512 × 600 pixels.
+PHOTOGRAPH = (
+    Path(find_spec("matplotlib").origin).parent / "mpl-data" / "sample_data" / "grace_hopper.jpg"
+)
 SIDE = 32  # height and width in pixels of a numbered picture
+
+
+def photograph():
+    """Return the photograph as an image of Pillow."""
+    with Image.open(PHOTOGRAPH) as image:
+        return image.convert("RGB")
 
 
 def wav(samples: np.ndarray, rate: int, width: int = 2) -> bytes:

@@ -1,18 +1,29 @@
 """Files of many kinds, for pages to read."""
 
+import functools
 import io
 import struct
 import zlib
-from pathlib import Path
 
-import matplotlib
 import numpy as np
-from media_files import sound, wav
 from PIL import Image, ImageCms
+from tests import media_files
+from tests.media_files import sound, wav
 
-PHOTOGRAPH = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 SIZES = ((37, 53), (53, 37), (64, 32), (90, 131), (9, 7))
 rng = np.random.default_rng(0)
+
+
+def seeded(make):
+    """Let a function draw the same numbers whenever it is called."""
+
+    @functools.wraps(make)
+    def seeded_make(*arguments):
+        global rng
+        rng = np.random.default_rng(0)
+        return make(*arguments)
+
+    return seeded_make
 
 
 def smooth(height, width, bands):
@@ -34,6 +45,7 @@ def exif(orientation):
     return tags
 
 
+@seeded
 def pngs():
     files = {}
     for height, width in SIZES:
@@ -59,11 +71,11 @@ def pngs():
     return files
 
 
+@seeded
 def jpegs():
     """Return JPEG files whose pixels libjpeg decodes in each of its ways."""
     files = {}
-    with Image.open(PHOTOGRAPH) as photograph:
-        photograph.load()
+    photograph = media_files.photograph()
     crop = photograph.crop((200, 60, 330, 190))
     for subsampling in (0, 1, 2):
         for progressive in (False, True):
@@ -80,7 +92,7 @@ def jpegs():
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
     inks = encoded(crop.convert("CMYK"), "JPEG")
     files |= {
-        "photograph.jpg": PHOTOGRAPH.read_bytes(),
+        "photograph.jpg": media_files.PHOTOGRAPH.read_bytes(),
         "grey.jpg": encoded(photograph.convert("L"), "JPEG"),
         "rgb.jpg": encoded(crop, "JPEG", keep_rgb=True),
         "cmyk.jpg": inks,
@@ -104,9 +116,9 @@ def sampled(jpeg, factors):
     return bytes(changed)
 
 
+@seeded
 def compressed_images():
-    with Image.open(PHOTOGRAPH) as photograph:
-        photograph.load()
+    photograph = media_files.photograph()
     clear = photograph.copy()
     clear.putalpha(Image.linear_gradient("L").resize(clear.size))
     return {
@@ -118,6 +130,7 @@ def compressed_images():
     }
 
 
+@seeded
 def plain_pngs():
     """Return PNG files of each type and depth, with and without a transparent colour."""
     files = {}
@@ -183,6 +196,7 @@ def float_wav(samples, rate):
     return head + b"data" + struct.pack("<I", x.nbytes) + x.tobytes()
 
 
+@seeded
 def wavs():
     files = {"tiny.wav": wav(np.arange(10) * 100, 16_000)}
     for rate in (8000, 16_000, 11_025, 11_111):
@@ -196,10 +210,14 @@ def wavs():
     return files
 
 
+@seeded
 def compressed():
     x = np.convolve(rng.normal(size=24_000) * 0.1, np.hanning(31), "same")[:, None] / 8
     return {
         "a.flac": sound(x, 16_000, "flac", "flac"),
+        "b.flac": sound(np.hstack([x, x[::-1]]), 44_100, "flac", "flac", "stereo"),
+        "a.mp3": sound(np.hstack([x, x[::-1]]), 22_050, "mp3", "libmp3lame", "stereo"),
+        "a.aac": sound(x, 22_050, "adts", "aac"),
         "b.mp3": sound(x, 44_100, "mp3", "libmp3lame"),
         "c.ogg": sound(x, 48_000, "ogg", "libopus"),
     }
@@ -226,6 +244,7 @@ def ply(points, colours, form):
     return head + rows.tobytes()
 
 
+@seeded
 def clouds(coloured=False):
     points = rng.normal(size=(200, 3)) * [3, 1, 2] + [1e5, 2e5, 5]
     colours = rng.integers(0, 256, (200, 3))
@@ -238,6 +257,8 @@ def clouds(coloured=False):
     large = rng.normal(size=(12_000, 3))
     return files | {
         "double.npy": npy(points),
+        "half.npy": npy(large[:200].astype(np.float16)),
+        "integers.npy": npy(colours.astype(np.int16)),
         "float.npy": npy(large[:200].astype(np.float32)),
         "fortran.npy": npy(np.asfortranarray(points)),
         "big_endian.npy": npy(points.astype(">f4")),

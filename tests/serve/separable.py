@@ -7,6 +7,7 @@ import wave
 import numpy as np
 import torch
 from PIL import Image
+from tests import media_files
 
 from perceivers.data.splits import read_digits
 from perceivers.modalities import build_reader
@@ -32,21 +33,17 @@ def digit(label, rng):
 
 
 def photograph(label, rng):
-    """Draw a landscape by day or by night as JPEG, with the noise of a camera."""
-    height, width = (int(v) for v in rng.integers(90, 160, 2))
-    sky, ground = {"day": ((120, 170, 230), (90, 140, 60)), "night": ((10, 12, 40), (20, 26, 22))}[
-        label
-    ]
-    horizon = height * rng.uniform(0.4, 0.7)
-    rows = np.arange(height)[:, None, None]
-    pixels = np.where(rows < horizon, np.array(sky) + rows / 4, np.array(ground))
-    pixels = np.broadcast_to(pixels, (height, width, 3)) + rng.normal(0, 12, (height, width, 3))
-    return saved(Image.fromarray(pixels.clip(0, 255).astype(np.uint8)), "JPEG")
+    """Return a part of a real photograph as JPEG: a face, or the flag beside it."""
+    left, top, right, bottom = {"face": (165, 130, 370, 320), "flag": (0, 0, 135, 300)}[label]
+    side = int(rng.integers(90, 130))
+    x, y = rng.integers((left, top), (right - side, bottom - side))
+    part = media_files.photograph().crop((x, y, x + side, y + side))
+    return saved(part, "JPEG", quality=85, progressive=bool(rng.integers(2)))
 
 
-def saved(image, kind):
+def saved(image, kind, **options):
     file = io.BytesIO()
-    image.save(file, kind)
+    image.save(file, kind, **options)
     return file.getvalue()
 
 
@@ -54,6 +51,7 @@ def sound(label, rng):
     """Return a second of a low or a high tone as wav."""
     pitch = {"low": 220, "high": 2200}[label] * rng.uniform(0.8, 1.2)
     wave_ = np.sin(2 * np.pi * pitch * np.arange(16_000) / 16_000) * rng.uniform(0.2, 0.8)
+    wave_ *= np.exp(-3 * np.arange(16_000) / 16_000)  # a struck string
     wave_ += rng.normal(0, 0.01, wave_.shape)
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
@@ -81,7 +79,7 @@ def text(label, rng):
 IMAGES = {"patch_size": 4, "num_bands": 4}
 KINDS = {
     "digit": (digit, ("0", "1", "7"), ".png", ImageConfig(image_size=8, channels=1, num_bands=4)),
-    "photograph": (photograph, ("day", "night"), ".jpg", ImageConfig(image_size=32, **IMAGES)),
+    "photograph": (photograph, ("face", "flag"), ".jpg", ImageConfig(image_size=32, **IMAGES)),
     "sound": (sound, ("low", "high"), ".wav", MelConfig(num_samples=16_000, num_bands=4)),
     "cloud": (cloud, ("sphere", "rod"), ".npy", PointsConfig(num_points=128, num_bands=4)),
     "text": (text, tuple(WORDS), ".txt", TextConfig(max_length=48, embedding_dim=16)),

@@ -183,7 +183,7 @@ def test_model_is_described(images, rows):
 
 
 def test_page_loads_nothing_from_other_hosts(images):
-    for path in ("/", "/app.js", "/style.css"):
+    for path in ("/", "/app.js", "/outputs.js", "/style.css"):
         answer = images.get(path)
         assert answer.status_code == 200
         assert "http://" not in answer.text

@@ -11,8 +11,8 @@ from ..places import check_place, make_directory, write_errors
 from .run import Exported, export_run
 from .runtime import check_runtime, copy_runtime
 
-PAGE = ("index.html", "app.js", "page.css")
-STYLE = "serve/page/style.css"  # shared with the page of the service
+PAGE = ("index.html", "app.js", "start.js", "page.css")
+SHARED = ("outputs.js", "style.css")  # with the page of the service
 MODEL = "model.onnx"
 
 
@@ -61,7 +61,8 @@ def export_page(
         package = files("perceivers")
         for name in PAGE:
             (folder / name).write_bytes((package / "export/web" / name).read_bytes())
-        (folder / "style.css").write_bytes((package / STYLE).read_bytes())
+        for name in SHARED:
+            (folder / name).write_bytes((package / "serve/page" / name).read_bytes())
         for script in scripts:
             shutil.copyfile(script, reader / script.name)
         folder.rename(out)

@@ -178,8 +178,9 @@ def _add_other_routes(app: FastAPI, service: Service) -> None:
 
     app.add_route("/docs", docs, include_in_schema=False)
 
-    for path, name in {"/": "index.html", "/app.js": "app.js", "/style.css": "style.css"}.items():
-        app.add_route(path, _file(PAGE / name), include_in_schema=False)
+    app.add_route("/", _file(PAGE / "index.html"), include_in_schema=False)
+    for name in ("app.js", "outputs.js", "style.css"):
+        app.add_route(f"/{name}", _file(PAGE / name), include_in_schema=False)
 
 
 def _file(path: Path) -> Any:

@@ -18,7 +18,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-OPEN = frozenset({"/", "/app.js", "/style.css", "/docs", "/openapi.json", "/healthz", "/readyz"})
+FILES = {"/app.js", "/outputs.js", "/style.css"}
+OPEN = frozenset({"/", *FILES, "/docs", "/openapi.json", "/healthz", "/readyz"})
 """Paths that need no token: the page asks for it, and they tell nothing about the model."""
 KNOWN = OPEN | {"/v1/predict", "/v1/explain", "/v1/model", "/metrics", "/report"}
 MAX_HEAD = 32 * 1024  # bytes of the names and values of all headers and of the address

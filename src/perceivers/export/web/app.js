@@ -1,12 +1,14 @@
 // The page that runs an exported model in the browser. All text is set as text, never as HTML.
 
 import * as ort from "./onnxruntime/ort.js";
+import { onFiles, say, showOutputs } from "./outputs.js";
 import * as reader from "./reader/browser.js";
 
-const TOP = 5; // outputs that are shown
 const MAX_BYTES = 2 ** 28; // of a file
+const MAX_WORDS = 500; // bytes of a text that are shown
 
 const byId = (id) => document.getElementById(id);
+let asked = 0; // number of the newest example: what is found of older ones is not shown
 ort.env.wasm.numThreads = 1; // several would need headers that a plain file server does not send
 ort.env.wasm.wasmPaths = {
   wasm: new URL("./onnxruntime/ort-wasm-simd-threaded.wasm", import.meta.url).href,
@@ -14,33 +16,52 @@ ort.env.wasm.wasmPaths = {
 const loading = load();
 
 async function load() {
-  const [model, session] = await Promise.all([
-    fetch("model.json").then((answer) => answer.json()),
-    ort.InferenceSession.create("model.onnx", { executionProviders: ["wasm"] }),
+  if (window.stopped) throw new Error(window.stopped);
+  const [model, weights] = await Promise.all([
+    fetched("model.json").then((answer) => answer.json()),
+    fetched("model.onnx").then((answer) => answer.arrayBuffer()),
   ]);
-  return { model, session };
+  const options = { executionProviders: ["wasm"] };
+  try {
+    return { model, session: await ort.InferenceSession.create(new Uint8Array(weights), options) };
+  } catch (error) {
+    throw new Error(`The model cannot be started (${error.message}).`);
+  }
+}
+
+async function fetched(path) {
+  const answer = await fetch(path).catch(() => ({ status: "no answer" }));
+  if (answer.ok) return answer;
+  throw new Error(`The page is incomplete: ${path} cannot be loaded (${answer.status}).`);
 }
 
 async function begin() {
   const { model } = await loading;
-  const outputs = model.labels.slice(0, 6).join(", ") + (model.labels.length > 6 ? ", …" : "");
-  byId("about").textContent = `A model that runs in this browser; it says: ${outputs}.`;
+  const more = model.labels.length > 6 ? `, … (${model.labels.length} in all)` : "";
+  const outputs = model.labels.slice(0, 6).join(", ") + more;
+  byId("about").textContent =
+    `Reads ${reader.reads}. Its outputs: ${outputs}. ` +
+    "The model runs in this browser: files stay on this machine.";
   byId("file").accept = reader.accept;
   byId("write").hidden = !reader.texts;
   say("");
 }
 
-function say(text, isError = false) {
-  byId("status").textContent = text;
-  byId("status").classList.toggle("error", isError);
+async function attempt(action) {
+  const number = ++asked;
+  try {
+    await action(() => number === asked);
+  } catch (error) {
+    if (number === asked) say(wordsOf(error), true);
+  }
 }
 
-async function attempt(action) {
-  try {
-    await action();
-  } catch (error) {
-    say(error.message || String(error), true);
+function wordsOf(error) {
+  if (["NotFoundError", "NotReadableError"].includes(error.name)) {
+    return "This cannot be read; drop a file, not a folder.";
   }
+  if (error instanceof RangeError) return `The file needs too much memory (${error.message}).`;
+  return error.message || String(error);
 }
 
 /** Return the example of a file or of a typed text. */
@@ -48,8 +69,11 @@ async function exampleOf(source, name) {
   const { model } = await loading;
   const config = model.model.input;
   if (typeof source === "string") return reader.encode(source, config);
-  if (source.size > MAX_BYTES) throw new Error("The file is too large for this page.");
-  return reader.prepare(new Uint8Array(await source.arrayBuffer()), name, config, model.limits);
+  if (source.size > MAX_BYTES) {
+    throw new Error(`The file is larger than ${MAX_BYTES / 2 ** 20} MiB, the most read here.`);
+  }
+  const bytes = new Uint8Array(await source.arrayBuffer());
+  return reader.prepare(bytes, name, config, model.limits);
 }
 
 /** Return the outputs for an example, [{ label, probability } or { label, value }, …]. */
@@ -64,56 +88,35 @@ async function run(example) {
   return key === "value" ? outputs : outputs.sort((a, b) => b.probability - a.probability);
 }
 
-async function classify(source, name) {
+async function classify(source, name, note, isNewest) {
   say("Reading …");
   byId("result").hidden = true;
   await new Promise((done) => setTimeout(done)); // so that the words are shown first
   const example = await exampleOf(source, name);
   const outputs = await run(example);
+  if (!isNewest()) return;
   byId("name").textContent = name;
-  byId("bars").tBodies[0].replaceChildren(...outputs.slice(0, TOP).map(rowOf));
-  byId("example").hidden = !reader.show;
-  if (reader.show) reader.show(example, byId("example"));
+  showOutputs(byId("bars"), outputs);
+  show(example);
   byId("result").hidden = false;
-  say("");
+  say([note, example.note].filter(Boolean).join(" "));
 }
 
-function rowOf(output) {
-  const row = document.createElement("tr");
-  const name = row.appendChild(document.createElement("th"));
-  name.scope = "row";
-  name.textContent = output.label;
-  const number = document.createElement("td");
-  number.className = "number";
-  if ("probability" in output) {
-    const bar = document.createElement("progress");
-    bar.value = output.probability;
-    bar.setAttribute("aria-label", output.label);
-    row.appendChild(document.createElement("td")).append(bar);
-    number.textContent = `${(100 * output.probability).toFixed(1)}%`;
-  } else {
-    number.textContent = output.value.toPrecision(5);
-  }
-  row.append(number);
-  return row;
+/** Show an example as the model reads it: drawn, or the start of a text. */
+function show(example) {
+  const canvas = byId("example");
+  byId("shown").hidden = !reader.show;
+  byId("words").hidden = !reader.words;
+  if (reader.words) byId("words").textContent = reader.words(example, MAX_WORDS);
+  if (!reader.show) return;
+  reader.show(example, canvas);
+  canvas.classList.toggle("wide", canvas.width > 2 * canvas.height);
 }
 
-function take(files) {
-  if (files.length) attempt(() => classify(files[0], files[0].name));
-}
-
-for (const kind of ["dragover", "dragleave", "drop"]) {
-  document.addEventListener(kind, (event) => {
-    event.preventDefault();
-    byId("drop").classList.toggle("over", kind === "dragover");
-    if (kind === "drop") take(event.dataTransfer.files);
-  });
-}
-document.addEventListener("paste", (event) => take(event.clipboardData.files));
-byId("file").addEventListener("change", (event) => take(event.target.files));
+onFiles((file, note) => attempt((isNewest) => classify(file, file.name, note, isNewest)));
 byId("write").addEventListener("submit", (event) => {
   event.preventDefault();
-  attempt(() => classify(byId("text").value, "the text"));
+  attempt((isNewest) => classify(byId("text").value, "the text", "", isNewest));
 });
 window.perceivers = { exampleOf, run }; // for other scripts, and for tests
 attempt(begin);

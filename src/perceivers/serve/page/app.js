@@ -1,5 +1,6 @@
-"use strict";
 // The page of the service. All text from files and answers is set as text, never as HTML.
+
+import { onFiles, say, showOutputs } from "./outputs.js";
 
 const byId = (id) => document.getElementById(id);
 let model = null; // the answer of /v1/model
@@ -19,11 +20,6 @@ async function ask(path, body) {
   if (response.status === 401) byId("access").hidden = false;
   if (!response.ok) throw new Error(answer.error || answer.detail || `status ${response.status}`);
   return answer;
-}
-
-function say(text, isError = false) {
-  byId("status").textContent = text;
-  byId("status").classList.toggle("error", isError);
 }
 
 async function attempt(action) {
@@ -100,26 +96,7 @@ async function predict(makeBody, file = null, note = "") {
   current = makeBody;
   byId("name").textContent = answer.file;
   preview(file);
-  const rows = answer.predictions.slice(0, 5).map((item) => {
-    const row = document.createElement("tr");
-    const name = row.appendChild(document.createElement("th"));
-    name.scope = "row";
-    name.textContent = item.label;
-    const number = document.createElement("td");
-    number.className = "number";
-    if ("probability" in item) {
-      const bar = document.createElement("progress");
-      bar.value = item.probability;
-      bar.setAttribute("aria-label", item.label);
-      row.appendChild(document.createElement("td")).append(bar);
-      number.textContent = `${(100 * item.probability).toFixed(1)}%`;
-    } else {
-      number.textContent = item.value.toPrecision(5);
-    }
-    row.append(number);
-    return row;
-  });
-  byId("bars").tBodies[0].replaceChildren(...rows);
+  showOutputs(byId("bars"), answer.predictions);
   byId("result").hidden = false;
   say(note);
 }
@@ -214,23 +191,7 @@ async function clip(stream, sound) {
   return new File(parts, `recording.${suffixes[type] || (sound ? "weba" : "webm")}`, { type });
 }
 
-function take(files) {
-  const note = files.length > 1 ? `Only ${files[0].name} of ${files.length} files was read.` : "";
-  if (files.length) attempt(() => predict(fileBody(files[0]), files[0], note));
-}
-
-const drop = byId("drop");
-for (const name of ["dragover", "dragleave", "drop"]) {
-  document.addEventListener(name, (event) => {
-    event.preventDefault();
-    drop.classList.toggle("over", name === "dragover");
-    if (name === "drop") take(event.dataTransfer.files);
-  });
-}
-document.addEventListener("paste", (event) => {
-  if (event.clipboardData.files.length) take(event.clipboardData.files);
-});
-byId("file").addEventListener("change", (event) => take(event.target.files));
+onFiles((file, note) => attempt(() => predict(fileBody(file), file, note)));
 byId("text").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) byId("write").requestSubmit();
 });

@@ -6,9 +6,10 @@ import { decodePng, isPng } from "./png.js";
 import { fit, planesOf } from "./resize.js";
 
 const CLEAR_AVIF =
-  "Colours of transparent pictures in AVIF are read a little differently than by perceivers; saved " +
-  "as PNG they are read alike.";
+  "Colours of transparent pictures in AVIF are read a little differently than by perceivers; " +
+  "saved as PNG they are read alike.";
 
+export const reads = "images";
 export const accept = "image/*,.png,.jpg,.jpeg,.webp,.gif,.bmp,.avif";
 
 /** Return the example of an image file: uint8 (size, size, channels). */

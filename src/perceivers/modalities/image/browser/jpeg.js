@@ -1,6 +1,6 @@
 // A decoder of JPEG files, which gives the pixels of libjpeg-turbo (and so of Pillow) bit for bit,
-// also where libjpeg decodes a large picture at a half, a quarter or an eighth of its size. Browsers
-// decode at full size only, and some enlarge stored colours otherwise.
+// also where libjpeg decodes a large picture at a half, a quarter or an eighth of its size.
+// Browsers decode at full size only, and some enlarge stored colours otherwise.
 
 import { ZIGZAG, decodeScan, markerAfter } from "./jpeg_scan.js";
 import { INVERSE } from "./jpeg_blocks.js";
@@ -16,8 +16,8 @@ export function isJpeg(bytes) {
 /**
  * Return { width, height, data } with data as RGBA, not turned by EXIF.
  *
- * A picture of at least four times `size` is decoded at a fraction of its size, as Pillow does. With
- * `grey`, the brightness is taken as it is stored.
+ * A picture of at least four times `size` is decoded at a fraction of its size, as Pillow does.
+ * With `grey`, the brightness is taken as it is stored.
  */
 export function decodeJpeg(bytes, { size, grey, maxPixels }) {
   const file = { quants: [], tables: {}, frame: null, interval: 0, adobe: null, jfif: false };

@@ -26,7 +26,7 @@ export async function decodePng(bytes, { range, maxPixels }) {
   const passes = file.header[12] ? PASSES : [[0, 0, 1, 1]];
   if (head.width * head.height > maxPixels) throw new Error("The image has too many pixels.");
   if (!(head.type in BANDS)) throw new Error("The PNG file is damaged.");
-  const raw = await inflate(file.data);
+  const raw = await inflate(file.data, sizeOf(head, passes));
   const values = new Uint16Array(head.width * head.height * BANDS[head.type]);
   let at = 0;
   for (const pass of passes) at = readPass(raw, at, head, pass, values);
@@ -51,13 +51,35 @@ function chunksOf(bytes) {
   return file;
 }
 
-async function inflate(parts) {
+/** Inflate the pixels, and no more: a small file may claim to hold far more than its picture. */
+async function inflate(parts, size) {
+  const result = new Uint8Array(size);
+  const inflater = new DecompressionStream("deflate");
+  const reader = new Blob(parts).stream().pipeThrough(inflater).getReader();
+  let at = 0;
   try {
-    const stream = new Blob(parts).stream().pipeThrough(new DecompressionStream("deflate"));
-    return new Uint8Array(await new Response(stream).arrayBuffer());
+    while (at < size) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      result.set(value.subarray(0, size - at), at);
+      at += value.length;
+    }
   } catch {
     throw new Error("The PNG file is damaged.");
   }
+  reader.cancel().catch(() => {});
+  if (at < size) throw new Error("The PNG file ends too early.");
+  return result;
+}
+
+/** Return the bytes of all rows, with the byte before each that tells its filter. */
+function sizeOf({ width, height, depth, type }, passes) {
+  const sizes = passes.map(([left, top, stepX, stepY]) => {
+    const columns = Math.max(0, Math.ceil((width - left) / stepX));
+    const rows = Math.max(0, Math.ceil((height - top) / stepY));
+    return columns ? rows * (1 + Math.ceil((columns * BANDS[type] * depth) / 8)) : 0;
+  });
+  return sizes.reduce((a, b) => a + b, 0);
 }
 
 /** Undo the filters of the rows of one pass, and store their values; return where it ends. */
@@ -71,7 +93,6 @@ function readPass(raw, at, head, [left, top, stepX, stepY], values) {
   const back = Math.max(1, (bands * depth) >> 3); // bytes of a pixel
   let above = new Uint8Array(length);
   for (let y = 0; y < rows; y++, at += length + 1) {
-    if (at + 1 + length > raw.length) throw new Error("The PNG file ends too early.");
     const row = raw.subarray(at + 1, at + 1 + length);
     unfilter(row, above, raw[at], back);
     for (let i = 0; i < columns * bands; i++) {

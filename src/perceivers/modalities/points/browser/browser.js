@@ -5,6 +5,7 @@ import { readPly } from "./ply.js";
 import { choice } from "./random.js";
 import { SHAPE_CHANNELS, surfaceShape } from "./surface.js";
 
+export const reads = "point clouds";
 export const accept = ".npy,.ply,.csv,.txt,.xyz";
 
 const AXES = 3;
@@ -14,13 +15,15 @@ const TINY = 2.2250738585072014e-308; // the smallest normal number
 const MAX_VALUE = 3.4028234663852886e38; // of float32
 
 /** Return the example of a file of points: float32 (points, channels). */
-export function prepare(bytes, name, config) {
+export function prepare(bytes, name, config, limits) {
+  if (bytes.length > limits.file_bytes) throw new Error("The file is too large.");
+  const added = Number(config.size_channel) + SHAPE_CHANNELS * config.neighbours.length;
+  const stored = config.channels - added;
   let rows = read(bytes, name.toLowerCase().split(".").pop());
   if (rows.length < MIN_POINTS) {
     throw new Error(`The file has ${rows.length} points; expected at least ${MIN_POINTS}.`);
   }
-  const added = Number(config.size_channel) + SHAPE_CHANNELS * config.neighbours.length;
-  const stored = config.channels - added;
+  if (rows.length > limits.points) throw new Error("The file has too many points.");
   if (rows[0].length < stored) {
     throw new Error(`Points have ${rows[0].length} channels; expected at least ${stored}.`);
   }

@@ -18,6 +18,7 @@ export const TYPES = {
   u4: ["getUint32", 4],
   i8: ["getBigInt64", 8],
   u8: ["getBigUint64", 8],
+  f2: ["getUint16", 2], // the bits of the number
   f4: ["getFloat32", 4],
   f8: ["getFloat64", 8],
 };
@@ -45,7 +46,8 @@ export function readNpy(bytes) {
   return Array.from({ length: rows }, (_, i) =>
     Array.from({ length: columns }, (_, j) => {
       const index = fortran ? j * rows + i : i * columns + j;
-      return Number(view[method](start + length + index * size, type[1] !== ">"));
+      const value = view[method](start + length + index * size, type[1] !== ">");
+      return type[2] === "f2" ? half(value) : Number(value);
     }),
   );
 }
@@ -76,8 +78,16 @@ export function readText(bytes) {
   return names ? arranged(names, rows) : rows;
 }
 
+/** Return the number of 16 bits. */
+function half(bits) {
+  const sign = bits >> 15 ? -1 : 1;
+  const [exponent, fraction] = [(bits >> 10) & 31, bits & 1023];
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (exponent ? (1024 + fraction) * 2 ** (exponent - 25) : fraction * 2 ** -24);
+}
+
 function isNumber(cell) {
-  return cell !== "" && (Number.isFinite(Number(cell)) || /^[+-]?(nan|inf(inity)?)$/i.test(cell));
+  return /^[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan|inf(inity)?)$/i.test(cell);
 }
 
 function toNumber(cell) {

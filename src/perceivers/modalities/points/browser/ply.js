@@ -83,7 +83,7 @@ function arranged(rows, properties) {
   if (!has(["x", "y", "z"])) throw new Error("The points of the ply file have no x, y and z.");
   const kept = [...columns(["x", "y", "z"]), ...(has(NORMALS) ? columns(NORMALS) : [])];
   const shades = has(COLOURS) ? columns(COLOURS) : [];
-  const isFloat = shades.some((i) => /^(float|double)/.test(properties[i].type));
+  const isFloat = shades.some((i) => properties[i].type.startsWith("f"));
   const high = rows.reduce((most, row) => Math.max(most, ...shades.map((i) => row[i])), 0);
   const full = isFloat && high <= 1 ? 1 : high <= 255 ? 255 : 65535;
   const scaled = (x) => Math.round((Math.min(Math.max(x, 0), full) * 255) / full) / 255;

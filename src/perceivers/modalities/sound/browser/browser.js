@@ -4,13 +4,14 @@ import { isExact, storedRate } from "./containers.js";
 import { resample } from "./resample.js";
 import { isWav, readWav } from "./wav.js";
 
+export const reads = "sounds";
 export const accept = "audio/*,.wav,.flac,.mp3,.ogg,.opus,.m4a";
 
 const MIN_RATE = 8000; // Hz; what every browser decodes to
 const MAX_RATE = 96_000;
 const INEXACT =
-  "The browser decodes this format; its length or start may differ by some hundredths of a second " +
-  "from what perceivers reads. Sounds saved as wav, flac, mp3 or ogg are read alike.";
+  "The browser decodes this format; its length or start may differ by some hundredths of a " +
+  "second from what perceivers reads. Sounds saved as wav, flac, mp3 or ogg are read alike.";
 const NOT_SAMPLES = 8; // loudest sample from which they must be integers that were saved as floats
 
 /** Return the example of a sound file: float32 (samples, channels). */

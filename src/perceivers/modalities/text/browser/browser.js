@@ -2,10 +2,12 @@
 
 const OFFSET = 6; // the id of a byte is its value plus this
 
+export const reads = "texts";
 export const accept = ".txt,text/plain";
 export const texts = true; // texts can be typed
 
-export function prepare(bytes, name, config) {
+export function prepare(bytes, name, config, limits) {
+  if (bytes.length > limits.file_bytes) throw new Error("The file is too large.");
   return encode(decode(bytes), config);
 }
 
@@ -19,6 +21,14 @@ export function encode(text, config) {
   }
   const ids = BigInt64Array.from(raw.length ? raw : [-OFFSET], (byte) => BigInt(byte + OFFSET));
   return { data: ids, shape: [ids.length] };
+}
+
+/** Return the start of an example, at most so many bytes of it. */
+export function words(example, most) {
+  const ids = Array.from(example.data.subarray(0, most), Number).filter((id) => id >= OFFSET);
+  const start = Uint8Array.from(ids, (id) => id - OFFSET);
+  const rest = example.data.length > most ? " …" : "";
+  return new TextDecoder().decode(start, { stream: true }) + rest; // no part of a character
 }
 
 function decode(bytes) {
