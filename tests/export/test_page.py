@@ -7,6 +7,7 @@ from commands import run
 from page_files import TEXTS, clouds, compressed, compressed_images, jpegs, plain_pngs, pngs, wavs
 
 from perceivers import checkpoint
+from perceivers.export.runtime import PACKAGE, VERSION
 from perceivers.modalities import build_reader
 from perceivers.modalities.image.config import ImageConfig
 from perceivers.modalities.points.config import PointsConfig
@@ -148,7 +149,9 @@ def test_page_needs_npm_or_the_files(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     status, _, said = run(capsys, *command)
     assert status
-    assert "--onnxruntime-web FOLDER" in said
+    assert "npm is not installed" in said
+    assert f"-{VERSION}.tgz, unpack it with tar xzf, and give --onnxruntime-web FOLDER" in said
+    assert len(said.strip().splitlines()) == 1
     status, _, said = run(capsys, *command, "--onnxruntime-web", tmp_path)
     assert status
     assert "has no ort.wasm.bundle.min.mjs" in said
@@ -157,6 +160,26 @@ def test_page_needs_npm_or_the_files(tmp_path, capsys, monkeypatch):
     assert status
     assert "is not that of onnxruntime-web" in said
     assert not (tmp_path / "page").exists()
+
+
+def test_npm_that_fails_leaves_nothing_and_says_how_to_bring_the_files(
+    tmp_path, capsys, monkeypatch
+):
+    checkpoint.save(small_model(GREY), tmp_path / "model")
+    npm = tmp_path / "npm"
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    for script, words in (
+        ("echo 'npm error network: no route' >&2; exit 1", "npm error network: no route"),
+        (f"echo another > {PACKAGE}-{VERSION}.tgz", "npm gave another"),
+        ("exit 0", "no message"),
+    ):
+        npm.write_text(f"#!/bin/sh\n{script}\n")
+        npm.chmod(0o755)
+        status, _, said = run(capsys, "export", tmp_path / "model", "--web", tmp_path / "page")
+        assert status
+        assert words in said
+        assert "give --onnxruntime-web FOLDER" in said.strip().splitlines()[-1]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "npm"]
 
 
 def test_page_that_exists_is_kept(tmp_path, capsys):

@@ -56,8 +56,8 @@ def export_page(
         folder = Path(scratch) / out.name
         reader = folder / "reader"
         reader.mkdir(parents=True)
+        copy_runtime(folder / "onnxruntime", runtime)  # first: it may fail where npm does
         exported = _export_run(run_dir, folder / MODEL, out / MODEL, int8=int8)
-        copy_runtime(folder / "onnxruntime", runtime)
         package = files("perceivers")
         for name in PAGE:
             (folder / name).write_bytes((package / "export/web" / name).read_bytes())

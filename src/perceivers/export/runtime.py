@@ -25,6 +25,8 @@ FILES = {
         "ort-wasm-simd-threaded.wasm",
     ),
 }
+ADDRESS = f"https://registry.npmjs.org/{PACKAGE}/-/{PACKAGE}-{VERSION}.tgz"
+BRING = f"download {ADDRESS}, unpack it with tar xzf, and give --onnxruntime-web FOLDER"
 SECONDS = 300  # that npm may take
 LICENCE = """onnxruntime-web
 
@@ -62,9 +64,7 @@ def check_runtime(folder: Path | None) -> None:
     if folder is None:
         if shutil.which("npm") is None:
             raise FileNotFoundError(
-                f"npm is not installed, which downloads {PACKAGE}; install Node.js, or bring the "
-                f"files: run npm pack {PACKAGE}@{VERSION} elsewhere, unpack it, and give "
-                "--onnxruntime-web FOLDER"
+                f"npm is not installed, which downloads {PACKAGE}; install Node.js, or {BRING}"
             )
         return
     for name in FILES:
@@ -109,7 +109,7 @@ def _download(folder: Path) -> Path:
     npm = shutil.which("npm")
     if npm is None:
         check_runtime(None)
-    hint = f"; or bring the files: unpack {PACKAGE} {VERSION} and give --onnxruntime-web FOLDER"
+    hint = f"; or {BRING}"
     command = [str(npm), "pack", "--silent", f"{PACKAGE}@{VERSION}"]
     try:
         done = subprocess.run(

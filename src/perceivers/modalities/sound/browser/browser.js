@@ -1,6 +1,6 @@
 // Sounds as samples, as `perceivers.modalities.sound` reads them.
 
-import { isExact, storedRate } from "./containers.js";
+import { isExact, packedLength, storedRate } from "./containers.js";
 import { resample } from "./resample.js";
 import { isWav, readWav } from "./wav.js";
 
@@ -10,8 +10,9 @@ export const accept = "audio/*,.wav,.flac,.mp3,.ogg,.opus,.m4a";
 const MIN_RATE = 8000; // Hz; what every browser decodes to
 const MAX_RATE = 96_000;
 const INEXACT =
-  "The browser decodes this format; its length or start may differ by some hundredths of a " +
-  "second from what perceivers reads. Sounds saved as wav, flac, mp3 or ogg are read alike.";
+  "The browser decodes this format; some hundredths of a second at its start or end may differ " +
+  "from what perceivers reads. Sounds saved as wav, flac, mp3 or ogg are read alike.";
+const MAX_FILLED = 4096; // samples that are added at the end
 const NOT_SAMPLES = 8; // loudest sample from which they must be integers that were saved as floats
 
 /** Return the example of a sound file: float32 (samples, channels). */
@@ -77,10 +78,19 @@ async function decode(bytes, wanted) {
     const context = new OfflineAudioContext(1, 1, rate);
     const decoded = await context.decodeAudioData(bytes.slice().buffer);
     const numbers = [...Array(decoded.numberOfChannels).keys()];
-    return { rate, channels: numbers.map((i) => decoded.getChannelData(i)) };
+    const length = stored ? packedLength(bytes) : 0;
+    return { rate, channels: numbers.map((i) => filled(decoded.getChannelData(i), length)) };
   } catch {
     throw new Error("This is no sound, or one that the browser cannot read; save it as wav.");
   }
+}
+
+/** Add silence up to a length. */
+function filled(samples, length) {
+  if (samples.length >= length || length > samples.length + MAX_FILLED) return samples;
+  const result = new Float32Array(length);
+  result.set(samples);
+  return result;
 }
 
 /** Average all channels to one; give mono to both sides. */

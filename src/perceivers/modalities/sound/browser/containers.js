@@ -1,6 +1,8 @@
 // What the files of compressed sounds state, which a browser does not tell: their sample rate, and
 // where the sound begins.
 
+const AAC_PACKET = 1024; // samples
+
 /** Return the sample rate that a file states; 0 if it is of no known kind. */
 export function storedRate(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -16,6 +18,23 @@ export function storedRate(bytes) {
     at = 10 + [6, 7, 8, 9].reduce((size, i) => size * 128 + bytes[i], 0);
   }
   return frameRate(bytes.subarray(at, at + 4));
+}
+
+/**
+ * Return the length of the sound of an MP4 file of AAC, in samples, with what fills its last
+ * packet: browsers cut that off, `perceivers` does not. 0 if it is not known.
+ */
+export function packedLength(bytes) {
+  if (textAt(bytes, 4, 8) !== "ftyp") return 0;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const [packets, edit] = [find(bytes, "stts"), find(bytes, "elst")];
+  if (packets < 0 || edit < 0 || edit + 20 > bytes.length) return 0;
+  if (view.getUint32(edit + 8) !== 1) return 0; // several parts of the sound
+  const entries = view.getUint32(packets + 8);
+  if (packets + 12 + 8 * entries > bytes.length) return 0;
+  let count = 0;
+  for (let i = 0; i < entries; i++) count += view.getUint32(packets + 12 + 8 * i);
+  return Math.max(0, count * AAC_PACKET - view.getUint32(edit + 16)); // without what comes before
 }
 
 /** Whether a sound differs from that of `perceivers` by less than rounding. */
