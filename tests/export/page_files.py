@@ -218,6 +218,7 @@ def compressed():
         "b.flac": sound(np.hstack([x, x[::-1]]), 44_100, "flac", "flac", "stereo"),
         "a.mp3": sound(np.hstack([x, x[::-1]]), 22_050, "mp3", "libmp3lame", "stereo"),
         "a.aac": sound(x, 22_050, "adts", "aac"),
+        "a.m4a": sound(x, 22_050, "mp4", "aac"),
         "b.mp3": sound(x, 44_100, "mp3", "libmp3lame"),
         "c.ogg": sound(x, 48_000, "ogg", "libopus"),
     }
