@@ -252,6 +252,7 @@ def clouds(coloured=False):
     forms = ("ascii", "binary_little_endian", "binary_big_endian")
     rows = [",".join(map(str, [*c, *p])) for c, p in zip(colours, points.tolist(), strict=True)]
     files = {f"{form}.ply": ply(points, colours, form) for form in forms}
+    files["floats.ply"] = ply(points, colours / 255, "ascii").replace(b"uchar", b"float")
     files["named.csv"] = "\n".join(["r,g,b,x,y,z", *rows]).encode()
     if coloured:
         return files
