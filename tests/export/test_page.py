@@ -58,6 +58,11 @@ def those(files, start):
     return {name: content for name, content in files.items() if name.startswith(start)}
 
 
+def untied():
+    """Return clouds of which no point has several neighbours at the same distance."""
+    return {name: content for name, content in clouds().items() if name != "integers.npy"}
+
+
 slow = pytest.mark.slow  # each of these exports another model
 
 
@@ -78,7 +83,7 @@ slow = pytest.mark.slow  # each of these exports another model
         case("compressed", WAVE, compressed),
         case("cloud", CLOUD, clouds),
         case("colours", COLOURED, lambda: clouds(True), slow),
-        case("surface", SURFACE, clouds, slow),
+        case("surface", SURFACE, untied, slow),
         case("text", TEXT, lambda: TEXTS),
     ],
 )
@@ -86,6 +91,18 @@ def test_page_reads_files_as_python_does(pages, config, make):  # noqa: F811
     example, probability = differences(pages, config, make())
     assert example <= TOLERANCE
     assert probability <= TOLERANCE
+
+
+@slow
+def test_neighbours_at_the_same_distance_are_said(pages):  # noqa: F811
+    _, page = pages.open(SURFACE)
+    for name, said in (("integers.npy", True), ("double.npy", False)):
+        page.locator("#file").set_input_files(
+            {"name": name, "mimeType": "", "buffer": clouds()[name]}
+        )
+        page.locator("#name", has_text=name).wait_for()
+        assert ("at the same distance" in page.locator("#status").inner_text()) is said
+    page.close()
 
 
 def test_dropped_file_gets_the_label(pages, tmp_path):  # noqa: F811

@@ -8,6 +8,9 @@ import { SHAPE_CHANNELS, surfaceShape } from "./surface.js";
 export const reads = "point clouds";
 export const accept = ".npy,.ply,.csv,.txt,.xyz";
 
+const TIED =
+  "Some points have several neighbours at the same distance, of which perceivers may choose " +
+  "others.";
 const AXES = 3;
 const MIN_POINTS = 3;
 const MIN_EXTENT = 1e-12; // lower limit of the size of a cloud before its logarithm is taken
@@ -34,11 +37,12 @@ export function prepare(bytes, name, config, limits) {
   if (rows.length > config.num_points) {
     rows = choice(rows.length, config.num_points).map((i) => rows[i]);
   }
-  rows = withChannels(rows, config);
+  const prepared = withChannels(rows, config);
+  rows = prepared.rows;
   const count = config.own_length ? rows.length : config.num_points;
   const data = new Float32Array(count * config.channels);
   for (let i = 0; i < count; i++) data.set(rows[i % rows.length], i * config.channels);
-  return { data, shape: [count, config.channels] };
+  return { data, shape: [count, config.channels], note: prepared.tied ? TIED : "" };
 }
 
 /** Draw the points from the front, x to the right and y up. */
@@ -72,11 +76,14 @@ function withChannels(rows, config) {
     const extent = hasExtent ? extentOf(centred(rows.map((row) => row.slice(0, AXES)))) : 0;
     for (const row of result) row.push(Math.log(Math.max(extent, MIN_EXTENT)));
   }
+  let tied = false;
   if (config.neighbours.length) {
     const points = config.size_channel ? rows.map((row) => row.slice(0, AXES)) : scaled;
-    surfaceShape(points, config.neighbours).forEach((shape, i) => result[i].push(...shape));
+    const found = surfaceShape(points, config.neighbours);
+    found.shapes.forEach((shape, i) => result[i].push(...shape));
+    tied = found.tied;
   }
-  return result;
+  return { rows: result, tied };
 }
 
 function centreAndScale(points) {

@@ -4,14 +4,24 @@ export const SHAPE_CHANNELS = 7; // per number of neighbours
 const MIN_DISTANCE = 1e-12;
 const SWEEPS = 30; // of Jacobi's method, at most
 
-/** Return, for each point, seven numbers for each number of neighbours. */
+/**
+ * Return, for each point, seven numbers for each number of neighbours, and whether some
+ * neighbourhoods are a choice among points at the same distance.
+ */
 export function surfaceShape(points, neighbours) {
   const counts = neighbours.map((count) => Math.min(count + 1, points.length)); // with itself
   const most = Math.max(...counts);
-  return points.map((point) => {
-    const near = nearest(points, point, most);
+  let tied = false;
+  const shapes = points.map((point) => {
+    const near = nearest(points, point, most + 1);
+    tied ||= counts.some((count) => count < near.length && isTie(near[count - 1], near[count]));
     return counts.flatMap((count) => shape(near.slice(0, count)));
   });
+  return { shapes, tied };
+}
+
+function isTie([near], [far]) {
+  return far - near <= 1e-12 * far;
 }
 
 /** Return the nearest points in order, each as [squared distance, point]. */
