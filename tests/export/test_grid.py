@@ -139,10 +139,14 @@ def test_keys_and_values_of_a_shared_cross_attend_are_computed_once():
     assert nodes["aten.scaled_dot_product_attention.default"] == 4  # with a self-attend
 
 
-def test_archive_takes_images_of_any_size(tmp_path):
+def test_archive_takes_images_of_any_size_and_stores_no_keys(tmp_path):
     model = model_of(IMAGE)
     run = export_torch(model, tmp_path / "model.pt2")
     batches = [
         torch.randint(0, 256, (*size, 3), dtype=torch.uint8) for size in [(1, 24, 24), (3, 9, 40)]
     ]
     assert largest_difference(model, run, batches).logits < 1e-4
+    archive = torch.export.load(tmp_path / "model.pt2")
+    operators = {str(node.target) for node in archive.graph.nodes}
+    assert "aten.baddbmm.default" not in operators  # would be keys and values
+    assert not any("perceivers" in operator for operator in operators)

@@ -298,10 +298,19 @@ def _(grad_rows: Tensor, grad_columns: Tensor, grad_channels: Tensor, *_: Tensor
     return tuple(torch.empty_like(x) for x in (grad_rows, grad_columns, grad_channels))
 
 
-def _read_grid_plainly(
+def read_grid_plainly(
     rows: Tensor, columns: Tensor, channels: Tensor, features: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Compute `read_grid` with operators that can be differentiated any number of times."""
+    """Compute `read_grid` with torch's own operators, which store the logits of all inputs.
+
+    They can be differentiated any number of times. Arguments and results are those of `read_grid`.
+
+    Args:
+        rows: (B, Q, R).
+        columns: (B, Q, W).
+        channels: (B, Q, C).
+        features: (B, C + 1, R, W), or (B, C + 2, R, W) with a mask.
+    """
     content, scale, masked = features.tensor_split([channels.shape[-1], channels.shape[-1] + 1], 1)
     by_axis = rows[..., None] + columns[:, :, None]  # B Q R W
     logits = (
@@ -323,7 +332,7 @@ def _setup_context(ctx: Any, inputs: Any, output: Any) -> None:
 def _backward(ctx: Any, *grads: Tensor) -> Any:
     *inputs, features, rows, columns, channels, lse = ctx.saved_tensors
     if second_order():
-        return tuple(plain_gradients(_read_grid_plainly, (*inputs, features), grads))
+        return tuple(plain_gradients(read_grid_plainly, (*inputs, features), grads))
     *grad_sums, grad_lse = grads
     delta = sum((x * y).sum(-1) for x, y in zip((rows, columns, channels), grad_sums, strict=True))
     return *read_grid_backward(*grad_sums, delta - grad_lse, *inputs, lse, features), None

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..core.separable import grids_as_operators, read_grid_plainly
 from ..exported import LOGITS, NUMBERS, PROBABILITIES, complete, first_line
 from ..files import write_atomically
 from ..modalities import build_reader, modality_of
@@ -175,7 +176,10 @@ def export_torch(
         OSError: the file cannot be written.
     """
     inputs = inputs_of(model, example)
-    archive = trace(Program(model, inputs), inputs)
+    with grids_as_operators(), export_errors():
+        traced = trace(Program(model, inputs), inputs)
+        own = {torch.ops.perceivers.read_grid.default: read_grid_plainly}
+        archive = traced.run_decompositions(own)
     write_atomically(path, lambda part: _save_archive(archive, part))
     module = torch.export.load(path).module()
     config, described = model.config.input, [given.describe() for given in inputs]
