@@ -1,6 +1,7 @@
 """Exported models give the same outputs as the models they were made from."""
 
 import json
+from dataclasses import fields
 
 import onnxruntime
 import pytest
@@ -15,10 +16,11 @@ from perceivers.modalities.image.config import ImageConfig
 from perceivers.modalities.points.config import PointsConfig
 from perceivers.modalities.sound.config import AudioConfig, MelConfig
 from perceivers.modalities.table.config import TabularConfig
-from perceivers.modalities.text.config import TextConfig
+from perceivers.modalities.text.config import TextConfig, TextOutputConfig
 from perceivers.modalities.video.config import VideoConfig
 from perceivers.models.build import build
-from perceivers.models.config import ModelConfig
+from perceivers.models.classifier import PerceiverClassifier
+from perceivers.models.config import ModelConfig, PerceiverIOClassifierConfig, PerceiverIOConfig
 from perceivers.models.presets import list_presets
 
 IMAGE = ImageConfig(image_size=32, patch_size=4, patch_stride=2, projection_dim=8, num_bands=4)
@@ -202,6 +204,42 @@ def test_operator_that_cannot_be_exported_is_named(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+class OfTwoExamples(torch.nn.Module):
+    """A head whose program is fixed to the number of examples."""
+
+    def forward(self, x):
+        return x[:, :3] * len(x)
+
+
+def test_fixed_number_of_examples_is_refused(tmp_path):
+    model = model_of(POINTS)
+    model.head = OfTwoExamples()
+    with pytest.raises(ValueError, match="fixes the number of examples of points at 2"):
+        export_torch(model, tmp_path / "model.pt2")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["wide heads", "decoder"])
+def test_number_of_examples_varies_in_every_architecture(kind, tmp_path):
+    wide = {"self_qk_dim": 64}  # products of weights replace keys from some batch on
+    model = model_of(POINTS, **(wide if kind == "wide heads" else {}))
+    if kind == "decoder":
+        values = {field.name: getattr(model.config, field.name) for field in fields(model.config)}
+        torch.manual_seed(0)
+        model = build(PerceiverIOClassifierConfig(**values)).eval()
+        torch.nn.init.normal_(model.head.weight, std=0.3)
+    run = export_torch(model, tmp_path / "model.pt2")
+    batches = [batch_of(model, count, seed=count) for count in (1, 3, 11)]
+    assert largest_difference(model, run, batches).logits < 1e-4
+
+
+def test_model_with_outputs_of_its_own_is_refused(tmp_path):
+    sizes = {"num_latents": 2, "latent_dim": 8, "num_self_heads": 2, "num_layers_per_block": 1}
+    model = build(PerceiverIOConfig(input=TEXT, output=TextOutputConfig(), **sizes)).eval()
+    with pytest.raises(ValueError, match="only classifiers and models of numbers"):
+        export_onnx(model, tmp_path / "model.onnx")
+
+
 def test_damaged_files_are_refused(rows, tmp_path):
     _, path = rows
     copy = tmp_path / "copy.onnx"
@@ -239,6 +277,10 @@ def test_every_modality_is_exported(config, tmp_path):
 def test_every_preset_is_exported_at_full_size(name, tmp_path):
     torch.manual_seed(0)
     model = perceivers.create(name).eval()
+    if not isinstance(model, PerceiverClassifier):
+        with pytest.raises(ValueError, match="only classifiers and models of numbers"):
+            export_onnx(model, tmp_path / "model.onnx")
+        return
     for module in model.modules():
         if isinstance(module, torch.nn.Linear) and not module.weight.any():  # the head
             torch.nn.init.normal_(module.weight, std=0.03)

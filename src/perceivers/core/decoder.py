@@ -107,9 +107,10 @@ class Decoder(nn.Module):
                     f"{label} have {queries.dim} channels (content and position together); this "
                     f"decoder was built for query_dim={self.query_dim}"
                 )
-            if queries.batch not in (1, len(latents)):
+            batch = latents.shape[0]  # len() would fix the batch of an exported program
+            if queries.batch not in (1, batch):
                 raise ValueError(
-                    f"{label} are for {queries.batch} examples; expected {len(latents)}, as the "
+                    f"{label} are for {queries.batch} examples; expected {batch}, as the "
                     "latents have, or 1 for all"
                 )
         if chunk_size is not None and chunk_size < 1:
@@ -123,7 +124,7 @@ class Decoder(nn.Module):
         size: int | None,
         head: Head | None,
     ) -> Tensor:
-        if size is None or queries.num_outputs <= size:
+        if size is None or torch.compiler.is_exporting() or queries.num_outputs <= size:
             return self._decode_chunk(lambda: queries, source, dtype, head)
         parts = (
             checkpoint(self._decode_chunk, chunk, source, dtype, head, use_reentrant=False)

@@ -111,8 +111,8 @@ def take(x: Tensor, index: Tensor) -> Tensor:
     """
     if index.ndim == 1:
         return x[:, index]
-    rows = torch.arange(len(index), device=index.device)[:, None]
-    return x.expand(len(index), *x.shape[1:])[rows, index]
+    rows = torch.arange(index.shape[0], device=index.device)[:, None]
+    return x.expand(index.shape[0], *x.shape[1:])[rows, index]
 
 
 def padded(parts: Sequence[Inputs], order: Tensor | None = None) -> Inputs:
@@ -175,9 +175,9 @@ def _positions(parts: Sequence[Inputs], most: int, order: Tensor) -> Tensor | Ax
         table = part.dense_position
         assert table is not None  # `_check_alike` made sure
         own = torch.arange(part.content.shape[0], device=order.device)
-        rows.append(start + (own if len(table) > 1 else torch.zeros_like(own)))
+        rows.append(start + (own if table.shape[0] > 1 else torch.zeros_like(own)))
         tables.append(_filled(table, most))
-        start += len(table)
+        start += table.shape[0]
     return torch.cat(tables)[torch.cat(rows)[order]]
 
 

@@ -117,11 +117,13 @@ class MultiHeadAttention(nn.Module):
 
         This is so if the heads are at least as wide as x. The projection matrices are then
         multiplied with each other, which pays, forward and backward, if there are enough more rows
-        than channels.
+        than channels. In an exported program, whose batch varies, the products are constants.
         """
         batch, rows, channels = x.shape
         narrowest = min(self.to_k.out_features, self.to_v.out_features) // self.num_heads
-        return self.sharing == 1 and narrowest >= channels and batch * rows > 2 * channels
+        if self.sharing != 1 or narrowest < channels:
+            return False
+        return torch.compiler.is_exporting() or batch * rows > 2 * channels
 
     def _read_unprojected(self, x: Tensor) -> Tensor:
         """Compute `read_itself` with x as the keys and values of all heads.

@@ -99,7 +99,7 @@ class Queries:
             only = position if self.content is None else self.content
             assert only is not None
             return only.to(dtype)
-        content = self.content.expand(max(len(self.content), len(position)), -1, -1)
+        content = self.content.expand(max(self.content.shape[0], position.shape[0]), -1, -1)
         return Inputs(content.to(dtype), position, fusion=self.fusion).joined()
 
     def at(self, index: Tensor) -> "Queries":
@@ -111,7 +111,7 @@ class Queries:
         Raises:
             ValueError: the shape of `index` is neither.
         """
-        if index.ndim not in (1, 2) or (index.ndim == 2 and self.batch not in (1, len(index))):
+        if index.ndim not in (1, 2) or (index.ndim == 2 and self.batch not in (1, index.shape[0])):
             expected = "(K,) or (B, K)" if self.batch == 1 else f"(K,) or ({self.batch}, K)"
             raise ValueError(f"index has shape {tuple(index.shape)}; expected {expected}")
         position = self.position

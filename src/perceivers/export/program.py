@@ -1,5 +1,6 @@
 """A model as one program of tensors, with a batch and lengths that vary."""
 
+import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator
@@ -25,6 +26,8 @@ from ..modalities.reader import ArrayReader, collate
 from ..modalities.table.reader import CellReader
 from ..modalities.text.reader import TextReader
 from ..models.classifier import PerceiverClassifier
+
+log = logging.getLogger(__name__)
 
 TRACED_EXAMPLES = 2  # of the batch that is traced: torch takes a length of 1 for a constant
 TRACED_BYTES = 16  # length of its texts
@@ -99,9 +102,15 @@ def inputs_of(model: PerceiverClassifier, example: Any = None) -> list[Input]:
             reads files to.
 
     Raises:
-        ValueError: `example` is needed, because the model takes tensors that are not read from
-            files; or it has fewer than two examples.
+        ValueError: the model is neither a classifier nor a regression; `example` is needed,
+            because the model takes tensors that are not read from files; or it has fewer than two
+            examples.
     """
+    if not isinstance(model, PerceiverClassifier):  # such as models of Perceiver IO
+        raise ValueError(
+            f"a model of kind {model.config.kind!r} has outputs of its own; only classifiers and "
+            "models of numbers (regression) are exported"
+        )
     config = model.config.input
     if example is not None:
         return [_given(name, x) for name, x in _parts(config, example).items()]
@@ -145,17 +154,44 @@ def trace(program: Program, inputs: list[Input]) -> torch.export.ExportedProgram
     """Export a program with `torch.export`; the batch and the axes that may vary do.
 
     Raises:
-        ValueError: the model cannot be exported; the message names the operator if torch does.
+        ValueError: the model cannot be exported; the message names the operator if torch does. Or
+            the model fixes the number of examples.
     """
     auto = torch.export.Dim.AUTO
     shapes = [{0: auto, **dict.fromkeys(given.varying, auto)} for given in inputs]
     with export_errors():
-        return torch.export.export(
+        traced = torch.export.export(
             program,
             tuple(given.example for given in inputs),
             dynamic_shapes={"tensors": tuple(shapes)},
             strict=False,
         )
+    _check_axes(traced, inputs)
+    return traced
+
+
+def _check_axes(traced: torch.export.ExportedProgram, inputs: list[Input]) -> None:
+    """Refuse a fixed batch, which torch does not report, and remove axes that became fixed."""
+    shapes = {
+        node.name: node.meta["val"].shape
+        for node in traced.graph.nodes
+        if node.op == "placeholder" and isinstance(node.meta.get("val"), Tensor)
+    }
+    for given, name in zip(inputs, traced.graph_signature.user_inputs, strict=True):
+        shape = shapes[str(name)]
+        if _fixed(shape[0]):
+            raise ValueError(
+                f"the model cannot be exported: an operation of it fixes the number of examples of "
+                f"{given.name} at {shape[0]}, that of the batch that was traced"
+            )
+        for axis in [axis for axis in given.varying if _fixed(shape[axis])]:
+            name = given.varying.pop(axis)
+            log.warning("the exported model takes a %s of %d alone", name, shape[axis])
+
+
+def _fixed(size: Any) -> bool:
+    """Return whether the size of an axis of a traced tensor is one number."""
+    return isinstance(size, int) or size.node.maybe_as_int() is not None
 
 
 def export_torch(
