@@ -12,7 +12,7 @@ from perceivers.autoconfig.inspect_table import inspect_table
 from perceivers.data.config import DataConfig
 from perceivers.data.folder import read_folder
 from perceivers.data.hub import read_parquet_folder
-from perceivers.data.layout import parquet_files
+from perceivers.data.layout import find_manifest, parquet_files
 from perceivers.data.manifest import read_manifest
 from perceivers.data.split_names import split_of
 from perceivers.modalities.image.reader import ImageReader
@@ -160,6 +160,13 @@ def test_a_split_column_of_any_name(tmp_path, suffix, column, train, test):
         kept = read_manifest(path, DataConfig(categorical=(column,)))
         assert list(kept.columns) == ["x", column]
         assert list(read_manifest(path, DataConfig(), wanted=(column,)).columns) == ["x", column]
+
+
+def test_tables_of_splits_are_refused_with_the_way_out(tmp_path):
+    for name in ("train_set", "test_set"):
+        (tmp_path / f"{name}.csv").write_text("x,label\n1,a\n2,b\n")
+    with pytest.raises(ValueError, match="put all rows into one table with a column called split"):
+        find_manifest(str(tmp_path))
 
 
 def test_two_split_columns_are_refused(tmp_path):

@@ -66,7 +66,9 @@ def find_manifest(source: str) -> Path | None:
                 named = parquet
         if len(named) > 1:
             names = " and ".join(f.name for f in named[:5])
-            raise ValueError(f"{path} holds {names}; point at one of them: --data {named[0]}")
+            splits = any(split_of(f.stem) for f in named)
+            fix = ", or put all rows into one table with a column called split" if splits else ""
+            raise ValueError(f"{path} holds {names}; point at one of them: --data {named[0]}{fix}")
         return named[0] if named else None
     return path if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES else None
 

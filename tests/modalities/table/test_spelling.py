@@ -49,7 +49,10 @@ def test_booleans_and_dates_have_one_spelling():
     assert [canonical(text) for text in times] == [
         "2020-01-31 12:00:00", "2020-01-31 12:00:00+00:00", "2020-01-31 12:00:00+00:00",
     ]  # fmt: skip
-    for text in ("Truth", "2020-1-31", "2020-01-31 noon", "1.0", "007", ""):
+    day = ("07:30:00", "07:30:00.000000", "07:30:00.")
+    assert {canonical(text) for text in day} == {"07:30:00"}  # parquet writes microseconds
+    assert canonical("07:30:00.250") == "07:30:00.25"
+    for text in ("07:30:000", "07:30", "Truth", "2020-1-31", "2020-01-31 noon", "1.0", "007", ""):
         assert canonical(text) == text
 
 

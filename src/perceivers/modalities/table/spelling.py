@@ -18,6 +18,7 @@ DATE = re.compile(
     r"(\d{4}-\d\d-\d\d)"
     r"(?:[T ](\d\d:\d\d)(?::(\d\d)(?:[.,](\d+))?)? ?(Z|[+-]\d\d:?\d\d)?)?"
 )
+TIME = re.compile(r"(\d\d:\d\d:\d\d)(?:\.(\d*?)0*)?")
 
 
 class Number(str):
@@ -72,10 +73,12 @@ def cell_text(value: Any, place: str) -> str | None:
 
 
 def canonical(text: str) -> str:
-    """Spell a boolean or a date in the one way that all formats share; other text is unchanged.
+    """Spell a boolean, a date or a time in the one way that all formats share.
+
+    Other text is unchanged.
 
     Booleans are in lower case. A date is "2020-01-31"; with a time that is not midnight, it is
-    "2020-01-31 12:00:00", without zeros at the end of its fraction.
+    "2020-01-31 12:00:00", without zeros at the end of its fraction. So is a time of day.
 
     Args:
         text: text of a cell.
@@ -83,6 +86,8 @@ def canonical(text: str) -> str:
     if len(text) <= 5:
         lower = text.lower()
         return lower if lower in BOOLEANS else text
+    if text[2] == ":" and (time := TIME.fullmatch(text)):
+        return f"{time[1]}.{time[2]}" if time[2] else time[1]
     match = DATE.fullmatch(text) if text[4] == "-" and not isinstance(text, Number) else None
     if match is None:
         return text
