@@ -37,6 +37,7 @@ SPLIT_COLUMN = re.compile(
     r"|(?:is|in|for)[\s_\-]*(?:train|test|valid|val)(?:ing|idation)?(?:[\s_\-]\w+)?"
     r"|train[\s_\-]*test[\s_\-]*split"
 )
+MAX_LENGTH = 255  # characters of the name of a split
 MAX_SPLITS = 20  # distinct values of a column of splits or folds at most
 FOLD = re.compile(r"(?i)(?P<rest>.*?)[\s_\-.(\[]*(?:k|cv)?[\s_\-]*(?:fold|split)[\s_\-]*\d+[)\]]?")
 
@@ -53,6 +54,8 @@ def parse_split(name: str) -> tuple[str, str] | None:
         "bullet-train" has one as well: whether it means a split depends on the other names.
     """
     name = name.strip()
+    if len(name) > MAX_LENGTH:
+        return None
     if name.lower() in SPLIT_NAMES:
         return SPLIT_NAMES[name.lower()], ""
     match = FUSED.fullmatch(name) or FIRST.fullmatch(name) or LAST.fullmatch(name)

@@ -1,8 +1,11 @@
 """Numbers in the formats that people write."""
 
+import time
+
 import numpy as np
 import pytest
 
+from perceivers.data.split_names import split_of
 from perceivers.modalities.table.doubts import describe_format
 from perceivers.modalities.table.kinds import infer_kinds
 from perceivers.modalities.table.numbers import (
@@ -104,6 +107,14 @@ def test_description_of_a_format():
 def test_unknown_formats(text):
     with pytest.raises(ValueError, match="is not the format of a number; expected 1.5 or 1,5"):
         NumberFormat.from_example(text)
+
+
+def test_long_cells_are_fast():
+    for text in ("(" + "1" * 100_000, "1" * 100_000 + "- x", " " * 100_000 + "train"):
+        began = time.perf_counter()
+        infer_kinds({"x": [text, "5"]}, {})
+        split_of(f"a{text}b")
+        assert time.perf_counter() - began < 2
 
 
 def test_long_columns_are_fast():

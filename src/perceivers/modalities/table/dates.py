@@ -86,12 +86,11 @@ def find_dates(cells: Sequence[str | None]) -> DateFormat | None:
     Args:
         cells: the text of each cell; None for an empty one.
     """
-    texts = _texts(cells)
-    for order in get_args(Order):
-        dates = DateFormat(order=order)
-        if texts and all(dates.parse(text) is not None for text in texts):
-            return dates
-    return None
+    first = next((x for x in cells if x is not None and x.lower() not in MISSING_NUMBERS), "")
+    formats = [DateFormat(order=order) for order in get_args(Order)]
+    possible = [dates for dates in formats if dates.parse(first) is not None]
+    texts = _texts(cells) if possible else []
+    return next((x for x in possible if all(x.parse(text) is not None for text in texts)), None)
 
 
 def describe_dates(cells: Sequence[str | None], dates: DateFormat) -> Iterator[str]:

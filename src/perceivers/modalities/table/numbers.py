@@ -29,7 +29,7 @@ MOSTLY = 0.9  # at least this share of the cells of a numeric column are numbers
 MOSTLY_OF_MANY = 0.8  # the same, if there are more than `MANY` different numbers
 MANY = 20
 MAX_TEXTS = 2000  # texts of a column by which its format is chosen
-PARENTHESES = re.compile(r"(\D{0,4}?)\(([^()]*\d[^()]*)\)(\D{0,4})")
+PARENTHESES = re.compile(r"(\D{0,4}?)\((?=[^()]*\d)([^()]*)\)(\D{0,4})")
 TRAILING_MINUS = re.compile(r"(.*\d) ?-")
 # The denominators of sizes and shares: a column of dates ("7/11") or of pressures has others.
 FRACTION = re.compile(
