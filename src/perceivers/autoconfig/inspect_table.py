@@ -17,7 +17,7 @@ from ..errors import listed, unknown
 from ..modalities import FILE_MODALITIES
 from ..modalities.measures import Distribution
 from ..modalities.table.columns import describe_alike
-from ..modalities.table.dates import DateFormat, describe_dates
+from ..modalities.table.dates import DateFormat, describe_dates, describe_unread_dates
 from ..modalities.table.doubts import describe_format, describe_unread, doubts
 from ..modalities.table.kinds import (
     Cells,
@@ -90,8 +90,11 @@ def inspect_table(path: Path, config: DataConfig, *, seed: int = 0) -> TableCont
             if column is None:
                 empty.append(name)
                 continue
-            if doubt := describe_doubt(name, cells):
-                column = replace(column, notes=(*column.notes, doubt))
+            doubts_of = [describe_doubt(name, cells)]
+            if column.what == "categorical" and name not in config.categorical:
+                unread = describe_unread_dates([cell for cell in cells if cell is not None])
+                doubts_of.append(f"column {name!r}: {unread}" if unread else "")
+            column = replace(column, notes=(*column.notes, *filter(None, doubts_of)))
             columns[name] = column
         if not columns:
             raise ValueError(
@@ -176,7 +179,7 @@ def _inspect_column(
     if kind.what == "text":
         lengths = Distribution.of([len(cell.encode()) for cell in filled])
         has_spaces = any(any(map(str.isspace, cell)) for cell in filled)
-        unread = describe_unread(filled)
+        unread = describe_unread(filled) or describe_unread_dates(filled)
         is_id = not has_spaces and not unread and len(set(filled)) == len(filled)
         return ColumnContents(
             "text",

@@ -47,7 +47,7 @@ def test_dates_are_days(text, order, days):
     "cells",
     [
         ["2021-13-01"], ["2021-02-30"], ["31.04.2021"], ["1.2.24"], ["2021.10.2"], ["10:30"],
-        ["2021-03-05 25:00"], ["2021"], ["5/3"], ["2021-03-05", "soon"], [None], ["20210305"],
+        ["2021-03-05 25:00"], ["2021"], ["5/3"], ["2021-03-05", "soon", "x"], [None], ["20210305"],
         ["13/13/2021"], ["1/2-2021"], ["192.168.1.2021"],
     ],
 )  # fmt: skip
@@ -82,6 +82,26 @@ def test_formats_are_saved_as_examples():
     assert date_text(DAY + 0.5) == "2021-03-05 12:00:00"
     assert date_text(DAY) == "2021-03-05"
     assert date_text(1e12) == "1e+12"
+
+
+def test_a_few_cells_that_are_no_dates_are_masked_and_said(tmp_path):
+    path = tmp_path / "t.csv"
+    days = [f"{i % 28 + 1}/12/2021" for i in range(40)] + ["unknown", "31/02/2021"]
+    path.write_text("\n".join(["day,label", *(f"{x},{'ab'[len(x) % 2]}" for x in days)]))
+    column = inspect_table(path, DataConfig()).columns["day"]
+    assert (column.what, column.missing, column.number_format.order) == ("numeric", 2, "dmy")
+    assert any("2 of 42 cells are not dates and are masked: 'unknown'" in x for x in column.notes)
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_dates_that_are_not_read_as_such_are_said(tmp_path, repeats):
+    path = tmp_path / "t.csv"
+    rows = [f"{i % 28 + 1}/12/21,{'ab'[i % 3 == 0]}" for i in range(25)] * repeats
+    path.write_text("\n".join(["day,label", *rows]))
+    said = " ".join(inspect_table(path, DataConfig()).remarks())
+    assert "column 'day': its cells look like dates, such as '1/12/21', but are not read as" in said
+    declared = inspect_table(path, DataConfig(categorical=("day",))).remarks()
+    assert "look like dates" not in " ".join(declared)
 
 
 def write_all(folder, dates):

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from typing_extensions import override
 
-from .numbers import MISSING_NUMBERS, NumberFormat
+from .numbers import MISSING_NUMBERS, MOSTLY, NumberFormat
 from .spelling import Number
 
 Order = Literal["ymd", "dmy", "mdy"]
@@ -16,6 +16,9 @@ Order = Literal["ymd", "dmy", "mdy"]
 DATE = re.compile(
     r"(\d{4}|\d{1,2})([-./])(\d{1,2})\2(\d{4}|\d{1,2})"
     r"(?:(?:T| +)(\d{1,2}):(\d\d)(?::(\d\d(?:[.,]\d+)?))? ?(?:(Z)|([+-])(\d\d):?(\d\d))?)?"
+)
+DATE_LIKE = re.compile(
+    r"(?:\d{1,2}/\d{1,2}/\d\d|\d{1,2}([-./])\d{1,2}\1\d{4}|\d{4}([-/])\d{1,2}\2\d{1,2})(?:[ T].*)?"
 )
 EPOCH = datetime.date(1970, 1, 1).toordinal()
 EXAMPLES: dict[Order, str] = {"ymd": "2001-12-31", "dmy": "31.12.2001", "mdy": "12/31/2001"}
@@ -27,6 +30,8 @@ class DateFormat(NumberFormat):
 
     They may have a time, and a zone that is converted to UTC.
     """
+
+    noun = "date"
 
     order: Order = "ymd"
     """Order of the year, the month and the day."""
@@ -81,16 +86,32 @@ def format_of(example: str) -> NumberFormat:
 
 
 def find_dates(cells: Sequence[str | None]) -> DateFormat | None:
-    """Return how the dates of a column are written; None unless all its cells are dates.
+    """Return how the dates of a column are written; None unless nearly all cells are dates.
 
     Args:
         cells: the text of each cell; None for an empty one.
     """
-    first = next((x for x in cells if x is not None and x.lower() not in MISSING_NUMBERS), "")
+    first = next((x for x in cells if x is not None and DATE.fullmatch(x)), None)
+    texts = [] if first is None else _texts(cells)
     formats = [DateFormat(order=order) for order in get_args(Order)]
-    possible = [dates for dates in formats if dates.parse(first) is not None]
-    texts = _texts(cells) if possible else []
-    return next((x for x in possible if all(x.parse(text) is not None for text in texts)), None)
+    counts = [sum(dates.parse(text) is not None for text in texts) for dates in formats]
+    best = max(counts)
+    return formats[counts.index(best)] if best and best >= MOSTLY * len(texts) else None
+
+
+def describe_unread_dates(texts: Sequence[str]) -> str:
+    """Describe a column that is not read as dates though its cells look like dates; else empty.
+
+    Args:
+        texts: the cells of the column that are not empty.
+    """
+    alike = [text for text in texts if DATE_LIKE.fullmatch(text)]
+    if not alike or len(alike) < MOSTLY * len(texts):
+        return ""
+    return (
+        f"its cells look like dates, such as {alike[0]!r}, but are not read as dates; write all of "
+        "them like 2001-12-31"
+    )
 
 
 def describe_dates(cells: Sequence[str | None], dates: DateFormat) -> Iterator[str]:
@@ -101,10 +122,11 @@ def describe_dates(cells: Sequence[str | None], dates: DateFormat) -> Iterator[s
         dates: how they are written.
     """
     texts = _texts(cells)
-    date = date_text(dates.parse(texts[0]) or 0)
-    yield f"read {texts[0]!r} as the date {date}, in days since 1970-01-01"
+    first = next(text for text in texts if dates.parse(text) is not None)
+    date = date_text(dates.parse(first) or 0)
+    yield f"read {first!r} as the date {date}, in days since 1970-01-01"
     other = DateFormat(order="mdy")
-    written = [text for text in texts if DateFormat().parse(text) is None]
+    written = [x for x in texts if dates.parse(x) is not None and DateFormat().parse(x) is None]
     clear = any("." in text or other.parse(text) is None for text in written)
     if dates.order == "dmy" and written and not clear:
         yield (

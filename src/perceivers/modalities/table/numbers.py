@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import ClassVar, Literal
 
 from .spelling import BOOLEANS, Number
 
@@ -42,6 +42,9 @@ SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "’": "'",
 @dataclass(frozen=True)
 class NumberFormat:
     """How the numbers of a column are written. Plain digits with a point can be read as well."""
+
+    noun: ClassVar[str] = "number"
+    """What a cell of the column is."""
 
     decimal: str = "."
     """The decimal separator, a point or a comma."""
@@ -166,7 +169,8 @@ def parse_number(cell: str | None, number_format: NumberFormat = PLAIN) -> float
         return math.nan
     value = number_format.parse(BOOLEANS.get(cell, cell))
     if value is None or not math.isfinite(value):
-        problem = "is not a finite number"
+        finite = "" if number_format.noun == "date" else "finite "
+        problem = f"is not a {finite}{number_format.noun}"
         if number_format != PLAIN:
             problem += f", written like {number_format.example!r}"
         raise ValueError(f"{cell!r} {problem}; correct it or leave the cell empty")

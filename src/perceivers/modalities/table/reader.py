@@ -147,7 +147,7 @@ class CellReader:
         examples = [f"{cell!r} (row {row})" for cell, row in list(rows.items())[:MAX_EXAMPLES]]
         few = ", ".join(examples) + (", …" if len(rows) > MAX_EXAMPLES else "")
         if name in self.formats:
-            problem = f"{len(bad):,} of {filled:,} cells are not numbers"
+            problem = f"{len(bad):,} of {filled:,} cells are not {self.formats[name].noun}s"
         elif len(bad) < filled:
             problem = f"{len(bad):,} of {filled:,} cells hold categories not seen in training"
         else:
