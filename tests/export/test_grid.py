@@ -131,6 +131,18 @@ def test_masks_and_large_logits(monkeypatch, tmp_path):
         torch.testing.assert_close(torch.from_numpy(got), expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.filterwarnings("default")  # torch's exporter warns
+def test_high_frequencies_of_positions_are_those_of_the_model(tmp_path):
+    """One digit more or less in a frequency would change these features by 2e-4."""
+    position = FourierPosition([2240.0] * 3, num_bands=64)
+    x = torch.rand(2, 50, 3) * 2 - 1
+    torch.onnx.export(
+        position, (x,), tmp_path / "p.onnx", dynamo=True, verbose=False, input_names=["x"]
+    )
+    (got,) = onnxruntime.InferenceSession(tmp_path / "p.onnx").run(None, {"x": x.numpy()})
+    torch.testing.assert_close(torch.from_numpy(got), position(x), rtol=0, atol=1e-6)
+
+
 def test_keys_and_values_of_a_shared_cross_attend_are_computed_once():
     model = model_of(IMAGE, cross_order=(0, 1, 1), num_cross_heads=4)  # heads too narrow for a grid
     inputs = inputs_of(model)

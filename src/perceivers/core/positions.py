@@ -85,7 +85,12 @@ def fourier_features(
     x = coordinates.float()
     if num_bands == 0:
         return x
-    bands = torch.stack([_bands(num_bands, r, spacing, x.device) for r in max_resolution])  # A K
+    bands = torch.stack([_bands(num_bands, r, spacing, x.device) for r in max_resolution])
+    return _features(x, bands)
+
+
+def _features(x: Tensor, bands: Tensor) -> Tensor:
+    """Return `fourier_features` of x (…, A) for given frequencies (A, K)."""
     angles = math.pi * (x[..., None] * bands).flatten(-2)  # … A·K
     return torch.cat([x, angles.sin(), angles.cos()], dim=-1)
 
@@ -170,6 +175,10 @@ class FourierPosition(nn.Module):
         self.spacing: Spacing = spacing
         # Cache of the last grids' features, as (key, features). It is not part of the state dict.
         self._cached: list[tuple[object, AxialPosition]] = []
+        # The frequencies as numbers, for exported programs: an exporter computes torch.linspace to
+        # other last digits, and π·f·x multiplies the difference by up to thousands.
+        cpu = torch.device("cpu")
+        self._bands = [_bands(num_bands, r, spacing, cpu).tolist() for r in self.max_resolution]
 
     @property
     def dim(self) -> int:
@@ -178,6 +187,9 @@ class FourierPosition(nn.Module):
 
     def forward(self, coordinates: Tensor) -> Tensor:
         """Return the features of coordinates (B, M, A) in [-1, 1]: float32 (B, M, P)."""
+        if torch.compiler.is_exporting() and self.num_bands:
+            bands = torch.tensor(self._bands, device=coordinates.device)
+            return _features(coordinates.float(), bands)
         return fourier_features(
             coordinates,
             num_bands=self.num_bands,
