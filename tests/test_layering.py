@@ -133,6 +133,8 @@ TRACKS = {"audio", "video", "sound"}  # FFmpeg's names of the tracks of a file, 
 COLUMN = {"text"}  # what a column of a table holds
 OTHER_MEANING = {
     "models/presets.py": PARTS,
+    "interop/transformers_outputs.py": PARTS,
+    "interop/transformers_names.py": PARTS | {"image"},  # a part of transformers' models
     "recipes/grid_corpus.py": PARTS,
     "modalities/fusion/config.py": PARTS,
     "modalities/video/__init__.py": PARTS,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..errors import listed, missing_extra, weight_mismatches
 from ..files import read_json
 from ..hub import download
-from ..modalities import ConvImageConfig, ImageConfig, TextConfig
+from ..modalities import ConvImageConfig, FusionConfig, ImageConfig, TextConfig
 from ..modalities.adapter import ChannelsLastAdapter
 from ..modalities.flow.adapter import FramePairAdapter
 from ..models.base import PerceiverModel
@@ -23,8 +23,9 @@ from ..models.build import build
 from ..models.config import EncoderConfig, PerceiverIOClassifierConfig, PerceiverIOConfig
 from ..reading import file_errors
 from . import transformers_config as configs
+from . import transformers_outputs as outputs
 from .state_files import read_state
-from .transformers_names import PREFIXES, names_of, shape_there
+from .transformers_names import PREFIXES, UNUSED, joined_state, names_of, shape_there, split_state
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ def from_transformers(
         where, described, processor = str(folder), *_read_description(folder)
         architecture = _architecture(described, where)
         state = read_weights(folder)
+    state = split_state(state)
     with file_errors(where, "Perceiver of transformers"):
         _check_architecture(architecture)
         config, names = _config_of(architecture, configs.complete(described))
@@ -107,10 +109,12 @@ def to_transformers(model: PerceiverModel) -> nn.Module:
     """
     architecture, values, labels = _call_of(model)
     module = library_module(architecture, values, labels)
-    ours, theirs = model.state_dict(), module.state_dict()
+    ours, theirs = model.state_dict(), {}
     for name, other in names_of(architecture, ours).items():
         theirs[other] = ours[name].reshape(shape_there(other, ours[name].shape))
-    module.load_state_dict(theirs)
+    others = module.state_dict()
+    unused = {name: torch.zeros_like(others[name]) for name in UNUSED if name in others}
+    module.load_state_dict({**unused, **joined_state(theirs)})
     return module.eval()
 
 
@@ -268,8 +272,10 @@ def _config_of(
     architecture: str, values: Mapping[str, Any]
 ) -> tuple[EncoderConfig, tuple[str, ...] | None]:
     """Return the configuration and the names of the classes."""
-    if architecture in configs.OTHERS:
-        return configs.OTHERS[architecture](values), None
+    if architecture in outputs.OTHERS:
+        config = outputs.OTHERS[architecture](values)
+        has_classes = isinstance(config.input, FusionConfig)
+        return config, configs.labels_of(values) if has_classes else None
     return configs.classifier_config(architecture, values), configs.labels_of(values)
 
 
@@ -278,7 +284,7 @@ def _call_of(model: PerceiverModel) -> tuple[str, dict[str, Any], tuple[str, ...
     if isinstance(model.config, PerceiverIOClassifierConfig):
         return *configs.classifier_values(model.config), model.labels
     if isinstance(model.config, PerceiverIOConfig):
-        return *configs.other_values(model.config), model.labels
+        return *outputs.other_values(model.config), model.labels
     raise ValueError(
         f"transformers has no models of kind {model.config.kind!r}; expected one of Perceiver IO"
     )

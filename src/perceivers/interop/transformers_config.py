@@ -4,7 +4,6 @@ The classes are told apart by the name in `architectures` of a `config.json`. Wh
 its code, such as the Fourier bands, is written here; what its configuration says is translated.
 """
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,19 +12,15 @@ from ..data.config import Task
 from ..errors import unknown
 from ..modalities import (
     ConvImageConfig,
-    FlowOutputConfig,
-    FramePairConfig,
     ImageConfig,
     InputConfig,
     TextConfig,
-    TextOutputConfig,
 )
 from ..models.build import build_on_meta
 from ..models.config import (
     DecoderConfig,
     EncoderConfig,
     PerceiverIOClassifierConfig,
-    PerceiverIOConfig,
 )
 
 Values = Mapping[str, Any]
@@ -51,6 +46,11 @@ DEFAULTS: dict[str, Any] = {
     "max_position_embeddings": 2048,
     "image_size": 56,
     "train_size": (368, 496),
+    "num_frames": 16,
+    "audio_samples_per_frame": 1920,
+    "samples_per_patch": 16,
+    "output_shape": (1, 16, 224, 224),
+    "output_num_channels": 512,
     "problem_type": None,
 }
 TASKS: dict[str, Task] = {
@@ -85,11 +85,13 @@ def _learned(values: Values) -> ImageConfig:
     )
 
 
-def _text(values: Values) -> TextConfig:
+def text_input(values: Values) -> TextConfig:
+    """Return the input of a model of texts."""
     return TextConfig(max_length=values["max_position_embeddings"], embedding_dim=values["d_model"])
 
 
-def _text_values(text: TextConfig) -> dict[str, Any]:
+def text_values(text: TextConfig) -> dict[str, Any]:
+    """Return the fields of `PerceiverConfig` for an input of texts."""
     return {"max_position_embeddings": text.max_length, "d_model": text.embedding_dim}
 
 
@@ -101,7 +103,7 @@ CLASSIFIERS = {
     "PerceiverForImageClassificationConvProcessing": Architecture(
         lambda values: ConvImageConfig(image_size=IMAGE_SIZE), lambda image: {"d_model": 322}
     ),
-    "PerceiverForSequenceClassification": Architecture(_text, _text_values),
+    "PerceiverForSequenceClassification": Architecture(text_input, text_values),
 }
 
 
@@ -287,56 +289,3 @@ def classifier_values(config: PerceiverIOClassifierConfig) -> tuple[str, dict[st
         )
     problems = {ours: theirs for theirs, ours in TASKS.items()}
     return name, {**values, "problem_type": problems[config.task], "num_labels": config.num_classes}
-
-
-def _language(values: Values) -> PerceiverIOConfig:
-    text = _text(values)
-    return PerceiverIOConfig(
-        input=text,
-        decoder=DecoderConfig(num_heads=8, qk_dim=256, v_dim=text.embedding_dim),
-        output=TextOutputConfig(),
-        **encoder_fields(values, text.embedding_dim),
-    )
-
-
-def _flow(values: Values) -> PerceiverIOConfig:
-    height, width = values["train_size"]
-    frames = FramePairConfig(height=height, width=width)
-    input_dim = build_on_meta(
-        PerceiverIOConfig(input=frames, output=FlowOutputConfig())
-    ).adapter.dim
-    return PerceiverIOConfig(
-        input=frames, output=FlowOutputConfig(), **encoder_fields(values, input_dim)
-    )
-
-
-# The classes with other outputs than classes or numbers.
-OTHERS: dict[str, Callable[[Values], PerceiverIOConfig]] = {
-    "PerceiverForMaskedLM": _language,
-    "PerceiverForOpticalFlow": _flow,
-}
-
-
-def other_values(config: PerceiverIOConfig) -> tuple[str, dict[str, Any]]:
-    """Return the class and the fields of `PerceiverConfig` for a model with other outputs.
-
-    Raises:
-        ValueError: the library has no such model.
-    """
-    encoder = encoder_values(config)
-    if isinstance(config.input, TextConfig):
-        name, values = "PerceiverForMaskedLM", {**encoder, **_text_values(config.input)}
-    elif isinstance(config.input, FramePairConfig):
-        size = [config.input.height, config.input.width]
-        name, values = "PerceiverForOpticalFlow", {**encoder, "d_model": 322, "train_size": size}
-    else:
-        raise ValueError(f"transformers has no Perceiver IO with this input: {config.input}")
-    theirs = OTHERS[name]({**DEFAULTS, **values})
-    refuse_others(
-        [
-            (field.name, getattr(config, field.name), str(getattr(theirs, field.name)))
-            for field in dataclasses.fields(config)
-            if field.name in ("input", "output", "decoder")
-        ]
-    )
-    return name, values

@@ -15,20 +15,22 @@ from .custom.config import CustomConfig
 from .flow import Flow
 from .flow.config import FlowOutputConfig, FramePairConfig
 from .fusion import Fusion
-from .fusion.config import FusionConfig, RowsConfig
+from .fusion.config import FusionConfig, FusionOutputConfig, RowsConfig
 from .image import Image
 from .image.config import ConvImageConfig, ImageConfig
+from .label import Label
+from .label.config import LabelConfig, LabelOutputConfig
 from .modality import FileModality, InputChoice, Modality, modality_of, register
 from .points import Points
 from .points.config import PointsConfig
 from .sound import Sound
-from .sound.config import AudioConfig, MelConfig
+from .sound.config import AudioConfig, MelConfig, WaveOutputConfig
 from .table import Table
 from .table.config import TabularConfig
 from .text import Text
 from .text.config import TextConfig, TextOutputConfig
 from .video import Video
-from .video.config import VideoConfig
+from .video.config import FramesOutputConfig, VideoConfig
 
 if TYPE_CHECKING:
     from .adapter import Adapter
@@ -37,7 +39,8 @@ if TYPE_CHECKING:
 
 # If modalities share a file suffix, the first of them that can read the files is used.
 MODALITIES = register(
-    Image(), Video(), Sound(), Points(), Text(), Table(), Array(), Fusion(), Flow(), Custom()
+    Image(), Video(), Sound(), Points(), Text(), Table(), Array(), Fusion(), Flow(), Label(),
+    Custom(),
 )  # fmt: skip
 FILE_MODALITIES = tuple(m for m in MODALITIES if isinstance(m, FileModality))
 
@@ -52,11 +55,15 @@ __all__ = [
     "FileModality",
     "FlowOutputConfig",
     "FramePairConfig",
+    "FramesOutputConfig",
     "FusionConfig",
+    "FusionOutputConfig",
     "GridConfig",
     "ImageConfig",
     "InputChoice",
     "InputConfig",
+    "LabelConfig",
+    "LabelOutputConfig",
     "MelConfig",
     "Modality",
     "OutputConfig",
@@ -66,6 +73,7 @@ __all__ = [
     "TextConfig",
     "TextOutputConfig",
     "VideoConfig",
+    "WaveOutputConfig",
     "build_adapter",
     "build_output",
     "build_reader",

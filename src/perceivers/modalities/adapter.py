@@ -33,6 +33,14 @@ class Adapter(nn.Module, ABC):
         """Channels of a position; 0 if elements have none. Only costs are computed from it."""
         return 0
 
+    def when_missing(self, batch: int) -> Any:
+        """Return the raw batch for examples that all lack this modality; None: it is masked.
+
+        Args:
+            batch: number of examples.
+        """
+        return None
+
     @property
     @abstractmethod
     def num_inputs(self) -> int:

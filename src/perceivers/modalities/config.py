@@ -47,3 +47,7 @@ class OutputConfig:
 
     kind: ClassVar[str]
     """Name of this kind of output, written to `config.json`."""
+
+    def options(self) -> dict[str, Any]:
+        """Return the keyword arguments of the output: all fields."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

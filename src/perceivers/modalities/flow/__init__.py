@@ -29,7 +29,7 @@ class Flow(Modality):
     def output(self, config: Any, adapter: "Adapter") -> "FlowOutput":
         from .output import FlowOutput
 
-        return FlowOutput(adapter, rescale_factor=config.rescale_factor)
+        return FlowOutput(adapter, **config.options())
 
     @override
     def varying_axes(self, config: Any) -> dict[int, str]:

@@ -11,14 +11,16 @@ from ..augmentation import AugmentationConfig
 from ..config import InputConfig
 from ..modality import Modality, modality_of
 from ..table.config import TabularConfig
-from .config import FusionConfig, RowsConfig
+from .config import FusionConfig, FusionOutputConfig, RowsConfig
 
 if TYPE_CHECKING:
+    from ..adapter import Adapter
     from ..reader import ArrayReader
     from ..sound.reader import SoundReader
     from ..table.reader import CellReader
     from ..video.reader import VideoReader
     from .adapter import FusionAdapter
+    from .output import FusionOutput
     from .reader import FusionReader
     from .rows import RowReader
 
@@ -27,6 +29,7 @@ class Fusion(Modality):
     """Several modalities, read from the tracks of one file or from the columns of a table."""
 
     configs = (FusionConfig, RowsConfig)
+    outputs = (FusionOutputConfig,)
 
     @override
     def adapter(self, config: Any) -> "FusionAdapter":
@@ -34,6 +37,13 @@ class Fusion(Modality):
 
         parts = {name: modality_of(part).adapter(part) for name, part in config.parts.items()}
         return FusionAdapter(**{**config.adapter_options(), "parts": parts})
+
+    @override
+    def output(self, config: Any, adapter: "Adapter") -> "FusionOutput":
+        from .output import FusionOutput
+
+        parts = {n: modality_of(part).output(part, adapter) for n, part in config.parts.items()}
+        return FusionOutput(**{**config.options(), "parts": parts})
 
     @override
     def reader(self, config: Any) -> "FusionReader | RowReader":

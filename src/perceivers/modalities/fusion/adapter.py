@@ -210,7 +210,7 @@ class FusionAdapter(Adapter):
             [
                 mask_missing(self._widen(name, inputs[name]), present.get(name))
                 if name in inputs
-                else masked(self._adapters()[name].num_inputs, content, self.width)
+                else self._absent(name, content)
                 for name in self.parts
             ]
         )
@@ -275,6 +275,18 @@ class FusionAdapter(Adapter):
     def _check_name(self, name: str) -> None:
         if name not in self.parts:
             raise unknown("modality", name, self.parts)
+
+    def _absent(self, name: str, like: Tensor) -> Inputs:
+        """Return the elements of a part that no example has: masked, unless it says otherwise.
+
+        Args:
+            name: name of the part.
+            like: contents of another part, with the batch size, dtype and device to use.
+        """
+        adapter = self._adapters()[name]
+        if (batch := adapter.when_missing(like.shape[0])) is not None:
+            return self._widen(name, adapter(batch))
+        return masked(adapter.num_inputs, like, self.width)
 
     def _widen(self, name: str, part: Inputs) -> Inputs:
         return widen(part, self.embeddings[name])

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from ..config import InputConfig
+from ..config import InputConfig, OutputConfig
 from ..sound.config import AudioConfig
 from ..video.config import VideoConfig
 
@@ -42,3 +42,18 @@ class RowsConfig(FusionConfig):
     """Column that holds the file names of a part, by the name of the part."""
     texts: dict[str, str] = field(default_factory=dict)
     """Column that holds the text of a part, by the name of the part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusionOutputConfig(OutputConfig):
+    """Outputs of several modalities that one decoder gives; see `FusionOutput`."""
+
+    kind: ClassVar[str] = "parts"
+
+    parts: dict[str, OutputConfig]
+    """Output of each modality by its name."""
+    decoded_dim: int = 512
+    """Channels that the decoder gives for each query; a linear map of each modality follows."""
+    min_embedding_dim: int = 2
+    """Channels of the learned embedding of the modality with the widest queries; narrower queries
+    get more, so that all are equally wide."""

@@ -13,13 +13,15 @@ from typing_extensions import override
 from ..augmentation import AugmentationConfig
 from ..measures import Distribution, Measures, median_of
 from ..modality import FileModality, InputChoice
-from .config import AudioConfig, MelConfig
+from .config import AudioConfig, MelConfig, WaveOutputConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ..adapter import Adapter
     from .adapter import AudioAdapter
     from .mel import MelAdapter
+    from .output import WaveOutput
     from .reader import SoundReader
 
 # Limits of the spectrograms that `mel_for` chooses.
@@ -34,7 +36,14 @@ class Sound(FileModality):
     name = "sound"
     recipe = "fsdd"
     configs = (AudioConfig, MelConfig)
+    outputs = (WaveOutputConfig,)
     augments = frozenset({"time_shift"})
+
+    @override
+    def output(self, config: Any, adapter: "Adapter") -> "WaveOutput":
+        from .output import WaveOutput
+
+        return WaveOutput(**config.options())
 
     @override
     def adapter(self, config: Any) -> "AudioAdapter | MelAdapter":

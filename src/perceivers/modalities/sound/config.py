@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from ..array.config import GridConfig
+from ..config import OutputConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,3 +79,20 @@ class MelConfig(GridConfig):
     """SpecAugment: number of random spans of mel bands masked in each training example; 0: none."""
     frequency_mask_width: int = 0
     """SpecAugment: maximum width of a masked span, in mel bands."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaveOutputConfig(OutputConfig):
+    """A waveform, rebuilt patch by patch; see `WaveOutput`."""
+
+    kind: ClassVar[str] = "waveform"
+
+    num_samples: int = 30_720
+    """Length of the waveform in samples."""
+    patch_size: int = 16
+    """Samples of a patch, for each of which there is a query."""
+    num_bands: int = 192
+    """Number of Fourier frequencies of the queries."""
+    max_resolution: float | None = None
+    """Resolution of the queries' positions; the highest frequency is half of it. None: the number
+    of samples."""

@@ -12,12 +12,14 @@ from ..image import pixel_augmentation_words, usual_side
 from ..measures import Measures, median_of, pixels_of
 from ..modality import FileModality, InputChoice
 from ..sound import describe_mel, mel_for
-from .config import VideoConfig
+from .config import FramesOutputConfig, VideoConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ..adapter import Adapter
     from .adapter import VideoAdapter
+    from .output import FramesOutput
     from .reader import VideoReader
 
 MAX_SIDE = 48  # largest side in pixels that `choose` resizes videos to
@@ -30,7 +32,14 @@ class Video(FileModality):
     name = "video"
     recipe = "grid-video"
     configs = (VideoConfig,)
+    outputs = (FramesOutputConfig,)
     augments = frozenset({"crop_padding", "flip", "zoom"})
+
+    @override
+    def output(self, config: Any, adapter: "Adapter") -> "FramesOutput":
+        from .output import FramesOutput
+
+        return FramesOutput(**config.options())
 
     @override
     def adapter(self, config: Any) -> "VideoAdapter":

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..array.config import GridConfig
-from ..config import Signed
+from ..config import OutputConfig, Signed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,3 +35,22 @@ class VideoConfig(GridConfig):
     max_resolution: tuple[float, ...] | None = None
     """Resolution of time, height and width; the highest Fourier frequency of an axis is half of it
     (Nyquist). None: the number of patches along the axis."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FramesOutputConfig(OutputConfig):
+    """Frames, rebuilt pixel by pixel; see `FramesOutput`."""
+
+    kind: ClassVar[str] = "frames"
+
+    num_frames: int = 16
+    """Number of frames."""
+    image_size: int = 224
+    """Height and width in pixels."""
+    channels: int = 3
+    """Number of channels: 1 for grey, 3 for RGB."""
+    num_bands: int = 32
+    """Number of Fourier frequencies of the queries per axis."""
+    max_resolution: tuple[float, ...] | None = None
+    """Resolution of time, height and width for the queries; the highest frequency of an axis is
+    half of it. None: the numbers of frames and pixels."""
