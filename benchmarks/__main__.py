@@ -5,8 +5,9 @@ import shlex
 import sys
 from pathlib import Path
 
-from . import cases, measure, report
+from . import cases, io_cases, measure, report
 
+CASES = {**cases.CASES, **io_cases.CASES}
 QUICK_REPEATS = 3
 
 
@@ -16,13 +17,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     for name in options.case:
-        if name not in cases.CASES:
-            parser.error(f"unknown case {name!r}; expected one or more of {', '.join(cases.CASES)}")
+        if name not in CASES:
+            parser.error(f"unknown case {name!r}; expected one or more of {', '.join(CASES)}")
     command = shlex.join(["python", "-m", "benchmarks", *arguments])
     repeats = min(options.repeats, QUICK_REPEATS) if options.quick else options.repeats
     failed = []
-    for name in options.case or cases.CASES:
-        case = cases.CASES[name]()
+    for name in options.case or CASES:
+        case = CASES[name]()
         if name in cases.SCALING:
             elements = [m for m in cases.ELEMENTS if not options.quick or m <= 10**6]
             case = cases.SCALING[name](sorted({*elements, *options.elements}))
@@ -50,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "case",
         nargs="*",
-        help=f"cases to run, one or more of {', '.join(cases.CASES)}; default: all",
+        help=f"cases to run, one or more of {', '.join(CASES)}; default: all",
     )
     parser.add_argument(
         "--repeats", type=_positive, default=10, help="number of timed rounds (default: 10)"

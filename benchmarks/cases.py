@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from perceivers.modalities import ArrayConfig, ImageConfig, InputConfig
-from perceivers.models.config import KerasExampleConfig, ModelConfig
+from perceivers.models.config import EncoderConfig, KerasExampleConfig, ModelConfig
 
 PEERS = "benchmarks.peers"
 
@@ -50,7 +50,7 @@ class Case:
 
     name: str
     title: str
-    config: ModelConfig | ResamplerConfig
+    config: EncoderConfig | ResamplerConfig
     """Configuration of our model; all contenders get its weights."""
     mode: Literal["train", "logits", "latents"]
     """The step: training without an optimiser, or inference up to the logits or latents."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from benchmarks import __main__ as command
-from benchmarks import cases, measure, report
+from benchmarks import cases, io_cases, measure, report
 from benchmarks.peers import ours
 
 from perceivers.modalities import ImageConfig
@@ -180,3 +180,22 @@ def test_command_line(monkeypatch, tmp_path, capsys):
     with pytest.raises(SystemExit):
         command.main(["no-such-case", *out])
     assert "expected one or more of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", io_cases.CASES)
+def test_published_models_give_what_transformers_gives(name):
+    sizes = {"num_latents": 4, "latent_dim": 16, "num_layers_per_block": 1, "num_self_heads": 2}
+    config = io_cases.CASES[name]().config
+    inputs = {
+        "io-fourier": {},
+        "io-flow": {"height": 6, "width": 8},
+    }.get(name, {"max_length": 8, "embedding_dim": 16})
+    if "language" in name:
+        sizes |= {"num_cross_heads": 2, "qk_dim": 8, "v_dim": 16, "self_qk_dim": 8}
+        sizes |= {"self_v_dim": 16, "decoder": replace(config.decoder, v_dim=16)}
+    small = replace(config, input=replace(config.input, **inputs), **sizes)
+    outcome = run(io_cases.CASES[name](small), repeats=1)
+    assert outcome["why_failed"] == ""
+    entry = outcome["contenders"]["transformers"]
+    assert entry["status"] == "ok", entry
+    assert max(entry["differences"].values()) < 1e-4

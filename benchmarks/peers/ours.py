@@ -14,9 +14,9 @@ import perceivers.interop.keras
 import perceivers.interop.perceiver_pytorch  # noqa: F401  counts as an import for every contender
 from perceivers import Inputs, Perceiver, Resampler
 from perceivers.core import FourierPosition, resampler_layer
+from perceivers.models.base import PerceiverModel
 from perceivers.models.build import build as build_model
 from perceivers.models.build import build_on_meta
-from perceivers.models.classifier import PerceiverClassifier
 
 from ..cases import Case, Contender, ResamplerConfig
 from ..report import SIDE
@@ -26,7 +26,7 @@ CHUNK = 65_536  # elements of a sequence generated at a time
 SLOW = 10**7  # smallest number of elements for which a stream prints its progress
 
 
-def seeded(case: Case) -> PerceiverClassifier:
+def seeded(case: Case) -> PerceiverModel:
     """Return the case's model in eval mode with random weights, equal in every process."""
     torch.manual_seed(0)
     model = build_model(case.config).eval()
@@ -199,7 +199,7 @@ def flops(case: Case, contender: Contender) -> int:
     def forward(elements: int) -> int:
         inputs = Inputs(torch.empty(1, elements, model.adapter.dim, device="meta"))
         with FlopCounterMode(display=False) as counter:
-            (model.perceiver if case.mode == "latents" else model.classify)(inputs)
+            (model.perceiver if case.mode == "latents" else model.respond)(inputs)
         return counter.get_total_flops()
 
     per_element = forward(2) - forward(1)  # the same for every element
