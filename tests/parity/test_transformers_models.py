@@ -150,6 +150,18 @@ def test_outputs_and_gradients(name):
             )
 
 
+@pytest.mark.parametrize("name", ["OpticalFlow", "ImageClassificationFourier"])
+def test_attention_as_wide_as_the_queries(name):
+    values = {**CLASSES[name][0], "cross_attention_shape_for_attention": "q"}
+    theirs = theirs_of(name, values)
+    ours = from_transformers(theirs)
+    x = next(batches(name, ours))
+    result = theirs(**their_inputs(ours, x)).logits
+    torch.testing.assert_close(ours(x), result, atol=1e-4, rtol=1e-4)
+    back = to_transformers(ours).state_dict()
+    assert all(torch.equal(back[weight], t) for weight, t in theirs.state_dict().items())
+
+
 @pytest.mark.parametrize("name", VISION)
 def test_attention_mask(name):
     theirs = theirs_of(name)

@@ -22,6 +22,7 @@ from ..modalities import (
 )
 from ..models.build import build_on_meta
 from ..models.config import DecoderConfig, PerceiverIOConfig
+from ..models.perceiver_io import PerceiverIOModel
 from .transformers_config import (
     DEFAULTS,
     Values,
@@ -47,12 +48,7 @@ def _language(values: Values) -> PerceiverIOConfig:
 def _flow(values: Values) -> PerceiverIOConfig:
     height, width = values["train_size"]
     frames = FramePairConfig(height=height, width=width)
-    input_dim = build_on_meta(
-        PerceiverIOConfig(input=frames, output=FlowOutputConfig())
-    ).adapter.dim
-    return PerceiverIOConfig(
-        input=frames, output=FlowOutputConfig(), **encoder_fields(values, input_dim)
-    )
+    return _completed(PerceiverIOConfig(input=frames, output=FlowOutputConfig()), values)
 
 
 def _multimodal(values: Values) -> PerceiverIOConfig:
@@ -86,8 +82,17 @@ def _multimodal(values: Values) -> PerceiverIOConfig:
     }
     output = FusionOutputConfig(parts=outputs, decoded_dim=values["output_num_channels"])
     config = PerceiverIOConfig(input=FusionConfig(parts=inputs), output=output)
-    input_dim = build_on_meta(config).adapter.dim
-    return dataclasses.replace(config, **encoder_fields(values, input_dim))
+    return _completed(config, values)
+
+
+def _completed(config: PerceiverIOConfig, values: Values) -> PerceiverIOConfig:
+    """Return a configuration with the fields of the encoder, and the widths of the decoder."""
+    blank = build_on_meta(config)
+    assert isinstance(blank, PerceiverIOModel)
+    as_wide_as_queries = values["cross_attention_shape_for_attention"] == "q"
+    qk_dim = blank.output.query_dim if as_wide_as_queries else None
+    fields = encoder_fields(values, blank.adapter.dim)
+    return dataclasses.replace(config, decoder=DecoderConfig(qk_dim=qk_dim), **fields)
 
 
 def _multimodal_values(config: PerceiverIOConfig) -> dict[str, Any]:
