@@ -133,14 +133,25 @@ def test_masks_and_large_logits(monkeypatch, tmp_path):
 
 @pytest.mark.filterwarnings("default")  # torch's exporter warns
 def test_high_frequencies_of_positions_are_those_of_the_model(tmp_path):
-    """One digit more or less in a frequency would change these features by 2e-4."""
-    position = FourierPosition([2240.0] * 3, num_bands=64)
-    x = torch.rand(2, 50, 3) * 2 - 1
-    torch.onnx.export(
-        position, (x,), tmp_path / "p.onnx", dynamo=True, verbose=False, input_names=["x"]
-    )
-    (got,) = onnxruntime.InferenceSession(tmp_path / "p.onnx").run(None, {"x": x.numpy()})
-    torch.testing.assert_close(torch.from_numpy(got), position(x), rtol=0, atol=1e-6)
+    """One digit more or less in a frequency or coordinate would change these features by 2e-4."""
+
+    class Features(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.position = FourierPosition([2240.0] * 3, num_bands=64)
+
+        def forward(self, x):
+            return self.position(x), *self.position.on_grid(x.shape[1], 1, x.shape[1] + 1).tables
+
+    x, model = torch.rand(2, 224, 3) * 2 - 1, Features()
+    program = torch.export.export(model, (x,), dynamic_shapes=({1: torch.export.Dim.AUTO},))
+    torch.onnx.export(program, f=tmp_path / "p.onnx", dynamo=True, verbose=False, input_names=["x"])
+    session = onnxruntime.InferenceSession(tmp_path / "p.onnx")
+    for given in (x, x[:, :55]):
+        for got, expected in zip(
+            session.run(None, {"x": given.numpy()}), model(given), strict=True
+        ):
+            torch.testing.assert_close(torch.from_numpy(got), expected, rtol=0, atol=1e-6)
 
 
 def test_keys_and_values_of_a_shared_cross_attend_are_computed_once():

@@ -41,12 +41,14 @@ def _coordinates(size: int, device: torch.device | str | None) -> Tensor:
         return torch.zeros(size, device=device)
     if not torch.compiler.is_exporting():
         return torch.linspace(-1, 1, size, device=device)
-    # The arithmetic of torch.linspace, which cannot be exported for a size that varies.
+    # The arithmetic of torch.linspace, which cannot be exported for a size that varies. It fuses
+    # product and sum, so that only the result is rounded, as here.
     index = torch.arange(size, device=device).float()
     last = index[-1:]
-    step = 2 / last.clamp(min=1)
+    step = (2 / last.clamp(min=1)).double()
+    index, last = index.double(), last.double()
     numbers = torch.where(2 * index < last, -1 + step * index, 1 - step * (last - index))
-    return numbers * last.clamp(max=1)  # 0 if there is only one
+    return (numbers * last.clamp(max=1)).float()  # 0 if there is only one
 
 
 def fourier_features(
