@@ -33,7 +33,7 @@ PARENTHESES = re.compile(r"(\D{0,4}?)\((?=[^()]*\d)([^()]*)\)(\D{0,4})")
 TRAILING_MINUS = re.compile(r"(.*\d) ?-")
 # The denominators of sizes and shares: a column of dates ("7/11") or of pressures has others.
 FRACTION = re.compile(
-    r"([+-]?)(?:(0|[1-9]\d*) )?([1-9]\d*|0)/(2|3|4|5|6|8|10|12|16|20|32|50|64|100)"
+    r"([+-]?)(?:(0|[1-9]\d{0,14}) )?([1-9]\d{0,14}|0)/(2|3|4|5|6|8|10|12|16|20|32|50|64|100)"
 )
 Notation = Literal["", "()", "-", "/"]
 SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "’": "'", "−": "-"})
