@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import huggingface_hub
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,7 @@ from transformers.models.perceiver.modeling_perceiver import generate_fourier_fe
 import perceivers
 from perceivers.interop import from_transformers, to_transformers
 from perceivers.interop.transformers_names import UNUSED, names_of, split_state
+from perceivers.modalities import build_reader
 from perceivers.modalities.text.decode import encode
 from perceivers.models.build import build_on_meta
 from perceivers.models.presets import PRESETS
@@ -319,6 +321,21 @@ def check_a_part_of_all_outputs(ours, theirs):
         torch.testing.assert_close(
             out[name].flatten(1), result[other].flatten(1), atol=1e-4, rtol=1e-4
         )
+
+
+@pytest.mark.parametrize("size", [(300, 400), (224, 224), (97, 53)], ids=str)
+def test_images_are_prepared_as_by_the_processor_of_the_library(size, tmp_path):
+    from transformers.models.perceiver.image_processing_pil_perceiver import (
+        PerceiverImageProcessorPil,
+    )
+
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    values = PerceiverImageProcessorPil()(Image.fromarray(pixels), return_tensors="pt")
+    ours = from_transformers(theirs_of("ImageClassificationFourier"))
+    example = build_reader(ours.config.input).decode(tmp_path / "x.png")
+    prepared = ours.adapter.normalise(torch.from_numpy(example.copy())).movedim(-1, 0)
+    torch.testing.assert_close(prepared, values.pixel_values[0], atol=1e-5, rtol=1e-5)
 
 
 @pytest.fixture

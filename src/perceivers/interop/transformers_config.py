@@ -58,6 +58,7 @@ TASKS: dict[str, Task] = {
     "multi_label_classification": "multilabel",
     "regression": "regression",
 }
+CROP = 224 / 256  # of the library's image processor
 IMAGE_SIZE = 224  # of the library's image processor, whatever `image_size` of the model says
 
 
@@ -72,12 +73,13 @@ class Architecture:
 
 
 def _pixels(values: Values) -> ImageConfig:
-    return ImageConfig(image_size=IMAGE_SIZE)
+    return ImageConfig(image_size=IMAGE_SIZE, crop=CROP)
 
 
 def _learned(values: Values) -> ImageConfig:
     return ImageConfig(
         image_size=values["image_size"],
+        crop=CROP,
         projection_dim=256,
         position="learned",
         position_dim=256,
@@ -101,7 +103,8 @@ CLASSIFIERS = {
         _learned, lambda image: {"d_model": 512, "image_size": image.image_size}
     ),
     "PerceiverForImageClassificationConvProcessing": Architecture(
-        lambda values: ConvImageConfig(image_size=IMAGE_SIZE), lambda image: {"d_model": 322}
+        lambda values: ConvImageConfig(image_size=IMAGE_SIZE, crop=CROP),
+        lambda image: {"d_model": 322},
     ),
     "PerceiverForSequenceClassification": Architecture(text_input, text_values),
 }

@@ -126,7 +126,7 @@ def perceiver_io_imagenet_fourier() -> PerceiverIOClassifierConfig:
     blocks share their weights, and a decoder with one query. The published weights are
     hf://deepmind/vision-perceiver-fourier.
     """
-    return PerceiverIOClassifierConfig()
+    return PerceiverIOClassifierConfig(input=ImageConfig(crop=0.875))
 
 
 def perceiver_io_imagenet_learned() -> PerceiverIOClassifierConfig:
@@ -137,7 +137,11 @@ def perceiver_io_imagenet_learned() -> PerceiverIOClassifierConfig:
     hf://deepmind/vision-perceiver-learned.
     """
     pixels = ImageConfig(
-        projection_dim=256, position="learned", position_dim=256, position_projection_dim=256
+        projection_dim=256,
+        position="learned",
+        position_dim=256,
+        position_projection_dim=256,
+        crop=0.875,
     )
     return PerceiverIOClassifierConfig(input=pixels)
 
@@ -148,7 +152,7 @@ def perceiver_io_imagenet_conv() -> PerceiverIOClassifierConfig:
     arXiv 2107.14795, Table 7 (top-1 82.1 in the paper): 64 channels for each 4×4 pixels. The
     published weights are hf://deepmind/vision-perceiver-conv.
     """
-    return PerceiverIOClassifierConfig(input=ConvImageConfig())
+    return PerceiverIOClassifierConfig(input=ConvImageConfig(crop=0.875))
 
 
 def perceiver_io_language() -> PerceiverIOConfig:

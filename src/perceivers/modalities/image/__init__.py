@@ -53,7 +53,9 @@ class Image(FileModality):
         step = 1
         if isinstance(config, ImageConfig):
             step = config.patch_stride or config.patch_size
-        return self.reader_class()(config.image_size, config.channels, step, config.value_range)
+        return self.reader_class()(
+            config.image_size, config.channels, step, config.value_range, config.crop
+        )
 
     @override
     def measure(self, config: Any, sources: Callable[[], Sequence[Any]]) -> tuple[Any, list[str]]:
@@ -89,8 +91,8 @@ class Image(FileModality):
             depth = f" (of more than 8 bits: scaled from {low:g} to {high:g})"
         return (
             f"pixels of the upright image, {colours} from 0 to 255{depth}, on white where "
-            f"transparent; the shorter side resized to {config.image_size} (bicubic, "
-            "antialiased), the longer "
+            f"transparent; {_cut(config.crop)}the shorter side resized to {config.image_size} "
+            "(bicubic, antialiased), the longer "
             "side cropped to its middle"
         )
 
@@ -146,6 +148,10 @@ class Image(FileModality):
             "zoom": 0.0 if flip else 0.15,
         }
         return InputChoice(config, (line,), augmentation)
+
+
+def _cut(crop: float) -> str:
+    return "" if crop == 1 else f"cut to {crop:.1%} of the shorter side about the middle; "
 
 
 def usual_side(pixels: float, most: int, step: int = 8) -> int:

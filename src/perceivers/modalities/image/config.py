@@ -1,10 +1,12 @@
 """Configuration of image inputs, as plain data."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from ..array.config import GridConfig
-from ..config import InputConfig, Signed
+from ..config import InputConfig, Range, Signed
+
+Share = Annotated[float, Range(0.01, 1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,7 +14,7 @@ class ImageConfig(GridConfig):
     """How images become elements; see `perceivers.modalities.image.adapter.ImageAdapter`."""
 
     kind: ClassVar[str] = "image"
-    reader_fields: ClassVar[frozenset[str]] = frozenset({"value_range"})
+    reader_fields: ClassVar[frozenset[str]] = frozenset({"value_range", "crop"})
 
     image_size: int = 224
     """Height and width in pixels to which images are resized and cropped."""
@@ -22,6 +24,9 @@ class ImageConfig(GridConfig):
     """Pixel values that become black and white in images of more than 8 bits; none: 0 and 65535,
     unless the training images use little of that range or have floating-point pixels: training
     then measures it."""
+    crop: Share = 1.0
+    """Share of the shorter side whose square in the middle is cut out of an image before it is
+    resized; 1: the shorter side as it is."""
     patch_size: int = 1
     """Height and width of a patch in pixels; 1: every pixel is an element."""
     patch_stride: int | None = None
@@ -37,13 +42,15 @@ class ConvImageConfig(InputConfig):
     """Images that a convolution and max pooling make smaller; see `ConvImageAdapter`."""
 
     kind: ClassVar[str] = "conv-image"
-    reader_fields: ClassVar[frozenset[str]] = frozenset({"value_range"})
+    reader_fields: ClassVar[frozenset[str]] = frozenset({"value_range", "crop"})
 
     image_size: int = 224
     """Height and width in pixels to which images are resized and cropped."""
     channels: int = 3
     """Number of channels: 1 for grey, 3 for RGB."""
     value_range: tuple[Signed, ...] | None = None
+    """As of images without a convolution."""
+    crop: Share = 1.0
     """As of images without a convolution."""
     conv_dim: int = 64
     """Channels of the convolution, whose outputs are the elements."""

@@ -72,6 +72,7 @@ def decode(
     channels: int,
     size: int | None,
     value_range: Sequence[float] | None = None,
+    crop: float = 1.0,
 ) -> np.ndarray:
     """Decode an image file to uint8 pixels.
 
@@ -89,6 +90,8 @@ def decode(
         size: height and width of the result; None: those of the image. With None, a `.npy` file is
             memory-mapped instead of read if it already has these channels.
         value_range: the values of more than 8 bits that become 0 and 255; None: 0 and 65,535.
+        crop: share of the shorter side of which a square in the middle is cut out first; with 1 the
+            shorter side is kept. Without a `size` nothing is cut.
 
     Returns:
         uint8 (size, size, channels).
@@ -101,7 +104,9 @@ def decode(
         array = load_npy(source)
         if array.dtype == np.uint16:
             value_range = value_range or levels.FULL
-        pixels = from_pixels(array, channels=channels, size=size, value_range=value_range)
+        pixels = from_pixels(
+            array, channels=channels, size=size, value_range=value_range, crop=crop
+        )
         if size is not None and is_one_colour(pixels):
             check_varies(source)
         return pixels
@@ -109,7 +114,7 @@ def decode(
         if image.format in ANIMATED and getattr(image, "is_animated", False):
             notice("has several frames or pages, of which only the first is read")
         # JPEG files can be decoded at down to an eighth of their size; other formats ignore this.
-        if size is not None:
+        if size is not None and crop == 1:
             image.draft("L" if channels == 1 else "RGB", (2 * size, 2 * size))
         shown = image
         if value_range is not None and not is_wide(image):
@@ -119,7 +124,7 @@ def decode(
             else:
                 shown = pillow().fromarray(levels.scale(values, value_range))
                 shown.info["exif"] = image.info.get("exif", b"")
-        pixels = to_array(shown, channels=channels, size=size, value_range=value_range)
+        pixels = to_array(shown, channels=channels, size=size, value_range=value_range, crop=crop)
         if is_one_colour(pixels):
             check_varies(source)
         return pixels
@@ -150,7 +155,12 @@ def wide_values(source: PathOrBytes) -> np.ndarray | None:
 
 
 def to_array(
-    image: Any, *, channels: int, size: int | None, value_range: Sequence[float] | None = None
+    image: Any,
+    *,
+    channels: int,
+    size: int | None,
+    value_range: Sequence[float] | None = None,
+    crop: float = 1.0,
 ) -> np.ndarray:
     """Convert a Pillow image to uint8 pixels, as `decode` does.
 
@@ -159,6 +169,7 @@ def to_array(
         channels: 1 (grey) or 3 (RGB).
         size: height and width of the result; None: those of the image.
         value_range: see `decode`.
+        crop: see `decode`.
 
     Returns:
         (size, size, channels).
@@ -183,7 +194,9 @@ def to_array(
         for top, strip in strips(image):
             whole.paste(_to_mode(strip, mode, value_range), (0, top))
         image = whole
-    if image.size != (size, size):
+    if crop != 1:
+        image = _middle(image, crop).resize((size, size), pillow().Resampling.BICUBIC)
+    elif image.size != (size, size):
         image = ImageOps.fit(image, (size, size), method=pillow().Resampling.BICUBIC)
     return np.asarray(image, np.uint8).reshape(size, size, channels)
 
@@ -194,6 +207,7 @@ def from_pixels(
     channels: int,
     size: int | None,
     value_range: Sequence[float] | None = None,
+    crop: float = 1.0,
 ) -> np.ndarray:
     """Convert an array of pixels to the size and channels of the result, as `decode` does.
 
@@ -203,6 +217,7 @@ def from_pixels(
         size: height and width of the result; None: those of the array, which is then returned
             without a copy if it already has these channels.
         value_range: the values that become 0 and 255 if they are not uint8.
+        crop: see `decode`.
 
     Returns:
         uint8 (size, size, channels).
@@ -239,7 +254,7 @@ def from_pixels(
         raise ValueError(f"array of {pixels.shape[-1]} channels; expected 1 to 4")
     check_pixels(pixels.shape[0] * pixels.shape[1])
     image = pillow().fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    return to_array(image, channels=channels, size=size)
+    return to_array(image, channels=channels, size=size, crop=crop)
 
 
 def _as_uint8(pixels: np.ndarray) -> str:
@@ -271,6 +286,13 @@ def fit(images: np.ndarray, *, channels: int, size: int) -> np.ndarray:
         image = from_array(pixels if pixels.shape[-1] == 3 else pixels[..., 0])
         result[index] = to_array(image, channels=channels, size=size)
     return result
+
+
+def _middle(image: Any, crop: float) -> Any:
+    """Cut out the square in the middle whose side is a share of the shorter side."""
+    side = max(1, int(crop * min(image.size)))
+    left, top = ((length - side) // 2 for length in image.size)
+    return image.crop((left, top, left + side, top + side))
 
 
 def _to_mode(image: Any, mode: str, value_range: Sequence[float] | None) -> Any:

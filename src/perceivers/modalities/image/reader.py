@@ -29,6 +29,8 @@ class ImageReader(ArrayReader):
     """Pixels from one patch of the model to the next."""
     value_range: tuple[float, ...] | None = None
     """Values of more than 8 bits that become 0 and 255; None: 0 and 65,535."""
+    crop: float = 1.0
+    """Share of the shorter side that is kept of images that are resized."""
 
     noun: ClassVar[str] = "images"
     suffixes: ClassVar[frozenset[str]] = SUFFIXES | {ARRAY_SUFFIX}
@@ -45,7 +47,11 @@ class ImageReader(ArrayReader):
     @override
     def decode(self, source: PathOrBytes) -> np.ndarray:
         return images.decode(
-            source, channels=self.channels, size=self.size, value_range=self.value_range
+            source,
+            channels=self.channels,
+            size=self.size,
+            value_range=self.value_range,
+            crop=self.crop,
         )
 
     @override
@@ -69,6 +75,7 @@ class ImageReader(ArrayReader):
             channels=self.channels,
             size=None if whole else self.size,
             value_range=self.value_range,
+            crop=self.crop,
         )
         return self._crop(result)
 
@@ -87,6 +94,7 @@ class ImageReader(ArrayReader):
             channels=self.channels,
             size=None if whole else self.size,
             value_range=self.value_range,
+            crop=self.crop,
         )
         return self._crop(result)
 

@@ -15,7 +15,9 @@ export const accept = "image/*,.png,.jpg,.jpeg,.webp,.gif,.bmp,.avif";
 /** Return the example of an image file: uint8 (size, size, channels). */
 export async function prepare(bytes, name, config, limits) {
   const size = config.image_size;
-  const image = oriented(await pixelsOf(bytes, config, limits.pixels), orientation(bytes));
+  const crop = config.crop ?? 1;
+  const whole = oriented(await pixelsOf(bytes, config, limits.pixels), orientation(bytes));
+  const image = crop === 1 ? whole : middle(whole, crop);
   const planes = planesOf(image, config.channels);
   const fitted = planes.map((plane) => fit(plane, image.width, image.height, size));
   const data = new Uint8Array(size * size * planes.length);
@@ -25,10 +27,25 @@ export async function prepare(bytes, name, config, limits) {
 }
 
 /** Return the pixels of a file as they are stored, { width, height, data } with data as RGBA. */
-function pixelsOf(bytes, { image_size: size, channels, value_range: range }, maxPixels) {
+function pixelsOf(bytes, config, maxPixels) {
+  const { channels, value_range: range } = config;
+  const size = (config.crop ?? 1) < 1 ? Infinity : config.image_size; // what is cut is decoded whole
   if (isPng(bytes)) return decodePng(bytes, { range, maxPixels });
   if (isJpeg(bytes)) return decodeJpeg(bytes, { size, grey: channels === 1, maxPixels });
   return decode(bytes, maxPixels);
+}
+
+/** Cut out the square in the middle whose side is a share of the shorter side. */
+function middle({ width, height, data }, crop) {
+  const side = Math.max(1, Math.trunc(crop * Math.min(width, height)));
+  const left = Math.floor((width - side) / 2);
+  const top = Math.floor((height - side) / 2);
+  const cut = new data.constructor(4 * side * side);
+  for (let row = 0; row < side; row++) {
+    const start = 4 * ((top + row) * width + left);
+    cut.set(data.subarray(start, start + 4 * side), 4 * row * side);
+  }
+  return { width: side, height: side, data: cut };
 }
 
 function isClearAvif(bytes, { data }) {
