@@ -9,9 +9,12 @@ from tests.conftest import write_image_folder
 
 from perceivers.autoconfig.choose import choose_for
 from perceivers.autoconfig.inspect_folder import inspect_folder
+from perceivers.data.config import DataConfig
 from perceivers.data.folder import read_folder
 from perceivers.data.layout import class_locations, visible_files
+from perceivers.data.splits import read_splits
 from perceivers.modalities.image.reader import ImageReader
+from perceivers.modalities.text.reader import TextReader
 
 READER = ImageReader(channels=3, size=8)
 
@@ -153,3 +156,54 @@ def test_data_without_training_examples_is_refused(tmp_path, kind):
         shutil.rmtree(tmp_path / "val")
     with pytest.raises(ValueError, match="no training examples, only those of the splits test, v"):
         choose_for(str(tmp_path))
+
+
+LITTER = (
+    "$RECYCLE.BIN/x/1.png",
+    "System Volume Information/1.png",
+    "lost+found/1.png",
+    "a/@eaDir/1.png",
+    "a/~$1.png",
+    "a/1.png~",
+    "a/.1.png.swp",
+    "a/ehthumbs.db",
+)
+
+
+def test_what_systems_and_programs_leave_behind_is_ignored(tmp_path, caplog):
+    root = write_image_folder(tmp_path / "data").rename(tmp_path / "photos")
+    (root / "bright").rename(root / "a")
+    expected = inspect_folder(root)
+    for name in LITTER:
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes((root / "dark" / "1.png").read_bytes())
+    assert inspect_folder(root) == replace(expected, hidden=len(LITTER))
+    caplog.set_level("INFO")
+    splits = read_splits(DataConfig(path=str(root)), ImageReader(8, 3))
+    assert sum(map(len, splits.examples.values())) == expected.num_examples
+    assert f"{len(LITTER)} hidden or system files ignored" in caplog.text
+
+
+def test_texts_that_describe_classes_of_lines_are_no_classes(tmp_path, caplog):
+    for name in ("pos", "neg"):
+        (tmp_path / f"{name}.txt").write_text("\n".join(f"{name} {i}" for i in range(20)))
+    (tmp_path / "README.txt").write_text("about\nthis data")
+    (tmp_path / "License.txt").write_text("MIT")
+    assert inspect_folder(tmp_path).classes == ("neg", "pos")
+    caplog.set_level("INFO")
+    splits = read_splits(DataConfig(path=str(tmp_path)), TextReader(16))
+    assert splits.labels == ("neg", "pos")
+    assert "not read, because they describe the data: License.txt, README.txt" in caplog.text
+    (tmp_path / "neg.txt").unlink()  # then they can only be classes
+    assert inspect_folder(tmp_path).classes == ("License", "README", "pos")
+
+
+def test_a_class_of_lines_without_text_is_refused(tmp_path):
+    """It was a class without any example."""
+    (tmp_path / "pos.txt").write_text("\n \n\t\n")
+    (tmp_path / "neg.txt").write_text("bad\nworse\nworst")
+    with pytest.raises(ValueError, match="class 'pos' is empty"):
+        inspect_folder(tmp_path)
+    with pytest.raises(ValueError, match="class 'pos' is empty"):
+        read_splits(DataConfig(path=str(tmp_path)), TextReader(16))

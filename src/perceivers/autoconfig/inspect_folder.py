@@ -78,22 +78,15 @@ def line_modality() -> FileModality:
 
 def _inspect_lines(splits: dict[str, dict[str, Path]], classes: tuple[str, ...]) -> FolderContents:
     """Inspect a folder with one text file for each class, with an example on each line."""
-    from ..modalities.text.decode import decode_lines
+    from ..data.folder import class_lines
 
     lengths: list[float] = []
     counts = dict.fromkeys(splits, 0)
     for split, places in splits.items():
         for place in places.values():
-            try:
-                lines = decode_lines(place)
-            except ValueError as error:
-                raise ValueError(f"{place}: {error}") from None
-            counts[split] += len(lines)
-            lengths += [len(line.encode()) for line in lines]
-    if not lengths:
-        raise ValueError(
-            f"all {len(classes)} text files are empty; expected an example on each line"
-        )
+            sources = class_lines(place)
+            counts[split] += len(sources)
+            lengths += [len(line) for _, line in sources]
     sample = Sample({"bytes": Distribution.of(lengths)}, len(lengths), ())
     return FolderContents(line_modality(), {LINES: len(lengths)}, classes, counts, sample)
 

@@ -10,7 +10,14 @@ from ..modalities.reader import ArrayReader, Reader
 from ..modalities.text.decode import decode_lines
 from ..modalities.text.reader import TextReader
 from .file_examples import FileExamples, FileSplits, NamedSource
-from .layout import check_beside_splits, class_files, class_locations, count_hidden, used_suffixes
+from .layout import (
+    check_beside_splits,
+    class_files,
+    class_locations,
+    count_hidden,
+    descriptions,
+    used_suffixes,
+)
 from .unused import check_unused, count_endings, loose_files, name_counts, unused_files
 
 log = logging.getLogger(__name__)
@@ -55,6 +62,10 @@ def read_folder(path: Path, reader: Reader, *, strict: bool) -> tuple[FileSplits
             )
         log.debug("%s: %d classes", split, len(classes))
     labels = tuple(sorted({name for classes in sources.values() for name in classes}))
+    for root in {place.parent for place in places if place.is_file()}:
+        if described := descriptions(root, line_suffixes):
+            names = ", ".join(sorted(file.name for file in described))
+            log.info("%s: not read, because they describe the data: %s", root, names)
     if hidden := count_hidden(path):
         log.info("%d hidden or system files ignored", hidden)
     _check_endings(path, places, sources, suffixes, reader.noun)
@@ -99,7 +110,22 @@ def _class_sources(location: Path, suffixes: frozenset[str], noun: str) -> list[
     if location.is_dir():
         files = class_files(location, suffixes, noun)
         return [(str(file), str(file)) for file in files]
-    return line_sources(location)
+    return class_lines(location)
+
+
+def class_lines(location: Path) -> list[NamedSource]:
+    """Return the examples of a class that is a text file, which has one on each line.
+
+    Raises:
+        ValueError: the file cannot be read, or has no line with text; the message names it.
+    """
+    sources = line_sources(location)
+    if not sources:
+        raise ValueError(
+            f"class {location.stem!r} is empty: {location} has no line with text; add some or "
+            "remove the file"
+        )
+    return sources
 
 
 def line_sources(path: Path) -> list[NamedSource]:

@@ -11,12 +11,19 @@ from ..modalities.table.parquet import holds_images
 from .split_names import split_classes, split_of, splits_of
 
 # Files and folders that operating systems leave behind, beside those whose name starts with a dot.
-SYSTEM_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
+SYSTEM_NAMES = frozenset(
+    {"__macosx", "icon\r", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "lost+found"}
+    | {"system volume information", "@eadir", "#recycle", "__pycache__"}
+)
+# Texts that describe a data set whose classes are the text files beside them.
+DESCRIPTIONS = frozenset({"readme", "license", "licence", "copying", "changelog", "citation"})
 
 
 def is_hidden(path: Path) -> bool:
     """Return whether a file or folder is hidden, or left behind by an operating system."""
-    return path.name.startswith(".") or path.name.lower() in SYSTEM_NAMES
+    name = path.name.lower()
+    # "~$" begins the names of the locks of office programs, "~" ends those of backups.
+    return name.startswith((".", "~$")) or name.endswith("~") or name in SYSTEM_NAMES
 
 
 def count_hidden(folder: Path) -> int:
@@ -251,9 +258,28 @@ def _class_paths(root: Path, line_suffixes: frozenset[str]) -> list[Path]:
     folders = _folders(root)
     if folders or not line_suffixes:
         return folders
-    return sorted(
-        f for f in root.iterdir() if f.suffix.lower() in line_suffixes and not is_hidden(f)
-    )
+    described = {file.name for file in descriptions(root, line_suffixes)}
+    return sorted(f for f in _line_files(root, line_suffixes) if f.name not in described)
+
+
+def descriptions(root: Path, line_suffixes: frozenset[str]) -> list[Path]:
+    """Return the texts that describe a data set, where its classes are the texts beside them.
+
+    They are called readme, license and the like, and there are two other texts at least.
+
+    Args:
+        root: the folder that holds the classes.
+        line_suffixes: suffixes of files with one example per line.
+    """
+    if _folders(root):
+        return []
+    files = _line_files(root, line_suffixes)
+    found = [file for file in files if file.stem.lower() in DESCRIPTIONS]
+    return found if len(files) - len(found) >= 2 else []
+
+
+def _line_files(root: Path, suffixes: frozenset[str]) -> list[Path]:
+    return [f for f in root.iterdir() if f.suffix.lower() in suffixes and not is_hidden(f)]
 
 
 def _folders(path: Path) -> list[Path]:

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from perceivers.modalities.notices import collecting
 from perceivers.modalities.text.decode import NUM_IDS, OFFSET, PAD, decode, decode_lines, encode
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -100,3 +101,13 @@ def test_files_that_cannot_be_read(tmp_path):
         decode(tmp_path / "none.txt")
     with pytest.raises(ValueError, match="cannot be opened: it is a directory"):
         decode(tmp_path)
+
+
+def test_zero_bytes_are_refused_or_said():
+    """UTF-16 without a byte order mark can be decoded as UTF-8."""
+    for raw in ("a text".encode("utf-16-le"), "a text".encode("utf-16-be"), bytes(50)):
+        with pytest.raises(ValueError, match="characters are zero, as in UTF-16"):
+            decode(raw)
+    with collecting() as said:
+        assert decode(b"a long text with a zero\0byte") == "a long text with a zero\0byte"
+    assert said == ["has zero bytes, which text has not; they are read as characters"]

@@ -7,12 +7,14 @@ from torch import Tensor
 
 from ...reading import read_bytes
 from ..files import PathOrBytes
+from ..notices import notice
 
 # The id of a byte is its value + OFFSET, as in transformers' `PerceiverTokenizer` for DeepMind's
 # models. The ids below OFFSET are that tokenizer's [PAD], [BOS], [EOS], [MASK], [CLS] and [SEP];
 # only PAD and MASK are used here.
 PAD, MASK, OFFSET = 0, 3, 6
 NUM_IDS = OFFSET + 256
+MAX_NULLS = 0.1  # of the characters; more zeros are not UTF-8, although they can be decoded as such
 
 
 def encode(texts: Sequence[str | bytes], max_length: int) -> Tensor:
@@ -47,9 +49,9 @@ def encode(texts: Sequence[str | bytes], max_length: int) -> Tensor:
 def decode(source: PathOrBytes) -> str:
     r"""Read a text file as one example.
 
-    The file must be UTF-8, with or without a byte order mark. All line ends become "\n", and those
-    at the end of the file are removed, so that a text gives the same example from a file and from
-    the command line.
+    The file must be UTF-8, with or without a byte order mark, and not full of zero bytes. All line
+    ends become "\n", and those at the end of the file are removed, so that a text gives the same
+    example from a file and from the command line.
 
     Args:
         source: a path, or the bytes of a file.
@@ -58,6 +60,13 @@ def decode(source: PathOrBytes) -> str:
         ValueError: the file cannot be opened, or is not UTF-8; the message does not name the file.
     """
     text = _decode_utf8(read_bytes(source)).removeprefix("\ufeff")
+    if nulls := text.count("\0"):
+        if nulls >= MAX_NULLS * len(text):
+            raise ValueError(
+                f"{nulls:,} of {len(text):,} characters are zero, as in UTF-16 or in a binary "
+                "file; save the text as UTF-8"
+            )
+        notice("has zero bytes, which text has not; they are read as characters")
     return text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
 
 
