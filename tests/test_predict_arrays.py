@@ -1,8 +1,9 @@
-"""Arrays given to `Predictor` whose numbers cannot be what the model was trained on."""
+"""Examples given to `Predictor` whose numbers cannot be what the model was trained on."""
 
 import numpy as np
 import pytest
 import torch
+from tests.media_files import write_wav
 from tests.tiny import AUDIO, VIDEO, classifier, tiny_classifier
 
 from perceivers.modalities import AudioConfig, ImageConfig, PointsConfig, VideoConfig
@@ -67,3 +68,18 @@ def test_the_parts_of_an_example_are_looked_at_too(caplog):
     Predictor(classifier())([example])
     assert "has floating-point pixels far above 1" in caplog.text
     assert "samples" not in caplog.text
+
+
+def test_files_that_tell_nothing_are_said(tmp_path, caplog):
+    """A model gives a label to silence and to a black picture too."""
+    for index in range(3):
+        write_wav(tmp_path / f"{index}.wav", np.zeros(100 + index))
+    write_wav(tmp_path / "loud.wav", RNG.uniform(-1, 1, 100))
+    for clips in (1, 3):
+        caplog.clear()
+        predictor = Predictor(tiny_classifier(SOUNDS), clips=clips)
+        predictor([tmp_path / "loud.wav"])
+        assert caplog.text == ""
+        predictor([tmp_path / f"{index}.wav" for index in range(3)])
+        assert caplog.text.count(f"{tmp_path}/0.wav is silent once read") == 1
+        assert "1.wav" not in caplog.text

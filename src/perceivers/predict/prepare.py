@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from ..data.examples import middle_clip
 from ..data.manifest import RowFiles
 from ..modalities.accepts import check_suffix
 from ..modalities.clips import without_clips
 from ..modalities.files import LazyArray
+from ..modalities.fusion.presence import PRESENT
 from ..modalities.fusion.rows import Row, RowReader, array_readers
 from ..modalities.image.reader import ImageReader
 from ..modalities.notices import Notices, collecting
 from ..modalities.reader import Example, Reader
+from ..modalities.streaming import is_lazy
 from ..modalities.table.config import TABLE_SUFFIXES
 from ..reading import Limits, check_limit, limits, limits_of, using
 
@@ -103,7 +106,7 @@ class Preparer:
                 check_suffix(Path(source), self.reader)
             with collecting() as said, self.reading():
                 prepared: Prepared = decode(source)
-            self._say(name, said)
+            self._say(name, [*said, *_constants(prepared, self.reader)])
             return prepared
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
@@ -120,9 +123,27 @@ def _content(file: Any) -> bytes:
     return content
 
 
+def _constants(prepared: Prepared, reader: Reader) -> list[str]:
+    """Say of which parts a decoded example tells nothing, because all their elements are equal."""
+    if is_lazy(prepared):
+        return []
+    example: Any = prepared
+    parts = _parts(middle_clip(example, reader))
+    return [
+        f"{f'({part}) ' if part else ''}is {part_reader.constant} once read"
+        for part, part_reader in array_readers(without_clips(reader)).items()
+        if np.all(parts.get(f"{part}{PRESENT}", True)) and part_reader.is_constant(parts[part])
+    ]
+
+
+def _parts(example: Prepared) -> dict[str, Any]:
+    """Return the arrays of an example by part; "" is the part of an example of one modality."""
+    return dict(example) if isinstance(example, dict) else {"": example}
+
+
 def _doubts(example: Prepared, reader: Reader) -> list[str]:
     """Say what is unlikely of arrays that are taken as prepared."""
-    parts = example if isinstance(example, dict) else {"": example}
+    parts = _parts(example)
     doubts = []
     for part, part_reader in array_readers(reader).items():
         array = parts.get(part)
