@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 MIN_SHARE = 0.1  # of a split; fewer examples that are read as others are may be so by chance
 MIN_SAME = 3
+MAX_EXAMINED = 100_000  # examples of a split, which take about 20 MB
 MIN_ELEMENTS = 16  # of an array that is not constant by chance
 MAX_NAMED = 3  # examples that a line names
 
@@ -28,7 +29,8 @@ Source = tuple[str, Any]  # name for messages; what is decoded: a path, bytes or
 class Sameness:
     """Collects which examples are constant, and which are read as the same array as others.
 
-    Examples may be added by several threads, each once or more often.
+    Examples may be added by several threads, each once or more often. Only the first
+    `MAX_EXAMINED` are examined.
 
     Args:
         reader: the reader that decodes them.
@@ -49,7 +51,8 @@ class Sameness:
         """
         parts = example if isinstance(example, dict) else {"": example}
         for part, reader in self._readers.items():
-            if not np.all(parts.get(f"{part}{PRESENT}", True)):
+            absent = not np.all(parts.get(f"{part}{PRESENT}", True))
+            if absent or len(self._hashes[part]) >= MAX_EXAMINED:
                 continue
             array = np.asarray(parts[part])
             digest = hashlib.sha256(array.tobytes()).digest()[:HASH_BYTES]
