@@ -85,11 +85,12 @@ class Sameness:
             if same := self._same(part, source_of):
                 log.warning(
                     "%s: %d of %d %s are the same as others once read, although their files "
-                    "differ, so no model can tell them apart: %s",
+                    "differ%s: %s",
                     begin,
                     len(same),
                     total,
                     reader.noun,
+                    "" if part else ", so no model can tell them apart",
                     _few(source_of(file)[0] for file in same),
                 )
 

@@ -114,7 +114,7 @@ def _check_points(array: np.ndarray, what: str) -> None:
     if is_image(array):
         raise ValueError(
             f"{what} is {array.dtype} of shape {array.shape}, which is an image, not points "
-            "(points, channels); if it is a cloud all the same, save it as csv"
+            "(points, channels); images are read from npy and png, and such a cloud from csv"
         )
     _check_array(array, what)
 
