@@ -12,7 +12,7 @@ from perceivers.autoconfig.choose import choose, choose_for
 from perceivers.autoconfig.inspect_folder import inspect_folder
 from perceivers.data.config import DataConfig
 from perceivers.data.splits import read_splits
-from perceivers.modalities import build_reader
+from perceivers.modalities import build_reader, modality_of
 from perceivers.modalities.image.decode import decode as decode_image
 
 RNG = np.random.default_rng(0)
@@ -154,3 +154,24 @@ def test_films_of_several_rates_and_sizes_are_described_by_their_median(tmp_path
     root = folder(tmp_path / "data", (".mkv", lambda: film(10, 16)), (".mkv", lambda: film(25, 32)))
     sentence = inspect_folder(root).sentence()
     assert "median 16 × 16 pixels, median 10 frames a second, median 0.32 s, no sound" in sentence
+
+
+def test_colours_of_two_scales_are_said(tmp_path):
+    """Arrays have no names that would tell that they are colours."""
+
+    def cloud(colours):
+        buffer = io.BytesIO()
+        np.save(buffer, np.hstack([RNG.normal(size=(30, 3)), colours]))
+        return buffer.getvalue()
+
+    kinds = [
+        (".npy", lambda: cloud(RNG.integers(0, 256, (30, 3)))),
+        (".npy", lambda: cloud(RNG.random((30, 3)))),
+    ]
+    for number, chosen in enumerate((kinds, kinds[:1], kinds[1:])):
+        root = folder(tmp_path / str(number), *chosen)
+        config = choose_for(str(root)).recipe.model.input
+        files = sorted(root.rglob("*.npy"))
+        _, lines = modality_of(config).measure(config, lambda files=files: files)
+        mixed = "fractions up to 1 in 6 and whole numbers up to 255 in 6 of 12 inspected"
+        assert [mixed in line for line in lines] == ([True] if number == 0 else [])

@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from perceivers.modalities.points import decode as points
+from perceivers.modalities.points import checks
 from perceivers.modalities.points.decode import decode, open_large
 
 CLOUDS = {
@@ -25,7 +25,7 @@ def save(path, array):
 @pytest.mark.parametrize("size_channel", [False, True])
 @pytest.mark.parametrize("make", CLOUDS.values(), ids=CLOUDS)
 def test_a_large_cloud_is_normalised_while_it_is_read(tmp_path, monkeypatch, make, size_channel):
-    monkeypatch.setattr(points, "POINTS_PER_BLOCK", 70)
+    monkeypatch.setattr(checks, "POINTS_PER_BLOCK", 70)
     path = save(tmp_path / "a.npy", make(np.random.default_rng(0)))
     options = {"channels": 4 + size_channel, "size_channel": size_channel}
     whole = decode(path, normalise=True, **options)
@@ -56,7 +56,7 @@ def test_only_large_readable_npy_files_are_opened(tmp_path):
 
 @pytest.mark.parametrize("value", [np.nan, -np.inf])
 def test_values_that_are_not_finite_are_found_in_every_block(tmp_path, monkeypatch, value):
-    monkeypatch.setattr(points, "POINTS_PER_BLOCK", 7)
+    monkeypatch.setattr(checks, "POINTS_PER_BLOCK", 7)
     cloud = np.eye(20, 3)
     cloud[[9, 18], 1] = value
     path = save(tmp_path / "a.npy", cloud)

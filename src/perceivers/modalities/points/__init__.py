@@ -1,5 +1,6 @@
 """Point clouds: raw batches are floats (B, M, C) whose first three channels are x, y and z."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,15 @@ class Points(FileModality):
             config.size_channel,
             config.neighbours,
         )
+
+    @override
+    def measure(self, config: Any, sources: Callable[[], Sequence[Any]]) -> tuple[Any, list[str]]:
+        """Say if channels after the coordinates are of another scale in some of the files."""
+        from .decode import channels_added
+        from .scales import describe_mixed_scales
+
+        stored = config.channels - channels_added(config.size_channel, config.neighbours)
+        return config, describe_mixed_scales(sources(), stored) if stored > AXES else []
 
     @override
     def varying_axes(self, config: Any) -> dict[int, str]:

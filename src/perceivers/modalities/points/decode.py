@@ -1,7 +1,7 @@
 """Decoding of files of point clouds and meshes to points, float32 (M, C)."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,15 +12,14 @@ from ...reading import check_regular, parser_errors, read_bytes
 from ..files import LazyArray, PathOrBytes, suffix_of
 from ..notices import notice
 from . import augment
+from .checks import blocks, check_channels, check_finite, check_precision
 from .formats import READERS, memory_map, parse, sniff
 from .meshes import Cloud, Mesh
 from .surface import SHAPE_CHANNELS, surface_shape
 
 AXES = augment.AXES
 POINT_SUFFIXES = frozenset(f".{kind}" for kind in READERS)
-POINTS_PER_BLOCK = 2**18  # points of a large cloud that are in memory together as float64
 MESH_POINTS = 2048  # default for meshes; arXiv 2103.03206v2, §4.3: "around 2,000"
-MIN_STEPS = 256  # that the size of a cloud should have in the precision of its file
 MIN_EXTENT = 1e-12  # lower limit of the size of a cloud before its logarithm is taken
 
 
@@ -100,19 +99,19 @@ def decode(
             f"channels={channels}, num_points={num_points}; expected at least {min_channels} "
             "channels and at least 1 point"
         )
-    geometry = _read(source, kind)
-    _check_channels(geometry, channels, num_added)
+    geometry = read(source, kind)
+    check_channels(geometry, channels, num_added)
     if isinstance(geometry, Cloud) and geometry.channels > channels - num_added:
         notice(
             f"has {geometry.channels} channels, of which only the first {channels - num_added} are "
             "read"
         )
     if isinstance(geometry, Mesh):
-        _check_finite(geometry.surface.vertices)
+        check_finite(geometry.surface.vertices)
         points = geometry.sample(MESH_POINTS if num_points is None else num_points, seed)
     else:
-        _check_finite(geometry.values[:, : channels - num_added])
-        _check_precision(geometry.values)
+        check_finite(geometry.values[:, : channels - num_added])
+        check_precision(geometry.values)
         points = _subsample(geometry.values, num_points, seed, min_points)
     points = points[:, : channels - num_added].astype(np.float64)
     result = centre_and_scale(points) if normalise else points
@@ -153,7 +152,7 @@ def probe(source: PathOrBytes, *, kind: str | None = None) -> PointsInfo:
         ValueError: no such file, unknown kind, damaged, or empty; the message does not name the
             file.
     """
-    geometry = _read(source, kind)
+    geometry = read(source, kind)
     if isinstance(geometry, Mesh):
         surface = geometry.surface
         return PointsInfo(len(surface.vertices), geometry.channels, len(surface.faces), True)
@@ -194,7 +193,7 @@ def open_large(
     cloud = memory_map(source)
     if cloud is None or 4 * len(cloud.values) * channels <= max_bytes:
         return None
-    _check_channels(cloud, channels, int(size_channel))
+    check_channels(cloud, channels, int(size_channel))
     return LazyPoints(cloud.values, channels=channels, size_channel=size_channel)
 
 
@@ -216,9 +215,9 @@ class LazyPoints(LazyArray):
 
     def __init__(self, values: np.ndarray, *, channels: int, size_channel: bool = False) -> None:
         self.values, self.shape, self.size_channel = values, (len(values), channels), size_channel
-        _check_finite(values[:, : channels - size_channel])
+        check_finite(values[:, : channels - size_channel])
         low, high, total = np.full(AXES, math.inf), np.full(AXES, -math.inf), np.zeros(AXES)
-        for _, block in _blocks(values[:, :AXES]):
+        for _, block in blocks(values[:, :AXES]):
             low, high = np.minimum(low, block.min(0)), np.maximum(high, block.max(0))
             total += block.sum(0)
         largest = max(np.abs([low, high]).max(), np.finfo(np.float64).tiny)
@@ -249,55 +248,16 @@ def _log_size_column(count: int, extent: float) -> np.ndarray:
     return np.full((count, 1), np.log(max(extent, MIN_EXTENT)))
 
 
-def _check_channels(geometry: Cloud | Mesh, channels: int, num_added: int) -> None:
-    """Check that the file has all channels except those that are added."""
-    if geometry.channels < AXES:
-        raise ValueError(f"points have {geometry.channels} channels; expected at least x, y and z")
-    if geometry.channels < channels - num_added:
-        raise ValueError(
-            f"points have {geometry.channels} channels; expected at least {channels - num_added}: "
-            f"set the model's input channels to {geometry.channels + num_added} at most"
-        )
+def read(source: PathOrBytes, kind: str | None = None) -> Cloud | Mesh:
+    """Read the points or the mesh of a file as they are stored.
 
+    Args:
+        source: a path, or the file's bytes.
+        kind: see `decode`.
 
-def _check_finite(values: np.ndarray) -> None:
-    """Check that all values (M, C) are finite in float32."""
-    bad_rows = [
-        start + np.flatnonzero(~(np.abs(block) <= np.finfo(np.float32).max).all(axis=1))
-        for start, block in _blocks(values)
-    ]
-    if count := sum(map(len, bad_rows)):
-        first = int(next(rows[0] for rows in bad_rows if len(rows)))
-        raise ValueError(
-            f"{count} of {len(values)} points are NaN, infinite or too large for float32; the "
-            f"first is point {first + 1}: {values[first].tolist()}; remove or repair them"
-        )
-
-
-def _check_precision(values: np.ndarray) -> None:
-    """Give a notice if coordinates far from the origin were rounded to float32 in the file."""
-    low, high = (getattr(values[:, :AXES], name)(axis=0) for name in ("min", "max"))
-    largest = float(np.abs([low, high]).max())
-    step = float(np.spacing(np.float32(largest)))
-    extent = float((high.astype(np.float64) - low.astype(np.float64)).max())
-    if not 0 < extent < MIN_STEPS * step:
-        return
-    xyz = values[:, :AXES].astype(np.float64)
-    rounded = (xyz == xyz.astype(np.float32)).all()
-    if rounded and (step >= 1 or (xyz != xyz.round()).any()):  # whole numbers may be exact
-        notice(
-            f"has coordinates so far from the origin that float32 keeps {extent / step:,.0f} steps "
-            "of its size; subtract an offset before it is saved, or save it as float64"
-        )
-
-
-def _blocks(values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Iterate over blocks of points as float64, each with the index of its first point."""
-    for start in range(0, len(values), POINTS_PER_BLOCK):
-        yield start, values[start : start + POINTS_PER_BLOCK].astype(np.float64)
-
-
-def _read(source: PathOrBytes, kind: str | None) -> Cloud | Mesh:
+    Raises:
+        ValueError: as `probe`.
+    """
     if kind is None and isinstance(source, bytes):
         kind = sniff(source)
     kind = suffix_of(source, kind)
