@@ -13,6 +13,12 @@ RNG = np.random.default_rng(0)
 IMAGES = ImageConfig(image_size=8, num_bands=2)
 
 
+@pytest.fixture(autouse=True)
+def _warnings_alone(caplog):
+    """Keep out what other tests have switched on."""
+    caplog.set_level("WARNING")
+
+
 @pytest.mark.parametrize(
     ("pixels", "fix"),
     [
