@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -43,11 +44,18 @@ def test_python_blocks_run(path, tmp_path, monkeypatch):
 
 def test_commands_of_the_readme_parse():
     text = (ROOT / "README.md").read_text().replace("\\\n", " ")
-    commands = re.findall(r"^(?:\$ )?(?:\.venv/bin/)?perceivers (.+)$", text, re.MULTILINE)
+    commands = re.findall(r"^(?:\$ )?perceivers (.+)$", text, re.MULTILINE)
     assert len(commands) >= 5
     for command in commands:
         namespace, rest = cli.parse(shlex.split(command, comments=True))
         assert not rest or namespace.command == "train"
+
+
+def test_the_readme_says_how_to_install_every_extra():
+    readme = (ROOT / "README.md").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for extra in set(project["optional-dependencies"]) - {"dev", "bench"}:
+        assert re.search(rf"^\|.*`{extra}`.*\|", readme, re.MULTILINE), f"{extra} is not explained"
 
 
 def test_every_recipe_and_preset_is_documented():
