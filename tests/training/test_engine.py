@@ -1,11 +1,10 @@
-"""Whole runs on the packaged digits and on small folders."""
+"""Training runs: their files, resuming, damage, divergence and the data that they read."""
 
 import csv
 import dataclasses
 import json
 import logging
 import pickle
-import signal
 import subprocess
 import sys
 
@@ -18,9 +17,8 @@ from tiny_recipes import small_folder_recipe, tiny
 import perceivers
 from perceivers.models.config import ModelConfig
 from perceivers.training import engine
-from perceivers.training.batches import batches
 from perceivers.training.evaluation import evaluate
-from perceivers.training.recipe_data import read_recipe, read_recipe_splits
+from perceivers.training.recipe_data import read_recipe
 from perceivers.training.recorder import Recorder
 
 
@@ -106,60 +104,6 @@ def test_a_killed_run_resumes_to_the_same_numbers(tmp_path, monkeypatch):
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-SIGNALS = [signal.SIGINT, signal.SIGTERM]
-
-
-@pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_leaves_a_usable_run(tmp_path, monkeypatch, number):
-    def send(self, trainer, task):
-        if trainer.current_epoch == 1:
-            signal.raise_signal(number)
-
-    original = Recorder.on_train_epoch_start
-    monkeypatch.setattr(
-        Recorder,
-        "on_train_epoch_start",
-        lambda self, t, m: (original(self, t, m), send(self, t, m)),
-    )
-    before = [signal.getsignal(n) for n in SIGNALS]
-    result = engine.train(tiny(3), tmp_path / "run")
-    assert [signal.getsignal(n) for n in SIGNALS] == before
-    assert result["interrupted"] == number.name
-    assert result["epochs"] == 1
-    assert perceivers.load(tmp_path / "run")
-    assert (tmp_path / "run" / "curves.png").exists()
-    log_text = (tmp_path / "run" / "log.txt").read_text()
-    assert "--resume" in log_text
-    last = [line.split(" ", 1)[1] for line in log_text.splitlines()][-3:]
-    assert last[0] == f"stopped by {number.name} after epoch 1"
-    assert last[1].startswith("best epoch 1: validation top-1 ")
-    assert last[2] == f"run: {tmp_path / 'run'}"
-    monkeypatch.undo()
-    assert engine.resume(tmp_path / "run", tiny(3))["epochs"] == 3
-
-
-@pytest.mark.parametrize("hook", ["on_train_epoch_end", "on_validation_end", "on_train_start"])
-def test_sigterm_outside_a_training_batch(tmp_path, monkeypatch, hook):
-    monkeypatch.setattr(
-        Recorder, hook, lambda *_: signal.raise_signal(signal.SIGTERM), raising=False
-    )
-    assert engine.train(tiny(3), tmp_path / "run")["interrupted"] == "SIGTERM"
-    assert perceivers.load(tmp_path / "run")
-
-
-@pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_in_the_first_epoch(tmp_path, monkeypatch, number):
-    monkeypatch.setattr(Recorder, "on_train_epoch_start", lambda *_: signal.raise_signal(number))
-    result = engine.train(tiny(3), tmp_path / "run")
-    assert result["interrupted"] == number.name
-    assert perceivers.load(tmp_path / "run")
-    assert "--resume" not in (tmp_path / "run" / "log.txt").read_text()
-    with pytest.raises(FileNotFoundError, match="before its first epoch ended; remove .*start it"):
-        engine.resume(tmp_path / "run", tiny(3))
-    with pytest.raises(FileExistsError, match="remove it: it holds a run that ended before"):
-        engine.train(tiny(3), tmp_path / "run")
-
-
 def test_a_lost_checkpoint_is_no_reason_to_remove_the_best_weights(tmp_path):
     """As after a disk that was full when the checkpoint was written."""
     run = tmp_path / "run"
@@ -223,81 +167,6 @@ def test_existing_run_is_not_overwritten(tmp_path):
     with pytest.raises(FileExistsError, match=r"exists already; choose another --out$"):
         engine.train(tiny(), tmp_path / "run")
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["mine.txt"]
-
-
-def test_early_stopping_keeps_the_best_weights(tmp_path):
-    """The learning rate is so high that a later epoch is not better than an early one."""
-    recipe = tiny(
-        20,
-        trainer={"patience": 2, "monitor": "val_loss"},
-        optimizer={"schedule": "constant", "lr": 0.3, "name": "adam"},
-    )
-    result = engine.train(recipe, tmp_path / "run")
-    losses = [float(row["val_loss"]) for row in rows(tmp_path / "run")]
-    best = min(range(len(losses)), key=losses.__getitem__)
-    assert len(losses) == best + 3 < 20
-    assert result["best"]["epoch"] == best + 1
-    torch.manual_seed(0)
-    loader = batches(read_recipe_splits(recipe).examples["validation"], recipe.data)
-    model = perceivers.load(tmp_path / "run")
-    with torch.inference_mode():
-        losses_again = [
-            torch.nn.functional.cross_entropy(model(x), y, reduction="sum") for x, y in loader
-        ]
-    total = sum(losses_again) / len(loader.dataset)
-    assert float(total) == pytest.approx(losses[best], rel=1e-3)
-
-
-def stopping(epochs=20, **trainer):
-    """Return a recipe that gets worse: the learning rate is far too high."""
-    return tiny(
-        epochs,
-        trainer={"patience": 2, "monitor": "val_loss", **trainer},
-        optimizer={"schedule": "constant", "lr": 0.3, "name": "adam"},
-    )
-
-
-def test_the_reason_to_stop_early_is_said(tmp_path, caplog):
-    caplog.set_level(logging.INFO)
-    run = tmp_path / "run"
-    result = engine.train(stopping(), run)
-    best = result["best"]["epoch"]
-    reason = (
-        f"stopped after epoch {best + 2} of 20: val_loss has not improved since epoch {best} "
-        "(--trainer.patience 2)"
-    )
-    assert result["stopped_early"] == reason
-    assert reason in caplog.text
-    log_text = (run / "log.txt").read_text()
-    assert log_text.count(reason) == 1
-    assert json.loads((run / "metrics.json").read_text())["stopped_early"] == reason
-    assert engine.train(stopping(3, patience=9), tmp_path / "whole")["stopped_early"] is None
-    # Resumed as it is, it stays stopped; with a longer patience it goes on.
-    again = engine.resume(run, read_recipe(run))
-    assert (again["epochs"], again["stopped_early"]) == (result["epochs"], reason)
-    recipe = read_recipe(run)
-    assert engine.check_resumable(run, recipe) == 20
-    more = dataclasses.replace(recipe, trainer=dataclasses.replace(recipe.trainer, max_epochs=30))
-    with pytest.raises(ValueError, match="trainer.max_epochs would change nothing; .*patience"):
-        engine.check_resumable(run, more)
-    longer = dataclasses.replace(recipe.trainer, patience=result["epochs"] + 1, max_epochs=21)
-    assert engine.resume(run, dataclasses.replace(recipe, trainer=longer))["epochs"] > best + 2
-
-
-def test_a_killed_run_stops_early_at_the_same_epoch(tmp_path, monkeypatch):
-    whole = engine.train(stopping(), tmp_path / "whole")
-
-    def kill(self, trainer, task):
-        if trainer.current_epoch == whole["epochs"] - 1:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Recorder, "on_train_epoch_start", kill)
-        with pytest.raises(Killed):
-            engine.train(stopping(), tmp_path / "killed")
-    resumed = engine.resume(tmp_path / "killed", read_recipe(tmp_path / "killed"))
-    for name in ("stopped_early", "best", "epochs"):
-        assert resumed[name] == whole[name]
 
 
 @pytest.mark.parametrize(
