@@ -1,4 +1,4 @@
-"""Losses and scores of each task compared with their formulas; digits learnt as each task."""
+"""Targets, losses and units of each task; digits learnt as each task."""
 
 import csv
 import dataclasses

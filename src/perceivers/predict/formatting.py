@@ -1,13 +1,30 @@
-"""Predictions as text and as JSON."""
+"""Predictions from the outputs of a model, as text and as JSON."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..data.labels import split_unit
 
 Prediction = list[tuple[str, float]]
 """(label, probability) pairs, the most likely first; (label, number) pairs of a regression."""
+
+
+def check_finite(values: Sequence[float], name: str = "") -> None:
+    """Check that the outputs for an example are numbers.
+
+    Args:
+        values: the probabilities, or the numbers.
+        name: name of the example for the message.
+
+    Raises:
+        ValueError: one of them is infinite or NaN.
+    """
+    if not all(map(math.isfinite, values)):
+        raise ValueError(
+            f"{name}{': ' if name else ''}the outputs are not finite numbers; the example holds "
+            "NaN, infinite or too large numbers, or the weights of the model do"
+        )
 
 
 def probabilities_as_text(prediction: Prediction) -> str:

@@ -3,7 +3,6 @@
 import functools
 import io
 import logging
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,9 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..checkpoint import load_classifier, local_directory, read_limits
-from ..exported import SUFFIX, ExportedModel
-from ..machine import placement
+from ..exported import ExportedModel
 from ..modalities import build_reader
 from ..modalities.clips import with_clips
 from ..modalities.fusion.rows import RowReader
@@ -23,7 +20,14 @@ from ..modalities.notices import Notices
 from ..modalities.streaming import Progress
 from ..models.classifier import PerceiverClassifier, TargetScale
 from ..reading import Limits
-from .formatting import Prediction, as_json, numbers_as_text, probabilities_as_text
+from .formatting import (
+    Prediction,
+    as_json,
+    check_finite,
+    numbers_as_text,
+    probabilities_as_text,
+)
+from .loading import load_model
 from .prepare import Prepared, Preparer, is_row
 from .runner import Runner
 
@@ -77,31 +81,7 @@ class Predictor:
         progress: Progress | None = None,
         limits: Limits | None = None,
     ) -> None:
-        saved = Limits()
-        if isinstance(model, str | Path):
-            if Path(model).suffix.lower() == SUFFIX:
-                model, device = _load_exported(model, device, own_size), None
-                saved = model.limits
-            else:
-                path, device = local_directory(model), "auto" if device is None else device
-                model, saved = load_classifier(path), read_limits(path)
-        if not hasattr(model, "config"):
-            raise ValueError(
-                f"got {type(model).__name__} as the model; expected the directory of a run or of a "
-                "saved model, a hub name, or a model"
-            )
-        if not isinstance(model, PerceiverClassifier | ExportedModel):
-            raise ValueError(
-                f"got a model of kind {model.config.kind!r}, which has no classes or numbers as "
-                "outputs; call it with a batch, or use perceivers predict"
-            )
-        if not model.config.num_classes:
-            raise ValueError(
-                "the model has no outputs (num_classes=0); use model.encode(batch) or model(batch) "
-                "for features"
-            )
-        if device is not None:
-            model = model.to(placement(str(device)).device)
+        model, saved = load_model(model, device, own_size=own_size)
         self.model = model.eval()
         if own_size and isinstance(model, PerceiverClassifier):
             model.adapter.expect_sizes(None)
@@ -197,13 +177,9 @@ class Predictor:
         predictions: list[Prediction] = []
         with self.reading():
             outputs = self._runner.values(examples).tolist() if examples else []
+        many = len(examples) > 1 or first > 0
         for index, values in enumerate(outputs, first):
-            if not all(map(math.isfinite, values)):
-                raise ValueError(
-                    f"{f'example {index}: ' if len(examples) > 1 or first else ''}the outputs are "
-                    "not finite numbers; the example holds NaN, infinite or too large numbers, or "
-                    "the weights of the model do"
-                )
+            check_finite(values, f"example {index}" if many else "")
             pairs = list(zip(self.labels, values, strict=True))
             if not self.gives_numbers:
                 pairs = sorted(pairs, key=lambda pair: -pair[1])[:top_k]
@@ -334,19 +310,6 @@ class Predictor:
         if isinstance(self.model, ExportedModel):
             raise ValueError("the model is an exported one; give the run that it was made from")
         return self.model
-
-
-def _load_exported(
-    path: str | Path, device: str | torch.device | None, own_size: bool
-) -> ExportedModel:
-    """Load an exported model; the message of an error says which option it does not take."""
-    if own_size:
-        raise ValueError(
-            f"{path}: exported models read files at the model's size; leave own_size out"
-        )
-    if device is not None and torch.device(device).type != "cpu":
-        raise ValueError(f"{path}: exported models run on the CPU; leave out device={device}")
-    return ExportedModel(path)
 
 
 def check_top_k(top_k: int) -> None:
