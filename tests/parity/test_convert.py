@@ -10,6 +10,7 @@ import torch
 from commands import run
 from perceiver_pytorch import Perceiver
 from PIL import Image
+from tests.tiny import tiny_classifier
 
 import perceivers
 from perceivers.interop import keras_reference
@@ -200,3 +201,10 @@ def test_without_the_library_it_converts_without_comparing(
     assert "not compared" in out
     assert "pip install" in out
     perceivers.load(tmp_path / "ours")
+
+
+def test_a_model_of_this_package_needs_no_conversion(tmp_path, capsys):
+    perceivers.save(tiny_classifier(ImageConfig(image_size=8, num_bands=2)), tmp_path / "saved")
+    status, _, err = run(capsys, "convert", tmp_path / "saved", tmp_path / "new")
+    assert status == 1
+    assert "a saved model of perceivers already; nothing to convert" in err

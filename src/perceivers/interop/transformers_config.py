@@ -121,6 +121,8 @@ def complete(values: Values) -> dict[str, Any]:
             does not have.
     """
     kind = values.get("model_type")
+    if {"format", "labels"} <= set(values):  # of our own config.json
+        raise ValueError("it is a run or a saved model of perceivers already; nothing to convert")
     if kind != "perceiver":
         raise ValueError(
             f"it describes a model of type {kind!r}; expected 'perceiver', as in the repositories "
