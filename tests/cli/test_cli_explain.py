@@ -101,3 +101,5 @@ def test_lines_of_a_file_of_a_class_are_several_examples(capsys, tmp_path):
     assert "has several examples" in err
     assert run(capsys, *arguments, tmp_path / "pictures")[0] == 0
     assert len(list((tmp_path / "pictures").glob("*.png"))) == 2
+    assert run(capsys, *arguments, tmp_path / "second", "--row", "2")[0] == 0
+    assert [path.name for path in (tmp_path / "second").iterdir()] == ["002-1.txt-line-2.png"]

@@ -74,7 +74,7 @@ def _explain(options: argparse.Namespace, rest: list[str]) -> int:
         _draw(predictor, example, output, options.out)
         return 0
     failed = 0
-    for number, example in enumerate(_examples(options, predictor), 1):
+    for number, example in enumerate(_examples(options, predictor), options.row or 1):
         try:
             _draw(predictor, example, output, options.out / f"{number:03}-{_slug(example)}{PNG}")
         except ValueError as error:
