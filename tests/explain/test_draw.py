@@ -1,6 +1,7 @@
 """Drawings of explanations, one for each modality."""
 
 import io
+import itertools
 
 import numpy as np
 import pytest
@@ -108,7 +109,7 @@ def test_values_of_a_mix_are_separated_by_part():
 def test_drawings_are_as_high_as_their_content_needs():
     text, table = TextConfig(max_length=999, embedding_dim=8), TabularConfig(numeric=("age",))
     line, page = (modality_of(text).aspect(np.full(n, 103), text) for n in (20, 300))
-    assert page > 5 * line
+    assert page > 3 * line
     assert modality_of(table).aspect(np.zeros(1), table) < modality_of(TABLE).aspect(None, TABLE)
     mixed = RowsConfig(parts={"cells": TABLE, "photo": IMAGE}, files={"photo": "photo"})
     example = {"cells": np.zeros(3), "photo": PIXELS, "photo.present": np.array(False)}
@@ -135,6 +136,16 @@ def test_words_are_not_broken_at_the_end_of_a_line():
     assert places["w"] == (1, 0)
     assert places["b"] == (2, 6)  # a word that is longer than a line goes on
     assert len(_places(list("x" * 9999))) == COLUMNS * MAX_LINES
+
+
+def test_letters_of_a_short_text_do_not_overlap():
+    config = TextConfig(max_length=32, embedding_dim=8)
+    ids = np.full(20, 109 + 6)
+    figure = new_figure(3.2, 3.2 * modality_of(config).aspect(ids, config))
+    modality_of(config).draw(figure, ids, np.ones(20), config)
+    figure.draw_without_rendering()
+    letters = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert all(a.x1 <= b.x0 for a, b in itertools.pairwise(letters))
 
 
 def test_row_without_values_has_no_axis_of_lengths():

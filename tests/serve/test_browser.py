@@ -122,6 +122,7 @@ def test_overlay_slider_and_terms(page_of):
     page.focus("#step")
     page.keyboard.press("ArrowRight")
     assert page.text_content("#map-name") == "cross-attend 2"
+    assert "Bright" in page.text_content("#shading")
     shown.add(page.get_attribute("#map", "src"))
     for term in ("content", "position"):
         page.check(f"input[value={term}]")

@@ -24,8 +24,8 @@ def overlays(predictor: Predictor, example: Any, output: int | None) -> dict[str
         output: index of the output to explain; None: the most probable one.
 
     Returns:
-        The label of the output, and PNG pictures as data URLs: the example, the maps of each step,
-        roll-out and saliency.
+        The label of the output, what the colours mean, and PNG pictures as data URLs: the example,
+        the maps of each step, roll-out and saliency.
     """
     model = predictor.trained
     reader: Any = without_clips(predictor.reader)
@@ -39,6 +39,7 @@ def overlays(predictor: Predictor, example: Any, output: int | None) -> dict[str
 
     return {
         "label": model.labels[chosen],
+        "shading": modality_of(model.config.input).shading(model.config.input),
         "example": picture(None),
         "steps": [
             {

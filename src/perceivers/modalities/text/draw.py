@@ -11,6 +11,7 @@ from .decode import OFFSET, PAD
 COLUMNS = 40  # characters of a line
 LETTER = 1.8  # height of the box of a character, as a multiple of its width
 MAX_LINES = 16
+MARGIN = 0.04  # above and below all lines, as a multiple of the width of the drawing
 SHADES = "OrRd"
 
 
@@ -49,7 +50,7 @@ def draw(figure: Any, ids: np.ndarray, values: np.ndarray | None, config: Any) -
 def aspect(ids: np.ndarray) -> float:
     """Return the height of a drawing as a multiple of its width."""
     places = _places(list(words(ids)))
-    return LETTER * (places[-1][0] + 1 if places else 1) / COLUMNS
+    return MARGIN + LETTER * (places[-1][0] + 1 if places else 1) / COLUMNS
 
 
 def words(ids: np.ndarray) -> str:

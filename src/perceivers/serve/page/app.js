@@ -123,6 +123,7 @@ async function explain() {
   if (number !== asked) return;
   maps = answer;
   byId("maps-heading").textContent = `What it looked at for “${maps.label}”`;
+  byId("shading").textContent = maps.shading;
   byId("step").max = maps.steps.length - 1;
   byId("step").value = 0;
   for (const name of ["rollout", "saliency"]) byId(name).src = maps[name];
