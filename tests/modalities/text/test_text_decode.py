@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from perceivers.modalities.notices import collecting
 from perceivers.modalities.text.decode import NUM_IDS, OFFSET, PAD, decode, decode_lines, encode
+from perceivers.modalities.text.reader import TextReader
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 
@@ -111,3 +112,12 @@ def test_zero_bytes_are_refused_or_said():
     with collecting() as said:
         assert decode(b"a long text with a zero\0byte") == "a long text with a zero\0byte"
     assert said == ["has zero bytes, which text has not; they are read as characters"]
+
+
+def test_texts_that_are_cut_are_said():
+    """The reader takes five bytes; the euro sign has three."""
+    for text, said in (("ab€", []), ("ab€d", ["has more than 5 bytes, of which only the first"])):
+        with collecting() as found:
+            ids = TextReader(max_length=5).decode(text.encode())
+        assert [line.removesuffix(" are read") for line in found] == said
+        assert bytes_of(ids) == "ab€".encode()

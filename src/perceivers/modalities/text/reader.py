@@ -8,6 +8,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from ..files import PathOrBytes
+from ..notices import notice
 from ..reader import ArrayReader
 from .decode import OFFSET, PAD, encode
 from .decode import decode as decode_text
@@ -43,7 +44,10 @@ class TextReader(ArrayReader):
 
     @override
     def decode(self, source: PathOrBytes) -> np.ndarray:
-        ids = encode([decode_text(source)], self.max_length)[0].numpy().astype(np.int16)
+        text = decode_text(source)
+        if len(text.encode()) > self.max_length:
+            notice(f"has more than {self.max_length:,} bytes, of which only the first are read")
+        ids = encode([text], self.max_length)[0].numpy().astype(np.int16)
         return np.pad(ids, (0, self.max_length - len(ids)))
 
     @override
