@@ -1,6 +1,7 @@
 """Batches of examples: their order, worker processes and normalisation."""
 
 import dataclasses
+import gc
 import math
 import os
 import signal
@@ -137,6 +138,33 @@ def test_a_batch_without_a_readable_file_does_not_stop_the_run(image_folder, tmp
     assert sorted(result["skipped_files"]) == names
     assert result["epochs"] == 2
     assert math.isfinite(result["test"]["loss"])
+
+
+class CollectingReader(ImageReader):
+    """Reads images, and collects garbage, as any allocation may."""
+
+    def decode(self, source):
+        gc.collect()
+        return super().decode(source)
+
+
+def test_workers_free_no_object_of_the_process_that_starts_them(image_folder, tmp_path):
+    """Those of PyAV have threads, which a worker has not, and would wait for them for ever."""
+    freed = tmp_path / "freed"
+
+    class Cycle:
+        def __init__(self):
+            self.me = self
+
+        def __del__(self):
+            with freed.open("a") as file:
+                file.write(f"{os.getpid()}\n")
+
+    config = DataConfig(path=str(image_folder), hold_gb=0.0, workers=1, batch_size=2)
+    loader = batches(read_splits(config, CollectingReader(8, 3)).examples["train"], config)
+    Cycle()
+    assert len(list(loader)) == len(loader)
+    assert freed.read_text().split() == [str(os.getpid())]
 
 
 @pytest.mark.parametrize("workers", [0, 2])

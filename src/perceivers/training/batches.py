@@ -1,5 +1,6 @@
 """Data loaders over example sets, and the normalisation constants measured on them."""
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -106,7 +107,9 @@ class BatchLoader(DataLoader[Batch]):
         examples: Any = self.dataset
         num_readable = 0
         with _plain_errors():
-            for number, (batch, found) in enumerate(super().__iter__(), start=1):
+            with _garbage_kept_from_workers(self.num_workers):
+                batches = super().__iter__()
+            for number, (batch, found) in enumerate(batches, start=1):
                 if found:
                     examples.report(*found)
                 num_readable += len(batch[1])
@@ -115,6 +118,24 @@ class BatchLoader(DataLoader[Batch]):
                         f"none of {len(examples)} files can be read; the log lines above say why"
                     )
                 yield batch
+
+
+@contextmanager
+def _garbage_kept_from_workers(num_workers: int) -> Iterator[None]:
+    """Start worker processes inside this context, which do not free objects of this process.
+
+    A scaler of video frames, for one, has threads, and to free it is to wait for them. A worker is
+    a copy of this process without its threads, and would wait for ever.
+    """
+    if not num_workers:
+        yield
+        return
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 class _WithUnreadable:
