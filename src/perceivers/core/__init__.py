@@ -8,6 +8,7 @@ from .layers import CrossAttend, SelfAttend
 from .multihead import MultiHeadAttention
 from .options import LayerOptions
 from .perceiver import Perceiver
+from .perceiver_ar import ARCache, PerceiverAR
 from .perceiver_io import PerceiverIO
 from .positions import AxialPosition, FourierPosition, LearnedPosition, fourier_features, grid
 from .queries import LearnedQueries, Queries
@@ -15,6 +16,7 @@ from .resampler import Resampler
 from .sources import ChunkedKeyValues, KeyValueSource, StoredKeyValues, StreamedKeyValues
 
 __all__ = [
+    "ARCache",
     "AxialPosition",
     "ChunkedKeyValues",
     "CrossAttend",
@@ -28,6 +30,7 @@ __all__ = [
     "LearnedQueries",
     "MultiHeadAttention",
     "Perceiver",
+    "PerceiverAR",
     "PerceiverIO",
     "Queries",
     "Resampler",
