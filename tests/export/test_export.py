@@ -154,6 +154,7 @@ def test_regression_gives_numbers_in_the_units_of_the_data(tmp_path):
     assert largest_difference(model, exported, [example, example[:1]]).largest < 1e-5
 
 
+@pytest.mark.slow
 def test_single_element_along_an_axis_that_varies(tmp_path):
     model = model_of(MEL)
     export_onnx(model, tmp_path / "model.onnx")
@@ -219,7 +220,7 @@ def test_fixed_number_of_examples_is_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("kind", ["wide heads", "decoder"])
+@pytest.mark.parametrize("kind", [pytest.param("wide heads", marks=pytest.mark.slow), "decoder"])
 def test_number_of_examples_varies_in_every_architecture(kind, tmp_path):
     wide = {"self_qk_dim": 64}  # products of weights replace keys from some batch on
     model = model_of(POINTS, **(wide if kind == "wide heads" else {}))

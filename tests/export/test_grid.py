@@ -93,6 +93,7 @@ class Latents(torch.nn.Module):
         return self.model(self.inputs(content, mask))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # torch's exporter warns
 def test_masks_and_large_logits(monkeypatch, tmp_path):
     """The exponential of these logits overflows unless their maximum is subtracted."""
@@ -162,6 +163,7 @@ def test_keys_and_values_of_a_shared_cross_attend_are_computed_once():
     assert nodes["aten.scaled_dot_product_attention.default"] == 4  # with a self-attend
 
 
+@pytest.mark.slow
 def test_archive_takes_images_of_any_size_and_stores_no_keys(tmp_path):
     model = model_of(IMAGE)
     run = export_torch(model, tmp_path / "model.pt2")

@@ -340,7 +340,9 @@ def test_images_are_prepared_as_by_the_processor_of_the_library(size, tmp_path):
 
 @pytest.fixture
 def folder(tmp_path):
+    transformers.utils.logging.disable_progress_bar()
     theirs_of("ImageClassificationFourier").save_pretrained(tmp_path / "hub")
+    transformers.utils.logging.enable_progress_bar()
     return tmp_path / "hub"
 
 
@@ -436,7 +438,7 @@ def test_the_hub_cannot_be_reached(monkeypatch, tmp_path):
 
 
 def test_predict_reads_a_folder_of_the_library(capsys, folder, tmp_path):
-    Image.new("RGB", (40, 30), "orange").save(tmp_path / "x.png")
+    Image.linear_gradient("L").convert("RGB").save(tmp_path / "x.png")
     status, out, err = run(capsys, "predict", folder, tmp_path / "x.png", "--json")
     assert (status, err) == (0, "")
     [entry] = json.loads(out)

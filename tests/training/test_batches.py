@@ -164,6 +164,7 @@ def test_workers_free_no_object_of_the_process_that_starts_them(image_folder, tm
     loader = batches(read_splits(config, CollectingReader(8, 3)).examples["train"], config)
     Cycle()
     assert len(list(loader)) == len(loader)
+    gc.collect()
     assert freed.read_text().split() == [str(os.getpid())]
 
 

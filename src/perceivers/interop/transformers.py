@@ -5,7 +5,8 @@ siblings in https://huggingface.co/docs/transformers/model_doc/perceiver.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -135,7 +136,8 @@ def difference(model: PerceiverModel, source: str | Path) -> float:
     except ImportError:
         raise missing_extra("transformers", "dev") from None
     architecture = _architecture(read_json(Path(source) / CONFIG), str(source))
-    theirs = getattr(transformers, architecture).from_pretrained(source, local_files_only=True)
+    with _without_progress_bars(transformers.utils.logging):
+        theirs = getattr(transformers, architecture).from_pretrained(source, local_files_only=True)
     x, inputs = _random_batch(model)
     with torch.no_grad():
         return (theirs.eval()(**inputs).logits - model(x)).abs().max().item()
@@ -303,3 +305,15 @@ def _load(model: PerceiverModel, architecture: str, state: Mapping[str, Tensor])
         for name, other in names.items()
     }
     model.load_state_dict({**ours, **filled})
+
+
+@contextmanager
+def _without_progress_bars(logging: Any) -> Iterator[None]:
+    """Keep transformers from drawing a progress bar for files that are read in a moment."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

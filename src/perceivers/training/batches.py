@@ -130,7 +130,6 @@ def _garbage_kept_from_workers(num_workers: int) -> Iterator[None]:
     if not num_workers:
         yield
         return
-    gc.collect()
     gc.freeze()
     try:
         yield
