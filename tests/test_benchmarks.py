@@ -182,11 +182,8 @@ def test_command_line(monkeypatch, tmp_path, capsys):
     assert "expected one or more of" in capsys.readouterr().err
 
 
-QUICK, *OTHERS = io_cases.CASES
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in OTHERS]
-
-
-@pytest.mark.parametrize("name", [QUICK, *SLOW])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", io_cases.CASES)
 def test_published_models_give_what_transformers_gives(name):
     sizes = {"num_latents": 4, "latent_dim": 16, "num_layers_per_block": 1, "num_self_heads": 2}
     config = io_cases.CASES[name]().config

@@ -54,10 +54,17 @@ def test_many_mutants_are_read_or_refused():
 
 
 SAMPLES = sorted((Path(__file__).parent / "fuzz" / "samples").iterdir())
+SLOW_SAMPLES = {"48-otherimg_ok_.tif"}  # ten seconds
 READ_AS = {"npyimg": "image-npy", "config": "run config.json"}
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "sample",
+    [
+        pytest.param(path, id=path.name, marks=[pytest.mark.slow] * (path.name in SLOW_SAMPLES))
+        for path in SAMPLES
+    ],
+)
 def test_files_that_ended_in_a_traceback(known, tmp_path, sample):
     kind = sample.stem.split("-", 1)[1].split("_")[0]
     format_ = known[READ_AS.get(kind, sample.suffix[1:])]

@@ -72,6 +72,7 @@ def test_torch_archive_is_checked(capsys, trained, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["model.pt2"]
 
 
+@pytest.mark.slow
 def test_saved_model_is_checked_on_random_examples_and_says_so(capsys, tmp_path):
     perceivers.save(classifier(), tmp_path / "saved")
     status, text, log = run(capsys, "export", tmp_path / "saved", "--out", tmp_path / "m.pt2")

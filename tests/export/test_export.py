@@ -163,6 +163,7 @@ def test_single_element_along_an_axis_that_varies(tmp_path):
     torch.testing.assert_close(got, expected, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 def test_examples_of_different_lengths_are_run_one_after_another(tmp_path):
     model = model_of(POINTS)
     export_onnx(model, tmp_path / "model.onnx")
@@ -220,7 +221,8 @@ def test_fixed_number_of_examples_is_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("kind", [pytest.param("wide heads", marks=pytest.mark.slow), "decoder"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["wide heads", "decoder"])
 def test_number_of_examples_varies_in_every_architecture(kind, tmp_path):
     wide = {"self_qk_dim": 64}  # products of weights replace keys from some batch on
     model = model_of(POINTS, **(wide if kind == "wide heads" else {}))

@@ -139,6 +139,7 @@ def test_scores_are_printed_although_the_old_ones_are_damaged(run, capsys):
     assert (run / "metrics.json").read_text() == "{"
 
 
+@pytest.mark.slow
 def test_of_two_runs_started_at_once_one_wins(tmp_path):
     command = [sys.executable, "-c", RUN_MAIN, "train", *ARGUMENTS, f"--out={tmp_path / 'run'}"]
     environment = {**os.environ, "PYTHONPATH": str(Path(perceivers.__file__).parents[1])}

@@ -137,6 +137,7 @@ def test_damaged_checkpoint(tmp_path, damage):
     assert perceivers.load(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_full_disk_keeps_the_last_complete_epoch(tmp_path):
     """The process may write no file of more than 24 KiB, and the checkpoint is larger."""
     run = tmp_path / "run"
