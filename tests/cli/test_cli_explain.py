@@ -61,6 +61,7 @@ def test_bad_input_ends_in_one_line(capsys, tmp_path, monkeypatch, arguments, me
     assert (tmp_path / "there.png").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_an_exported_model_cannot_be_explained(capsys, tmp_path):
     from perceivers.export import export_onnx
 

@@ -81,6 +81,7 @@ def test_saved_model_is_checked_on_random_examples_and_says_so(capsys, tmp_path)
     assert "checked on random examples" in log
 
 
+@pytest.mark.slow
 def test_run_whose_data_is_gone_is_checked_on_random_examples(capsys, trained, tmp_path):
     run_dir, photos = trained
     moved = photos.rename(photos.with_name("moved"))

@@ -66,6 +66,7 @@ def untied():
 slow = pytest.mark.slow  # each of these exports another model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("config", "make"),
     [
