@@ -43,9 +43,9 @@ class Modality(ABC):
             adapter: the adapter of the model's inputs, from which sizes may follow.
 
         Raises:
-            ValueError: the output does not fit these inputs.
+            ValueError: the output does not fit these inputs, or this modality has no outputs.
         """
-        raise NotImplementedError
+        raise ValueError(f"a model has no outputs of kind {config.kind!r}")
 
     def reader(self, config: Any) -> "Reader":
         """Build the reader, which decodes files into examples.

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+from abc import ABC, abstractmethod
 from typing import Any
 
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ CORE_OPTIONS = tuple(
 )
 
 
-class PerceiverModel(nn.Module):
+class PerceiverModel(nn.Module, ABC):
     """An adapter and a Perceiver, with whatever a subclass makes of the latents.
 
     Args:
@@ -56,9 +57,9 @@ class PerceiverModel(nn.Module):
         """
         return self.perceiver(self.elements(x, mask))
 
+    @abstractmethod
     def respond(self, inputs: Inputs) -> Any:
         """Compute the outputs for elements; `forward` is this after `elements`."""
-        raise NotImplementedError
 
     def elements(self, x: Any, mask: Tensor | None = None) -> Inputs:
         """Turn a raw batch into elements; the arguments are those of `encode`."""
