@@ -225,6 +225,28 @@ def test_a_compiled_model_is_recorded():
     assert [m.cross for m in maps] == [0, 1, 1]
 
 
+@pytest.mark.filterwarnings("default")
+def test_models_are_compiled_again_after_recordings_that_overlap():
+    """The stance of torch.compile belongs to the process: the last to end must restore it."""
+    read, graphs = inputs("concatenate"), []
+    model = perceiver(read.dim)
+
+    def backend(graph, _):
+        graphs.append(graph)
+        return graph
+
+    compiled = torch.compile(lambda x: x * 2, backend=backend)  # imports dynamo
+    first, second = record_attention(model), record_attention(model)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    compiled(torch.ones(2))
+    assert not graphs  # the second still records
+    second.__exit__(None, None, None)
+    compiled(torch.ones(2))
+    assert len(graphs) == 1
+
+
 def test_weights_of_nan_are_nan_not_zero():
     read = inputs("concatenate", masked=True)
     read.mask[0] = False

@@ -77,7 +77,6 @@ def test_compiled_function_gives_the_same_outputs():
     )
 
 
-@pytest.mark.slow  # what dynamo remembers of other tests can keep it from calling the backend
 @pytest.mark.filterwarnings("default")
 def test_failed_compilation_is_logged_once_and_training_continues(caplog):
     calls = []

@@ -103,7 +103,7 @@ def record_attention(model: nn.Module) -> Iterator[list[AttentionMap]]:
     perceiver, recorder = perceivers[0], _Recorder()
     with ExitStack() as stack:
         if "torch._dynamo" in sys.modules:  # the model may be compiled, without these hooks
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
+            stack.enter_context(_uncompiled())
         begin = perceiver.register_forward_pre_hook(recorder.begin, with_kwargs=True)
         end = perceiver.register_forward_hook(recorder.end, always_call=True)
         stack.callback(begin.remove)
@@ -116,6 +116,34 @@ def record_attention(model: nn.Module) -> Iterator[list[AttentionMap]]:
 
             stack.callback(cross.attention.register_forward_hook(hook).remove)
         yield recorder.maps
+
+
+class _Stance:
+    """The stance of torch.compile, which all recordings of the process share."""
+
+    lock = threading.Lock()
+    recordings = 0
+    changed = ExitStack()  # restores the stance
+
+
+@contextmanager
+def _uncompiled() -> Iterator[None]:
+    """Run compiled functions without their compiled code until the last context has ended.
+
+    Contexts of several threads need not end in the reverse of the order in which they began, so
+    that each of them cannot restore the stance that it found.
+    """
+    with _Stance.lock:
+        if not _Stance.recordings:
+            _Stance.changed.enter_context(torch.compiler.set_stance("force_eager"))
+        _Stance.recordings += 1
+    try:
+        yield
+    finally:
+        with _Stance.lock:
+            _Stance.recordings -= 1
+            if not _Stance.recordings:
+                _Stance.changed.close()
 
 
 class _Pass(threading.local):
