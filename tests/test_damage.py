@@ -10,7 +10,7 @@ from tests.test_files import HTML, LFS
 from tests.tiny_recipes import tiny
 
 import perceivers
-from perceivers import checkpoint, checksums
+from perceivers import checkpoint, checksums, files
 from perceivers.cli import main
 from perceivers.training import engine
 from perceivers.training.evaluation import evaluate
@@ -133,9 +133,9 @@ def test_weights_without_a_checksum_are_loaded(run, runs):
 
 
 def test_a_run_of_an_older_version_is_resumed(run):
-    config = checkpoint.read_json(run / "config.json")
+    config = files.read_json(run / "config.json")
     config.pop("id")
-    checkpoint.write_json(run / "config.json", config)
+    files.write_json(run / "config.json", config)
     path = run / "checkpoints" / "last.ckpt"
     torch.save(torch.load(path, weights_only=True), path)
     save_file(load_file(run / "model.safetensors"), run / "model.safetensors")

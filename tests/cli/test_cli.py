@@ -254,7 +254,7 @@ def test_any_exception_ends_in_one_line(capsys, monkeypatch):
     def fail(*_):
         raise IndexError("a fault\nof ours")
 
-    monkeypatch.setattr("perceivers.checkpoint.read_config", fail)
+    monkeypatch.setattr("perceivers.checkpoint.description.read_config", fail)
     status, _, err = run(capsys, "cost", "src")
     assert status == 1
     assert len(err.splitlines()) == 1

@@ -1,4 +1,4 @@
-"""Save and load a model as `config.json` and `model.safetensors`; nothing is ever unpickled."""
+"""Save and load a model; nothing is ever unpickled."""
 
 import os
 import re
@@ -10,27 +10,33 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from . import checksums
-from .checksums import MARK, METADATA
-from .core import Resampler
-from .errors import weight_mismatches
-from .files import check_content, read_json, write_atomically, write_json
-from .hub import is_hub_name, not_found
-from .interop import transformers
-from .modalities import CustomConfig
-from .modalities.adapter import Adapter
-from .models.base import PerceiverModel
-from .models.build import build, build_on_meta
-from .models.classifier import PerceiverClassifier
-from .models.config import EncoderConfig, from_dict, to_dict
-from .models.resampler import build_resampler
-from .places import make_directory
-from .reading import Limits, file_errors, reason
+from .. import checksums
+from ..checksums import MARK, METADATA
+from ..core import Resampler
+from ..errors import weight_mismatches
+from ..files import check_content, read_json, write_atomically
+from ..interop import transformers
+from ..modalities import CustomConfig
+from ..modalities.adapter import Adapter
+from ..models.base import PerceiverModel
+from ..models.build import build, build_on_meta
+from ..models.classifier import PerceiverClassifier
+from ..models.config import to_dict
+from ..models.resampler import build_resampler
+from ..places import make_directory
+from ..reading import file_errors, reason
+from .description import (
+    CONFIG,
+    RESAMPLER,
+    local_directory,
+    read_config,
+    read_model_config,
+    read_run_id,
+    resampler_error,
+    write_config,
+)
 
-FORMAT = 1
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
-RESAMPLER = "resampler"  # the section of `config.json` that describes one
-METRICS_FILE = "metrics.json"  # scores of a run
+WEIGHTS = "model.safetensors"
 COMPILED = "_orig_mod"  # name of the original inside of a compiled module
 PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
@@ -156,19 +162,6 @@ def _system_error(message: str) -> OSError:
     return OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(message)
 
 
-def read_run_id(directory: Path) -> str | None:
-    """Return the number of a run, by which its files are recognised; None if it has none."""
-    path = directory / CONFIG
-    return read_json(path).get("id") if path.exists() else None
-
-
-def write_config(directory: Path, **sections: Any) -> None:
-    """Update sections of `config.json`, atomically; the others are kept."""
-    path = directory / CONFIG
-    data = read_json(path) if path.exists() else {}
-    write_json(path, {**data, "format": FORMAT, **sections})
-
-
 def load(directory: str | Path, *, adapter: Adapter | None = None) -> PerceiverModel | Resampler:
     """Load a saved model, in eval mode on the CPU.
 
@@ -219,34 +212,6 @@ def _load_resampler(options: Any, path: Path) -> Resampler:
     return model.eval()
 
 
-def _is_resampler(directory: str | Path) -> ValueError:
-    return ValueError(
-        f"{directory} holds a resampler, which reads features, not files, and has no labels; load "
-        "it with perceivers.load"
-    )
-
-
-def local_directory(directory: str | Path) -> Path:
-    """Return the directory of a saved model or run, after its download if it is a hub name."""
-    if is_hub_name(str(directory)):
-        return transformers.download_model(str(directory))
-    return Path(directory)
-
-
-def read_limits(directory: Path) -> Limits:
-    """Read the limits that the files of a run were read with; the defaults for a saved model.
-
-    Raises:
-        FileNotFoundError: there is no `config.json`.
-        ValueError: it is damaged or of another format version.
-    """
-    if transformers.is_transformers_folder(directory):
-        return Limits()
-    with file_errors(directory / CONFIG, "description of a run"):
-        saved = (read_config(directory).get("recipe") or {}).get("limits", {})
-        return from_dict(Limits, saved, "recipe.limits")
-
-
 def load_classifier(
     directory: str | Path, *, adapter: Adapter | None = None
 ) -> PerceiverClassifier:
@@ -258,60 +223,13 @@ def load_classifier(
     """
     model = load(directory, adapter=adapter)
     if isinstance(model, Resampler):
-        raise _is_resampler(directory)
+        raise resampler_error(directory)
     if not isinstance(model, PerceiverClassifier):
         raise ValueError(
             f"{directory} holds a model of kind {model.config.kind!r}, which has no classes or "
             "numbers as outputs; expected a classifier or regressor here"
         )
     return model
-
-
-def read_model_config(directory: Path) -> tuple[EncoderConfig, tuple[str, ...]]:
-    """Read the configuration and the labels of a saved model or run.
-
-    Raises:
-        FileNotFoundError: there is no `config.json`.
-        ValueError: it is damaged, of another format version, or describes no model.
-    """
-    if transformers.is_transformers_folder(directory):
-        found, names = transformers.read_model_config(directory)
-        return found, names or ()
-    config = read_config(directory)
-    if RESAMPLER in config:
-        raise _is_resampler(directory)
-    with file_errors(directory / CONFIG, "description of a model"):
-        for name, kind in (("model", dict), ("labels", list)):
-            if not isinstance(config.get(name), kind):
-                raise ValueError(f"not a description of a model: it has no {name}")
-        labels = tuple(config["labels"])
-        if not all(isinstance(label, str) for label in labels):
-            raise ValueError("labels holds something else than texts; restore it from a copy")
-        return from_dict(EncoderConfig, config["model"], "model"), labels
-
-
-def read_config(directory: Path) -> dict[str, Any]:
-    """Read `config.json` of a saved model or run.
-
-    Raises:
-        FileNotFoundError: there is none.
-        ValueError: it is damaged or of another format version.
-    """
-    if not directory.exists():
-        raise not_found("directory", str(directory))
-    path = directory / CONFIG
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{directory} holds no {CONFIG}; expected a directory written by perceivers"
-        )
-    config = read_json(path)
-    version = config.get("format")
-    if version != FORMAT:
-        raise ValueError(
-            f"{path}: format {version!r}, but this version of perceivers reads format {FORMAT}; "
-            "install the version of perceivers that wrote it, or train again"
-        )
-    return config
 
 
 def check_weights(directory: Path) -> None:
