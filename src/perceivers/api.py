@@ -10,14 +10,14 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from .autoconfig.choose import Choice, changes_with_epochs, choose_for, started
-from .checkpoint import load_classifier, original
+from .checkpoint import load_trained, original
 from .core import Resampler
 from .data.config import DataConfig
 from .data.dataset import NAME, read_datasets
 from .data.splits import Splits
 from .modalities import CustomConfig
 from .modalities.adapter import Adapter
-from .models.classifier import PerceiverClassifier
+from .models.base import PerceiverModel
 from .models.config import with_changes
 from .reading import Limits, using
 from .recipes import get_recipe
@@ -37,7 +37,7 @@ Data = str | Path | Dataset[Any]
 class TrainedRun:
     """A finished training run."""
 
-    model: PerceiverClassifier
+    model: PerceiverModel
     """The model with its best weights, in eval mode."""
     directory: Path
     """The run directory."""
@@ -46,7 +46,7 @@ class TrainedRun:
 
 
 def train(
-    recipe: str | Path | Recipe | PerceiverClassifier,
+    recipe: str | Path | Recipe | PerceiverModel,
     data: Data | None = None,
     /,
     *,
@@ -96,7 +96,7 @@ def train(
         raise ValueError(
             "validation, test and labels go with a torch Dataset; a folder or table has its own"
         )
-    model = recipe if isinstance(recipe, PerceiverClassifier) else None
+    model = recipe if isinstance(recipe, PerceiverModel) else None
     with remembered_log() as said, using(_limits(options)):
         choice = _choice(recipe, data, options, resume=resume)
     if model is not None and options.get("trainer", {}).get("init"):
@@ -130,21 +130,21 @@ def train(
         )
     if model is not None and isinstance(model.config.input, CustomConfig):
         adapter = model.adapter
-    return TrainedRun(load_classifier(directory, adapter=adapter), directory, metrics)
+    return TrainedRun(load_trained(directory, adapter=adapter), directory, metrics)
 
 
-def _trainable(module: nn.Module) -> PerceiverClassifier:
-    """Return a model without its wrappers; raise a ValueError unless it is a classifier."""
+def _trainable(module: nn.Module) -> PerceiverModel:
+    """Return a model without its wrappers; raise a ValueError unless it can be trained."""
     model = original(module)
     if isinstance(model, Resampler):
         raise ValueError(
             "got a Resampler, which reads features and has no labels; expected a classifier or "
             "regressor, as from perceivers.create: train a Resampler as a part of your own model"
         )
-    if not isinstance(model, PerceiverClassifier):
+    if model.config.task is None:
         raise ValueError(
-            f"got a model of kind {model.config.kind!r}, which has no classes or numbers as "
-            "outputs; expected a classifier or regressor, as from perceivers.create"
+            f"got a model of kind {model.config.kind!r}, whose outputs have no task that it could "
+            "be trained for; expected a classifier or regressor, as from perceivers.create"
         )
     return model
 
@@ -157,14 +157,14 @@ def _limits(options: dict[str, Any]) -> Limits:
 
 
 def _choice(
-    recipe: str | Path | Recipe | PerceiverClassifier,
+    recipe: str | Path | Recipe | PerceiverModel,
     data: Data | None,
     options: dict[str, Any],
     *,
     resume: bool,
 ) -> Choice:
     """Return the recipe before options, except the model to start from, and the reasons for it."""
-    if isinstance(recipe, PerceiverClassifier):
+    if isinstance(recipe, PerceiverModel):
         base = folder()
         return Choice(replace(base, name="model", model=recipe.config, data=DataConfig()))
     init = options.get("trainer", {}).get("init")

@@ -40,7 +40,7 @@ def scored_run(run_dir, config, examples, labels, names=None, classes=("a", "b",
     torch.nn.init.normal_(model.head.weight)
     held = InMemoryExamples(collate(examples), labels, build_reader(config), names)
     if kind == "regression":
-        targets_of(model).measure(labels)
+        targets_of(model).measure(held)
     base = tiny()
     recipe = dataclasses.replace(
         base, model=model_config, data=dataclasses.replace(base.data, batch_size=8)

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from perceivers.data.examples import InMemoryExamples
 from perceivers.modalities import ImageConfig
 from perceivers.models.build import build
 from perceivers.models.config import ModelConfig
@@ -26,6 +27,12 @@ def model_of(task, labels):
         num_self_heads=4, input=ImageConfig(image_size=8, channels=1, num_bands=4),
     )  # fmt: skip
     return build(config, labels)
+
+
+def labelled(values):
+    """Return a split with these labels."""
+    labels = torch.tensor(values)
+    return InMemoryExamples(torch.zeros(len(labels), 1), labels)
 
 
 def test_monitor_modes():
@@ -64,7 +71,7 @@ def scored(task, labels, outputs, targets):
     """Return the scores of batches of two: averaged, by label, and of the baseline."""
     made = targets_of(model_of(task, labels))
     if task == "regression":
-        made.measure(torch.tensor([[0.0, 10.0], [4.0, 30.0]])[:, : len(labels)])
+        made.measure(labelled([[0.0, 10.0][: len(labels)], [4.0, 30.0][: len(labels)]]))
     collection = made.collection()
     for x, y in zip(outputs.split(2), targets.split(2), strict=True):
         made.update(collection, x, y, made.loss(x, y))
@@ -164,7 +171,7 @@ def test_r2_far_from_zero():
     """In float32 the sums of squares of numbers such as years would lose all digits."""
     made = targets_of(model_of("regression", ("year",)))
     years = 2e6 + torch.arange(100.0)
-    made.measure(years)
+    made.measure(labelled(years.tolist()))
     collection = made.collection()
     guess = years.flip(0)[:, None].clone()
     made.update(collection, guess, years, made.loss(guess, years))

@@ -38,15 +38,15 @@ class Lightning(Learner):
 
     def test_step(self, batch, batch_index):
         examples, labels = batch
-        outputs, loss = self.evaluate(examples, labels, batch_index)
-        self.targets.update(self.found, outputs, labels, loss)
+        outputs, truth, loss = self.evaluate(examples, labels, batch_index)
+        self.targets.update(self.found, outputs, truth, loss)
 
 
 def random_model(recipe, splits):
     torch.manual_seed(0)
     model = build(recipe.model, splits.labels)
     torch.nn.init.normal_(model.head.weight)
-    targets_of(model).measure(splits.examples["train"].labels)
+    targets_of(model).measure(splits.examples["train"])
     return model.eval()
 
 

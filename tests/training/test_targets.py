@@ -39,6 +39,12 @@ def model_of(task, labels):
     return build(config, labels)
 
 
+def labelled(values):
+    """Return a split with these labels."""
+    labels = torch.tensor(values)
+    return InMemoryExamples(torch.zeros(len(labels), 1), labels)
+
+
 def digits_as(task):
     """Return the labels of the packaged digits for a task, and their names."""
     _, digits = read_digits()
@@ -198,7 +204,7 @@ def test_regression_of_zeros_and_ones(tmp_path, relabelled):
 def test_outputs_are_in_the_units_of_the_data():
     """A new head predicts the mean; an output z of the head becomes mean + std · z."""
     model = model_of("regression", ("a", "b"))
-    targets_of(model).measure(torch.tensor([[0.0, 10.0], [4.0, 30.0]]))
+    targets_of(model).measure(labelled([[0.0, 10.0], [4.0, 30.0]]))
     images = torch.randint(0, 256, (3, 8, 8, 1), dtype=torch.uint8)
     assert torch.equal(model(images), torch.tensor([[2.0, 20.0]]).expand(3, 2))
     with torch.no_grad():
@@ -212,9 +218,7 @@ def test_constant_number():
     with pytest.raises(
         ValueError, match="'b' is 7 for every training example, so there is nothing"
     ):
-        targets_of(model_of("regression", ("a", "b"))).measure(
-            torch.tensor([[0.0, 7.0], [1.0, 7.0]])
-        )
+        targets_of(model_of("regression", ("a", "b"))).measure(labelled([[0.0, 7.0], [1.0, 7.0]]))
 
 
 @pytest.mark.parametrize("task", ["classification", "multilabel", "regression"])

@@ -64,7 +64,7 @@ def test_compile_option_on_cpu(monkeypatch, option, expected):
     monkeypatch.setattr(task, "compiled", lambda function: "compiled")
     module = learner(compile=option)
     module.on_fit_start()
-    assert (module.classify == "compiled") is expected
+    assert (module.respond == "compiled") is expected
 
 
 @pytest.mark.filterwarnings("default")  # dynamo warns while it traces

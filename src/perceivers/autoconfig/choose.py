@@ -26,7 +26,7 @@ from ..data.layout import find_manifest, parquet_files
 from ..errors import listed
 from ..hub import is_hub_name, not_found
 from ..modalities import modality_of
-from ..models.config import ModelConfig
+from ..models.config import EncoderConfig
 from ..recipes.folder import folder
 from ..training.recipe import Recipe
 from .findings import FolderContents, TableContents
@@ -243,13 +243,12 @@ def _batch_size(examples: int) -> int:
     return next((size for size in (64, 32, 16) if examples >= 30 * size), 8)
 
 
-def _model(start: StartingPoint, size: Size, classes: int) -> ModelConfig:
+def _model(start: StartingPoint, size: Size, classes: int) -> EncoderConfig:
     """Return the model of the starting recipe with the chosen input and size."""
     base = start.recipe.model
     later = range(1, size.num_blocks)
-    return replace(
+    sized = replace(
         base,
-        num_classes=classes,
         input=start.input,
         num_latents=size.num_latents,
         latent_dim=size.latent_dim,
@@ -259,9 +258,10 @@ def _model(start: StartingPoint, size: Size, classes: int) -> ModelConfig:
         num_self_heads=max(4, size.latent_dim // 32),
         qk_dim=None if base.qk_dim is None else size.latent_dim,
     )
+    return sized.for_labels("classification", classes)  # the data decides, once it is read
 
 
-def _epoch_seconds(model: ModelConfig, examples: int) -> float:
+def _epoch_seconds(model: EncoderConfig, examples: int) -> float:
     """Estimate the seconds of an epoch on the reference machine; backward costs twice forward."""
     from ..models.cost import cost
 
@@ -269,7 +269,7 @@ def _epoch_seconds(model: ModelConfig, examples: int) -> float:
 
 
 def _recipe(
-    start: StartingPoint, model: ModelConfig, examples: int, batch_size: int, epochs: int
+    start: StartingPoint, model: EncoderConfig, examples: int, batch_size: int, epochs: int
 ) -> Recipe:
     """Return the starting recipe with the chosen model, batch size and number of epochs."""
     base = start.recipe

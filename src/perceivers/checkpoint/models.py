@@ -232,6 +232,24 @@ def load_classifier(
     return model
 
 
+def load_trained(directory: str | Path, *, adapter: Adapter | None = None) -> PerceiverModel:
+    """Load a saved model of any task; the arguments are those of `load`.
+
+    Raises:
+        ValueError: the model has no task that it could be trained for; or as `load`.
+        OSError: the files do not exist.
+    """
+    model = load(directory, adapter=adapter)
+    if isinstance(model, Resampler):
+        raise resampler_error(directory)
+    if model.config.task is None:
+        raise ValueError(
+            f"{directory} holds a model of kind {model.config.kind!r}, whose outputs have no task "
+            "that they could be scored for"
+        )
+    return model
+
+
 def check_weights(directory: Path) -> None:
     """Check that the saved weights are what was written, as far as there are any.
 

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..modalities.augmentation import AugmentationConfig
-
-Task = Literal["classification", "multilabel", "regression"]
+from ..modalities.config import Task as Task
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,10 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+Task = Literal["classification", "multilabel", "regression"]
+"""What the outputs of a model are compared with: see `training.targets`."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,17 @@ class OutputConfig:
 
     kind: ClassVar[str]
     """Name of this kind of output, written to `config.json`."""
+    task: ClassVar[Task | None] = None
+    """The task that these outputs are trained for; None: they can be computed, not trained."""
+
+    @property
+    def num_labels(self) -> int:
+        """Number of the classes or labels among these outputs; 0: there are none."""
+        return 0
+
+    def for_labels(self, count: int) -> Self:
+        """Return the configuration for data with so many labels; without labels: this one."""
+        return self
 
     def options(self) -> dict[str, Any]:
         """Return the keyword arguments of the output: all fields."""

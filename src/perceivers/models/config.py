@@ -1,7 +1,10 @@
 """Model configurations as plain data, saved with every model. Imports no torch."""
 
+import dataclasses
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
+
+from typing_extensions import override
 
 from ..data.config import Task
 from ..modalities import ImageConfig, InputConfig, OutputConfig
@@ -16,6 +19,7 @@ __all__ = [
     "PerceiverIOClassifierConfig",
     "PerceiverIOConfig",
     "from_dict",
+    "task_of",
     "to_dict",
     "with_changes",
 ]
@@ -77,6 +81,34 @@ class EncoderConfig:
     latent_std: float = 0.02
     """Standard deviation of the initial latents."""
 
+    @property
+    def task(self) -> Task | None:
+        """The task that the model is trained for; None: none, it can only be run."""
+        return None
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, labels or numbers in an output; 0: it has none."""
+        return 0
+
+    def for_labels(self, task: Task, count: int) -> Self:
+        """Return the configuration of the same model for the labels of data.
+
+        Args:
+            task: the task that the labels are for.
+            count: number of classes, labels or numbers.
+
+        Raises:
+            ValueError: the model is for another task.
+        """
+        if self.task != task:
+            own = f"is for {self.task}" if self.task else "is for no task that can be trained"
+            raise ValueError(
+                f"a model of kind {self.kind!r} {own}, but the data is for {task}; give other data "
+                "or choose another recipe"
+            )
+        return self
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig(EncoderConfig):
@@ -97,6 +129,15 @@ class ModelConfig(EncoderConfig):
     """Whether a LayerNorm precedes the average over latents (the paper has none)."""
     pooled_norm: bool = False
     """Whether a LayerNorm follows the average over latents (perceiver-pytorch has one)."""
+
+    @override
+    def for_labels(self, task: Task, count: int) -> Self:
+        if self.task not in ("classification", task):
+            raise ValueError(
+                f"model.task={self.task}, but the labels are for {task}; omit it (it follows from "
+                f"the data) or set --data.task {self.task}"
+            )
+        return dataclasses.replace(self, num_classes=count, task=task)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,8 +186,37 @@ class PerceiverIOConfig(EncoderConfig):
     output: OutputConfig
     """What is queried, and what the decoded vectors mean."""
 
+    @property
+    @override
+    def task(self) -> Task | None:
+        return self.output.task
+
+    @property
+    @override
+    def num_classes(self) -> int:
+        return self.output.num_labels
+
+    @override
+    def for_labels(self, task: Task, count: int) -> Self:
+        fitting = super().for_labels(task, count)
+        return dataclasses.replace(fitting, output=self.output.for_labels(count))
+
 
 DEFAULTS[EncoderConfig] = ModelConfig
+
+
+def task_of(config: EncoderConfig) -> Task:
+    """Return the task that a model is trained for.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if config.task is None:
+        raise ValueError(
+            f"a model of kind {config.kind!r} with these outputs has no task that it could be "
+            "trained for"
+        )
+    return config.task
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,11 +15,13 @@ from .config import EncoderConfig, ModelConfig
 
 MAX_NAMED = 6  # weights that a line names
 HEAD = ("head.", "target_scale.")
+OUTPUTS = frozenset({"num_classes", "task", "output"})  # fields that the data decides
 
-Config = TypeVar("Config", bound=InputConfig)
+Config = TypeVar("Config", bound=EncoderConfig)
+Input = TypeVar("Input", bound=InputConfig)
 
 
-def architecture_of(source: EncoderConfig, config: ModelConfig, name: str) -> ModelConfig:
+def architecture_of(source: EncoderConfig, config: Config, name: str) -> Config:
     """Return the configuration of a model that can take all weights of another but the head's.
 
     The input is that of the source, because its weights were learned for it. Where the data
@@ -44,14 +46,15 @@ def architecture_of(source: EncoderConfig, config: ModelConfig, name: str) -> Mo
     if not isinstance(ours, RowsConfig):
         with torch.device("meta"):
             ours = _with_frequencies(theirs, build_adapter(theirs))
-    if isinstance(source, ModelConfig):
-        return dataclasses.replace(
-            source, num_classes=config.num_classes, task=config.task, input=ours
-        )
+    outputs = OUTPUTS.intersection(f.name for f in dataclasses.fields(config))
+    given = {name: getattr(config, name) for name in outputs}
+    if all(isinstance(x, ModelConfig) for x in (source, config)) or type(source) is type(config):
+        return dataclasses.replace(source, input=ours, **given)  # type: ignore[return-value]
     # What the source does with its latents is not taken.
     encoder = {f.name: getattr(source, f.name) for f in dataclasses.fields(EncoderConfig)}
     encoder["input"] = ours
-    return ModelConfig(**encoder, num_classes=config.num_classes, task=config.task)
+    kind = ModelConfig if isinstance(config, ModelConfig) else type(config)
+    return kind(**encoder, **given)  # type: ignore[return-value]
 
 
 def take_weights(model: PerceiverModel, source: PerceiverModel, name: str) -> list[str]:
@@ -120,7 +123,7 @@ def _few(names: list[str]) -> str:
     return listed(names[:MAX_NAMED]) + more
 
 
-def _with_frequencies(config: Config, adapter: Any) -> Config:
+def _with_frequencies(config: Input, adapter: Any) -> Input:
     """Return an input configuration that keeps its Fourier frequencies when its size changes."""
     if parts := getattr(config, "parts", None):
         fixed = {name: _with_frequencies(part, adapter.parts[name]) for name, part in parts.items()}

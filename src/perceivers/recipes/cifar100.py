@@ -63,6 +63,6 @@ def cifar100_small() -> Recipe:
     return replace(
         recipe,
         name="cifar100-small",
-        model=replace(recipe.model, num_classes=100),
+        model=recipe.model.for_labels("classification", 100),
         data=replace(recipe.data, name="cifar100"),
     )

@@ -8,7 +8,7 @@ from typing import Any
 from ..checkpoint import METRICS_FILE
 from ..data.saved_splits import SavedSplits
 from ..files import read_json
-from ..models.classifier import PerceiverClassifier
+from ..models.base import PerceiverModel
 from ..models.config import to_dict
 from ..models.cost import cost
 from ..training.recipe import Recipe
@@ -96,7 +96,7 @@ def _few(names: list[str]) -> str:
     return f"{len(names):,}: {listed}{', …' if len(names) > MAX_NAMED else ''}" if names else ""
 
 
-def model_card(run_dir: Path, recipe: Recipe, model: PerceiverClassifier) -> Safe:
+def model_card(run_dir: Path, recipe: Recipe, model: PerceiverModel) -> Safe:
     """Return the model card as HTML.
 
     Args:

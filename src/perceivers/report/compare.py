@@ -9,7 +9,7 @@ from typing import Any
 from ..checkpoint import read_config
 from ..data.config import Task
 from ..files import write_atomically
-from ..models.config import to_dict
+from ..models.config import task_of, to_dict
 from ..places import check_place
 from ..training.recipe import Recipe
 from ..training.recipe_data import read_recipe
@@ -144,7 +144,7 @@ def compare(paths: Sequence[Path]) -> list[Group]:
     if len({path.resolve() for path in paths}) < len(paths):
         raise ValueError("a run is given twice; give different runs")
     runs = [Run.read(path) for path in paths]
-    tasks = dict.fromkeys(run.recipe.model.task for run in runs)
+    tasks = dict.fromkeys(task_of(run.recipe.model) for run in runs)
     return [Group(task, [r for r in runs if r.recipe.model.task == task]) for task in tasks]
 
 

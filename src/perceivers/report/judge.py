@@ -7,7 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..data.config import Task
+from ..models.base import PerceiverModel
 from ..models.classifier import PerceiverClassifier, TargetScale
+from ..models.config import task_of
 from ..predict.runner import VALUES
 
 # n examples · K outputs
@@ -55,7 +57,7 @@ class Judged:
         return list(dict.fromkeys(right[places].tolist())) if len(right) else []
 
 
-def judge(model: PerceiverClassifier, outputs: Tensor, labels: Tensor) -> Judged:
+def judge(model: PerceiverModel, outputs: Tensor, labels: Tensor) -> Judged:
     """Compare outputs with labels.
 
     Args:
@@ -63,7 +65,7 @@ def judge(model: PerceiverClassifier, outputs: Tensor, labels: Tensor) -> Judged
         outputs: logits or numbers, (n, K).
         labels: labels as in the data, (n, …).
     """
-    task, names = model.config.task, model.labels
+    task, names = task_of(model.config), model.labels
     values = VALUES[task](outputs.double())
     if task == "classification":
         loss = F.cross_entropy(outputs.double(), labels, reduction="none")
@@ -76,6 +78,7 @@ def judge(model: PerceiverClassifier, outputs: Tensor, labels: Tensor) -> Judged
         wrong = ((values >= LIKELY).long() != truth).any(1)
         return Judged(task, names, truth, values, each.mean(1), wrong)
     truth = labels.double().view(len(values), -1)
+    assert isinstance(model, PerceiverClassifier)
     assert isinstance(model.target_scale, TargetScale)
     loss = ((values - truth).abs() / model.target_scale.std.cpu()).mean(1)
     return Judged(task, names, truth, values, loss, torch.ones(len(values), dtype=torch.bool))

@@ -14,6 +14,7 @@ from ..modalities import build_reader, modality_of
 from ..modalities.drawing import new_figure, quiet_fonts
 from ..modalities.modality import Modality
 from ..modalities.reader import collate, to_device
+from ..models.base import PerceiverModel
 from ..models.classifier import PerceiverClassifier
 from .page import Safe, element, joined, picture
 
@@ -38,7 +39,7 @@ class Pictures:
         examples: the split.
     """
 
-    def __init__(self, model: PerceiverClassifier, examples: ExampleSet) -> None:
+    def __init__(self, model: PerceiverModel, examples: ExampleSet) -> None:
         self.model, self.examples = model, examples
         self.config = model.config.input
         self.modality = modality_of(self.config)
@@ -94,6 +95,8 @@ class Pictures:
         config = self.model.config
         if not self.drawable:
             return f"inputs of kind {self.config.kind} have no drawing"
+        if not isinstance(self.model, PerceiverClassifier):
+            return "maps are of one output of an example, and this model has many"
         elements = self.model.adapter.num_inputs
         applied = sum(cross is not None for cross in config.cross_order)
         if elements * config.num_latents * config.num_cross_heads * applied > MAX_WEIGHTS:
@@ -117,6 +120,7 @@ class Pictures:
         except ValueError:  # inputs that are not read from files
             batch = collate([example])
         batch = to_device(batch, next(self.model.parameters()).device)
+        assert isinstance(self.model, PerceiverClassifier)  # see `why_not_explained`
         maps = explain_maps(self.model, batch)
         width = self._width(example)
         height = width * self.modality.aspect(example, self.config) + TITLE

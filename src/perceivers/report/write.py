@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ..data.identity import hash_bytes
 from ..files import write_atomically
-from ..models.classifier import PerceiverClassifier
+from ..models.base import PerceiverModel
+from ..models.config import task_of
 from ..places import check_place, make_directory
 from ..training.recipe import Recipe
 from ..training.recipe_data import absolute_path, read_recipe
@@ -62,7 +63,7 @@ def place_of(run_dir: Path, data: str | None, out: Path | None) -> Path:
 
 def write(
     run_dir: Path,
-    model: PerceiverClassifier,
+    model: PerceiverModel,
     recipe: Recipe,
     scored: Scored,
     *,
@@ -106,7 +107,7 @@ def write(
     return written
 
 
-def report_page(run_dir: Path, model: PerceiverClassifier, recipe: Recipe, scored: Scored) -> str:
+def report_page(run_dir: Path, model: PerceiverModel, recipe: Recipe, scored: Scored) -> str:
     """Return the report as one page of HTML; the arguments are those of `write`."""
     model = model.eval()
     judged = judge(model, scored.outputs, scored.labels)
@@ -150,12 +151,12 @@ def _or_reason(title: str, make: Callable[[], Safe]) -> Safe:
         return paragraph(f"Not drawn: {error}", dim=True)
 
 
-def _training(run_dir: Path, model: PerceiverClassifier) -> Safe:
+def _training(run_dir: Path, model: PerceiverModel) -> Safe:
     """Return the model card and the curves."""
     recipe = read_recipe(run_dir)
     parts = [model_card(run_dir, recipe, model)]
     if rows := read_curves(run_dir):
         best = (metrics_of(run_dir).get("best") or {}).get("epoch", 0)
-        scores = [LOSS, *scores_of(model.config.task, model.labels)[:2]]
+        scores = [LOSS, *scores_of(task_of(model.config), model.labels)[:2]]
         parts += [element("h3", "Curves"), curve_pictures({"": rows}, scores, best)]
     return joined(*parts)

@@ -21,9 +21,9 @@ from ..data.splits import Splits
 from ..files import is_unused, lock, read_json, remove_leftovers
 from ..machine import placement
 from ..modalities.adapter import Adapter
+from ..models.base import PerceiverModel
 from ..models.build import build, build_on_meta
-from ..models.classifier import PerceiverClassifier
-from ..models.config import ModelConfig, from_dict, to_dict
+from ..models.config import EncoderConfig, from_dict, to_dict
 from ..places import check_place, make_directory
 from .batches import is_normalised, measure_normalisation
 from .checkpoint_io import AtomicCheckpointIO
@@ -55,7 +55,7 @@ def train(
     run_dir: Path,
     *,
     notes: Sequence[str] = (),
-    model: PerceiverClassifier | None = None,
+    model: PerceiverModel | None = None,
     splits: Splits | None = None,
     report: Report | None = None,
 ) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def train(
             log.info(line)
         notes = [*notes, *started]
     else:
-        check_outputs(model, recipe.model)
+        check_outputs(model, splits)
         model.labels = splits.labels
     with remembered_log() as said:
         if is_normalised(model.adapter):
@@ -118,7 +118,7 @@ def train(
         else:
             measure_normalisation(model.adapter, splits.examples["train"])
     notes = [*notes, *said.lines()]
-    targets_of(model).measure(splits.examples["train"].labels)
+    targets_of(model).measure(splits.examples["train"])
     make_directory(run_dir)
     with lock(run_dir):
         check_unused(run_dir)  # another process may have begun here while the data was read
@@ -256,7 +256,7 @@ def check_resumable(run_dir: Path, recipe: Recipe) -> int:
             f"{run_dir} has no {LAST_CHECKPOINT}: the run was stopped before its first epoch "
             f"ended; remove {run_dir} and start it again, with the options of the first time"
         )
-    if recipe.model != from_dict(ModelConfig, config["model"], "model"):
+    if recipe.model != from_dict(EncoderConfig, config["model"], "model"):
         raise ValueError(
             f"the --model options differ from those that {run_dir} was started with, and a resumed "
             "run cannot change its model; leave them out, or start a new run"

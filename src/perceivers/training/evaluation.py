@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from ..checkpoint import METRICS_FILE, load_classifier
+from ..checkpoint import METRICS_FILE, load_trained
 from ..data.saved_splits import SPLITS_FILE, SavedSplits
 from ..files import read_json, write_json
 from .recipe_data import (
@@ -54,7 +54,7 @@ def evaluate(
         OSError: the run or the data cannot be read.
     """
     recipe = read_recipe(run_dir)
-    model = load_classifier(run_dir)
+    model = load_trained(run_dir)
     if data_path is not None:
         data = dataclasses.replace(recipe.data, path=absolute_path(data_path))
         recipe = dataclasses.replace(recipe, data=data)

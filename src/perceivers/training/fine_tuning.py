@@ -5,7 +5,6 @@ import dataclasses
 from ..checkpoint import load, local_directory, read_model_config
 from ..models.base import PerceiverModel
 from ..models.build import build
-from ..models.classifier import PerceiverClassifier
 from ..models.transfer import architecture_of, take_weights
 from .recipe import Recipe
 
@@ -29,7 +28,7 @@ def with_init(recipe: Recipe, init: str) -> Recipe:
     return dataclasses.replace(recipe, model=model, trainer=trainer)
 
 
-def build_model(recipe: Recipe, labels: tuple[str, ...]) -> tuple[PerceiverClassifier, list[str]]:
+def build_model(recipe: Recipe, labels: tuple[str, ...]) -> tuple[PerceiverModel, list[str]]:
     """Build the model of a recipe, with the weights that it starts from.
 
     Args:
@@ -52,7 +51,7 @@ def build_model(recipe: Recipe, labels: tuple[str, ...]) -> tuple[PerceiverClass
     return model, take_weights(model, source, name)
 
 
-def check_freeze(recipe: Recipe, model: PerceiverClassifier | None) -> None:
+def check_freeze(recipe: Recipe, model: PerceiverModel | None) -> None:
     """Check that weights which are to stay as they are were learned before.
 
     Args:
@@ -69,7 +68,7 @@ def check_freeze(recipe: Recipe, model: PerceiverClassifier | None) -> None:
         )
 
 
-def freeze(model: PerceiverClassifier, recipe: Recipe) -> None:
+def freeze(model: PerceiverModel, recipe: Recipe) -> None:
     """Exclude the weights from training that `trainer.freeze` names."""
     if recipe.trainer.freeze == "encoder":
         model.adapter.requires_grad_(False)

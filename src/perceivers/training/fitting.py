@@ -18,7 +18,8 @@ from ..data.file_examples import FileExamples
 from ..data.splits import Splits
 from ..files import json_text, write_if_possible
 from ..machine import describe_machine
-from ..models.classifier import PerceiverClassifier
+from ..models.base import PerceiverModel
+from ..models.config import task_of
 from .batches import batches
 from .checkpoint_io import AtomicCheckpointIO, bad_checkpoint
 from .events import EventsLogger
@@ -41,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 def fit_and_log(
-    model: PerceiverClassifier,
+    model: PerceiverModel,
     recipe: Recipe,
     splits: Splits,
     run_dir: Path,
@@ -71,13 +72,13 @@ def fit_and_log(
     """
     with log_file(run_dir, notes) as write, quiet_lightning():
         result = _fit(model, recipe, splits, run_dir, checkpoint, callbacks, report)
-        for line in result_lines(result, model.config.task, model.labels, run_dir):
+        for line in result_lines(result, task_of(model.config), model.labels, run_dir):
             write(line)
     return result
 
 
 def _fit(
-    model: PerceiverClassifier,
+    model: PerceiverModel,
     recipe: Recipe,
     splits: Splits,
     run_dir: Path,

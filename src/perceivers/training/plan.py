@@ -20,7 +20,8 @@ from ..data.splits import Splits
 from ..machine import Placement, describe_machine, placement
 from ..modalities import modality_of
 from ..modalities.reader import to_device
-from ..models.classifier import PerceiverClassifier
+from ..models.base import PerceiverModel
+from ..models.config import task_of
 from ..models.cost import cost
 from .fine_tuning import build_model, freeze
 from .optim import build_optimizer, build_schedule
@@ -84,7 +85,7 @@ class Plan:
         whole = "that are left" if done else "in total"
         times = f"{format_duration(self.seconds)} an epoch, {format_duration(total)} {whole}"
         lines = [
-            f"data: {counts}; {describe_labels(recipe.model.task, self.labels)}",
+            f"data: {counts}; {describe_labels(task_of(recipe.model), self.labels)}",
             *(self.classes if classes else ()),
             *(self.started if classes else ()),
             f"parameters: {size}, {self.flops / 1e6:,.0f} MFLOPs an example",
@@ -192,7 +193,7 @@ def _decode_seconds(splits: Splits, seconds_per_example: float, in_memory: bool)
 
 
 def _time_steps(
-    model: PerceiverClassifier,
+    model: PerceiverModel,
     optimizer: torch.optim.Optimizer,
     recipe: Recipe,
     batch: Any,

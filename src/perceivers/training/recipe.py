@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from ..data.config import DataConfig
 from ..modalities.config import Range
-from ..models.config import ModelConfig
+from ..models.config import EncoderConfig, ModelConfig
 from ..reading import Limits
 
 
@@ -103,8 +103,8 @@ class Recipe:
 
     name: str
     """Name of the recipe for `perceivers train`."""
-    model: ModelConfig = field(default_factory=ModelConfig)
-    """The model; its num_classes and task are set by the data."""
+    model: EncoderConfig = field(default_factory=ModelConfig)
+    """The model; the number of its outputs is set by the data, and the task of a classifier."""
     data: DataConfig = field(default_factory=DataConfig)
     """The data and its augmentation."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

@@ -17,8 +17,8 @@ from ..data.splits import Splits, holds_arrays, read_splits
 from ..hub import is_hub_name, upgraded
 from ..modalities import build_reader, modality_of
 from ..modalities.clips import with_clips
-from ..models.classifier import PerceiverClassifier
-from ..models.config import ModelConfig, from_dict
+from ..models.base import PerceiverModel
+from ..models.config import from_dict
 from ..reading import file_errors, limits_of, using
 from .recipe import Recipe
 from .scores import check_monitor, resolve_monitor
@@ -168,14 +168,9 @@ def fit_to_data(recipe: Recipe, splits: Splits) -> Recipe:
     Raises:
         ValueError: the recipe's task or monitored score does not fit the labels of the data.
     """
-    if recipe.model.task not in ("classification", splits.task):
-        raise ValueError(
-            f"model.task={recipe.model.task}, but the labels are for {splits.task}; "
-            f"omit it (it follows from the data) or set --data.task {recipe.model.task}"
-        )
+    model = recipe.model.for_labels(splits.task, len(splits.labels))
     monitor = resolve_monitor(recipe.trainer.monitor, splits.task)
     check_monitor(monitor, splits.task, splits.labels)
-    model = dataclasses.replace(recipe.model, num_classes=len(splits.labels), task=splits.task)
     data = dataclasses.replace(recipe.data, path=absolute_path(recipe.data.path), task=splits.task)
     trainer = dataclasses.replace(
         recipe.trainer,
@@ -185,7 +180,7 @@ def fit_to_data(recipe: Recipe, splits: Splits) -> Recipe:
     return dataclasses.replace(recipe, model=model, data=data, trainer=trainer)
 
 
-def check_labels(model: PerceiverClassifier, splits: Splits) -> None:
+def check_labels(model: PerceiverModel, splits: Splits) -> None:
     """Check that a model can be scored on data.
 
     Args:
@@ -226,20 +221,19 @@ def renumber_labels(model_labels: Sequence[str], splits: Splits) -> None:
             examples.labels[:, indices] = original
 
 
-def check_outputs(model: PerceiverClassifier, config: ModelConfig) -> None:
+def check_outputs(model: PerceiverModel, splits: Splits) -> None:
     """Check that a model has as many outputs as the data needs, for the same task.
 
     Args:
         model: the model.
-        config: configuration with the task and the number of outputs that the data needs.
+        splits: the data.
 
     Raises:
         ValueError: it has not.
     """
-    own = model.config
-    if (own.num_classes, own.task) != (config.num_classes, config.task):
+    own, count = model.config, len(splits.labels)
+    if own != own.for_labels(splits.task, count):
         raise ValueError(
-            f"the model has {own.num_classes} outputs for {own.task}, the data has "
-            f"{config.num_classes} for {config.task}; create the model with "
-            f"num_classes={config.num_classes}, task={config.task!r}"
+            f"the model has {len(model.labels)} outputs for {own.task}, the data has {count} for "
+            f"{splits.task}; create the model with num_classes={count}, task={splits.task!r}"
         )

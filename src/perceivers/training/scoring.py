@@ -16,7 +16,7 @@ from ..data.examples import ExampleSet
 from ..data.splits import Splits
 from ..machine import placement
 from ..modalities.reader import to_device
-from ..models.classifier import PerceiverClassifier
+from ..models.base import PerceiverModel
 from .batches import batches
 from .recipe import Recipe
 from .summaries import baseline, by_label, summary
@@ -37,7 +37,8 @@ class Scored:
     indices: Tensor
     """Which of them were read, int64 (n,), in increasing order."""
     labels: Tensor
-    """Their labels as in the data, (n, …)."""
+    """What their outputs are compared with, (n, …): for classes and numbers the labels as in the
+    data."""
     outputs: Tensor
     """Logits, or numbers in their units, averaged over clips, (n, K)."""
     scores: dict[str, Any]
@@ -45,12 +46,12 @@ class Scored:
     ("baseline"), and the number of examples ("examples")."""
 
 
-Report = Callable[[Path, PerceiverClassifier, Recipe, Scored], object]
+Report = Callable[[Path, PerceiverModel, Recipe, Scored], object]
 """A function that writes down what was scored: it is given a directory, the model, its recipe and
 what scoring it gave. It raises no errors: the scores are saved already."""
 
 
-def score(model: PerceiverClassifier, recipe: Recipe, splits: Splits) -> Scored:
+def score(model: PerceiverModel, recipe: Recipe, splits: Splits) -> Scored:
     """Score a model on the first of the `EVALUATED` splits that exists.
 
     Args:
@@ -83,7 +84,7 @@ def score(model: PerceiverClassifier, recipe: Recipe, splits: Splits) -> Scored:
 
 
 def _outputs(
-    model: PerceiverClassifier, recipe: Recipe, examples: ExampleSet
+    model: PerceiverModel, recipe: Recipe, examples: ExampleSet
 ) -> Iterator[tuple[list[int], Tensor, Tensor, Tensor]]:
     """Yield the indices, outputs, labels and loss of each batch with a readable example."""
     place = placement(recipe.trainer.device, recipe.trainer.precision)
@@ -98,14 +99,14 @@ def _outputs(
                 if not len(labels):
                     continue
                 batch, labels = to_device(batch, place.device), labels.to(place.device)
-                outputs, loss = learner.evaluate(batch, labels, number)
+                outputs, truth, loss = learner.evaluate(batch, labels, number)
                 if not loss.isfinite():
                     raise ValueError(
                         f"the loss on these examples is {loss.item()}: the outputs of the model "
                         "are not finite numbers. Either the data holds such values, or the "
                         "training diverged; then train again with a lower --optimizer.lr"
                     )
-                yield examples.readable(indices), outputs, labels, loss
+                yield examples.readable(indices), outputs, truth, loss
     finally:
         bar.close()
         model.to(home)

@@ -1,7 +1,7 @@
 """Loss and scores of each task."""
 
 import abc
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +18,11 @@ from torchmetrics.classification import MulticlassAccuracy
 from typing_extensions import override
 
 from ..data.config import Task
+from ..data.examples import ExampleSet
+from ..models.base import PerceiverModel
 from ..models.classifier import PerceiverClassifier, TargetScale
+from ..models.clips import average_clips
+from ..models.config import task_of
 from .metrics import AveragePrecisions, ClassCounts, LabelCounts
 from .scores import LOSS, scores_of
 
@@ -30,58 +34,88 @@ BASELINE = "baseline_"  # prefix of the metrics of a prediction that is the same
 class Targets(abc.ABC):
     """The loss and the scores of a task, for the outputs of one model.
 
+    Outputs are what `PerceiverModel.respond` returns: (B, K) of a classifier, (B, O, K) of a model
+    of Perceiver IO. The truth that they are compared with comes from the labels of the data, or
+    from the examples themselves; see `truth`.
+
     Args:
-        model: model with outputs (B, K).
+        model: model of this task.
     """
 
     uses_label_smoothing: ClassVar[bool] = False
     """Whether the loss uses label smoothing."""
+    mixes: ClassVar[bool] = False
+    """Whether weighted sums of targets are targets, so that examples can be mixed."""
 
-    def __init__(self, model: PerceiverClassifier) -> None:
+    def __init__(self, model: PerceiverModel) -> None:
         self.model = model
-        self.num_outputs = model.config.num_classes
-        self.scores = (LOSS, *scores_of(model.config.task, model.labels))
+        self.task = task_of(model.config)
+        self.num_outputs = len(model.labels)
+        self.scores = (LOSS, *scores_of(self.task, model.labels))
 
-    def measure(self, labels: Tensor) -> None:  # noqa: B027
-        """Set the constants of the model that depend on the labels; most tasks have none.
+    def measure(self, examples: ExampleSet) -> None:  # noqa: B027
+        """Set the constants of the model that depend on the targets; most tasks have none.
 
         Args:
-            labels: labels of the training split, (examples, …).
+            examples: the training split.
 
         Raises:
             ValueError: nothing can be learnt from the labels.
         """
 
-    @abc.abstractmethod
-    def as_floats(self, labels: Tensor) -> Tensor:
-        """Return labels as float targets (B, K), of which weighted sums are targets too.
+    def truth(self, examples: Any, labels: Tensor) -> Any:
+        """Return what the outputs for a batch are compared with: its labels.
+
+        A task whose targets are part of the inputs makes them here.
 
         Args:
-            labels: labels of a batch, as in the data.
+            examples: raw batch as the model reads it, after augmentation.
+            labels: labels as in the data, (B, …).
         """
+        return labels
+
+    def as_floats(self, truth: Any) -> Any:
+        """Return the truth in a form of which weighted sums are targets too.
+
+        Args:
+            truth: result of `truth`.
+        """
+        return truth
 
     @abc.abstractmethod
-    def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+    def loss(self, outputs: Any, targets: Any, smoothing: float = 0.0) -> Tensor:
         """Return the mean loss of a batch.
 
         Args:
-            outputs: outputs of the model, (B, K).
-            targets: labels as in the data, or targets (B, K) made from them by `as_floats`.
+            outputs: outputs of the model.
+            targets: result of `truth` or `as_floats`.
             smoothing: label smoothing; ignored unless `uses_label_smoothing`.
         """
+
+    def over_clips(self, outputs: Any, count: int) -> Any:
+        """Average the outputs of several clips of each example.
+
+        Args:
+            outputs: outputs for B examples, or for the clips of B examples, B·clips.
+            count: B.
+
+        Returns:
+            Outputs for B examples.
+        """
+        return outputs
 
     @abc.abstractmethod
     def metrics(self) -> dict[str, Metric]:
         """Return new metrics, by name, that compute the scores (but the loss) and the baseline."""
 
     @abc.abstractmethod
-    def metric_inputs(self, name: str, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def metric_inputs(self, name: str, outputs: Any, truth: Any) -> tuple[Tensor, Tensor]:
         """Return predictions and targets in the form that a metric expects.
 
         Args:
             name: name of the metric.
-            outputs: outputs of the model, (B, K).
-            labels: labels as in the data.
+            outputs: outputs of the model.
+            truth: result of `truth`.
         """
 
     def collection(self) -> MetricCollection:
@@ -89,24 +123,39 @@ class Targets(abc.ABC):
         loss = MeanMetric(nan_strategy="ignore")
         return MetricCollection({"loss": loss, **self.metrics()}, compute_groups=False)
 
-    def update(
-        self, collection: MetricCollection, outputs: Tensor, labels: Tensor, loss: Tensor
-    ) -> None:
+    def weight(self, truth: Any) -> int:
+        """Return the weight of the loss of a batch in the mean over a split: its examples."""
+        return len(truth)
+
+    def update(self, collection: MetricCollection, outputs: Any, truth: Any, loss: Tensor) -> None:
         """Add a batch to the metrics of a split.
 
         Args:
             collection: metrics from `collection`.
-            outputs: outputs of the model, (B, K).
-            labels: labels as in the data.
+            outputs: outputs of the model, detached.
+            truth: result of `truth`.
             loss: mean loss of the batch.
         """
-        collection["loss"].update(loss.detach(), weight=len(labels))
+        collection["loss"].update(loss.detach(), weight=self.weight(truth))
         for name, metric in collection.items():
             if name != "loss":
-                metric.update(*self.metric_inputs(name, outputs.detach(), labels))
+                metric.update(*self.metric_inputs(name, outputs, truth))
 
 
-class ClassTargets(Targets):
+class ExampleTargets(Targets):
+    """Tasks with one row of outputs (B, K) and one row of labels for each example."""
+
+    mixes = True
+
+    @override
+    def over_clips(self, outputs: Tensor, count: int) -> Tensor:
+        clips = len(outputs) // count
+        if clips == 1:
+            return outputs
+        return average_clips(outputs.unflatten(0, (-1, clips)), self.task)
+
+
+class ClassTargets(ExampleTargets):
     """Classification, with labels int64 (B,).
 
     The loss is the cross-entropy with label smoothing. The scores are the shares of examples whose
@@ -117,8 +166,8 @@ class ClassTargets(Targets):
     uses_label_smoothing = True
 
     @override
-    def as_floats(self, labels: Tensor) -> Tensor:
-        return F.one_hot(labels, self.num_outputs).float()
+    def as_floats(self, truth: Tensor) -> Tensor:
+        return F.one_hot(truth, self.num_outputs).float()
 
     @override
     def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
@@ -136,11 +185,11 @@ class ClassTargets(Targets):
         return {**shares, "counts": ClassCounts(self.num_outputs)}
 
     @override
-    def metric_inputs(self, name: str, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        return outputs, labels
+    def metric_inputs(self, name: str, outputs: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+        return outputs, truth
 
 
-class LabelTargets(Targets):
+class LabelTargets(ExampleTargets):
     """Multi-label classification, with labels (B, K) of 0 and 1.
 
     The loss is the mean binary cross-entropy of all labels. The scores are the mean over labels of
@@ -149,8 +198,8 @@ class LabelTargets(Targets):
     """
 
     @override
-    def as_floats(self, labels: Tensor) -> Tensor:
-        return labels.float()
+    def as_floats(self, truth: Tensor) -> Tensor:
+        return truth.float()
 
     @override
     def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
@@ -164,12 +213,12 @@ class LabelTargets(Targets):
         }
 
     @override
-    def metric_inputs(self, name: str, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def metric_inputs(self, name: str, outputs: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
         # torchmetrics takes logits for probabilities if all of them lie in [0, 1].
-        return outputs.sigmoid(), labels.long()
+        return outputs.sigmoid(), truth.long()
 
 
-class NumberTargets(Targets):
+class NumberTargets(ExampleTargets):
     """Regression, with labels (B,) or (B, K) in the units of the data, in float64.
 
     The loss is the mean squared error in standard deviations of the training split. The scores are
@@ -178,14 +227,15 @@ class NumberTargets(Targets):
     mean of the training split.
     """
 
-    def __init__(self, model: PerceiverClassifier) -> None:
+    def __init__(self, model: PerceiverModel) -> None:
         super().__init__(model)
+        assert isinstance(model, PerceiverClassifier)
         assert isinstance(model.target_scale, TargetScale)
         self.scale = model.target_scale
 
     @override
-    def measure(self, labels: Tensor) -> None:
-        targets = self.as_floats(labels)
+    def measure(self, examples: ExampleSet) -> None:
+        targets = self.as_floats(examples.labels)
         for name, column in zip(self.model.labels, targets.T, strict=True):
             if (column == column[0]).all():
                 raise ValueError(
@@ -195,8 +245,8 @@ class NumberTargets(Targets):
         self.scale.measure(targets)
 
     @override
-    def as_floats(self, labels: Tensor) -> Tensor:
-        return labels.double().view(-1, self.num_outputs)
+    def as_floats(self, truth: Tensor) -> Tensor:
+        return truth.double().view(-1, self.num_outputs)
 
     @override
     def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
@@ -218,8 +268,8 @@ class NumberTargets(Targets):
         }
 
     @override
-    def metric_inputs(self, name: str, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        targets = self.as_floats(labels)
+    def metric_inputs(self, name: str, outputs: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+        targets = self.as_floats(truth)
         mean, std = self.scale.mean, self.scale.std
         if name == "r2":  # standardised, because its sums of squares would lose digits
             return ((outputs - mean) / std).float(), ((targets - mean) / std).float()
@@ -236,6 +286,10 @@ TARGETS: dict[Task, type[Targets]] = {
 }
 
 
-def targets_of(model: PerceiverClassifier) -> Targets:
-    """Return the loss and the scores of a model's task."""
-    return TARGETS[model.config.task](model)
+def targets_of(model: PerceiverModel) -> Targets:
+    """Return the loss and the scores of a model's task.
+
+    Raises:
+        ValueError: the model has no task that it can be trained for.
+    """
+    return TARGETS[task_of(model.config)](model)

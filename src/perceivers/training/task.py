@@ -15,8 +15,7 @@ from ..core import Inputs
 from ..data.examples import Batch
 from ..data.mixing import mix
 from ..modalities import modality_of
-from ..models.classifier import PerceiverClassifier
-from ..models.clips import average_clips
+from ..models.base import PerceiverModel
 from .fine_tuning import freeze
 from .optim import build_optimizer, build_schedule
 from .recipe import Recipe
@@ -46,12 +45,12 @@ class Learner(pl.LightningModule):
         recipe: augmentation, optimiser, label smoothing, compilation and seed.
     """
 
-    def __init__(self, model: PerceiverClassifier, recipe: Recipe) -> None:
+    def __init__(self, model: PerceiverModel, recipe: Recipe) -> None:
         super().__init__()
         freeze(model, recipe)
         self.model = model
         self.recipe = recipe
-        self.classify: Callable[[Inputs], Tensor] = model.classify
+        self.respond: Callable[[Inputs], Any] = model.respond
         model.perceiver.activation_checkpointing = recipe.trainer.activation_checkpointing
         self.targets = targets_of(model)
         self.train_scores = self.targets.collection()
@@ -64,7 +63,7 @@ class Learner(pl.LightningModule):
             log.info(
                 "trainer.label_smoothing=%g is ignored: it is for classification, the task is %s",
                 smoothing,
-                self.model.config.task,
+                self.targets.task,
             )
         data = self.recipe.data
         named = {
@@ -76,7 +75,7 @@ class Learner(pl.LightningModule):
             log.info("training scores include %s and look worse for it", " and ".join(words))
         option = self.recipe.trainer.compile
         if option == "on" or (option == "auto" and self.device.type == "cuda"):
-            self.classify = compiled(self.model.classify)
+            self.respond = compiled(self.model.respond)
 
     @override
     def on_train_epoch_start(self) -> None:
@@ -92,13 +91,15 @@ class Learner(pl.LightningModule):
         if not len(labels):
             return None
         data = self.recipe.data
-        targets = self.targets.as_floats(labels)
         inputs = self.model.config.input
         examples = modality_of(inputs).augment(examples, inputs, data)
-        examples, targets = mix(examples, targets, mixup=data.mixup, cutmix=data.cutmix)
+        truth = self.targets.truth(examples, labels)
+        examples, targets = mix(
+            examples, self.targets.as_floats(truth), mixup=data.mixup, cutmix=data.cutmix
+        )
         outputs = self._outputs(examples, seed)
         loss = self.targets.loss(outputs, targets, self.recipe.trainer.label_smoothing)
-        self.targets.update(self.train_scores, outputs, labels, loss)
+        self.targets.update(self.train_scores, detached(outputs), truth, loss)
         return loss
 
     @override
@@ -111,13 +112,13 @@ class Learner(pl.LightningModule):
         examples, labels = batch
         if not len(labels):
             return
-        outputs, loss = self.evaluate(examples, labels, batch_index)
+        outputs, truth, loss = self.evaluate(examples, labels, batch_index)
         if not loss.isfinite():
             raise ValueError(
                 f"the loss on held-out examples is {loss.item()} after epoch "
                 f"{self.current_epoch + 1}: the training diverged; lower --optimizer.lr"
             )
-        self.targets.update(self.val_scores, outputs, labels, loss)
+        self.targets.update(self.val_scores, outputs, truth, loss)
 
     @override
     def on_validation_epoch_end(self) -> None:
@@ -146,8 +147,8 @@ class Learner(pl.LightningModule):
             },
         }
 
-    def _outputs(self, examples: Any, seed: int) -> Tensor:
-        """Return the outputs (B, num_classes), for permuted elements if configured.
+    def _outputs(self, examples: Any, seed: int) -> Any:
+        """Return the outputs of a batch, for permuted elements if configured.
 
         Logits are float32, whatever the precision of the run; numbers to predict are float64.
         """
@@ -157,22 +158,33 @@ class Learner(pl.LightningModule):
             batch, elements = inputs.content.shape[:2]
             order = permutation(kind, batch=batch, elements=elements, seed=seed)
             inputs = inputs.permuted(order.to(inputs.content.device))
-        outputs = self.classify(inputs)
-        return outputs if outputs.dtype == torch.float64 else outputs.float()
+        return full_precision(self.respond(inputs))
 
-    def evaluate(self, examples: Any, labels: Tensor, batch_index: int) -> tuple[Tensor, Tensor]:
-        """Return the outputs (B, num_classes), averaged over clips, and the loss of a batch.
+    def evaluate(self, examples: Any, labels: Tensor, batch_index: int) -> tuple[Any, Any, Tensor]:
+        """Return the outputs of a batch, averaged over clips, the truth and the loss.
 
         Args:
             examples: raw batch, of B examples or of the clips of B examples.
             labels: labels as in the data, (B, …).
             batch_index: number of the batch, which seeds a random permutation.
         """
-        outputs = self._outputs(examples, batch_index)
-        clips = len(outputs) // len(labels)
-        if clips > 1:
-            outputs = average_clips(outputs.unflatten(0, (-1, clips)), self.model.config.task)
-        return outputs, self.targets.loss(outputs, labels)
+        outputs = self.targets.over_clips(self._outputs(examples, batch_index), len(labels))
+        truth = self.targets.truth(examples, labels)
+        return outputs, truth, self.targets.loss(outputs, truth)
+
+
+def full_precision(outputs: Any) -> Any:
+    """Return outputs, or a dictionary of them, in float32; those in float64 stay so."""
+    if isinstance(outputs, dict):
+        return {name: full_precision(part) for name, part in outputs.items()}
+    return outputs if outputs.dtype == torch.float64 else outputs.float()
+
+
+def detached(outputs: Any) -> Any:
+    """Return outputs, or a dictionary of them, without their gradients."""
+    if isinstance(outputs, dict):
+        return {name: detached(part) for name, part in outputs.items()}
+    return outputs.detach()
 
 
 def seed_generators(seed: int) -> None:
@@ -183,8 +195,8 @@ def seed_generators(seed: int) -> None:
 
 
 def compiled(
-    function: Callable[[Inputs], Tensor], backend: str = "inductor"
-) -> Callable[[Inputs], Tensor]:
+    function: Callable[[Inputs], Any], backend: str = "inductor"
+) -> Callable[[Inputs], Any]:
     """Return a function compiled with torch.compile, which falls back to the original.
 
     If compilation fails during a call, the reason is logged as a warning, and that call and all
@@ -196,9 +208,9 @@ def compiled(
     """
     from torch._dynamo.exc import TorchDynamoException  # this import takes a second
 
-    compiled_function: Callable[[Inputs], Tensor] | None = torch.compile(function, backend=backend)
+    compiled_function: Callable[[Inputs], Any] | None = torch.compile(function, backend=backend)
 
-    def call(inputs: Inputs) -> Tensor:
+    def call(inputs: Inputs) -> Any:
         nonlocal compiled_function
         if compiled_function is not None:
             try:
