@@ -6,16 +6,27 @@ import numpy as np
 import pytest
 import torch
 from commands import run
+from media_files import write_wav
 from PIL import Image
 
 import perceivers
 from perceivers.modalities import (
+    AudioConfig,
     FlowOutputConfig,
     FramePairConfig,
+    FramesOutputConfig,
+    FusionConfig,
+    FusionOutputConfig,
+    LabelConfig,
+    LabelOutputConfig,
     TextConfig,
     TextOutputConfig,
+    VideoConfig,
+    WaveOutputConfig,
+    build_reader,
 )
 from perceivers.modalities.flow.files import read_flo
+from perceivers.modalities.video.encode import write_mkv
 from perceivers.models.build import build
 from perceivers.models.config import PerceiverIOConfig
 from perceivers.predict.flow import predict_flow
@@ -136,3 +147,79 @@ def test_other_commands_say_that_the_model_is_no_classifier(capsys, tmp_path, fl
         status, _, err = run(capsys, command[0], tmp_path / "model", *command[1:])
         assert status
         assert "no classes or numbers" in err
+
+
+@pytest.fixture(scope="module")
+def autoencoder():
+    torch.manual_seed(0)
+    inputs = FusionConfig(
+        parts={
+            "audio": AudioConfig(num_samples=256, sample_rate=1_600, patch_size=16, num_bands=2),
+            "video": VideoConfig(
+                num_frames=4, seconds=0.16, image_size=8, patch_frames=1, patch_size=4, num_bands=2
+            ),
+            "label": LabelConfig(num_classes=3),
+        }
+    )
+    parts = {
+        "audio": WaveOutputConfig(num_samples=256, num_bands=2),
+        "video": FramesOutputConfig(num_frames=4, image_size=8, num_bands=2),
+        "label": LabelOutputConfig(num_classes=3, query_dim=8),
+    }
+    output = FusionOutputConfig(parts=parts, decoded_dim=8)
+    return build(PerceiverIOConfig(input=inputs, output=output, **SMALL), ("a", "b", "c")).eval()
+
+
+@pytest.fixture
+def films(tmp_path):
+    frames = np.random.default_rng(0).integers(0, 256, (8, 12, 12, 3), dtype=np.uint8)
+    sound = np.sin(np.arange(512) / 9).astype(np.float32)
+    write_mkv(tmp_path / "loud.mkv", frames, 25, sound, 1_600)
+    write_mkv(tmp_path / "mute.mkv", frames, 25)
+    return [tmp_path / "loud.mkv", tmp_path / "mute.mkv"]
+
+
+def test_predict_rebuilds_films(capsys, tmp_path, autoencoder, films):
+    perceivers.save(autoencoder, tmp_path / "model")
+    arguments = ("predict", tmp_path / "model", *films, "--out", tmp_path / "out", "--top-k", 2)
+    status, out, err = run(capsys, *arguments, "--json")
+    assert status == 0, err
+    loud, mute = json.loads(out)
+    assert set(loud["psnr_db"]) == {"audio", "video"}
+    assert set(mute["psnr_db"]) == {"video"}  # it has no sound to compare with
+    assert len(loud["classes"]) == 2
+    reader = build_reader(autoencoder.config.input)
+    example = reader.decode(films[0])
+    expected = autoencoder({n: torch.from_numpy(example[n])[None] for n in ("audio", "video")})
+    chances = expected["label"][0].softmax(-1)
+    assert loud["classes"][0]["probability"] == pytest.approx(chances.max().item(), abs=1e-6)
+    # What was written is read as the model gave it.
+    written = reader.decode(tmp_path / "out" / "loud.mkv")
+    frames = (expected["video"][0] * 255).round().clamp(0, 255).to(torch.uint8).numpy()
+    np.testing.assert_array_equal(written["video"], frames)
+    sound = expected["audio"][0].detach().numpy().clip(-1, 1)
+    np.testing.assert_allclose(written["audio"][:, 0], sound, atol=2 / 2**15)
+    error = np.square(example["video"] / 255 - expected["video"][0].detach().numpy()).mean()
+    assert loud["psnr_db"]["video"] == pytest.approx(-10 * np.log10(error), abs=0.01)
+    with Image.open(tmp_path / "out" / "mute.png") as strip:
+        assert strip.size == (4 * 8, 2 * 8 + 4)
+    status, out, _ = run(capsys, *arguments)
+    assert status == 0
+    assert out.count("PSNR of") == 2
+
+
+def test_films_that_cannot_be_rebuilt(capsys, tmp_path, autoencoder, films):
+    perceivers.save(autoencoder, tmp_path / "model")
+    write_wav(tmp_path / "sound.wav", np.zeros(400))
+    (tmp_path / "text.mkv").write_text("no film")
+    for files, out, message in (
+        ([tmp_path / "sound.wav"], "out", "sound.wav: it holds sound alone; expected a film"),
+        ([tmp_path / "text.mkv"], "out", "text.mkv: "),
+        ([tmp_path / "none.mkv"], "out", "none.mkv"),
+        ([films[0], films[0]], "out", "two files have the same name"),
+        ([films[0]], ".", "loud.mkv would be replaced; choose another --out"),
+    ):
+        status, _, err = run(capsys, "predict", tmp_path / "model", *files, "--out", tmp_path / out)
+        assert status
+        assert message in err
+        assert err.count("\n") == 1

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 from .console import say
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ..models.base import PerceiverModel
 
 OUT = Path("predictions")
@@ -27,7 +30,7 @@ def predict_others(model: "PerceiverModel", options: argparse.Namespace) -> int:
         ValueError: an option or a file does not fit the model.
         OSError: a file cannot be read or written.
     """
-    from ..modalities import FramePairConfig, TextConfig
+    from ..modalities import FramePairConfig, FusionOutputConfig, TextConfig
 
     for name, default in NOT_USED.items():
         if getattr(options, name) != default:
@@ -38,6 +41,8 @@ def predict_others(model: "PerceiverModel", options: argparse.Namespace) -> int:
         raise ValueError("--text is for models of texts; give files")
     if isinstance(model.config.input, FramePairConfig):
         return _draw_flow(model, options)
+    if isinstance(getattr(model.config, "output", None), FusionOutputConfig):
+        return _rebuild_films(model, options)
     raise ValueError(
         f"models with input of kind {model.config.input.kind!r} cannot predict files; pass "
         "tensors: perceivers.load(…)(batch)"
@@ -63,8 +68,8 @@ def _fill_texts(model: "PerceiverModel", options: argparse.Namespace) -> int:
 def _draw_flow(model: "PerceiverModel", options: argparse.Namespace) -> int:
     import numpy as np
 
+    from ..files import write_atomically
     from ..modalities.flow.files import colours, write_flo
-    from ..modalities.image.opening import pillow
     from ..places import make_directory
     from ..predict.flow import predict_flow
 
@@ -77,8 +82,8 @@ def _draw_flow(model: "PerceiverModel", options: argparse.Namespace) -> int:
         flow = predict_flow(model, first, second)
         base = (options.out or OUT) / f"{first.stem}-{second.stem}"
         flo, png = base.with_name(base.name + ".flo"), base.with_name(base.name + ".png")
-        write_flo(flo, flow)
-        pillow().fromarray(colours(flow)).save(png)
+        write_atomically(flo, partial(write_flo, flow=flow))
+        _write_png(png, colours(flow))
         lengths = np.hypot(flow[..., 0], flow[..., 1])
         entries.append(
             {
@@ -96,4 +101,49 @@ def _draw_flow(model: "PerceiverModel", options: argparse.Namespace) -> int:
             )
     if options.json:
         say(json.dumps(entries))
+    return 0
+
+
+def _write_png(path: Path, pixels: "np.ndarray") -> None:
+    from ..files import write_atomically
+    from ..modalities.image.opening import pillow
+
+    picture = pillow().fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    write_atomically(path, lambda part: picture.save(part, format="PNG"))
+
+
+def _rebuild_films(model: "PerceiverModel", options: argparse.Namespace) -> int:
+    from ..files import write_atomically
+    from ..places import make_directory
+    from ..predict.film import rebuild_film
+    from ..predict.formatting import as_json, probabilities_as_text
+
+    folder = options.out or OUT
+    stems = [Path(file).stem for file in options.files]
+    if len(set(stems)) < len(stems):
+        raise ValueError("two files have the same name; predict them with different --out")
+    make_directory(folder)
+    entries = []
+    for file, stem in zip(options.files, stems, strict=True):
+        film = rebuild_film(model, file, top_k=options.top_k)
+        mkv, png = folder / f"{stem}.mkv", folder / f"{stem}.png"
+        for path in (mkv, png):
+            if path.exists() and path.samefile(file):
+                raise ValueError(f"{file} would be replaced; choose another --out")
+        write_atomically(mkv, film.write)
+        _write_png(png, film.strip())
+        entries.append(
+            {
+                "file": str(file),
+                "psnr_db": {name: round(value, 2) for name, value in film.psnr.items()},
+                "classes": as_json(film.classes, numbers=False),
+                "files": [str(mkv), str(png)],
+            }
+        )
+        if not options.json:
+            ratios = ", ".join(f"{name} {value:.1f} dB" for name, value in film.psnr.items())
+            named = f"{probabilities_as_text(film.classes)}; " if film.classes else ""
+            say(f"{file}: {named}PSNR of {ratios}; wrote {mkv} and {png}")
+    if options.json:
+        say(json.dumps(entries, ensure_ascii=False))
     return 0

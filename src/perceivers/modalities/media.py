@@ -58,7 +58,7 @@ def open_track(source: PathOrBytes, kind: Kind) -> Iterator[tuple[Any, Any]]:
         ValueError: the file does not exist, holds neither sound nor video, uses an unknown codec,
             or is damaged; the message does not name the file.
     """
-    av = _import_av()
+    av = import_av()
     with parser_errors(NAMES[kind]), _open_container(av, source) as container:
         track = _select_track(av, container, kind)
         if kind == "video":
@@ -218,7 +218,12 @@ def _select_track(av: Any, container: Any, kind: Kind) -> Any:
     return track
 
 
-def _import_av() -> Any:
+def import_av() -> Any:
+    """Return PyAV.
+
+    Raises:
+        ImportError: it is not installed; the message says how to install it.
+    """
     try:
         import av
     except ImportError:

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from ..augmentation import AugmentationConfig
 from ..config import InputConfig
+from ..label.config import LabelConfig
 from ..modality import Modality, modality_of
 from ..table.config import TabularConfig
 from .config import FusionConfig, FusionOutputConfig, RowsConfig
@@ -53,7 +54,9 @@ class Fusion(Modality):
         if isinstance(config, RowsConfig):
             parts = {name: _column_reader(config, name) for name in config.parts}
             return RowReader(parts, config.files, config.texts)
-        return FusionReader({name: _track_reader(config, name) for name in config.parts})
+        # The class of an example is not in its file; it is unknown.
+        tracks = [n for n, part in config.parts.items() if not isinstance(part, LabelConfig)]
+        return FusionReader({name: _track_reader(config, name) for name in tracks})
 
     @override
     def measure(self, config: Any, sources: Callable[[], Sequence[Any]]) -> tuple[Any, list[str]]:
