@@ -1,26 +1,8 @@
-"""Perceiver AR: causality, cached generation, and the real perceiver-ar-pytorch."""
-
-import random
+"""Perceiver AR: causality, caches, padding and prefix dropout."""
 
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import nn
-
-from perceivers import PerceiverAR
-
-
-def filled(**options):
-    torch.manual_seed(0)
-    sizes = {"max_length": 12, "dim": 16, "num_layers": 2, "num_heads": 2, "head_dim": 8}
-    model = PerceiverAR(11, **{**sizes, **options})
-    for parameter in model.parameters():
-        nn.init.normal_(parameter, std=0.3)
-    return model.double().eval()
-
-
-def drawn(length=9, batch=2):
-    return torch.randint(11, (batch, length), generator=torch.Generator().manual_seed(1))
+from sequences import drawn, filled
 
 
 @pytest.mark.parametrize("prefix", [0, 4, 8])
@@ -48,32 +30,6 @@ def test_reading_on_from_a_cache_equals_reading_anew(prefix):
     assert (cache.length, cache.prefix) == (9, prefix)
 
 
-def test_generated_tokens_equal_those_of_repeated_forward_passes():
-    model, prompt = filled(), drawn(6)
-    found = model.generate(prompt, 5, num_latents=6, temperature=0)
-    tokens = prompt
-    for _ in range(5):  # two latents of the prompt, and the prefix of four stays
-        tokens = torch.cat([tokens, model(tokens, 4)[:, -1:].argmax(dim=-1)], dim=1)
-    assert torch.equal(found, tokens[:, 6:])
-
-
-def test_draws_follow_the_settings():
-    model, prompt = filled(), drawn(6, batch=400)[:1].expand(400, -1)
-    most = model(prompt, 0)[0, -1].softmax(0).sort(descending=True)
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(**settings):
-        tokens = model.generate(prompt, 1, num_latents=6, generator=generator, **settings)
-        return set(tokens.flatten().tolist())
-
-    assert draw(top_k=1) == {most.indices[0].item()}
-    assert draw(top_k=3, temperature=3.0) == set(most.indices[:3].tolist())
-    assert draw(top_p=1e-6) == {most.indices[0].item()}
-    two = (most.values[0] + most.values[1] / 2).item()
-    assert draw(top_p=two) <= set(most.indices[:2].tolist())
-    assert len(draw(temperature=50.0)) == 11
-
-
 def test_prefix_dropout_leaves_out_a_share_in_training_alone():
     model, tokens = filled(prefix_dropout=0.5), drawn()
     plain = filled()
@@ -81,7 +37,7 @@ def test_prefix_dropout_leaves_out_a_share_in_training_alone():
     model.train()
     assert not torch.equal(model(tokens, 6), model(tokens, 6))
     _, cache = model.read(tokens, 6)
-    assert cache.layers[0][0].shape[2] == 3 + 3
+    assert cache.layers[0].keys.shape[2] == 3 + 3
     model.prefix_dropout = 1.0  # nothing of the prefix is left
     first = tokens.clone()
     first[:, :6] = 0
@@ -104,83 +60,78 @@ def test_bad_tokens_are_refused(tokens, prefix, message):
         filled()(tokens, prefix)
 
 
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("prefix", [0, 3, 6])
+def test_padding_before_a_sequence_changes_nothing(prefix, training):
+    model, tokens = filled(output_norm=True), drawn(9, batch=4)
+    padding = torch.tensor([0, 2, 5, 8])
+    logits = model.train(training)(tokens, prefix, padding)
+    for row, count in enumerate(padding.tolist()):
+        first = max(prefix, count)  # latents before are padding
+        alone = model(tokens[row : row + 1, count:], max(0, prefix - count))
+        torch.testing.assert_close(logits[row, first - prefix :], alone[0], rtol=1e-10, atol=1e-10)
+    logits.sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
+def test_reading_on_from_a_cache_with_padding_equals_reading_anew():
+    model, tokens, padding = filled(), drawn(9, batch=3), torch.tensor([0, 3, 5])
+    expected = model(tokens, 4, padding)
+    _, cache = model.read(tokens[:, :6], 4, padding=padding)
+    parts = []
+    for start, end in ((6, 7), (7, 9)):
+        logits, cache = model.read(tokens[:, start:end], cache=cache)
+        parts.append(logits)
+    torch.testing.assert_close(torch.cat(parts, dim=1), expected[:, 2:], rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_cache_can_be_continued_twice(mode):
+    model, tokens = filled(), drawn(9)
+    expected = [model(t, 3)[:, -1:] for t in (tokens[:, :7], tokens[:, :8], tokens)]
+    with mode():
+        _, cache = model.read(tokens[:, :6], 3)
+        first = model.read(tokens[:, 6:7], cache=cache)[1]
+        model.read(tokens[:, :2], cache=cache)  # other tokens at the same place
+        second = model.read(tokens[:, 7:8], cache=first)[1]
+        model.read(tokens[:, :1], cache=first)
+        again = model.read(tokens[:, 6:7], cache=cache)[0]
+        found = model.read(tokens[:, 8:9], cache=second)[0]
+    torch.testing.assert_close(again, expected[0], rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(found, expected[2], rtol=1e-10, atol=1e-10)
+    with torch.no_grad():  # a cache of the other mode
+        found = model.read(tokens[:, 8:9], cache=second)[0]
+    torch.testing.assert_close(found, expected[2], rtol=1e-10, atol=1e-10)
+
+
+def test_prefix_dropout_keeps_padding_apart():
+    model = filled(prefix_dropout=0.4).train()
+    tokens, padding = drawn(9, batch=2), torch.tensor([0, 5])
+    other = tokens.clone()
+    other[1, :5] = (other[1, :5] + 1) % 11
+    outputs = []
+    for batch in (tokens, other):
+        torch.manual_seed(3)
+        outputs.append(model(batch, 6, padding))
+    torch.testing.assert_close(*outputs, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("padding", "message"),
+    [
+        (torch.tensor([0, 9]), "padding is 0 to 9 of 9 tokens; expected at least 0, and one token"),
+        (torch.tensor([-1, 0]), "padding is -1 to 0"),
+        (torch.tensor([0.0, 1.0]), "padding is torch.float32"),
+        (torch.tensor([1]), r"of shape \(1,\); expected whole numbers of shape \(2,\)"),
+    ],
+)
+def test_bad_padding_is_refused(padding, message):
+    with pytest.raises(ValueError, match=message):
+        filled()(drawn(), 3, padding)
+
+
 def test_bad_settings_are_refused():
-    with pytest.raises(ValueError, match="8 tokens and 6 generated ones; expected at most max_len"):
-        filled().generate(drawn(8), 6, num_latents=6)
-    with pytest.raises(ValueError, match="length=7, .*expected 1 to num_latents=6 tokens"):
-        filled().generate(drawn(2), 7, num_latents=6)
-    with pytest.raises(ValueError, match="top_k=0"):
-        filled().generate(drawn(2), 2, num_latents=6, top_k=0)
+    with pytest.raises(ValueError, match="tokens are 0 to 11; expected 0 to 10"):
+        filled()(torch.tensor([[0, 11]]), 0)
     with pytest.raises(ValueError, match="rotary_fraction=2; expected a number from 0 to 1"):
         filled(rotary_fraction=2)
-
-
-def with_weights(ours, theirs):
-    """Copy the weights of perceiver-ar-pytorch; biases that it does not have become 0."""
-    state = {name: torch.zeros_like(tensor) for name, tensor in ours.state_dict().items()}
-    names = {
-        "token_emb.weight": "tokens.weight",
-        "pos_emb.weight": "positions",
-        "perceive_layers.0.0.context_norm.weight": "layers.0.norm_prefix.weight",
-        "perceive_layers.0.0.context_norm.bias": "layers.0.norm_prefix.bias",
-        "perceive_layers.0.0.to_out.bias": "layers.0.attention.to_out.bias",
-        "to_logits.weight": "to_logits.weight",
-    }
-    for i, layer in enumerate([theirs.perceive_layers[0], *theirs.layers]):
-        start = "perceive_layers.0" if i == 0 else f"layers.{i - 1}"
-        for name in ("weight", "bias"):
-            names[f"{start}.0.norm.{name}"] = f"layers.{i}.norm.{name}"
-            names[f"{start}.1.0.{name}"] = f"layers.{i}.feed_forward.norm.{name}"
-        names[f"{start}.0.to_out.weight"] = f"layers.{i}.attention.to_out.weight"
-        names[f"{start}.1.1.weight"] = f"layers.{i}.feed_forward.expand.weight"
-        names[f"{start}.1.4.weight"] = f"layers.{i}.feed_forward.contract.weight"
-        attention = layer[0]
-        fused = (
-            [attention.to_q.weight, *attention.to_kv.weight.chunk(2)]
-            if i == 0
-            else attention.to_qkv.weight.chunk(3)
-        )
-        for name, weight in zip(("to_q", "to_k", "to_v"), fused, strict=True):
-            state[f"layers.{i}.attention.{name}.weight"] = weight
-    given = theirs.state_dict()
-    state |= {ours: given[name] for name, ours in names.items()}
-    ours.load_state_dict(state)
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_logits_and_gradients_equal_perceiver_ar_pytorch(seed):
-    peer = pytest.importorskip("perceiver_ar_pytorch").PerceiverAR
-    draw = random.Random(seed)
-    torch.manual_seed(seed)
-    prefix, latents, heads = draw.randint(1, 9), draw.randint(1, 8), draw.choice((1, 2, 3))
-    sizes = {"dim": draw.choice((8, 12)), "dim_head": draw.choice((32, 64)), "heads": heads}
-    length, depth = prefix + latents + 2, draw.randint(1, 3)
-    theirs = peer(
-        num_tokens=7, depth=depth, max_seq_len=length, cross_attn_seq_len=prefix, **sizes
-    ).eval()
-    for parameter in theirs.parameters():
-        nn.init.normal_(parameter, std=0.3)
-    ours = PerceiverAR(
-        7,
-        max_length=length,
-        dim=sizes["dim"],
-        num_layers=depth,
-        num_heads=heads,
-        head_dim=sizes["dim_head"],
-        rotary_fraction=32 / sizes["dim_head"],
-    )
-    with_weights(ours, theirs)
-    tokens = torch.randint(7, (2, prefix + latents))
-    out, expected = ours(tokens, prefix), theirs(tokens)
-    torch.testing.assert_close(out, expected, rtol=1e-5, atol=1e-5)
-    targets = torch.randint(7, (2 * latents,))
-    for logits in (out, expected):
-        F.cross_entropy(logits.flatten(0, 1), targets).backward()
-    for mine, other in (
-        (ours.tokens.weight, theirs.token_emb.weight),
-        (ours.positions, theirs.pos_emb.weight),
-        (ours.layers[0].norm_prefix.weight, theirs.perceive_layers[0][0].context_norm.weight),
-        (ours.layers[0].attention.to_q.weight, theirs.perceive_layers[0][0].to_q.weight),
-        (ours.layers[1].feed_forward.expand.weight, theirs.layers[0][1][1].weight),
-    ):
-        torch.testing.assert_close(mine.grad, other.grad, rtol=1e-4, atol=1e-4)

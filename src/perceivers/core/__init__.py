@@ -1,5 +1,6 @@
 """The Perceiver architecture: attention, positions and the model. Imports torch alone."""
 
+from .ar_cache import ARCache
 from .attention import attend
 from .decoder import Decoder
 from .feed_forward import FeedForward
@@ -8,7 +9,7 @@ from .layers import CrossAttend, SelfAttend
 from .multihead import MultiHeadAttention
 from .options import LayerOptions
 from .perceiver import Perceiver
-from .perceiver_ar import ARCache, PerceiverAR
+from .perceiver_ar import PerceiverAR
 from .perceiver_io import PerceiverIO
 from .positions import AxialPosition, FourierPosition, LearnedPosition, fourier_features, grid
 from .queries import LearnedQueries, Queries

@@ -4,11 +4,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .ar_cache import KeysValues
 from .feed_forward import FeedForward
 from .multihead import MultiHeadAttention
 from .options import LayerOptions
+from .rotary import Rotation
 
-# B batch · P prefix · N latents · D dim · H heads · K head_dim · R rotated channels
+# B batch · P prefix · N latents · L keys · D dim · H heads · K head_dim
 
 
 class CausalAttend(nn.Module):
@@ -28,47 +30,59 @@ class CausalAttend(nn.Module):
         self.attention = MultiHeadAttention(dim, dim, options)
         self.feed_forward = FeedForward(dim, options)
 
-    def prefix_keys_values(self, x: Tensor, angles: Tensor) -> tuple[Tensor, Tensor]:
+    def prefix_keys_values(self, x: Tensor, rotation: Rotation) -> KeysValues:
         """Return keys and values of a prefix (B, P, D), (B, H, P, K) each."""
-        return self._keys_values(self.norm_prefix(x), angles)
+        return self._keys_values(self.norm_prefix(x), rotation)
 
-    def _keys_values(self, normed: Tensor, angles: Tensor) -> tuple[Tensor, Tensor]:
+    def _keys_values(self, normed: Tensor, rotation: Rotation) -> KeysValues:
         source = self.attention.stored_key_values(normed)
-        return _rotated(source.keys, angles), source.values
+        return KeysValues(rotation(source.keys), source.values)
 
     def forward(
-        self, x: Tensor, angles: Tensor, past: tuple[Tensor, Tensor] | None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        self, x: Tensor, rotation: Rotation, past: KeysValues | None, mask: Tensor | None
+    ) -> tuple[Tensor, KeysValues]:
         """Apply the layer to latents, (B, N, D) → (B, N, D).
 
         Args:
             x: the latents.
-            angles: their rotary positions.
+            rotation: their rotary positions.
             past: keys and values of all that comes before them; None: nothing does.
+            mask: which keys each latent attends to, as `visible` returns it.
 
         Returns:
             The new latents; and keys and values of all that came before them and of themselves.
         """
         normed = self.norm(x)
-        keys, values = self._keys_values(normed, angles)
+        seen = self._keys_values(normed, rotation)
         if past is not None:
-            keys = torch.cat([past[0], keys], dim=2)
-            values = torch.cat([past[1], values], dim=2)
-        queries = _rotated(self.attention.queries(normed), angles)
-        new, seen = x.shape[1], keys.shape[2]
-        causal = None
-        if new > 1:  # latent i sees all that comes before it, and itself: aligned at the end
-            causal = torch.ones(new, seen, dtype=torch.bool, device=x.device).tril(seen - new)
-        read = F.scaled_dot_product_attention(queries, keys, values, attn_mask=causal)
+            seen = past.extended(seen.keys, seen.values)
+        queries = rotation(self.attention.queries(normed))
+        causal = mask is None and x.shape[1] > 1
+        read = F.scaled_dot_product_attention(
+            queries, seen.keys, seen.values, attn_mask=mask, is_causal=causal
+        )
         x = x + self.attention.to_out(self.attention.merge_heads(read))
-        return x + self.feed_forward(x), (keys, values)
+        return x + self.feed_forward(x), seen
 
 
-def _rotated(x: Tensor, angles: Tensor) -> Tensor:
-    """Rotate the first R channels of each head, in pairs (i, i + R / 2); (B, H, S, K)."""
-    half = angles.shape[-1]
-    if not half:
-        return x
-    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
-    first, second, rest = x.split([half, half, x.shape[-1] - 2 * half], dim=-1)
-    return torch.cat([first * cos - second * sin, second * cos + first * sin, rest], dim=-1)
+def visible(new: int, seen: int, real: Tensor | None, device: torch.device) -> Tensor | None:
+    """Return which keys each latent attends to: those up to itself that are no padding.
+
+    A latent that is padding itself attends to itself, so that its result is a number.
+
+    Args:
+        new: N, number of latents.
+        seen: L, number of keys; the last N are those of the latents.
+        real: boolean (B, L), False at padding. None: there is no padding.
+        device: device of the result.
+
+    Returns:
+        Boolean (N, L) or (B, 1, N, L). None: all keys if N is 1, otherwise (N is L) all up to the
+        latent itself.
+    """
+    if real is None and new in (1, seen):
+        return None
+    before = torch.ones(new, seen, dtype=torch.bool, device=device).tril(seen - new)
+    if real is None:
+        return before
+    return before & (real[:, None, None] | before.triu(seen - new))

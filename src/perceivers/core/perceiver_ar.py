@@ -1,32 +1,24 @@
 """Perceiver AR: the last positions of a long sequence are latents that predict the next tokens."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .causal_attend import CausalAttend
+from .ar_cache import ARCache, KeysValues
+from .causal_attend import CausalAttend, visible
+from .generation import Sampling, continuation, left_padded
 from .init import trunc_normal
 from .options import Activation, LayerOptions
+from .rotary import Embedded, rotation_at
 
 # B batch · S tokens · P prefix · N latents · D dim · H heads · K head_dim · R rotated channels
 
 EMBEDDING_STD = 0.02
-LONGEST_WAVE = 10_000.0  # of the rotary positions, divided by 2π
-
-
-@dataclass(frozen=True)
-class ARCache:
-    """Keys and values of the tokens that a `PerceiverAR` has read, to continue from there."""
-
-    layers: tuple[tuple[Tensor, Tensor], ...]
-    """Keys and values (B, H, L, K) of each layer; the first layer's are those of the prefix too."""
-    length: int
-    """Number of tokens read."""
-    prefix: int
-    """P, number of tokens that are no latents; it stays the same."""
 
 
 class PerceiverAR(nn.Module):
@@ -94,23 +86,33 @@ class PerceiverAR(nn.Module):
         self.to_logits = nn.Linear(dim, num_tokens)
         self.init_weights()
 
-    def forward(self, tokens: Tensor, prefix: int) -> Tensor:
+    def forward(self, tokens: Tensor, prefix: int, padding: Tensor | None = None) -> Tensor:
         """Predict the token after each latent.
 
         Args:
             tokens: whole numbers, (B, S).
             prefix: P, number of tokens at the beginning that are no latents, from 0 to S - 1.
+            padding: number of tokens at the beginning of each example that are padding, whole
+                numbers (B,) from 0 to S - 1. The logits of what follows are those of the example
+                without padding. None: no padding.
 
         Returns:
-            Logits (B, S - P, num_tokens): entry i is about the token at position P + i + 1.
+            Logits (B, S - P, num_tokens): entry i is about the token at position P + i + 1. Those
+            of latents that are padding mean nothing.
 
         Raises:
-            ValueError: the tokens have another shape or are too many, or the prefix does not fit.
+            ValueError: the tokens have another shape or are too many, or the prefix or the padding
+                does not fit.
         """
-        return self.read(tokens, prefix)[0]
+        return self.read(tokens, prefix, padding=padding)[0]
 
     def read(
-        self, tokens: Tensor, prefix: int = 0, cache: ARCache | None = None
+        self,
+        tokens: Tensor,
+        prefix: int = 0,
+        cache: ARCache | None = None,
+        *,
+        padding: Tensor | None = None,
     ) -> tuple[Tensor, ARCache]:
         """Predict the token after each latent, and return what is needed to continue.
 
@@ -118,6 +120,7 @@ class PerceiverAR(nn.Module):
             tokens: whole numbers, (B, S). With a cache: those that follow the ones read before.
             prefix: P, as in `forward`; not used with a cache, whose prefix stays the same.
             cache: result of an earlier call.
+            padding: as in `forward`; not used with a cache, whose padding stays the same.
 
         Returns:
             The logits, as `forward` returns them, of the tokens that are given; and the cache.
@@ -125,31 +128,56 @@ class PerceiverAR(nn.Module):
         Raises:
             ValueError: see `forward`.
         """
-        start = 0 if cache is None else cache.length
-        self._check(tokens, 0 if cache else prefix, start)
-        prefix = prefix if cache is None else cache.prefix
-        end = start + tokens.shape[1]
-        x = self.tokens(tokens) + self.positions[start:end]
-        angles = self._angles(start, end, x.device)
-        before, before_angles = x[:, :0], angles[:0]
-        if cache is None:
-            before, x = x[:, :prefix], x[:, prefix:]
-            before_angles, angles = angles[:prefix], angles[prefix:]
-            if self.training and self.prefix_dropout and prefix:
-                before, before_angles = self._dropped(before, before_angles)
-        stored = []
-        for i, layer in enumerate(cast(Sequence[CausalAttend], self.layers)):
-            past = cache.layers[i] if cache else None
-            if i == 0 and cache is None:
-                past = layer.prefix_keys_values(before, before_angles)
-            x, keys_values = layer(x, angles, past)
-            stored.append(keys_values)
-        return self.to_logits(self.norm(x)), ARCache(tuple(stored), end, prefix)
+        if cache is not None:
+            return self._read_on(tokens, cache)
+        self._check(tokens, prefix, padding)
+        embedded = self._embedded(tokens, 0, padding)
+        before, latents = embedded.run(0, prefix), embedded.run(prefix, None)
+        if self.training and self.prefix_dropout and prefix:
+            before = before.chosen(self._kept(tokens.shape[0], prefix, tokens.device))
+        real = latents.real
+        if before.real is not None and real is not None:
+            real = torch.cat([before.real, real], dim=1)
+        first = cast(Sequence[CausalAttend], self.layers)[0]
+        past = first.prefix_keys_values(before.x, before.rotation)
+        x, layers = self._layered(latents, [past], real)
+        cache = ARCache(layers, tokens.shape[1], prefix, padding, real)
+        return self.to_logits(self.norm(x)), cache
 
-    @torch.no_grad()
-    def generate(
+    def _read_on(self, tokens: Tensor, cache: ARCache) -> tuple[Tensor, ARCache]:
+        """Compute `read` with a cache."""
+        self._check(tokens, 0, None, cache.length)
+        embedded = self._embedded(tokens, cache.length, cache.padding)
+        real = None if cache.real is None else F.pad(cache.real, (0, tokens.shape[1]), value=True)
+        x, layers = self._layered(embedded, cache.layers, real)
+        length = cache.length + tokens.shape[1]
+        return self.to_logits(self.norm(x)), replace(cache, layers=layers, length=length, real=real)
+
+    def _layered(
+        self, latents: Embedded, past: Sequence[KeysValues], real: Tensor | None
+    ) -> tuple[Tensor, tuple[KeysValues, ...]]:
+        """Apply all layers to N latents, and return what each of them attended to.
+
+        Args:
+            latents: the latents.
+            past: keys and values before them, of the first layer or of all layers.
+            real: boolean (B, L), False where a key of the first layer is of padding.
+        """
+        x, rotation, _ = latents
+        new, stored, masks = x.shape[1], [], {}
+        for i, layer in enumerate(cast(Sequence[CausalAttend], self.layers)):
+            known = past[i] if i < len(past) else None
+            seen = new + (0 if known is None else known.keys.shape[2])
+            if seen not in masks:  # there are two: of the first layer, and of all others
+                part = None if real is None else real[:, -seen:]
+                masks[seen] = visible(new, seen, part, x.device)
+            x, keys_values = layer(x, rotation, known, masks[seen])
+            stored.append(keys_values)
+        return x, tuple(stored)
+
+    def stream(
         self,
-        tokens: Tensor,
+        tokens: Tensor | Sequence[Tensor],
         length: int,
         *,
         num_latents: int,
@@ -157,74 +185,109 @@ class PerceiverAR(nn.Module):
         top_k: int | None = None,
         top_p: float = 1.0,
         generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Continue sequences, token by token; keys and values are kept, not computed again.
+    ) -> Iterator[Tensor]:
+        """Continue sequences, and yield each token as soon as it is drawn.
+
+        Keys and values are kept, not computed again. Of the tokens that are read, so many are
+        latents that those to be generated have places too, but at least half of `num_latents`. The
+        prefix stays the same until all places are taken; then all tokens are read anew, as they
+        were at the beginning. If they are more than `max_length`, the oldest are forgotten.
 
         Args:
-            tokens: the prompts, (B, S), at least one token.
+            tokens: the prompts, (B, S), or a list of B tensors (S,) of different lengths; each has
+                at least one token. A prompt is continued as it is alone.
             length: number of tokens to generate.
-            num_latents: N, number of latents of the training. The prompt's last tokens are latents
-                as far as those that are generated leave places; its other tokens are the prefix.
+            num_latents: N, number of latents of the training.
             temperature: divides the logits; 0: always the most probable token.
             top_k: only this many most probable tokens are drawn. None: all.
             top_p: only the most probable tokens with this probability together are drawn.
             generator: source of random numbers.
 
         Returns:
+            An iterator of the generated tokens, (B, 1) each.
+
+        Raises:
+            ValueError: a prompt is empty or longer than `max_length`, or a setting is out of range.
+        """
+        sampling = Sampling(temperature, top_k, top_p)
+        if self.training and self.prefix_dropout:
+            raise ValueError("generation leaves nothing of the prefix out; call model.eval() first")
+        if length < 1:
+            raise ValueError(f"length={length}; expected at least 1 token to generate")
+        if not 1 <= num_latents <= self.max_length:
+            raise ValueError(
+                f"num_latents={num_latents}; expected 1 to max_length={self.max_length}"
+            )
+        prompts, padding = left_padded(tokens)
+        self._check(prompts, 0, padding)
+        return torch.inference_mode()(continuation)(
+            self.read,
+            prompts,
+            padding,
+            length,
+            num_latents=num_latents,
+            max_length=self.max_length,
+            draw=partial(sampling.draw, generator=generator),
+        )
+
+    def generate(self, tokens: Tensor | Sequence[Tensor], length: int, **settings: Any) -> Tensor:
+        """Continue sequences token by token; the arguments are those of `stream`.
+
+        Returns:
             The generated tokens, (B, length).
 
         Raises:
-            ValueError: prompt and generated tokens are longer than `max_length`, or the generated
-                tokens are more than N; or a setting is out of range.
+            ValueError: as `stream`.
         """
-        if not 1 <= length <= num_latents or temperature < 0 or not 0 < top_p <= 1:
-            raise ValueError(
-                f"length={length}, temperature={temperature}, top_p={top_p}; expected 1 to "
-                f"num_latents={num_latents} tokens, temperature at least 0, and top_p in (0, 1]"
-            )
-        if top_k is not None and top_k < 1:
-            raise ValueError(f"top_k={top_k}; expected at least 1, or None for all tokens")
-        prompt = tokens.shape[1] if tokens.ndim == 2 else 0
-        if prompt + length - 1 > self.max_length:
-            raise ValueError(
-                f"{prompt} tokens and {length} generated ones; expected at most "
-                f"max_length={self.max_length} tokens"
-            )
-        latents = min(prompt, max(1, num_latents - length + 1))
-        logits, cache = self.read(tokens, prompt - latents)
-        found = [_draw(logits[:, -1], temperature, top_k, top_p, generator)]
-        while len(found) < length:
-            logits, cache = self.read(found[-1], cache=cache)
-            found.append(_draw(logits[:, -1], temperature, top_k, top_p, generator))
-        return torch.cat(found, dim=1)
+        return torch.cat(list(self.stream(tokens, length, **settings)), dim=1)
 
-    def _check(self, tokens: Tensor, prefix: int, start: int) -> None:
+    def _check(self, tokens: Tensor, prefix: int, padding: Tensor | None, start: int = 0) -> None:
         if tokens.ndim != 2 or tokens.is_floating_point() or not tokens.numel():
             raise ValueError(
                 f"tokens are {tokens.dtype} of shape {tuple(tokens.shape)}; expected whole numbers "
                 "of shape (batch, length), at least one"
             )
-        if start + tokens.shape[1] > self.max_length:
+        batch, length = tokens.shape
+        if start + length > self.max_length:
             raise ValueError(
-                f"{start + tokens.shape[1]} tokens; expected at most max_length={self.max_length}"
+                f"{start + length} tokens; expected at most max_length={self.max_length}"
             )
-        if not 0 <= prefix < tokens.shape[1]:
+        if tokens.device.type == "cpu" and not torch.compiler.is_compiling():
+            low, high = (int(x) for x in torch.aminmax(tokens))
+            if low < 0 or high >= self.tokens.num_embeddings:
+                raise ValueError(
+                    f"tokens are {low} to {high}; expected 0 to {self.tokens.num_embeddings - 1}"
+                )
+        if not 0 <= prefix < length:
             raise ValueError(
-                f"prefix={prefix} of {tokens.shape[1]} tokens; expected at least 0, and one token "
+                f"prefix={prefix} of {length} tokens; expected at least 0, and one token "
                 "more than the prefix"
             )
+        if padding is not None and (padding.shape != (batch,) or padding.is_floating_point()):
+            raise ValueError(
+                f"padding is {padding.dtype} of shape {tuple(padding.shape)}; expected whole "
+                f"numbers of shape ({batch},)"
+            )
+        if padding is not None and not 0 <= padding.min() <= padding.max() < length:
+            raise ValueError(
+                f"padding is {padding.min()} to {padding.max()} of {length} tokens; expected at "
+                "least 0, and one token more than the padding"
+            )
 
-    def _angles(self, start: int, end: int, device: torch.device) -> Tensor:
-        """Return the angles of rotary positions, (S, R / 2), in float32."""
-        exponent = torch.arange(0, self.rotated, 2, device=device).float() / max(1, self.rotated)
-        return torch.arange(start, end, device=device).float()[:, None] * LONGEST_WAVE**-exponent
+    def _embedded(self, tokens: Tensor, start: int, padding: Tensor | None) -> Embedded:
+        """Embed tokens that follow `start` others."""
+        places, real = torch.arange(start, start + tokens.shape[1], device=tokens.device), None
+        if padding is not None:
+            places = places - padding[:, None]
+            places, real = places.clamp_min(0), places >= 0
+        x = self.tokens(tokens) + self.positions[places]
+        return Embedded(x, rotation_at(places, self.rotated, x.dtype), real)
 
-    def _dropped(self, x: Tensor, angles: Tensor) -> tuple[Tensor, Tensor]:
-        """Leave out a share of the prefix (B, P, D) of each example at random; keep the order."""
-        batch, length = x.shape[:2]
+    def _kept(self, batch: int, length: int, device: torch.device) -> Tensor:
+        """Return which places of the prefix each example keeps in training, (B, kept)."""
         keep = length - int(length * self.prefix_dropout)
-        chosen = torch.rand(batch, length, device=x.device).argsort(dim=1)[:, :keep].sort(dim=1)[0]
-        return x.gather(1, chosen[..., None].expand(-1, -1, x.shape[2])), angles[chosen][:, None]
+        order = torch.rand(batch, length, device=device).argsort(dim=1)
+        return order[:, :keep].sort(dim=1)[0]
 
     def init_weights(self) -> None:
         """Initialise all weights: embeddings of standard deviation 0.02, linear maps on fan-in."""
@@ -235,21 +298,3 @@ class PerceiverAR(nn.Module):
         for layer in cast(Sequence[CausalAttend], self.layers):
             layer.attention.init_weights()
             layer.feed_forward.init_weights()
-
-
-def _draw(
-    logits: Tensor,
-    temperature: float,
-    top_k: int | None,
-    top_p: float,
-    generator: torch.Generator | None,
-) -> Tensor:
-    """Draw a token for each example, (B, tokens) → (B, 1)."""
-    if not temperature:
-        return logits.argmax(dim=-1, keepdim=True)
-    probabilities, order = (logits.float() / temperature).softmax(dim=-1).sort(descending=True)
-    before = probabilities.cumsum(dim=-1) - probabilities  # of more probable tokens
-    probabilities = probabilities.masked_fill(before >= top_p, 0.0)
-    if top_k is not None:
-        probabilities[:, top_k:] = 0.0
-    return order.gather(1, torch.multinomial(probabilities, 1, generator=generator))

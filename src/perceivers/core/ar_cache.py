@@ -1,0 +1,74 @@
+"""What a Perceiver AR has read: keys and values, to which those of later tokens are appended."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# B batch · P prefix · L keys · H heads · K head_dim
+
+MIN_ROOM = 64  # smallest number of keys that a buffer has room for beyond those that it holds
+
+
+@dataclass
+class _Buffer:
+    """Memory for keys and values, of which the first `used` are written."""
+
+    keys: Tensor
+    values: Tensor
+    used: int
+
+    def has_room(self, start: int, end: int) -> bool:
+        """Return whether keys `start` to `end` can be written without changing any others."""
+        writable = self.keys.is_inference() == torch.is_inference_mode_enabled()
+        return writable and start == self.used and end <= self.keys.shape[2]
+
+
+@dataclass(frozen=True)
+class KeysValues:
+    """Keys and values of a layer, to which those of later positions are appended."""
+
+    keys: Tensor
+    """(B, H, L, K), already rotated."""
+    values: Tensor
+    """(B, H, L, K)."""
+    buffer: _Buffer | None = None
+    """The memory that both are the beginning of; None: they have no room for more."""
+
+    def extended(self, keys: Tensor, values: Tensor) -> "KeysValues":
+        """Return these keys and values and more of them; these stay valid.
+
+        Without gradients they are appended in place where the memory behind them is free, so that
+        what was read before is not copied for each new position.
+        """
+        if torch.is_grad_enabled():
+            return KeysValues(
+                torch.cat([self.keys, keys], dim=2), torch.cat([self.values, values], dim=2)
+            )
+        start = self.keys.shape[2]
+        end = start + keys.shape[2]
+        buffer = self.buffer
+        if buffer is None or not buffer.has_room(start, end):
+            room = end + max(MIN_ROOM, end // 8)
+            memory = [x.new_empty(*x.shape[:2], room, x.shape[3]) for x in (keys, values)]
+            buffer = _Buffer(memory[0], memory[1], start)
+            buffer.keys[:, :, :start], buffer.values[:, :, :start] = self.keys, self.values
+        buffer.keys[:, :, start:end], buffer.values[:, :, start:end] = keys, values
+        buffer.used = end
+        return KeysValues(buffer.keys[:, :, :end], buffer.values[:, :, :end], buffer)
+
+
+@dataclass(frozen=True)
+class ARCache:
+    """Keys and values of the tokens that a `PerceiverAR` has read, to continue from there."""
+
+    layers: tuple[KeysValues, ...]
+    """Keys and values of each layer; the first layer's are those of the prefix too."""
+    length: int
+    """Number of tokens read."""
+    prefix: int
+    """P, number of tokens that are no latents; it stays the same."""
+    padding: Tensor | None = None
+    """Number of tokens at the beginning of each example that are padding, (B,)."""
+    real: Tensor | None = None
+    """Boolean (B, L), False where a key of the first layer is of padding; None: nowhere."""
