@@ -17,6 +17,7 @@ from perceivers.modalities import (
     InputConfig,
     MelConfig,
     PointsConfig,
+    SeriesConfig,
     TabularConfig,
     TextConfig,
     VideoConfig,
@@ -37,6 +38,7 @@ TEXT = TextConfig(max_length=5, embedding_dim=6)
 TABLE = TabularConfig(
     numeric=("age", "height"), categorical=("eyes",), categories=(("blue", "brown"),)
 )
+SERIES = SeriesConfig(length=4, channels=2, num_bands=2)
 FUSION = FusionConfig(parts={"audio": AUDIO, "video": VIDEO})
 BATCH = {
     "audio": torch.rand(2, 16, generator=torch.Generator().manual_seed(0)),
@@ -46,6 +48,7 @@ BATCH = {
 BATCH["mel"] = torch.rand(2, 64, generator=torch.Generator().manual_seed(3)) - 0.5
 BATCH["text"] = torch.tensor([[103, 104, 105, 0], [106, 107, 0, 0]])
 BATCH["tabular"] = torch.tensor([[0.1, 1.2, 0.0], [0.5, float("nan"), 1.0]])
+BATCH["series"] = torch.arange(24.0).view(2, 4, 3) / 7
 BATCH["fusion"] = {name: BATCH[name] for name in ("audio", "video")}
 
 
@@ -92,6 +95,9 @@ def id_of(value):
         )),
         (POINTS, {"num_bands": 3}),
         (POINTS, {"max_resolution": 9.0}),
+        (SERIES, {"num_bands": 3}),
+        (SERIES, {"patch_size": 2}),
+        (SERIES, {"normalise": "window"}),
         (FUSION, {"min_embedding_dim": 5}),
         (FUSION, {"parts": {"video": VIDEO, "audio": AUDIO}}),
     ],
@@ -118,6 +124,8 @@ def test_every_field_changes_the_elements(config, change):
         (dataclasses.replace(VIDEO, image_size=16), 128),
         (dataclasses.replace(POINTS, num_points=6), 6),
         (dataclasses.replace(TEXT, max_length=7), 7),
+        (dataclasses.replace(SERIES, length=6, patch_size=2), 3),
+        (dataclasses.replace(SERIES, horizon=3), 7),
         (dataclasses.replace(TABLE, numeric=("age",)), 2),
         (dataclasses.replace(TABLE, categorical=(), categories=()), 2),
         (FusionConfig(parts={"points": POINTS, "audio": AUDIO}), 9),
@@ -154,6 +162,7 @@ def test_every_configuration_has_a_modality_and_its_own_kind():
         dataclasses.replace(MEL, f_max=3000.0, max_resolution=(2.0, 4.0)),
         TEXT,
         TABLE,
+        dataclasses.replace(SERIES, columns=("a", "b"), time="t", step=0.5, horizon=2),
         FUSION,
         FusionConfig(parts={"av": FUSION, "points": POINTS}, min_embedding_dim=2),
         dataclasses.replace(FUSION, dropout={"video": 0.3}),

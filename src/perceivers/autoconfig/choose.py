@@ -26,7 +26,8 @@ from ..data.layout import find_manifest, parquet_files
 from ..errors import listed
 from ..hub import is_hub_name, not_found
 from ..modalities import modality_of
-from ..models.config import EncoderConfig
+from ..modalities.series import TimeSeries
+from ..models.config import EncoderConfig, with_changes
 from ..recipes.folder import folder
 from ..training.recipe import Recipe
 from .findings import FolderContents, TableContents
@@ -102,15 +103,26 @@ def choose_for(source: str, config: DataConfig | None = None, *, init: str | Non
         raise not_found("folder or table", source)
     if is_hub_name(source) or (table is None and (not path.is_dir() or parquet_files(path))):
         return Choice(started(folder(), init))
-    from .inspect_folder import inspect_folder
     from .inspect_table import inspect_table
 
     if table is None:
-        return choose(inspect_folder(path), init)
+        return _choose_folder(path, config or DataConfig(), init)
     choice = choose(inspect_table(table, config or DataConfig()), init)
     if table != path and table.stem != "manifest":
         choice = replace(choice, lines=(f"found: the table {table}", *choice.lines))
     return choice
+
+
+def _choose_folder(path: Path, config: DataConfig, init: str | None) -> Choice:
+    """Choose a recipe for a folder of files by class, which are series if times are named."""
+    from .inspect_folder import inspect_folder
+
+    if config.time is None:
+        return choose(inspect_folder(path), init)
+    choice = choose(inspect_folder(path, sure=TimeSeries(sure=True)), init)
+    recipe = choice.recipe
+    model = with_changes(recipe.model, {"input": {"time": config.time}}, "model")
+    return replace(choice, recipe=replace(recipe, model=model))
 
 
 def choose(contents: FolderContents | TableContents, init: str | None = None) -> Choice:

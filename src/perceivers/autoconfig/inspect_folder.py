@@ -25,7 +25,9 @@ NUM_TRIED = 5  # files that are tried if a suffix belongs to several modalities
 MAX_STRAYS = 0.05  # up to this fraction, files of other modalities are ignored, not refused
 
 
-def inspect_folder(path: str | Path, *, seed: int = 0) -> FolderContents:
+def inspect_folder(
+    path: str | Path, *, sure: FileModality | None = None, seed: int = 0
+) -> FolderContents:
     """Inspect a folder with one sub-folder of files for each class.
 
     All files are counted. Up to `MAX_FILES` of them, drawn at random, are measured. If measuring
@@ -34,6 +36,7 @@ def inspect_folder(path: str | Path, *, seed: int = 0) -> FolderContents:
 
     Args:
         path: the folder; see `data.layout.class_places` for its layout.
+        sure: the modality that the files are known to be of; None: it is found.
         seed: seed of the random draw.
 
     Raises:
@@ -67,7 +70,7 @@ def inspect_folder(path: str | Path, *, seed: int = 0) -> FolderContents:
         check_beside_splits(path, splits, line_modality().suffixes)
         contents = _inspect_lines(splits, classes)
     else:
-        contents = _inspect_files(path, splits, classes, random.Random(seed))
+        contents = _inspect_files(path, splits, classes, sure, random.Random(seed))
     return replace(contents, hidden=count_hidden(path))
 
 
@@ -95,12 +98,13 @@ def _inspect_files(
     path: Path,
     splits: dict[str, dict[str, Path]],
     classes: tuple[str, ...],
+    sure: FileModality | None,
     generator: random.Random,
 ) -> FolderContents:
     """Inspect a folder with one sub-folder of files for each class."""
     places = [place for places in splits.values() for place in places.values()]
     suffixes = _suffixes(places)
-    modality, kept = _main_modality(path, places, suffixes, generator)
+    modality, kept = _main_modality(path, places, suffixes, sure, generator)
     wanted = frozenset(f".{suffix}" for suffix in kept)
     check_beside_splits(path, splits, wanted)
     by_split = {
@@ -128,9 +132,21 @@ def _suffixes(places: Sequence[Path]) -> dict[str, int]:
 
 
 def _main_modality(
-    path: Path, places: Sequence[Path], suffixes: dict[str, int], generator: random.Random
+    path: Path,
+    places: Sequence[Path],
+    suffixes: dict[str, int],
+    sure: FileModality | None,
+    generator: random.Random,
 ) -> tuple[FileModality, dict[str, int]]:
     """Return the modality of nearly all known files, and the number of its files by suffix."""
+    if sure is not None:
+        kept = {suffix: n for suffix, n in suffixes.items() if f".{suffix}" in sure.suffixes}
+        if not kept:
+            raise ValueError(
+                f"{path} holds {count_files(suffixes) or 'no files'}; expected {sure.noun} "
+                f"({', '.join(sorted(sure.suffixes))})"
+            )
+        return sure, kept
     counts: dict[FileModality, dict[str, int]] = {}
     # Suffixes of one modality come first: where most files are videos, a .gif is one too.
     for suffix, count in sorted(suffixes.items(), key=lambda item: len(candidates(item[0])) > 1):
@@ -148,7 +164,7 @@ def _main_modality(
     if not counts:
         raise ValueError(
             f"{path} holds {count_files(suffixes) or 'no files'}; expected images, videos, sound "
-            "files, point clouds or texts, in one sub-folder for each class"
+            "files, time series, point clouds or texts, in one sub-folder for each class"
         )
     totals = {modality: sum(by_suffix.values()) for modality, by_suffix in counts.items()}
     main = max(totals, key=lambda modality: totals[modality])

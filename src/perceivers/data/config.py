@@ -25,6 +25,11 @@ class DataConfig(AugmentationConfig):
     """Tables: names of columns to leave out."""
     categorical: tuple[str, ...] = ()
     """Tables: names of columns whose cells are categories, even if they are written as numbers."""
+    time: str | None = None
+    """Series: name of the column of times; row: there is none, and steps are regular. Files of
+    numbers are read as series then, and the rows of a table as the steps of one long series. None:
+    files are series if they have such a column and no x, y and z, and the rows of a table if it has
+    one and no label."""
     batch_size: int = 128
     """Number of examples in a batch."""
     validation: float = 0.1

@@ -54,6 +54,12 @@ SETS = {
         "https://www.cs.cornell.edu/people/pabo/movie-review-data/, unpack it and point at the "
         "folder of its two files: --data rt-polaritydata",
     ),
+    "vowels": NamedSet(
+        "640 utterances of Japanese vowels as series of 12 channels, 9 speakers; a folder of csv "
+        "files",
+        how_to_get="run python examples/series_sets.py write DEST and point at the result: "
+        "--data DEST/JapaneseVowels",
+    ),
 }
 
 

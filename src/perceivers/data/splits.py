@@ -173,6 +173,11 @@ def holds_arrays(config: DataConfig) -> bool:
 
 def _find(config: DataConfig, reader: Reader) -> tuple[Mapping[str, ExampleSet], tuple[str, ...]]:
     """Return the splits that a data set has of its own, and the names of its labels."""
+    if config.time is not None and getattr(without_clips(reader), "time", None) != config.time:
+        raise ValueError(
+            f"data.time={config.time} is for series of your own (perceivers train folder), and the "
+            f"model reads {reader.noun} otherwise; leave it out, or set --model.input.time"
+        )
     if config.name == "folder":
         return _find_own(config, reader)
     if config.name == "dataset":

@@ -23,6 +23,8 @@ from .label.config import LabelConfig, LabelOutputConfig
 from .modality import FileModality, InputChoice, Modality, modality_of, register
 from .points import Points
 from .points.config import PointsConfig
+from .series import TimeSeries
+from .series.config import SeriesConfig
 from .sound import Sound
 from .sound.config import AudioConfig, MelConfig, WaveOutputConfig
 from .table import Table
@@ -39,8 +41,8 @@ if TYPE_CHECKING:
 
 # If modalities share a file suffix, the first of them that can read the files is used.
 MODALITIES = register(
-    Image(), Video(), Sound(), Points(), Text(), Table(), Array(), Fusion(), Flow(), Label(),
-    Custom(),
+    Image(), Video(), Sound(), TimeSeries(), Points(), Text(), Table(), Array(), Fusion(), Flow(),
+    Label(), Custom(),
 )  # fmt: skip
 FILE_MODALITIES = tuple(m for m in MODALITIES if isinstance(m, FileModality))
 
@@ -69,6 +71,7 @@ __all__ = [
     "OutputConfig",
     "PointsConfig",
     "RowsConfig",
+    "SeriesConfig",
     "TabularConfig",
     "TextConfig",
     "TextOutputConfig",

@@ -39,6 +39,11 @@ def number(value: float) -> str:
     return f"{value:.2g}" if value < 1 else f"{value:.3g}"
 
 
+def counted(value: float, noun: str) -> str:
+    """Format a number with a noun that takes an s unless it is 1: "1 channel", "12 channels"."""
+    return f"{number(value)} {noun}{'' if value == 1 else 's'}"
+
+
 def median_of(values: Distribution, unit: str) -> str:
     """Describe a distribution by its median, such as "median 0.42 s"; "25 s" if all are equal.
 

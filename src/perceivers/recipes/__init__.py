@@ -14,6 +14,7 @@ from .keras_cifar100 import keras_cifar100, keras_cifar100_lamb
 from .kicad import kicad
 from .perceiver_pytorch_cifar10 import perceiver_pytorch_cifar10
 from .rt_polarity import rt_polarity
+from .vowels import vowels
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     make().name: make
@@ -32,6 +33,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         grid_av,
         kicad,
         rt_polarity,
+        vowels,
         folder,
     )
 }

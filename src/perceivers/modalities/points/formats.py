@@ -221,7 +221,8 @@ def _arrange_columns(names: list[str], values: np.ndarray) -> np.ndarray:
         if not set(COORDINATES) & set(names):
             notice(
                 f"has no columns x, y and z; its first three, {', '.join(names[:3])}, are taken "
-                "for them: rename or reorder the columns if they are not"
+                "for them: rename or reorder the columns if they are not; if the rows are steps of "
+                "a time series, say so: --data.time row"
             )
         return values
     leading = [names.index(name) for name in COORDINATES]

@@ -14,6 +14,7 @@ from ...reading import parser_errors, read_bytes
 from ..files import PathOrBytes, suffix_of
 from ..text.decode import decode as decode_text
 from .content import Content
+from .numbers import to_float
 from .parquet import read_parquet
 from .spelling import Number, canonical, cell_text
 
@@ -45,7 +46,11 @@ def read_columns(
 
 @parser_errors("table")
 def read_table(
-    source: PathOrBytes, *, kind: str | None = None, required: Sequence[str] = ()
+    source: PathOrBytes,
+    *,
+    kind: str | None = None,
+    required: Sequence[str] = (),
+    headless: bool = False,
 ) -> Table:
     """Read a table file as columns of text.
 
@@ -64,6 +69,8 @@ def read_table(
         source: a path, or the bytes of a file.
         kind: csv, tsv, jsonl (or ndjson) or parquet; None: the suffix of the path. Bytes need it.
         required: names of columns that the table must have.
+        headless: whether a csv or tsv file may have no names: if its first row holds numbers alone,
+            it is a row like the others, and the columns are called 1, 2, ….
 
     Returns:
         The table, with its columns in the order of the file. An empty cell is None.
@@ -78,6 +85,9 @@ def read_table(
     if kind not in READERS:
         raise unknown("kind of table", kind, READERS)
     content = READERS[kind](read_bytes(source))
+    if headless and kind in ("csv", "tsv") and _are_numbers(content.names):
+        numbers = [str(number) for number in range(1, len(content.names) + 1)]
+        content = Content(numbers, [content.names, *content.rows])
     names, rows, index = [name.strip() for name in content.names], list(content.rows), content.index
     if not names:
         raise ValueError("the file is empty; expected named columns and rows")
@@ -136,6 +146,12 @@ def spelled_cell(cell: str | None) -> str | None:
         return cell
     text = cell.strip()
     return canonical(text) if text else None
+
+
+def _are_numbers(cells: Sequence[str]) -> bool:
+    """Return whether cells are numbers or empty, and not all are empty."""
+    filled = [cell.strip() for cell in cells if cell.strip()]
+    return bool(filled) and all(to_float(cell) is not None for cell in filled)
 
 
 def _first_is_whole(rows: Sequence[Sequence[str | None]]) -> bool:

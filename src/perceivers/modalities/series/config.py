@@ -1,0 +1,39 @@
+"""Configuration of time series, as plain data."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from ..config import InputConfig, Range
+
+Count = Annotated[int, Range(1, 2**31 - 1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesConfig(InputConfig):
+    """How time series become elements; see `perceivers.modalities.series.adapter.SeriesAdapter`."""
+
+    kind: ClassVar[str] = "series"
+    reader_fields: ClassVar[frozenset[str]] = frozenset({"columns", "time", "step"})
+
+    length: Count = 128
+    """Steps of an example: a window of a longer series. What a shorter one lacks is missing."""
+    horizon: int = 0
+    """Steps after the window whose values are to be forecast; 0: none."""
+    channels: Count = 1
+    """Channels of a step."""
+    columns: tuple[str, ...] = ()
+    """Names of the columns of the channels; empty: all columns but that of the times, and training
+    takes their names from its files."""
+    time: str | None = None
+    """Name of the column of times; row: there is none, and steps are regular; none: the column that
+    is called time, date or the like, or holds dates."""
+    step: Annotated[float, Range(1e-12, 1e30)] = 1.0
+    """Time from one step to the next, in the unit of the files (dates: days), which is 1 to the
+    model; training measures it as the median of its files."""
+    patch_size: Count = 1
+    """Steps in an element. It divides the length."""
+    normalise: Literal["training", "window"] = "training"
+    """What the values of a channel are normalised by: its mean and standard deviation in the
+    training files, or those of each window itself."""
+    num_bands: int = 16
+    """Fourier frequencies of the positions, which are times."""

@@ -1,0 +1,134 @@
+"""The reader of time series: it decodes files to windows of the shape that a model takes."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from typing_extensions import override
+
+from ...errors import listed
+from ..files import PathOrBytes
+from ..reader import ArrayReader
+from . import decode as series
+from .decode import Series, Window
+from .times import Times
+
+# T steps · C channels · K clips
+
+
+@dataclass(frozen=True)
+class SeriesReader(ArrayReader):
+    """Decode time series to windows, float64 (length + horizon, 1 + C): times, then channels.
+
+    Times are those since the first step of the window, in units of `step`. NaN is a missing value.
+    Of a longer series the middle is read; what a shorter one lacks at its end is missing. Clips are
+    evenly spread over a series.
+
+    With a horizon, the window is the end of the series, and what a shorter one lacks is missing at
+    the beginning. The steps to forecast follow the window: their times, and no values.
+
+    Args:
+        length: T, steps of a window.
+        channels: C.
+        horizon: steps after the window.
+        columns: names of the channels in tables; empty: all columns but that of the times.
+        time: see `SeriesConfig.time`.
+        step: time from one step to the next, in the unit of the files.
+    """
+
+    length: int
+    channels: int
+    horizon: int = 0
+    columns: tuple[str, ...] = ()
+    time: str | None = None
+    step: float = 1.0
+
+    noun: ClassVar[str] = "time series"
+    suffixes: ClassVar[frozenset[str]] = series.SERIES_SUFFIXES
+    dtype: ClassVar[type] = np.float64
+
+    @property
+    @override
+    def shape(self) -> tuple[int, ...]:
+        return self.length + self.horizon, 1 + self.channels
+
+    @property
+    @override
+    def has_clips(self) -> bool:
+        return not self.horizon
+
+    @override
+    def is_constant(self, example: np.ndarray) -> bool:
+        values = example[: self.length, 1:]
+        with np.errstate(invalid="ignore"):
+            spread = np.fmax.reduce(values, axis=0) - np.fmin.reduce(values, axis=0)
+        return not (spread > 0).any()
+
+    @override
+    def decode(self, source: PathOrBytes | Window) -> np.ndarray:
+        if isinstance(source, Window):
+            return self.window(source.series, source.start)
+        whole = self.read(source)
+        spare = len(whole) - self.length
+        return self.window(whole, spare if self.horizon else max(0, spare) // 2)
+
+    @override
+    def clips(self, source: PathOrBytes | Window, count: int) -> np.ndarray:
+        if self.horizon:
+            raise ValueError("a forecast goes on from the end of a series, which has no clips")
+        if isinstance(source, Window):
+            return np.stack([self.decode(source)] * count)
+        whole = self.read(source)
+        spare = max(0, len(whole) - self.length)
+        starts = np.linspace(0, spare, count).astype(int) if count > 1 else [spare // 2]
+        return np.stack([self.window(whole, int(start)) for start in starts])
+
+    @override
+    def decode_whole(self, source: PathOrBytes) -> np.ndarray:
+        raise ValueError(
+            "series are read in windows of the length that the model was trained on; leave "
+            "own_size out, or average several windows with clips"
+        )
+
+    def read(self, source: PathOrBytes) -> Series:
+        """Read all of a file with the channels of the model.
+
+        Raises:
+            ValueError: it cannot be read, or has another number of channels.
+        """
+        whole = series.decode(source, time=self.time, columns=self.columns)
+        if len(whole.names) != self.channels:
+            raise ValueError(
+                f"the series has {len(whole.names)} channels ({listed(whole.names)}); the model "
+                f"reads {self.channels}"
+            )
+        return whole
+
+    def window(self, whole: Series, start: int) -> np.ndarray:
+        """Return an example of a series.
+
+        Args:
+            whole: the series.
+            start: number of its step that the window begins with; if it is negative, the first
+                steps of the window are missing.
+        """
+        stop = start + self.length
+        first, last = max(0, start), min(len(whole), stop)
+        times = self._times(whole.times, start)
+        example = np.full(self.shape, np.nan)
+        example[:, 0] = (times - times[0]) / self.step
+        example[first - start : last - start, 1:] = whole.values[first:last]
+        return example
+
+    def _times(self, times: Times, start: int) -> np.ndarray:
+        """Return the times of the steps of an example, also before and after the series."""
+        stop = start + self.length + self.horizon
+        before = times.values[0] + times.step * np.arange(min(start, 0), 0)
+        missing = max(0, stop - len(times.values))
+        after = times.after(missing) if missing else times.values[:0]
+        return np.concatenate([before, times.values[max(0, start) : stop], after])
+
+    def future(self, window: Window) -> np.ndarray:
+        """Return the values that follow a window, (horizon, C); NaN where they are missing."""
+        start = window.start + self.length
+        return window.series.values[start : start + self.horizon]
