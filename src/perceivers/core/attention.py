@@ -10,7 +10,7 @@ from torch import Tensor
 
 # B batch · N queries (latents) · M keys (inputs) · H heads · K qk_dim / H · V v_dim / H
 
-MAX_PLAIN_LOGITS = 2**18  # N·M per head, for the unfused form on CPU in bfloat16
+MAX_PLAIN_LOGITS = 2**18  # N·M per head, for the products on CPU in bfloat16
 MASKED_LOGIT = -1e30  # finite, so that a fully masked part of the inputs gives no NaN
 
 
@@ -43,18 +43,28 @@ def attend(
 
 
 def _kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
-    """Use torch's fused attention, except where two matrix products are measurably faster.
+    """Use torch's fused attention, except where two matrix products are measurably faster."""
+    if not _products_are_faster(q, k, v):
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
+    logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+    if mask is not None:
+        logits = logits.masked_fill(~mask, -math.inf)
+    return F.dropout(logits.softmax(dim=-1), dropout) @ v
 
-    On CPU in half precision torch's fused backward pass is 2 to 5 times slower than two batched
-    matrix products (docs/log.md, 2026-11-21), as long as the N×M logits of a head stay small.
+
+def _products_are_faster(q: Tensor, k: Tensor, v: Tensor) -> bool:
+    """Return whether a softmax between two matrix products is faster than torch's kernel.
+
+    On CPU that kernel has no fused form for values that are wider or narrower than keys: it also
+    stores the logits, and looks for rows without keys, of which there are none here. In half
+    precision its backward pass is 2 to 5 times slower (docs/log.md, 2026-11-21), as long as the N×M
+    logits of a head stay small.
     """
+    if q.device.type != "cpu":
+        return False
+    unequal = q.shape[-1] != v.shape[-1] and not torch.compiler.is_exporting()
     small = q.shape[-2] * k.shape[-2] <= MAX_PLAIN_LOGITS
-    if q.device.type == "cpu" and q.dtype == torch.bfloat16 and small:
-        logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
-        if mask is not None:
-            logits = logits.masked_fill(~mask, -math.inf)
-        return F.dropout(logits.softmax(dim=-1), dropout) @ v
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
+    return unequal or (q.dtype == torch.bfloat16 and small)
 
 
 def partial_attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
