@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .models.config import ModelConfig
     from .models.presets import list_presets
     from .predict import Predictor
+    from .publishing import from_pretrained, push_to_hub
     from .reading import Limits
     from .recipes import get_recipe
     from .training.recipe import Recipe
@@ -59,10 +60,12 @@ _MODULES = {
     "build": "models.build",
     "create": "models.build",
     "fourier_features": "core",
+    "from_pretrained": "publishing",
     "get_recipe": "recipes",
     "grid": "core",
     "list_presets": "models.presets",
     "load": "checkpoint",
+    "push_to_hub": "publishing",
     "save": "checkpoint",
     "train": "api",
 }
@@ -92,11 +95,13 @@ __all__ = [
     "create",
     "explain",
     "fourier_features",
+    "from_pretrained",
     "get_recipe",
     "grid",
     "interop",
     "list_presets",
     "load",
+    "push_to_hub",
     "save",
     "train",
 ]

@@ -4,10 +4,16 @@ Whatever does not begin with `hf://` is a path, so that a mistyped path never go
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from .errors import missing_extra
 
 PREFIX = "hf://"
+
+CONNECTION_LIBRARIES = ("httpx", "httpx2", "httpcore", "requests", "urllib3")
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
@@ -64,12 +70,13 @@ def upgraded(path: str) -> str:
     return f"{PREFIX}{path}" if is_old_name and not Path(path).exists() else path
 
 
-def download(name: str, files: Sequence[str]) -> Path:
+def download(name: str, files: Sequence[str], **options: Any) -> Path:
     """Download files of a repository and return the directory that holds them.
 
     Args:
         name: name of the repository, hf://owner/name.
         files: names of the files.
+        **options: arguments of `huggingface_hub.snapshot_download`, such as `revision`.
 
     Raises:
         FileNotFoundError: the hub cannot be reached or has no such repository.
@@ -77,27 +84,82 @@ def download(name: str, files: Sequence[str]) -> Path:
         ImportError: `huggingface_hub` is not installed.
     """
     id_ = repository(name)
+    with download_errors(id_, options.get("cache_dir")):
+        from huggingface_hub import snapshot_download
+
+        return Path(snapshot_download(id_, allow_patterns=list(files), **options))
+
+
+@contextmanager
+def download_errors(id_: str, cache_dir: str | Path | None = None) -> Iterator[None]:
+    """Turn what goes wrong in a download into a FileNotFoundError of one line.
+
+    Args:
+        id_: the repository, owner/name.
+        cache_dir: directory that is looked in; None: the hub's usual cache.
+
+    Raises:
+        FileNotFoundError: the hub cannot be reached or has no such repository.
+        ImportError: `huggingface_hub` is not installed.
+    """
     try:
-        from huggingface_hub import constants, snapshot_download
-        from huggingface_hub.errors import (
-            HfHubHTTPError,
-            LocalEntryNotFoundError,
-            RepositoryNotFoundError,
-        )
+        from huggingface_hub import constants, errors
     except ImportError:
-        raise ImportError(
-            "the package huggingface_hub is not installed but needed for models of the hub; "
-            "install it: pip install 'perceivers[data]'"
-        ) from None
+        raise missing_extra("huggingface_hub", "data") from None
     try:
-        return Path(snapshot_download(id_, allow_patterns=list(files)))
-    except RepositoryNotFoundError:
+        yield
+    except errors.RevisionNotFoundError:
         raise FileNotFoundError(
-            f"the Hugging Face hub has no public repository {id_}; check the name"
+            f"{PREFIX}{id_} has no such revision; check the name of the branch, tag or commit"
         ) from None
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except errors.RepositoryNotFoundError:
         raise FileNotFoundError(
-            f"{name} could not be downloaded from the Hugging Face hub ({type(error).__name__}), "
-            f"and the cache {constants.HF_HUB_CACHE} does not hold it; check the name and your "
-            "connection"
+            f"the Hugging Face hub has no public repository {id_}; check the name, and for a "
+            "private one log in: hf auth login"
         ) from None
+    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError) as error:
+        raise FileNotFoundError(
+            f"{PREFIX}{id_} could not be downloaded from the Hugging Face hub "
+            f"({type(error).__name__}), and the cache {cache_dir or constants.HF_HUB_CACHE} does "
+            "not hold it; check the name and your connection"
+        ) from None
+
+
+@contextmanager
+def upload_errors(id_: str) -> Iterator[None]:
+    """Turn what goes wrong in an upload into an OSError of one line.
+
+    Args:
+        id_: the repository, owner/name.
+
+    Raises:
+        PermissionError: the hub knows no token, or one that may not write there.
+        ConnectionError: the hub cannot be reached, or failed.
+    """
+    from huggingface_hub import errors
+
+    try:
+        yield
+    except (errors.HfHubHTTPError, errors.LocalTokenNotFoundError) as error:
+        status = getattr(getattr(error, "response", None), "status_code", 401)
+        if status in (401, 403, 404):
+            raise PermissionError(
+                f"the Hugging Face hub refuses to write to {id_} ({status}); log in with a token "
+                "that may: hf auth login"
+            ) from None
+        raise ConnectionError(
+            f"{id_} could not be uploaded: the Hugging Face hub answered {status}; try again later"
+        ) from None
+    except Exception as error:
+        # Which library makes the connections, and which errors it raises, depends on the version.
+        if isinstance(error, ValueError) or not _is_of_connection(error):
+            raise
+        raise ConnectionError(
+            f"{id_} could not be uploaded: the Hugging Face hub cannot be reached "
+            f"({type(error).__name__}); check your connection"
+        ) from None
+
+
+def _is_of_connection(error: Exception) -> bool:
+    library = type(error).__module__.partition(".")[0]
+    return isinstance(error, ConnectionError | TimeoutError) or library in CONNECTION_LIBRARIES

@@ -203,11 +203,12 @@ def read_model_config(folder: Path) -> tuple[EncoderConfig, tuple[str, ...] | No
         return _config_of(architecture, configs.complete(described))
 
 
-def download_model(name: str) -> Path:
+def download_model(name: str, **options: Any) -> Path:
     """Download a model of the Hugging Face hub, this package's or one of transformers.
 
     Args:
         name: name of the repository, hf://owner/name.
+        **options: arguments of `huggingface_hub.snapshot_download`, such as `revision`.
 
     Raises:
         FileNotFoundError: the hub cannot be reached, or has no such repository or file.
@@ -215,9 +216,9 @@ def download_model(name: str) -> Path:
         ImportError: `huggingface_hub` is not installed.
     """
     safe, pickled = WEIGHTS
-    folder = download(name, (CONFIG, PROCESSOR, safe, INDEX, "model-*.safetensors"))
+    folder = download(name, (CONFIG, PROCESSOR, safe, INDEX, "model-*.safetensors"), **options)
     if not (folder / safe).exists() and not (folder / INDEX).exists():
-        folder = download(name, (CONFIG, PROCESSOR, pickled))
+        folder = download(name, (CONFIG, PROCESSOR, pickled), **options)
     return folder
 
 

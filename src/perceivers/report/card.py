@@ -1,21 +1,28 @@
-"""The model card of a run: what it was trained on, and how."""
+"""The model card: what a model is, what it was trained on, and how; as HTML and as Markdown."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..checkpoint import METRICS_FILE
+from ..checkpoint import METRICS_FILE, read_config
+from ..core import Resampler
 from ..data.saved_splits import SavedSplits
 from ..files import read_json
+from ..modalities import modality_of
 from ..models.base import PerceiverModel
+from ..models.classifier import PerceiverClassifier
 from ..models.config import to_dict
 from ..models.cost import cost
 from ..training.recipe import Recipe
+from ..training.recipe_data import read_recipe
 from ..training.recorder import format_duration
+from ..training.scores import format_scores
 from .page import Safe, element, joined, label, paragraph, table
 
 MAX_NAMED = 30  # labels or files that are listed
+PRIVATE = ("run", "data", "skipped files")  # facts with the places and names of the user's files
 
 
 def metrics_of(run_dir: Path) -> dict[str, Any]:
@@ -117,3 +124,73 @@ def model_card(run_dir: Path, recipe: Recipe, model: PerceiverModel) -> Safe:
             joined(element("summary", "All options"), element("pre", lines, class_="config")),
         ),
     )
+
+
+def markdown_card(
+    name: str, model: PerceiverModel | Resampler, directory: Path | None, *, license: str | None
+) -> str:
+    """Return the model card of a repository of the Hugging Face hub, its README.md.
+
+    Places and names of the user's files are left out.
+
+    Args:
+        name: name of the repository, owner/name.
+        model: the model.
+        directory: the run or saved model that it was loaded from, if any.
+        license: name of its license, for example "apache-2.0".
+    """
+    header = ["library_name: perceivers", "tags:", "- perceiver"]
+    if license is not None:
+        header.append(f"license: {json.dumps(license)}")
+    lines = ["---", *header, "---", f"# {name}", "", *_described(model), "", *_usage(name, model)]
+    if labels := getattr(model, "labels", ()):
+        more = f", … ({len(labels):,} in all)" if len(labels) > MAX_NAMED else ""
+        lines += ["", f"Labels: {', '.join(map(_code, labels[:MAX_NAMED]))}{more}"]
+    if directory is not None and "recipe" in read_config(directory):
+        lines += _training(directory, read_recipe(directory))
+    return "\n".join(lines) + "\n"
+
+
+def _described(model: PerceiverModel | Resampler) -> list[str]:
+    count = f"{sum(p.numel() for p in model.parameters()):,} parameters"
+    if isinstance(model, Resampler):
+        return [f"A resampler with {count}: a few learned latents read a sequence of features."]
+    reads = modality_of(model.config.input).preparation(model.config.input)
+    task = f" for {model.config.task}" if model.config.task else ""
+    return [f"A model of kind `{model.config.kind}`{task} with {count}.", "", f"Input: {reads}."]
+
+
+def _usage(name: str, model: PerceiverModel | Resampler) -> list[str]:
+    use = [f'model = perceivers.load("hf://{name}")']
+    if isinstance(model, PerceiverClassifier):
+        use = [f'predictor = perceivers.Predictor("hf://{name}")', 'predictor(["FILE"], top_k=5)']
+    return ["```python", "import perceivers", "", *use, "```"]
+
+
+def _training(run_dir: Path, recipe: Recipe) -> list[str]:
+    """Return the scores and the facts of a run as tables."""
+    metrics = metrics_of(run_dir)
+    known = facts(run_dir, recipe, metrics)
+    if recipe.data.name != "folder":
+        known["data set"] = recipe.data.name
+    lines = ["", "## Training", "", "| | |", "|---|---|"]
+    lines += [f"| {k} | {_cell(v)} |" for k, v in known.items() if k not in PRIVATE]
+    for split in ("test", "validation"):
+        if split in metrics and recipe.model.task:
+            labels = read_config(run_dir)["labels"]
+            scores = format_scores(recipe.model.task, labels, metrics[split])
+            lines += ["", f"{split.capitalize()}: {_cell(scores)}"]
+    return lines
+
+
+def _code(text: str) -> str:
+    """Return a text as code of Markdown, on one line."""
+    plain = " ".join(text.split()).replace("|", "¦")
+    ticks = "`" * (max(map(len, re.findall("`+", plain)), default=0) + 1)
+    space = " " if "`" in plain else ""
+    return f"{ticks}{space}{plain}{space}{ticks}" if plain else "(empty)"
+
+
+def _cell(text: str) -> str:
+    """Return a text for a cell of a table, without the signs that Markdown and HTML read."""
+    return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", " ".join(text.split()))
