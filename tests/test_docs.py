@@ -7,7 +7,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from texts import tiny_ar
 
+import perceivers
 from perceivers import cli
 
 ROOT = Path(__file__).parents[1]
@@ -33,10 +35,11 @@ def test_python_blocks_run(path, tmp_path, monkeypatch):
 
     shutil.copytree(ROOT / "examples" / "digits", tmp_path / "examples" / "digits")
     monkeypatch.chdir(tmp_path)
+    perceivers.save(tiny_ar(), "runs/texts")
     small = {"depth": 1, "num_latents": 4, "latent_dim": 8, "latent_heads": 1, "num_classes": 2}
     module = perceiver_pytorch.Perceiver(num_freq_bands=2, max_freq=8.0, **small)
     with import_keras().device("cpu"):
-        # The objects that a reader brings: models of the other libraries.
+        # What a reader brings: models of the other libraries, and a run.
         namespace = {"module": module, "keras_model": build_keras_example(KerasExampleConfig())}
         for number, block in enumerate(BLOCK.findall(path.read_text()), 1):
             exec(compile(block, f"{path.name}, block {number}", "exec"), namespace)

@@ -22,6 +22,7 @@ from ..models.base import PerceiverModel
 from ..models.build import build, build_on_meta
 from ..models.classifier import PerceiverClassifier
 from ..models.config import to_dict
+from ..models.perceiver_ar import PerceiverARModel
 from ..models.resampler import build_resampler
 from ..places import make_directory
 from ..reading import file_errors, reason
@@ -248,6 +249,23 @@ def load_trained(directory: str | Path, *, adapter: Adapter | None = None) -> Pe
             "that they could be scored for"
         )
     return model
+
+
+def load_generator(directory: str | Path) -> PerceiverARModel:
+    """Load a saved model that continues texts.
+
+    Raises:
+        ValueError: the model does something else; or as `load`.
+        OSError: the files do not exist.
+    """
+    model = load(directory)
+    if isinstance(model, PerceiverARModel):
+        return model
+    kind = "resampler" if isinstance(model, Resampler) else model.config.kind
+    raise ValueError(
+        f"{directory} holds a model of kind {kind!r}, which does not continue texts; expected a "
+        "Perceiver AR, such as a run of the recipe bytes-lm"
+    )
 
 
 def check_weights(directory: Path) -> None:

@@ -18,6 +18,7 @@ from . import (
     evaluate,
     explain,
     export,
+    generate,
     listing,
     options,
     predict,
@@ -147,6 +148,7 @@ def build_parser() -> Parser:
     explain.add(command)
     export.add(command)
     serve.add(command)
+    generate.add(command)
     convert.add(command)
     cost.add(command)
     return parser

@@ -72,14 +72,20 @@ def say(line: object = "") -> None:
     write(f"{printable(line)}\n")
 
 
-def write(text: str) -> None:
+def write(text: str, *, flush: bool = False) -> None:
     """Write text to stdout as it is.
+
+    Args:
+        text: the text.
+        flush: show it at once, even if no line ends here.
 
     Raises:
         OutputError: stdout cannot be written to.
     """
     try:
         sys.stdout.write(text)
+        if flush:
+            sys.stdout.flush()
     except OSError as error:
         raise OutputError(error) from None
 

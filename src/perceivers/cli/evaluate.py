@@ -56,8 +56,7 @@ def _eval(options: argparse.Namespace, rest: list[str]) -> int:
 def task_and_labels(run_dir: Path) -> tuple[Task, list[str]]:
     """Return the task of a run and the names of its outputs."""
     from ..checkpoint import read_model_config
-    from ..models.config import ModelConfig
+    from ..models.config import task_of
 
     config, labels = read_model_config(run_dir)
-    assert isinstance(config, ModelConfig)  # it has been evaluated
-    return config.task, list(labels)
+    return task_of(config), list(labels)

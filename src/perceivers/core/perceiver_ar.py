@@ -104,7 +104,11 @@ class PerceiverAR(nn.Module):
             ValueError: the tokens have another shape or are too many, or the prefix or the padding
                 does not fit.
         """
-        return self.read(tokens, prefix, padding=padding)[0]
+        return self.to_logits(self.encode(tokens, prefix, padding))
+
+    def encode(self, tokens: Tensor, prefix: int, padding: Tensor | None = None) -> Tensor:
+        """Return the latents (B, S - P, D) from which `forward` computes the logits."""
+        return self.norm(self._read_first(tokens, prefix, padding)[0])
 
     def read(
         self,
@@ -128,13 +132,21 @@ class PerceiverAR(nn.Module):
         Raises:
             ValueError: see `forward`.
         """
-        if cache is not None:
-            return self._read_on(tokens, cache)
+        if cache is None:
+            x, cache = self._read_first(tokens, prefix, padding)
+        else:
+            x, cache = self._read_on(tokens, cache)
+        return self.to_logits(self.norm(x)), cache
+
+    def _read_first(
+        self, tokens: Tensor, prefix: int, padding: Tensor | None
+    ) -> tuple[Tensor, ARCache]:
+        """Read tokens (B, S) without a cache; return the latents (B, S - P, D) and a cache."""
         self._check(tokens, prefix, padding)
         embedded = self._embedded(tokens, 0, padding)
         before, latents = embedded.run(0, prefix), embedded.run(prefix, None)
         if self.training and self.prefix_dropout and prefix:
-            before = before.chosen(self._kept(tokens.shape[0], prefix, tokens.device))
+            before = before.thinned(self.prefix_dropout)
         real = latents.real
         if before.real is not None and real is not None:
             real = torch.cat([before.real, real], dim=1)
@@ -142,16 +154,16 @@ class PerceiverAR(nn.Module):
         past = first.prefix_keys_values(before.x, before.rotation)
         x, layers = self._layered(latents, [past], real)
         cache = ARCache(layers, tokens.shape[1], prefix, padding, real)
-        return self.to_logits(self.norm(x)), cache
+        return x, cache
 
     def _read_on(self, tokens: Tensor, cache: ARCache) -> tuple[Tensor, ARCache]:
-        """Compute `read` with a cache."""
+        """Read tokens that follow others; return their latents and a new cache."""
         self._check(tokens, 0, None, cache.length)
         embedded = self._embedded(tokens, cache.length, cache.padding)
         real = None if cache.real is None else F.pad(cache.real, (0, tokens.shape[1]), value=True)
         x, layers = self._layered(embedded, cache.layers, real)
         length = cache.length + tokens.shape[1]
-        return self.to_logits(self.norm(x)), replace(cache, layers=layers, length=length, real=real)
+        return x, replace(cache, layers=layers, length=length, real=real)
 
     def _layered(
         self, latents: Embedded, past: Sequence[KeysValues], real: Tensor | None
@@ -282,12 +294,6 @@ class PerceiverAR(nn.Module):
             places, real = places.clamp_min(0), places >= 0
         x = self.tokens(tokens) + self.positions[places]
         return Embedded(x, rotation_at(places, self.rotated, x.dtype), real)
-
-    def _kept(self, batch: int, length: int, device: torch.device) -> Tensor:
-        """Return which places of the prefix each example keeps in training, (B, kept)."""
-        keep = length - int(length * self.prefix_dropout)
-        order = torch.rand(batch, length, device=device).argsort(dim=1)
-        return order[:, :keep].sort(dim=1)[0]
 
     def init_weights(self) -> None:
         """Initialise all weights: embeddings of standard deviation 0.02, linear maps on fan-in."""

@@ -59,9 +59,12 @@ class Embedded(NamedTuple):
         real = None if self.real is None else self.real[:, start:end]
         return Embedded(self.x[:, start:end], rotation, real)
 
-    def chosen(self, places: Tensor) -> "Embedded":
-        """Return some tokens of each example, at places (B, n)."""
+    def thinned(self, share: float) -> "Embedded":
+        """Leave out a share of the tokens of each example, at random; the others keep order."""
         batch, length, dim = self.x.shape
+        keep = length - int(length * share)
+        drawn = torch.rand(batch, length, device=self.x.device).argsort(dim=1)
+        places = drawn[:, :keep].sort(dim=1)[0]  # (B, keep)
         every = (part.expand(batch, 1, length, -1) for part in self.rotation)
         index = places[:, None, :, None]
         rotation = Rotation(*(p.gather(2, index.expand(-1, -1, -1, p.shape[3])) for p in every))

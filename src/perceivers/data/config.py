@@ -16,9 +16,10 @@ class DataConfig(AugmentationConfig):
     path: str | None = None
     """Path of the data (official files, a folder or a table), or hf://owner/name for a data set of
     images on the Hugging Face hub; none: the named set comes from the package or from the hub."""
-    task: Literal["auto", "classification", "multilabel", "regression"] = "auto"
+    task: Literal["auto", "classification", "multilabel", "regression", "language"] = "auto"
     """What the labels of an example are: one class (classification), any number of labels
-    (multilabel), or numbers (regression); auto: decided by the type of the labels."""
+    (multilabel), numbers (regression), or none, because the text itself is to be continued
+    (language, which follows from the model); auto: decided by the type of the labels."""
     label: tuple[str, ...] = ()
     """Tables: names of the columns to predict; empty: the column called label, labels or target."""
     ignore: tuple[str, ...] = ()

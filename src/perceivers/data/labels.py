@@ -24,6 +24,7 @@ EXPECTED_LABELS: dict[str, str] = {
     "classification": "int64 numbers of classes",
     "multilabel": "floats of 0 and 1, one for each of two labels or more",
     "regression": "floats",
+    "language": "none: texts are read for a model that continues them",
 }
 
 
@@ -82,6 +83,7 @@ def describe_labels(task: Task, names: Sequence[str]) -> str:
     return {
         "classification": f"{len(names)} classes",
         "multilabel": f"any of {len(names)} labels per example ({few})",
+        "language": "the next byte of texts",
         "regression": f"{len(names)} number{'s' * (len(names) > 1)} per example ({few})",
     }[task] + f": {task}"
 

@@ -30,7 +30,7 @@ from .sound.config import AudioConfig, MelConfig, WaveOutputConfig
 from .table import Table
 from .table.config import TabularConfig
 from .text import Text
-from .text.config import TextConfig, TextOutputConfig
+from .text.config import TextConfig, TextOutputConfig, TextStreamConfig
 from .video import Video
 from .video.config import FramesOutputConfig, VideoConfig
 
@@ -75,6 +75,7 @@ __all__ = [
     "TabularConfig",
     "TextConfig",
     "TextOutputConfig",
+    "TextStreamConfig",
     "VideoConfig",
     "WaveOutputConfig",
     "build_adapter",

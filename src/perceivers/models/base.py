@@ -44,8 +44,12 @@ class PerceiverModel(nn.Module, ABC):
         self.config = config
         self.labels = labels
         self.adapter = adapter or build_adapter(config.input)
-        options: dict[str, Any] = {name: getattr(config, name) for name in CORE_OPTIONS}
-        self.perceiver = Perceiver(self.adapter.dim, **options)
+        self.perceiver: Any = self.build_perceiver()
+
+    def build_perceiver(self) -> nn.Module:
+        """Build the part of the core between the adapter and the outputs."""
+        options: dict[str, Any] = {name: getattr(self.config, name) for name in CORE_OPTIONS}
+        return Perceiver(self.adapter.dim, **options)
 
     def encode(self, x: Any, mask: Tensor | None = None) -> Tensor:
         """Encode a raw batch to latents (B, N, D), as the last block leaves them.

@@ -16,11 +16,13 @@ from .config import (
     EncoderConfig,
     KerasExampleConfig,
     ModelConfig,
+    PerceiverARConfig,
     PerceiverIOClassifierConfig,
     PerceiverIOConfig,
     with_changes,
 )
 from .keras_example import KerasExample
+from .perceiver_ar import PerceiverARModel
 from .perceiver_io import PerceiverIOClassifier, PerceiverIOModel
 from .presets import PRESETS
 from .transfer import take_weights
@@ -32,6 +34,7 @@ MODELS: dict[type[EncoderConfig], Callable[..., PerceiverModel]] = {
     KerasExampleConfig: KerasExample,
     PerceiverIOClassifierConfig: PerceiverIOClassifier,
     PerceiverIOConfig: PerceiverIOModel,
+    PerceiverARConfig: PerceiverARModel,
 }
 
 

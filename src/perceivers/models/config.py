@@ -2,12 +2,12 @@
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from typing_extensions import override
 
 from ..data.config import Task
-from ..modalities import ImageConfig, InputConfig, OutputConfig
+from ..modalities import ImageConfig, InputConfig, OutputConfig, TextStreamConfig
 from ..modalities.config import Range
 from .plain import DEFAULTS, from_dict, to_dict, with_changes
 
@@ -16,6 +16,7 @@ __all__ = [
     "EncoderConfig",
     "KerasExampleConfig",
     "ModelConfig",
+    "PerceiverARConfig",
     "PerceiverIOClassifierConfig",
     "PerceiverIOConfig",
     "from_dict",
@@ -200,6 +201,53 @@ class PerceiverIOConfig(EncoderConfig):
     def for_labels(self, task: Task, count: int) -> Self:
         fitting = super().for_labels(task, count)
         return dataclasses.replace(fitting, output=self.output.for_labels(count))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceiverARConfig(EncoderConfig):
+    """A Perceiver AR that continues texts; see `perceivers.models.perceiver_ar.PerceiverARModel`.
+
+    It has one cross-attend and one block, and heads as wide as all together are `latent_dim`: the
+    options of other encoders that say otherwise do not exist.
+    """
+
+    kind: ClassVar[str] = "perceiver-ar"
+
+    input: InputConfig = field(default_factory=TextStreamConfig)
+    num_latents: int = 512
+    """Number of latents (N): the last bytes of a text; those before them are the prefix."""
+    latent_dim: int = 512
+    """Channels of each latent (D)."""
+    num_layers_per_block: Layers = 6
+    """Number of self-attends after the cross-attend."""
+    num_self_heads: int = 8
+    """Attention heads of the cross-attend and of each self-attend."""
+    widening_factor: int = 4
+    """Hidden width of each feed-forward layer, as a multiple of latent_dim."""
+    rotary_fraction: Annotated[float, Range(0, 1)] = 0.5
+    """Share of the channels of a head that rotary positions turn."""
+    output_norm: bool = True
+    """Whether a LayerNorm precedes the logits."""
+    prefix_dropout: Annotated[float, Range(0, 1)] = 0.0
+    """Share of the prefix that is left out in training, at random for each example."""
+
+    cross_order: ClassVar[Order] = (0,)  # type: ignore[misc]
+    block_order: ClassVar[Order] = (0,)  # type: ignore[misc]
+    num_cross_heads: ClassVar[int]  # type: ignore[misc]
+    qk_dim: ClassVar[int | None]  # type: ignore[misc]
+    v_dim: ClassVar[int | None]  # type: ignore[misc]
+    self_qk_dim: ClassVar[int | None]  # type: ignore[misc]
+    self_v_dim: ClassVar[int | None]  # type: ignore[misc]
+    qkv_bias: ClassVar[bool]  # type: ignore[misc]
+    attention: ClassVar[Any]  # type: ignore[misc]
+    attention_dropout: ClassVar[float]  # type: ignore[misc]
+    dropout: ClassVar[float]  # type: ignore[misc]
+    latent_std: ClassVar[float]  # type: ignore[misc]
+
+    @property
+    @override
+    def task(self) -> Task | None:
+        return "language"
 
 
 DEFAULTS[EncoderConfig] = ModelConfig

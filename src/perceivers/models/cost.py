@@ -14,6 +14,7 @@ from ..core import Inputs
 from .base import PerceiverModel
 from .build import build_on_meta
 from .config import EncoderConfig
+from .perceiver_ar import PerceiverARModel
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ def cost(config: EncoderConfig, num_inputs: int | None = None) -> Cost:
         ValueError: the configuration is not valid, or `num_inputs` is less than 1.
     """
     model = build_on_meta(config).eval()  # attention dropout takes a detour
+    if isinstance(model, PerceiverARModel):
+        return _cost_of_ar(model, num_inputs)
     one, two = _count(model, 1), _count(model, 2)  # FLOPs are linear in M
     per_input = two["cross"] - one["cross"]
     steps = [index for index in config.cross_order if index is not None]
@@ -98,6 +101,34 @@ def cost(config: EncoderConfig, num_inputs: int | None = None) -> Cost:
         remade_flops_per_input=remade,
         latent_flops=one["latent"],
         head_flops=one["head"],
+    )
+    return native if num_inputs is None else native.at(num_inputs)
+
+
+def _cost_of_ar(model: PerceiverARModel, num_inputs: int | None) -> Cost:
+    """Count a Perceiver AR: a cross-attend to N latents and a prefix, and causal self-attends.
+
+    Causal attention is counted as if all latents attended to all.
+    """
+    latents, core = model.config.num_latents, model.perceiver
+    counts = []
+    for length in (latents, latents + 1):  # FLOPs are linear in the prefix
+        tokens = torch.zeros(1, length, dtype=torch.int64, device="meta")
+        with FlopCounterMode(display=False) as counter:
+            core(tokens, length - latents)
+        flops = {name: sum(ops.values()) for name, ops in counter.get_flop_counts().items()}
+        name = type(core).__name__
+        later = sum(flops[f"{name}.layers.{i}"] for i in range(1, len(core.layers)))
+        counts.append((flops["Global"], later, flops[f"{name}.to_logits"]))
+    (total, later, head), (longer, *_) = counts
+    native = Cost(
+        num_inputs=model.adapter.num_inputs,
+        num_parameters=sum(p.numel() for p in model.parameters()),
+        cross_flops_fixed=total - later - head - latents * (longer - total),
+        cross_flops_per_input=longer - total,
+        remade_flops_per_input=0,
+        latent_flops=later,
+        head_flops=head,
     )
     return native if num_inputs is None else native.at(num_inputs)
 

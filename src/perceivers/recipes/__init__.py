@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from ..errors import unknown
 from ..training.recipe import Recipe
+from .bytes_lm import bytes_lm
 from .cifar10 import cifar10
 from .cifar100 import cifar100, cifar100_small
 from .digits import digits
@@ -34,6 +35,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         kicad,
         rt_polarity,
         vowels,
+        bytes_lm,
         folder,
     )
 }

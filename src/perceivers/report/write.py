@@ -19,6 +19,7 @@ from . import sections
 from .card import metrics_of, model_card
 from .figures import curve_pictures, read_curves
 from .judge import judge
+from .language import language_sections, write_language_predictions
 from .page import Safe, Section, element, joined, page, paragraph
 from .pictures import Pictures
 from .predictions import PREDICTIONS, example_names, file_names, write_predictions
@@ -88,6 +89,9 @@ def write(
     written = []
 
     def predictions(file: Path) -> None:
+        if model.config.task == "language":
+            write_language_predictions(file, scored)
+            return
         judged = judge(model, scored.outputs, scored.labels)
         write_predictions(file, judged, file_names(scored, recipe.data.path))
 
@@ -110,6 +114,8 @@ def write(
 def report_page(run_dir: Path, model: PerceiverModel, recipe: Recipe, scored: Scored) -> str:
     """Return the report as one page of HTML; the arguments are those of `write`."""
     model = model.eval()
+    if model.config.task == "language":
+        return _language_page(run_dir, model, recipe, scored)
     judged = judge(model, scored.outputs, scored.labels)
     names = example_names(scored, recipe.data.path)
     pictures = Pictures(model, scored.examples)
@@ -138,6 +144,16 @@ def report_page(run_dir: Path, model: PerceiverModel, recipe: Recipe, scored: Sc
     if judged.task != "regression":
         makers.append(("Labels to check", lambda: sections.doubtful(subject)))
     makers.append(("What it looked at", lambda: sections.attention(subject)))
+    made = [Section(title, _or_reason(title, make)) for title, make in makers]
+    return page(f"{recipe.name}: {run_dir.name or run_dir}", top, made)
+
+
+def _language_page(run_dir: Path, model: PerceiverModel, recipe: Recipe, scored: Scored) -> str:
+    """Return the page of a model that continues texts."""
+    data = recipe.data.path or recipe.data.name
+    top = paragraph(f"Scored on the {scored.split} text of {data}, each byte once.")
+    scores, *others = language_sections(model, scored)
+    makers = [scores, ("Training", lambda: _training(run_dir, model)), *others]
     made = [Section(title, _or_reason(title, make)) for title, make in makers]
     return page(f"{recipe.name}: {run_dir.name or run_dir}", top, made)
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ..checkpoint import CONFIG, read_config
+from ..data.documents import read_documents
 from ..data.file_examples import FileExamples
 from ..data.labels import matching_names
 from ..data.saved_splits import SPLITS_FILE, SavedSplits
@@ -17,6 +18,7 @@ from ..data.splits import Splits, holds_arrays, read_splits
 from ..hub import is_hub_name, upgraded
 from ..modalities import build_reader, modality_of
 from ..modalities.clips import with_clips
+from ..modalities.text.reader import TextReader
 from ..models.base import PerceiverModel
 from ..models.config import from_dict
 from ..reading import file_errors, limits_of, using
@@ -98,6 +100,18 @@ def read_recipe_splits(
         OSError: data that cannot be read.
     """
     reader = with_clips(build_reader(recipe.model.input), clips)
+    if recipe.model.task == "language":
+        assert isinstance(reader, TextReader)
+        with using(limits_of(recipe.limits)):
+            return read_documents(
+                recipe.data,
+                reader,
+                step=recipe.model.num_latents - 1,  # the last latent is about the byte behind
+                hold_out=hold_out,
+                saved=saved,
+                scored=scored,
+                identify=identify,
+            )
 
     def progress(done: int, total: int) -> None:
         if total > 5000:

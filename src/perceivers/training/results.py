@@ -67,6 +67,9 @@ def score_lines(
     if task == "classification" and not _unequal(each):
         return lines
     base = scores["baseline"]
+    if task == "language":
+        rivals = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in base.items())
+        return [*lines, f"the same text in bits per byte: {rivals}"]
     constant = {
         "classification": f"always {base.get('label')!r}",
         "multilabel": "the labels that most examples have, for every example",

@@ -70,14 +70,14 @@ def score(model: PerceiverModel, recipe: Recipe, splits: Splits) -> Scored:
     for indices, outputs, labels, loss in _outputs(model, recipe, examples):
         collection.to(outputs.device)
         targets.update(collection, outputs, labels, loss)
-        parts.append((torch.tensor(indices, dtype=torch.int64), outputs.cpu(), labels.cpu()))
+        parts.append((torch.tensor(indices, dtype=torch.int64), *targets.kept(outputs, labels)))
     chosen, outputs, labels = (torch.cat(part) for part in zip(*parts, strict=True))
     order = chosen.argsort()
     each = by_label(collection, model.labels)
     scores = {
         **summary(collection),
         **({"by_label": each} if each else {}),
-        "baseline": baseline(collection, model.labels),
+        "baseline": {**baseline(collection, model.labels), **targets.rivals(examples)},
         "examples": examples.num_readable,
     }
     return Scored(split, examples, chosen[order], labels[order], outputs[order], scores)

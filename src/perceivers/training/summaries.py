@@ -8,7 +8,7 @@ from torchmetrics import MetricCollection
 
 from .metrics import ClassCounts, LabelCounts
 from .scores import ALL_SCORES
-from .targets import BASELINE
+from .targets_base import BASELINE
 
 
 def summary(collection: MetricCollection) -> dict[str, float]:

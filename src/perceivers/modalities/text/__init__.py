@@ -9,11 +9,10 @@ from typing_extensions import override
 
 from ..measures import Measures, median_of
 from ..modality import FileModality, InputChoice
-from .config import TextConfig, TextOutputConfig
+from .config import TextConfig, TextOutputConfig, TextStreamConfig
 
 if TYPE_CHECKING:
     from ..adapter import Adapter
-    from .adapter import TextAdapter
     from .output import TextOutput
     from .reader import TextReader
 
@@ -25,15 +24,18 @@ class Text(FileModality):
 
     name = "text"
     recipe = "rt-polarity"
-    configs = (TextConfig,)
+    configs = (TextConfig, TextStreamConfig)
     outputs = (TextOutputConfig,)
     measured_whole = True
     example_per_line = True
 
     @override
-    def adapter(self, config: Any) -> "TextAdapter":
+    def adapter(self, config: Any) -> "Adapter":
         from .adapter import TextAdapter
+        from .stream import TextStreamAdapter
 
+        if isinstance(config, TextStreamConfig):
+            return TextStreamAdapter(**config.adapter_options())
         return TextAdapter(**config.adapter_options())
 
     @override

@@ -31,6 +31,16 @@ class TextConfig(InputConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextStreamConfig(InputConfig):
+    """Configuration of text that a model continues, byte by byte; see `TextStreamAdapter`."""
+
+    kind: ClassVar[str] = "text-stream"
+
+    max_length: int = 1024
+    """Maximum number of bytes that are read at once: the prefix and the latents."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TextOutputConfig(OutputConfig):
     """Logits of the id of each byte of the input text; see `TextOutput`."""
 

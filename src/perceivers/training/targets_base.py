@@ -1,0 +1,145 @@
+"""What a task is to the training: its targets, their loss and their scores."""
+
+import abc
+from typing import Any, ClassVar
+
+from torch import Tensor
+from torchmetrics import MeanMetric, Metric, MetricCollection
+
+from ..data.examples import ExampleSet
+from ..models.base import PerceiverModel
+from ..models.config import task_of
+from .scores import LOSS, scores_of
+
+BASELINE = "baseline_"  # prefix of the metrics of a prediction that is the same for every example
+
+
+class Targets(abc.ABC):
+    """The loss and the scores of a task, for the outputs of one model.
+
+    Outputs are what `PerceiverModel.respond` returns: (B, K) of a classifier, (B, O, K) of a model
+    of Perceiver IO. The truth that they are compared with comes from the labels of the data, or
+    from the examples themselves; see `truth`.
+
+    Args:
+        model: model of this task.
+    """
+
+    uses_label_smoothing: ClassVar[bool] = False
+    """Whether the loss uses label smoothing."""
+    mixes: ClassVar[bool] = False
+    """Whether weighted sums of targets are targets, so that examples can be mixed."""
+
+    def __init__(self, model: PerceiverModel) -> None:
+        self.model = model
+        self.task = task_of(model.config)
+        self.num_outputs = len(model.labels)
+        self.scores = (LOSS, *scores_of(self.task, model.labels))
+
+    def measure(self, examples: ExampleSet) -> None:  # noqa: B027
+        """Set the constants of the model that depend on the targets; most tasks have none.
+
+        Args:
+            examples: the training split.
+
+        Raises:
+            ValueError: nothing can be learnt from the labels.
+        """
+
+    def truth(self, examples: Any, labels: Tensor) -> Any:
+        """Return what the outputs for a batch are compared with: its labels.
+
+        A task whose targets are part of the inputs makes them here.
+
+        Args:
+            examples: raw batch as the model reads it, after augmentation.
+            labels: labels as in the data, (B, …).
+        """
+        return labels
+
+    def as_floats(self, truth: Any) -> Any:
+        """Return the truth in a form of which weighted sums are targets too.
+
+        Args:
+            truth: result of `truth`.
+        """
+        return truth
+
+    @abc.abstractmethod
+    def loss(self, outputs: Any, targets: Any, smoothing: float = 0.0) -> Tensor:
+        """Return the mean loss of a batch.
+
+        Args:
+            outputs: outputs of the model.
+            targets: result of `truth` or `as_floats`.
+            smoothing: label smoothing; ignored unless `uses_label_smoothing`.
+        """
+
+    def over_clips(self, outputs: Any, count: int) -> Any:
+        """Average the outputs of several clips of each example.
+
+        Args:
+            outputs: outputs for B examples, or for the clips of B examples, B·clips.
+            count: B.
+
+        Returns:
+            Outputs for B examples.
+        """
+        return outputs
+
+    @abc.abstractmethod
+    def metrics(self) -> dict[str, Metric]:
+        """Return new metrics, by name, that compute the scores (but the loss) and the baseline."""
+
+    @abc.abstractmethod
+    def metric_inputs(self, name: str, outputs: Any, truth: Any) -> tuple[Tensor, Tensor]:
+        """Return predictions and targets in the form that a metric expects.
+
+        Args:
+            name: name of the metric.
+            outputs: outputs of the model.
+            truth: result of `truth`.
+        """
+
+    def collection(self) -> MetricCollection:
+        """Return new metrics for the loss and all scores of a split."""
+        loss = MeanMetric(nan_strategy="ignore")
+        return MetricCollection({"loss": loss, **self.metrics()}, compute_groups=False)
+
+    def weight(self, truth: Any) -> int:
+        """Return the weight of the loss of a batch in the mean over a split: its examples."""
+        return len(truth)
+
+    def kept(self, outputs: Any, truth: Any) -> tuple[Any, Any]:
+        """Return what is kept of the outputs and the truth of a scored batch, for its report.
+
+        Args:
+            outputs: outputs of the model.
+            truth: result of `truth`.
+
+        Returns:
+            Two tensors (B, …), or lists of B tensors.
+        """
+        return outputs.cpu(), truth.cpu()
+
+    def rivals(self, examples: ExampleSet) -> dict[str, float]:
+        """Return scores of other predictions, by name, that the model is compared with.
+
+        Args:
+            examples: the examples that the model is scored on.
+        """
+        return {}
+
+    def update(self, collection: MetricCollection, outputs: Any, truth: Any, loss: Tensor) -> None:
+        """Add a batch to the metrics of a split.
+
+        Args:
+            collection: metrics from `collection`.
+            outputs: outputs of the model, detached.
+            truth: result of `truth`.
+            loss: mean loss of the batch.
+        """
+        collection["loss"].update(loss.detach(), weight=self.weight(truth))
+        for name, metric in collection.items():
+            if name != "loss":
+                metric.update(*self.metric_inputs(name, outputs, truth))
