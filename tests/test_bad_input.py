@@ -86,7 +86,8 @@ FILES = {
         "empty.txt": (b"", None),
         "blank.txt": (b" \n\n", None),
         "latin.txt": ("na\u00efve".encode("latin-1"), "not UTF-8: byte 2, in line 1, is 0xef"),
-        "utf16.txt": ("words".encode("utf-16"), "the first bytes are those of UTF-16"),
+        "utf16.txt": ("words".encode("utf-16"), None),
+        "cut16.txt": ("words".encode("utf-16")[:-1], "byte 10 is damaged (truncated data)"),
     }),
 }  # fmt: skip
 

@@ -116,6 +116,15 @@ def test_a_png_of_many_pixels_takes_less_than_a_gigabyte(
     assert grown < 1000
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", [(40, 65_535), (2000, 2000)])
+def test_an_image_of_a_few_million_elements_takes_little_memory(models, tmp_path, shape):
+    """It goes through the model in parts; 1.0 and 1.5 GB in one piece."""
+    outcome, grown = predicted(models / "image", png(tmp_path / "large.png", *shape, 8, 0, 1))
+    assert outcome.startswith("read"), outcome
+    assert grown < 300
+
+
 def bomb(path, megabytes):
     """Write an npz file with one array of zeros."""
     header = io.BytesIO()

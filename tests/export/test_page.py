@@ -139,7 +139,8 @@ def test_typed_text_is_classified(pages, tmp_path):  # noqa: F811
         (WAVE, "a.mp3", b"nothing", "This is no sound"),
         (CLOUD, "a.csv", b"x,y,z\n1,2,3\n1,2\n", "Row 2 is not 3 numbers."),
         (CLOUD, "a.obj", b"v 1 2 3", "convert the file"),
-        (TEXT, "a.txt", b"\xff\xfe", "not UTF-8"),
+        (TEXT, "a.txt", b"\xff", "not UTF-8"),
+        (TEXT, "a.txt", b"\xff\xfea", "not UTF-16LE"),
     ],
 )
 def test_file_that_cannot_be_read_is_said(pages, config, name, content, message):  # noqa: F811

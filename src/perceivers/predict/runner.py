@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-MAX_ELEMENTS = 2**22  # of an example that goes through the model in one piece
+MAX_ELEMENTS = 2**20  # of an example that goes through the model in one piece
 # Elements of a batch of examples of their own sizes, padding included. On CPU larger images are
 # faster one by one: a grid of one size needs no keys (docs/log.md, 2026-11-21).
 MAX_BATCH_ELEMENTS = 2**12

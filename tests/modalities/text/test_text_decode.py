@@ -89,12 +89,21 @@ def test_files_that_are_not_utf8(tmp_path, read):
     file.write_bytes(b"fine\ncaf\xe9\n")
     with pytest.raises(ValueError, match="not UTF-8: byte 8, in line 2, is 0xe9; save the text as"):
         read(file)
-    file.write_bytes("fine".encode("utf-16"))
-    with pytest.raises(ValueError, match=r"byte 0.* \(the first bytes are those of UTF-16\)"):
+    file.write_bytes("fine".encode("utf-16")[:-1])
+    with pytest.raises(ValueError, match="not UTF-16, .* byte 8 is damaged .*; save the text as"):
         read(file)
     file.write_bytes("fine €".encode()[:-1])  # truncated within a character
     with pytest.raises(ValueError, match="byte 5, in line 1, is 0xe2"):
         read(file)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
+def test_files_that_begin_with_a_byte_order_mark(encoding):
+    """Notepad and Excel write them."""
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    raw = f"{mark}naïve €\r\n𝄞\r\n".encode(encoding)
+    assert decode(raw) == "naïve €\n𝄞"
+    assert decode_lines(raw) == ["naïve €", "𝄞"]
 
 
 def test_files_that_cannot_be_read(tmp_path):
@@ -106,7 +115,12 @@ def test_files_that_cannot_be_read(tmp_path):
 
 def test_zero_bytes_are_refused_or_said():
     """UTF-16 without a byte order mark can be decoded as UTF-8."""
-    for raw in ("a text".encode("utf-16-le"), "a text".encode("utf-16-be"), bytes(50)):
+    for raw in (
+        "a text".encode("utf-16-le"),
+        "a text".encode("utf-16-be"),
+        "text".encode("utf-32"),
+        bytes(50),
+    ):
         with pytest.raises(ValueError, match="characters are zero, as in UTF-16"):
             decode(raw)
     with collecting() as said:

@@ -76,9 +76,10 @@ def read_table(
         The table, with its columns in the order of the file. An empty cell is None.
 
     Raises:
-        ValueError: the file does not exist, has no columns or rows, is damaged or not UTF-8; the
-            kind is unknown; a row has too few or too many cells; a column has no name, occurs twice
-            or is missing. The message gives the line but does not name the file.
+        ValueError: the file does not exist, has no columns or rows, is damaged or neither UTF-8 nor
+            marked as UTF-16; the kind is unknown; a row has too few or too many cells; a column has
+            no name, occurs twice or is missing. The message gives the line but does not name the
+            file.
         ImportError: the file is parquet and pyarrow is not installed.
     """
     kind = suffix_of(source, kind)

@@ -1,5 +1,6 @@
 """Convert texts to the ids of their UTF-8 bytes, and read text files and their lines."""
 
+import codecs
 from collections.abc import Sequence
 
 import torch
@@ -14,6 +15,7 @@ from ..notices import notice
 # only PAD and MASK are used here.
 PAD, MASK, OFFSET = 0, 3, 6
 NUM_IDS = OFFSET + 256
+UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # Excel's "Unicode text" begins with one
 MAX_NULLS = 0.1  # of the characters; more zeros are not UTF-8, although they can be decoded as such
 
 
@@ -49,17 +51,20 @@ def encode(texts: Sequence[str | bytes], max_length: int) -> Tensor:
 def decode(source: PathOrBytes) -> str:
     r"""Read a text file as one example.
 
-    The file must be UTF-8, with or without a byte order mark, and not full of zero bytes. All line
-    ends become "\n", and those at the end of the file are removed, so that a text gives the same
-    example from a file and from the command line.
+    The file must be UTF-8, with or without a byte order mark, or UTF-16 with one, and not full of
+    zero bytes. All line ends become "\n", and those at the end of the file are removed, so that a
+    text gives the same example from a file and from the command line.
 
     Args:
         source: a path, or the bytes of a file.
 
     Raises:
-        ValueError: the file cannot be opened, or is not UTF-8; the message does not name the file.
+        ValueError: the file cannot be opened, or has another encoding; the message does not name
+            the file.
     """
-    text = _decode_utf8(read_bytes(source)).removeprefix("\ufeff")
+    raw = read_bytes(source)
+    text = _decode_utf16(raw) if raw.startswith(UTF16_MARKS) else _decode_utf8(raw)
+    text = text.removeprefix("\ufeff")
     if nulls := text.count("\0"):
         if nulls >= MAX_NULLS * len(text):
             raise ValueError(
@@ -104,9 +109,18 @@ def _decode_utf8(raw: bytes) -> str:
         return raw.decode()
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        is_utf16 = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
-        hint = " (the first bytes are those of UTF-16)" if is_utf16 else ""
         raise ValueError(
-            f"not UTF-8: byte {error.start}, in line {line}, is 0x{raw[error.start]:02x}{hint}; "
+            f"not UTF-8: byte {error.start}, in line {line}, is 0x{raw[error.start]:02x}; "
             "save the text as UTF-8"
+        ) from None
+
+
+def _decode_utf16(raw: bytes) -> str:
+    """Return the text of a file that begins with a byte order mark of UTF-16, without the mark."""
+    try:
+        return raw.decode("utf-16")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"not UTF-16, although it begins with its byte order mark: byte {error.start} is "
+            f"damaged ({error.reason}); save the text as UTF-8"
         ) from None

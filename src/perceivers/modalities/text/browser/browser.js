@@ -32,11 +32,13 @@ export function words(example, most) {
 }
 
 function decode(bytes) {
+  const mark = bytes.length > 1 ? bytes[0] * 256 + bytes[1] : 0;
+  const encoding = { 0xfffe: "utf-16le", 0xfeff: "utf-16be" }[mark] ?? "utf-8";
   let text;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes); // without a byte order mark
+    text = new TextDecoder(encoding, { fatal: true }).decode(bytes); // without a byte order mark
   } catch {
-    throw new Error("The file is not UTF-8; save the text as UTF-8.");
+    throw new Error(`The file is not ${encoding.toUpperCase()}; save the text as UTF-8.`);
   }
   return text.replace(/\r\n|\r/g, "\n").replace(/\n+$/, "");
 }
