@@ -1,5 +1,6 @@
-"""What a training prints and writes to its log, as a process whose output goes into files."""
+"""What a training prints and writes to its log, in files and on a terminal."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -9,11 +10,14 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 
 import numpy as np
 import pytest
 from commands import run as command_line
 from PIL import Image
+
+from perceivers.cli import main
 
 COMMAND = [sys.executable, "-m", "perceivers.cli"]
 SMALL = ["--model.num_latents", "4", "--model.latent_dim", "16", "--model.num_self_heads", "2"]
@@ -21,7 +25,10 @@ SMALL = ["--model.num_latents", "4", "--model.latent_dim", "16", "--model.num_se
 
 @pytest.fixture(scope="module")
 def unequal(tmp_path_factory):
-    """Train once on 36 bright and 12 dark images; return the run, its output and its stderr."""
+    """Train once on 36 bright and 12 dark images; return the run, its output and its stderr.
+
+    It is a process of its own, whose libraries are imported anew and may print what they like.
+    """
     root = tmp_path_factory.mktemp("unequal")
     rng = np.random.default_rng(0)
     for label, low, count in (("bright", 160, 36), ("dark", 0, 12)):
@@ -46,13 +53,13 @@ def test_each_line_is_said_once_and_is_in_the_log(unequal):
         assert any("beside the folders of the classes: 1 png file" in line for line in lines)
 
 
-def test_nothing_is_said_of_a_table_twice(tmp_path):
+def test_nothing_is_said_of_a_table_twice(capsys, tmp_path):
     """Its plan and its training read the same rows."""
     rows = [f"{'about 3' if i in (4, 9) else i / 3},{'ab'[i % 2]}" for i in range(40)]
     (tmp_path / "t.csv").write_text("\n".join(["x,label", *rows, ""]))
     options = ["--out", tmp_path / "run", "--trainer.max_epochs", "1", *SMALL]
-    command = [*COMMAND, "train", "folder", "--data", tmp_path / "t.csv", *options]
-    err = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    status, _, err = command_line(capsys, "train", "folder", "--data", tmp_path / "t.csv", *options)
+    assert status == 0
     for text in (err, (tmp_path / "run" / "log.txt").read_text()):
         assert text.count("found: column 'x': 2 of 40 cells are not numbers and are masked") == 1
         assert text.count("about 3") == 1
@@ -131,35 +138,42 @@ def test_dry_run_and_run_print_the_same_plan_apart_from_times(unequal, capsys):
     assert ran == planned
 
 
-def test_the_progress_bar_of_a_terminal_counts_as_the_log_does(unequal):
+def test_the_progress_bar_of_a_terminal_counts_as_the_log_does(unequal, capsys, monkeypatch):
     run, *_ = unequal
     ours, theirs = pty.openpty()
     fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("4H", 24, 120, 0, 0))
     options = ["--out", run.parent / "seen", "--trainer.max_epochs", "2", *SMALL]
-    command = [*COMMAND, "train", "folder", "--data", run.parent / "photos", *options]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs)
-    os.close(theirs)
-    text = b""
-    while True:
-        try:
-            text += os.read(ours, 65536)
-        except OSError:  # the other end is closed
-            break
-    assert process.wait() == 0
+    read: list[bytes] = []
+
+    def listen():
+        with contextlib.suppress(OSError):  # the other end is closed
+            while raw := os.read(ours, 65536):
+                read.append(raw)
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    with open(theirs, "w") as terminal, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", terminal)
+        status, _, _ = command_line(
+            capsys, "train", "folder", "--data", run.parent / "photos", *options
+        )
+    listener.join()
     os.close(ours)
-    seen = text.decode(errors="replace")
+    assert status == 0
+    seen = b"".join(read).decode(errors="replace")
     assert "\r" in seen
     assert set(re.findall(r"Epoch (\d)/2: +\d+%", seen)) == {"1", "2"}
     assert "Testing: " in seen
     assert "DataLoader" not in seen
 
 
-def test_eval_reports_the_same_and_draws_no_bar(unequal):
+def test_eval_reports_the_same_and_draws_no_bar(unequal, capfdbinary):
     run, out, _ = unequal
-    ran = subprocess.run([*COMMAND, "eval", run], capture_output=True)
-    assert b"\r" not in ran.stderr
-    assert b"DataLoader" not in ran.stderr
-    lines = ran.stdout.decode().splitlines()
+    assert main(["eval", str(run)]) == 0
+    printed, err = capfdbinary.readouterr()  # bytes: text mode would hide "\r"
+    assert b"\r" not in err
+    assert b"DataLoader" not in err
+    lines = printed.decode().splitlines()
     written = [line for line in lines if line.startswith("wrote ")]
     assert [line.rsplit("/", 1)[1] for line in written] == ["predictions.csv", "report.html"]
     lines = lines[:-2]
