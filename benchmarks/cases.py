@@ -45,12 +45,24 @@ class ResamplerConfig:
 
 
 @dataclass(frozen=True)
+class ARConfig:
+    """A Perceiver AR and the tokens that it generates."""
+
+    options: Mapping[str, Any]
+    """Options of `perceivers.PerceiverAR`."""
+    prefix: int
+    """Length P of the prefix."""
+    length: int
+    """Number of tokens to generate."""
+
+
+@dataclass(frozen=True)
 class Case:
     """One comparison of contenders."""
 
     name: str
     title: str
-    config: EncoderConfig | ResamplerConfig
+    config: EncoderConfig | ResamplerConfig | ARConfig
     """Configuration of our model; all contenders get its weights."""
     mode: Literal["train", "logits", "latents"]
     """The step: training without an optimiser, or inference up to the logits or latents."""

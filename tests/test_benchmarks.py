@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from benchmarks import __main__ as command
-from benchmarks import cases, io_cases, measure, report
+from benchmarks import ar_cases, cases, io_cases, measure, report
 from benchmarks.peers import ours
 
 from perceivers.modalities import ImageConfig
@@ -127,6 +127,7 @@ def tiny_deepmind():
         cases.latent(num_latents=4, dim=16, layers=2),
         cases.ip_adapter(20, dim=16, heads=2, input_dim=12, depth=2),
         cases.idefics2(20, dim=16, heads=4, depth=2),
+        ar_cases.ar_generate(6, 4, dim=64, heads=1, depth=2),
     ],
     ids=lambda case: case.name,
 )

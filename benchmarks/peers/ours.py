@@ -12,13 +12,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import perceivers.interop.keras
 import perceivers.interop.perceiver_pytorch  # noqa: F401  counts as an import for every contender
-from perceivers import Inputs, Perceiver, Resampler
+from perceivers import Inputs, Perceiver, PerceiverAR, Resampler
 from perceivers.core import FourierPosition, resampler_layer
 from perceivers.models.base import PerceiverModel
 from perceivers.models.build import build as build_model
 from perceivers.models.build import build_on_meta
 
-from ..cases import Case, Contender, ResamplerConfig
+from ..cases import ARConfig, Case, Contender, ResamplerConfig
 from ..report import SIDE
 
 Step = Callable[[], dict[str, np.ndarray]]
@@ -193,6 +193,8 @@ def flops(case: Case, contender: Contender) -> int:
     """
     if isinstance(case.config, ResamplerConfig):
         return case.batch * _resampler_flops(case.config)
+    if isinstance(case.config, ARConfig):
+        return case.batch * _ar_flops(case.config)
     model = build_on_meta(case.config)
     size = contender.options.get("elements", model.adapter.num_inputs)
 
@@ -205,6 +207,16 @@ def flops(case: Case, contender: Contender) -> int:
     per_element = forward(2) - forward(1)  # the same for every element
     per_example = forward(1) + per_element * (size - 1)
     return per_example * case.batch * (3 if case.mode == "train" else 1)
+
+
+def _ar_flops(config: ARConfig) -> int:
+    """Return the FLOPs of generation from a cache, as if each latent attended to all others."""
+    with torch.device("meta"):
+        model = PerceiverAR(**config.options)
+        tokens = torch.zeros(1, config.prefix + config.length, dtype=torch.int64)
+    with FlopCounterMode(display=False) as counter:
+        model(tokens, config.prefix)
+    return counter.get_total_flops()
 
 
 def _resampler_flops(config: ResamplerConfig) -> int:

@@ -5,41 +5,12 @@ import random
 import pytest
 import torch
 import torch.nn.functional as F
+from benchmarks.peers.perceiver_ar import perceiver_ar_pytorch_weights, perceiver_io_weights
 from torch import nn
 
 from perceivers import PerceiverAR
 
-
-def with_lucidrains_weights(ours, theirs):
-    """Copy the weights of perceiver-ar-pytorch; biases that it does not have become 0."""
-    state = {name: torch.zeros_like(tensor) for name, tensor in ours.state_dict().items()}
-    names = {
-        "token_emb.weight": "tokens.weight",
-        "pos_emb.weight": "positions",
-        "perceive_layers.0.0.context_norm.weight": "layers.0.norm_prefix.weight",
-        "perceive_layers.0.0.context_norm.bias": "layers.0.norm_prefix.bias",
-        "perceive_layers.0.0.to_out.bias": "layers.0.attention.to_out.bias",
-        "to_logits.weight": "to_logits.weight",
-    }
-    for i, layer in enumerate([theirs.perceive_layers[0], *theirs.layers]):
-        start = "perceive_layers.0" if i == 0 else f"layers.{i - 1}"
-        for name in ("weight", "bias"):
-            names[f"{start}.0.norm.{name}"] = f"layers.{i}.norm.{name}"
-            names[f"{start}.1.0.{name}"] = f"layers.{i}.feed_forward.norm.{name}"
-        names[f"{start}.0.to_out.weight"] = f"layers.{i}.attention.to_out.weight"
-        names[f"{start}.1.1.weight"] = f"layers.{i}.feed_forward.expand.weight"
-        names[f"{start}.1.4.weight"] = f"layers.{i}.feed_forward.contract.weight"
-        attention = layer[0]
-        fused = (
-            [attention.to_q.weight, *attention.to_kv.weight.chunk(2)]
-            if i == 0
-            else attention.to_qkv.weight.chunk(3)
-        )
-        for name, weight in zip(("to_q", "to_k", "to_v"), fused, strict=True):
-            state[f"layers.{i}.attention.{name}.weight"] = weight
-    given = theirs.state_dict()
-    state |= {ours: given[name] for name, ours in names.items()}
-    ours.load_state_dict(state)
+FIRST_BIAS = "layers.0.attention.to_out.bias"  # both libraries have it
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -53,8 +24,6 @@ def test_logits_and_gradients_equal_perceiver_ar_pytorch(seed):
     theirs = peer(
         num_tokens=7, depth=depth, max_seq_len=length, cross_attn_seq_len=prefix, **sizes
     ).eval()
-    for parameter in theirs.parameters():
-        nn.init.normal_(parameter, std=0.3)
     ours = PerceiverAR(
         7,
         max_length=length,
@@ -64,7 +33,11 @@ def test_logits_and_gradients_equal_perceiver_ar_pytorch(seed):
         head_dim=sizes["dim_head"],
         rotary_fraction=32 / sizes["dim_head"],
     )
-    with_lucidrains_weights(ours, theirs)
+    for name, parameter in ours.named_parameters():
+        nn.init.normal_(parameter, std=0.3)
+        if name.endswith("bias") and "norm" not in name and name != FIRST_BIAS:
+            nn.init.zeros_(parameter)  # their linear maps have none
+    theirs.load_state_dict({**theirs.state_dict(), **perceiver_ar_pytorch_weights(ours)})
     tokens = torch.randint(7, (2, prefix + latents))
     out, expected = ours(tokens, prefix), theirs(tokens)
     torch.testing.assert_close(out, expected, rtol=1e-5, atol=1e-5)
@@ -103,53 +76,12 @@ def drawn_sizes(seed):
     )
     for name, parameter in ours.named_parameters():
         nn.init.normal_(parameter, std=0.3)
-        bias = name.endswith("bias") and "norm" not in name and not name.startswith("to_logits")
-        if bias and name != "layers.0.attention.to_out.bias":
+        bias = name.endswith("bias") and "norm" not in name
+        if bias and name not in (FIRST_BIAS, "to_logits.bias"):
             nn.init.zeros_(parameter)  # their linear maps have none
     ours.to_logits.weight = ours.tokens.weight  # theirs are one matrix
     padding = torch.tensor([0, draw.randint(0, length - 1), draw.randint(0, length - 1)])
     return ours.eval(), perceiver_io_weights(ours), torch.randint(7, (3, length)), prefix, padding
-
-
-def perceiver_io_weights(ours):
-    """Return our weights by the names of perceiver-io."""
-    names = {
-        "tokens.weight": "input_adapter.txt_embedding.weight",
-        "positions": "input_adapter.pos_embedding.weight",
-        "to_logits.bias": "output_adapter.bias",
-        "norm.weight": "out_norm.weight",
-        "norm.bias": "out_norm.bias",
-    }
-    heads, rotated = ours.layers[0].attention.num_heads, ours.rotated
-    state = {}
-    for name, tensor in ours.state_dict().items():
-        if not name.startswith("layers."):
-            if name in names:
-                state[names[name]] = tensor
-            continue
-        index, part = name.removeprefix("layers.").split(".", 1)
-        first = index == "0"
-        place = "cross_attention" if first else f"self_attention.{int(index) - 1}"
-        for mine, theirs in (
-            ("norm_prefix", "0.module.kv_norm"),
-            ("norm", "0.module.q_norm" if first else "0.module.norm"),
-            ("attention.to_out", "0.module.attention.o_proj"),
-            ("attention.to_", "0.module.attention."),
-            ("feed_forward.norm", "1.module.0"),
-            ("feed_forward.expand", "1.module.1"),
-            ("feed_forward.contract", "1.module.3"),
-        ):
-            if part.startswith(mine):
-                part = theirs + part.removeprefix(mine)
-                break
-        for letter in "qkv":
-            part = part.replace(f"attention.{letter}.", f"attention.{letter}_proj.")
-        if ".q_proj" in part or ".k_proj" in part:  # their pairs are neighbours
-            pairs = torch.arange(rotated).view(2, -1).T.flatten()
-            order = torch.cat([pairs, torch.arange(rotated, len(tensor) // heads)])
-            tensor = tensor.unflatten(0, (heads, -1))[:, order].flatten(0, 1)
-        state[f"{place}.{part}"] = tensor
-    return state
 
 
 def perceiver_io_logits(state, tokens, prefix, heads, layers, padding):
