@@ -98,6 +98,13 @@ def choose_for(source: str, config: DataConfig | None = None, *, init: str | Non
             `inspect_table`.
     """
     path = Path(source).expanduser()
+    if not is_hub_name(source):
+        from .elements import choose_elements, find_labelled
+
+        label = config.element_label if config else None
+        if labelled := find_labelled(path, label):
+            recipe, lines = choose_elements(labelled, label)
+            return Choice(started(recipe, init), lines)
     table = None if is_hub_name(source) else find_manifest(source)
     if not is_hub_name(source) and not path.exists():
         raise not_found("folder or table", source)

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .console import say
+from .console import complain, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +35,8 @@ def predict_others(model: "PerceiverModel", options: argparse.Namespace) -> int:
     for name, default in NOT_USED.items():
         if getattr(options, name) != default:
             raise ValueError(f"--{name.replace('_', '-')} is for classes and numbers; leave it out")
+    if model.config.task == "segmentation":
+        return _label_elements(model, options)
     if isinstance(model.config.input, TextConfig):
         return _fill_texts(model, options)
     if options.text:
@@ -47,6 +49,38 @@ def predict_others(model: "PerceiverModel", options: argparse.Namespace) -> int:
         f"models with input of kind {model.config.input.kind!r} cannot predict files; pass "
         "tensors: perceivers.load(…)(batch)"
     )
+
+
+def _label_elements(model: "PerceiverModel", options: argparse.Namespace) -> int:
+    from ..checkpoint import local_directory, read_limits
+    from ..models.perceiver_io import PerceiverIOModel
+    from ..places import make_directory
+    from ..predict.elements import label_file
+    from ..reading import using
+
+    assert isinstance(model, PerceiverIOModel)
+    if options.text:
+        raise ValueError("--text is for models that complete texts; give files")
+    folder = options.out or OUT
+    make_directory(folder)
+    entries: list[dict[str, object]] = []
+    failed = 0
+    for name in options.files:
+        try:
+            with using(read_limits(local_directory(options.model))):
+                result = label_file(model, Path(name), folder)
+        except ValueError as error:
+            failed += 1
+            complain(f"{name}: {error}")
+            entries.append({"file": name, "error": str(error)})
+            continue
+        entries.append({"file": name, "elements": result.counts, "files": [str(result.written)]})
+        if not options.json:
+            counts = ", ".join(f"{label} {count:,}" for label, count in result.counts.items())
+            say(f"{name}: {counts}; wrote {result.written}")
+    if options.json:
+        say(json.dumps(entries, ensure_ascii=False))
+    return 1 if failed else 0
 
 
 def _fill_texts(model: "PerceiverModel", options: argparse.Namespace) -> int:

@@ -16,12 +16,18 @@ class DataConfig(AugmentationConfig):
     path: str | None = None
     """Path of the data (official files, a folder or a table), or hf://owner/name for a data set of
     images on the Hugging Face hub; none: the named set comes from the package or from the hub."""
-    task: Literal["auto", "classification", "multilabel", "regression", "language"] = "auto"
+    task: Literal[
+        "auto", "classification", "multilabel", "regression", "language", "segmentation"
+    ] = "auto"
     """What the labels of an example are: one class (classification), any number of labels
-    (multilabel), numbers (regression), or none, because the text itself is to be continued
-    (language, which follows from the model); auto: decided by the type of the labels."""
+    (multilabel), numbers (regression), a class for each element (segmentation), or none, because
+    the text itself is to be continued (language, which follows from the model); auto: decided by
+    the type of the labels."""
     label: tuple[str, ...] = ()
     """Tables: names of the columns to predict; empty: the column called label, labels or target."""
+    element_label: str | None = None
+    """Segmentation of points: name of the ply property or npz array with the label of each point;
+    none: the one with a usual name, such as label or class."""
     ignore: tuple[str, ...] = ()
     """Tables: names of columns to leave out."""
     categorical: tuple[str, ...] = ()

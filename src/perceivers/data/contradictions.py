@@ -43,6 +43,8 @@ def describe_contradictions(
     if not members:
         return ""
     values = torch.cat([labels[split] for split in identities])
+    if values.ndim == 2 and not values.is_floating_point():
+        return ""  # labels of elements are a part of the file
     rows = values.view(len(values), -1)
     groups = [g for g in _groups(members) if (rows[g] != rows[g[0]]).any()]
     if not groups:

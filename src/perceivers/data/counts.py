@@ -24,7 +24,7 @@ def count_classes(labels: Tensor, num_classes: int, task: Task) -> list[int]:
         num_classes: number of classes or labels.
         task: classification or multilabel.
     """
-    if task == "multilabel":
+    if task in ("multilabel", "segmentation"):
         return list(map(int, labels.sum(0)))
     counted = labels[(labels >= 0) & (labels < num_classes)]  # others are refused elsewhere
     return list(map(int, counted.bincount(minlength=num_classes)))
@@ -124,4 +124,4 @@ def warn_of_alike(names: Sequence[str], task: Task) -> None:
 
 
 def _noun(task: Task) -> str:
-    return "classes" if task == "classification" else "labels"
+    return "classes" if task in ("classification", "segmentation") else "labels"

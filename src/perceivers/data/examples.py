@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from typing_extensions import override
 
 from ..modalities.clips import ClipReader
+from ..modalities.labelled import CONTENT, LabelledReader, split_labels
 from ..modalities.reader import Example, Examples, Reader, stack_if_equal
 from .identity import Identity, hash_array
 
@@ -107,8 +108,7 @@ class InMemoryExamples(ExampleSet):
     @override
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         chosen = torch.as_tensor(indices, dtype=torch.int64)
-        examples = _select(self.examples, chosen)
-        return self.reader.batch(examples) if self.reader else examples, self.labels[chosen]
+        return split_labels(_select(self.examples, chosen), self.reader, self.labels[chosen])
 
     @override
     def subset(self, indices: Sequence[int]) -> "InMemoryExamples":
@@ -137,7 +137,10 @@ class InMemoryExamples(ExampleSet):
 
 
 def middle_clip(example: Example, reader: Reader | None) -> Example:
-    """Return the middle clip of an example of several, and any other example unchanged."""
+    """Return the middle clip of an example of several, and an example without its labels."""
+    if isinstance(reader, LabelledReader):
+        assert isinstance(example, dict)
+        return example[CONTENT]
     if not isinstance(reader, ClipReader):
         return example
     middle = reader.count // 2

@@ -15,6 +15,7 @@ from typing_extensions import override
 from ..modalities.clips import without_clips
 from ..modalities.fusion.presence import describe_missing
 from ..modalities.fusion.rows import RowReader
+from ..modalities.labelled import split_labels, without_labels
 from ..modalities.notices import Notices, collecting
 from ..modalities.reader import Example, Reader, collate
 from ..reading import Limits, limits, using
@@ -66,7 +67,7 @@ class FileExamples(ExampleSet):
     _found: list[Unreadable] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.sameness = Sameness(self.reader)
+        self.sameness = Sameness(without_labels(self.reader))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -101,7 +102,7 @@ class FileExamples(ExampleSet):
         kept = [index for index, example in pairs if not isinstance(example, Unreadable)]
         labels = self.labels[torch.as_tensor(kept, dtype=torch.int64)]
         examples = [example for example in decoded if not isinstance(example, Unreadable)]
-        return self.reader.batch(collate(examples)) if examples else None, labels
+        return split_labels(collate(examples), self.reader, labels) if examples else (None, labels)
 
     def take_found(self) -> tuple[list[Unreadable], dict[str, list[str]]]:
         """Return what this worker process found since the last call, as arguments of `report`."""

@@ -57,15 +57,15 @@ def stratified_split(labels: Tensor, share: float) -> tuple[Tensor, Tensor]:
     The split is the same in every call.
 
     Args:
-        labels: classes (examples,) int64; or floats, whose examples are split at random regardless
-            of their labels, so that a rare label may be in one part only.
+        labels: classes (examples,) int64; or rows of numbers, whose examples are split at random
+            regardless of their labels, so that a rare label may be in one part only.
         share: fraction to hold out. Of a class with at least two examples, at least one is held
             out and at least one is kept; a single example is kept.
 
     Returns:
         Indices of the examples that are kept, and of those held out.
     """
-    if labels.is_floating_point():
+    if labels.is_floating_point() or labels.ndim > 1:
         labels = torch.zeros(len(labels), dtype=torch.int64)
     generator = torch.Generator().manual_seed(SPLIT_SEED)
     held_out = torch.zeros(len(labels), dtype=torch.bool)

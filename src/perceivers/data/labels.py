@@ -2,6 +2,8 @@
 
 - classification: one class per example, int64 (n,), indices into the names of the classes;
 - multilabel: any number of K labels per example, float (n, K) of 0 and 1;
+- segmentation: a class for each element of an example; here only how many elements of an example
+  have each of K classes, int64 (n, K), because the classes themselves are a part of the example;
 - regression: K numbers per example in the data's units, float64 (n,) or (n, K). A name may end in
   its unit, such as "age [years]" or "age (years)".
 """
@@ -25,6 +27,7 @@ EXPECTED_LABELS: dict[str, str] = {
     "multilabel": "floats of 0 and 1, one for each of two labels or more",
     "regression": "floats",
     "language": "none: texts are read for a model that continues them",
+    "segmentation": "a class for each point, byte or pixel, and a model with such outputs",
 }
 
 
@@ -46,6 +49,8 @@ def infer_task(values: Tensor, names: Sequence[str], task: TaskOption = "auto") 
     inferred: Task = "classification"
     if values.is_floating_point() and values.ndim in (1, 2):
         inferred = "multilabel" if width > 1 and _is_multi_hot(values) else "regression"
+    elif values.dtype == torch.int64 and values.ndim == 2:
+        inferred = "segmentation"
     elif values.dtype != torch.int64 or values.ndim != 1:
         raise ValueError(
             f"labels of {values.dtype} and shape {tuple(values.shape)}; expected classes as int64 "
@@ -60,7 +65,7 @@ def infer_task(values: Tensor, names: Sequence[str], task: TaskOption = "auto") 
         )
     if inferred == "classification":
         _check_classes(values, names)
-    else:
+    elif values.is_floating_point():
         check_floats(values.view(len(values), width), names)
     return "regression" if binary_regression else inferred
 
@@ -85,6 +90,7 @@ def describe_labels(task: Task, names: Sequence[str]) -> str:
         "multilabel": f"any of {len(names)} labels per example ({few})",
         "language": "the next byte of texts",
         "regression": f"{len(names)} number{'s' * (len(names) > 1)} per example ({few})",
+        "segmentation": f"{len(names)} classes of elements ({few})",
     }[task] + f": {task}"
 
 
@@ -104,6 +110,8 @@ def label_texts(values: Tensor, names: Sequence[str]) -> list[str]:
         values: labels of all examples; see the top of this module.
         names: names of the classes, labels or numbers.
     """
+    if not values.is_floating_point() and values.ndim == 2:  # of elements
+        return [" ".join(map(str, row)) for row in values.tolist()]
     if not values.is_floating_point():
         known = dict(enumerate(names))
         return [known.get(index, str(index)) for index in values.tolist()]

@@ -15,12 +15,14 @@ from ..modalities.clips import without_clips
 from ..modalities.fusion.rows import RowReader
 from ..modalities.image.decode import fit
 from ..modalities.image.reader import ImageReader
+from ..modalities.labelled import LabelledReader
 from ..modalities.reader import Reader
 from ..modalities.table.config import TABLE_SUFFIXES
 from .assignment import assign, find_saved, first_scored, make_record
 from .cifar import is_cifar, read_cifar
 from .config import DataConfig, Task
 from .counts import SPLIT_ORDER, describe_splits, warn_of_alike, warn_of_untrained
+from .element_labels import read_elements
 from .examples import ExampleSet, InMemoryExamples
 from .file_examples import FileExamples, FileSplits
 from .folder import read_folder
@@ -97,10 +99,11 @@ def read_splits(
     values = {name: examples.labels for name, examples in loaded.items()}
     filled = [x for x in values.values() if len(x)]
     task = infer_task(torch.cat(filled), labels, config.task) if filled else "classification"
-    if task == "classification" and len(labels) < 2:
+    if task in ("classification", "segmentation") and len(labels) < 2:
+        where = f"one folder of {reader.noun} each"
         raise ValueError(
             f"found {len(labels)} class {list(labels)}; a classifier needs at least two: "
-            f"one folder of {reader.noun} each"
+            f"{reader.layout if isinstance(reader, LabelledReader) else where}"
         )
     if saved is not None:
         chosen = find_saved(saved, loaded, labels, config.path, scored=scored)
@@ -210,6 +213,8 @@ def _find(config: DataConfig, reader: Reader) -> tuple[Mapping[str, ExampleSet],
 
 def _find_own(config: DataConfig, reader: Reader) -> tuple[FileSplits, tuple[str, ...]]:
     """Return the splits and label names of the user's own table, folder or hub data set."""
+    if isinstance(reader, LabelledReader):
+        return read_elements(config, reader)
     if config.path is None:
         raise ValueError("no data given; point at your folder: --data DIR")
     reads_rows = isinstance(without_clips(reader), RowReader)

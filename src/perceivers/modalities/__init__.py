@@ -12,6 +12,8 @@ from .augmentation import AugmentationConfig
 from .config import InputConfig, OutputConfig
 from .custom import Custom
 from .custom.config import CustomConfig
+from .elements import Elements
+from .elements.config import ElementClassesConfig
 from .flow import Flow
 from .flow.config import FlowOutputConfig, FramePairConfig
 from .fusion import Fusion
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 # If modalities share a file suffix, the first of them that can read the files is used.
 MODALITIES = register(
     Image(), Video(), Sound(), TimeSeries(), Points(), Text(), Table(), Array(), Fusion(), Flow(),
-    Label(), Custom(),
+    Label(), Elements(), Custom(),
 )  # fmt: skip
 FILE_MODALITIES = tuple(m for m in MODALITIES if isinstance(m, FileModality))
 
@@ -54,6 +56,7 @@ __all__ = [
     "AugmentationConfig",
     "ConvImageConfig",
     "CustomConfig",
+    "ElementClassesConfig",
     "FileModality",
     "FlowOutputConfig",
     "FramePairConfig",

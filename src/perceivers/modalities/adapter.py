@@ -139,6 +139,40 @@ class Adapter(nn.Module, ABC):
         order = torch.tensor([index for group in groups.values() for index in group]).argsort()
         return padded(parts, order.to(parts[0].content.device))
 
+    @property
+    def places(self) -> int:
+        """r, number of places in an element that can have a label each: of a patch its cells.
+
+        Raises:
+            ValueError: elements have no places of their own.
+        """
+        return 1
+
+    def order_places(self, labels: Tensor) -> Tensor:
+        """Return the labels of a batch in the order of the elements.
+
+        Args:
+            labels: (B, …), shaped as the examples without their channels.
+
+        Returns:
+            (B, M·r).
+        """
+        return labels.flatten(1)
+
+    def arrange_places(self, values: Tensor, batch: Any) -> Any:
+        """Give values of all places the shape of the examples.
+
+        Args:
+            values: (B, M·r, K), in the order of the elements.
+            batch: the raw batch, whose examples may differ in size.
+
+        Returns:
+            (B, …, K), shaped as the examples; a list if the batch is one.
+        """
+        if isinstance(batch, list | tuple):
+            return [row[: len(example)] for row, example in zip(values, batch, strict=True)]
+        return values
+
     def stream(self, example: Any, *, elements: int = CHUNK_ELEMENTS) -> Iterable[Inputs]:
         """Turn an example that is too large for memory into chunks of elements.
 

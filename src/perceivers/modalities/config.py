@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-Task = Literal["classification", "multilabel", "regression", "language"]
+Task = Literal["classification", "multilabel", "regression", "language", "segmentation"]
 """What the outputs of a model are compared with: see `training.targets`."""
 
 

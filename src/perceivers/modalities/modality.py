@@ -6,7 +6,7 @@ A modality is a folder beside this file. Its `__init__` derives a class from `Mo
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,6 +17,7 @@ from .measures import Measures
 
 if TYPE_CHECKING:
     from .adapter import Adapter
+    from .labelled import LabelledReader
     from .output import Output
     from .reader import ArrayReader, Reader
 
@@ -56,6 +57,30 @@ class Modality(ABC):
         raise ValueError(
             f"models with input of kind {config.kind!r} cannot read files; pass tensors: "
             "model(batch)"
+        )
+
+    def labelled_reader(
+        self,
+        config: Any,
+        *,
+        label: str | None = None,
+        classes: tuple[str, ...] = (),
+        names: Mapping[int, str] | None = None,
+    ) -> "LabelledReader":
+        """Build the reader of files whose elements have labels.
+
+        Args:
+            config: the input configuration of the model.
+            label: name of what holds the labels; None: it is recognised.
+            classes: names of the classes in the order of the model's outputs.
+            names: names of the classes by the values that stand for them in files.
+
+        Raises:
+            ValueError: elements of this modality have no labels in files.
+        """
+        raise ValueError(
+            f"inputs of kind {config.kind!r} have no labels of their elements in files; expected "
+            "point clouds, texts or images"
         )
 
     def measure(self, config: Any, sources: Callable[[], Sequence[Any]]) -> tuple[Any, list[str]]:
@@ -105,6 +130,27 @@ class Modality(ABC):
         """
         raise ValueError(f"inputs of kind {config.kind!r} cannot be drawn")
 
+    def draw_classes(
+        self, figure: Any, example: Any, classes: Any, config: Any, count: int
+    ) -> None:
+        """Draw an example with the class of each of its elements.
+
+        Args:
+            figure: matplotlib figure or part of one.
+            example: an example as the reader decodes it.
+            classes: NumPy array (E,) of whole numbers, below 0 where there is no class.
+            config: the input configuration of the model.
+            count: number of classes.
+
+        Raises:
+            ValueError: classes of the elements of this modality cannot be drawn.
+        """
+        raise ValueError(f"classes of the elements of {config.kind!r} cannot be drawn")
+
+    def aspect_of_classes(self, example: Any, config: Any) -> float:
+        """Return the height that `draw_classes` needs, as a multiple of its width."""
+        return 1.0
+
     def shading(self, config: Any) -> str:
         """Say what the colours of a drawing mean."""
         return "Bright: much of a map; dark: little."
@@ -145,6 +191,25 @@ class Modality(ABC):
     def augment_batch(self, batch: Any, augmentation: AugmentationConfig) -> Any:
         """Augment a tensor (B, …) of examples of one shape, each example independently."""
         return batch
+
+    def augment_labelled(
+        self, batch: Any, labels: Any, config: Any, augmentation: AugmentationConfig
+    ) -> tuple[Any, Any]:
+        """Augment a raw batch, and move the labels of its elements with them.
+
+        Args:
+            batch: a tensor (B, …), or a list of examples of different sizes.
+            labels: labels of the elements, int64 (B, …), padded with -1.
+            config: the input configuration of the model.
+            augmentation: which augmentations, and how strong.
+
+        Returns:
+            The batch and the labels.
+
+        Raises:
+            ValueError: one of the augmentations moves elements, and labels cannot follow.
+        """
+        return batch, labels
 
     def augmentation_words(self, config: Any, augmentation: AugmentationConfig) -> list[str]:
         """Name the augmentations that are switched on, such as ["mirroring", "zoom"]."""
@@ -201,6 +266,26 @@ class FileModality(Modality):
     def lone_suffixes(self) -> frozenset[str]:
         """Those of `suffixes` whose files are examples only where no file of the others is."""
         return self.reader_class().lone_suffixes
+
+    labels_words: ClassVar[str] = ""
+    """Where the labels of elements are, for messages; empty: nowhere."""
+
+    def labelled_files(self, folder: Path) -> list[Path]:
+        """Return the files directly in a folder whose elements may have labels, sorted."""
+        return []
+
+    def has_element_labels(self, path: Path, label: str | None) -> bool:
+        """Return whether the elements of a file have labels.
+
+        Args:
+            path: one of `labelled_files`.
+            label: name of what holds the labels; None: a usual name.
+        """
+        return False
+
+    def for_elements(self, config: Any) -> Any:
+        """Return an input configuration in which each element has a label of its own."""
+        return config
 
     @abstractmethod
     def probe(self, path: Path) -> dict[str, float]:

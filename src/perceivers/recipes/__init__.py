@@ -15,6 +15,7 @@ from .keras_cifar100 import keras_cifar100, keras_cifar100_lamb
 from .kicad import kicad
 from .perceiver_pytorch_cifar10 import perceiver_pytorch_cifar10
 from .rt_polarity import rt_polarity
+from .segment_points import segment_points
 from .vowels import vowels
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
@@ -36,6 +37,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         rt_polarity,
         vowels,
         bytes_lm,
+        segment_points,
         folder,
     )
 }

@@ -47,7 +47,7 @@ def facts(run_dir: Path, recipe: Recipe, metrics: Mapping[str, Any]) -> dict[str
         "run": str(run_dir),
         "data": data.path or data.name,
         "task": recipe.model.task,
-        "outputs": f"{recipe.model.num_classes:,}",
+        "outputs": f"{recipe.model.num_classes:,}" if recipe.model.num_classes else "",
         "examples": _splits(run_dir, metrics),
         "copies of training examples": ", ".join(
             f"{count:,} in {split}"

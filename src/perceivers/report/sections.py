@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
+from ..data.config import Task
 from ..training.results import COLUMNS
 from ..training.scores import LOSS, Score, scores_of
 from .figures import (
@@ -44,11 +46,16 @@ class Subject:
     """Shows examples."""
 
 
-def score_table(subject: Subject) -> Safe:
-    """Return the scores beside those of the baseline, the main ones in large."""
-    judged, scores = subject.judged, subject.scores
+def score_table(task: Task, names: Sequence[str], scores: Mapping[str, Any]) -> Safe:
+    """Return the scores beside those of the baseline, the main ones in large.
+
+    Args:
+        task: task of the model.
+        names: names of its outputs.
+        scores: the scores, see `training.scoring.Scored`.
+    """
     base = scores["baseline"]
-    shown = [s for s in scores_of(judged.task, judged.names) if s.name in scores]
+    shown = [s for s in scores_of(task, names) if s.name in scores]
     large = [(s.title, _value(s, scores[s.name])) for s in shown if s.title != "top-5"]
     if shown and shown[0].name in base:
         large.append((f"{shown[0].title} of the baseline", _value(shown[0], base[shown[0].name])))
@@ -56,7 +63,8 @@ def score_table(subject: Subject) -> Safe:
         "classification": f"always “{base.get('label')}”, the most frequent class",
         "multilabel": "the labels that at least half of the examples have, for every example",
         "regression": "the mean of the training examples, for every example",
-    }[judged.task]
+        "segmentation": f"always “{base.get('label')}”, the most frequent class",
+    }[task]
     rows = [
         [s.title, _value(s, scores[s.name]), _value(s, base[s.name]) if s.name in base else "-"]
         for s in (*shown, LOSS)
@@ -116,16 +124,20 @@ def _matrix(subject: Subject) -> Safe:
     return element("div", whole, class_="wide")
 
 
-def by_label(subject: Subject) -> Safe:
-    """Return the scores of each class, label or number."""
-    each: Mapping[str, Mapping[str, float]] = subject.scores.get("by_label", {})
+def by_label(scores: Mapping[str, Any], places: Mapping[str, int] = MappingProxyType({})) -> Safe:
+    """Return the scores of each class, label or number.
+
+    Args:
+        scores: the scores, see `training.scoring.Scored`.
+        places: number of each class in the picture of the confusion matrix, if there is one.
+    """
+    each: Mapping[str, Mapping[str, float]] = scores.get("by_label", {})
     names = [name for name in COLUMNS if any(name in scores for scores in each.values())]
     shown = list(each)
     note = paragraph("")
     if len(shown) > MAX_ROWS:
         shown = sorted(shown, key=lambda name: each[name].get("f1", 2.0))[:MAX_ROWS]
         note = paragraph(f"The {MAX_ROWS:,} of {len(each):,} with the lowest F1.", dim=True)
-    places = _numbers(subject.judged)
     rows = [
         [
             label(name),
@@ -141,7 +153,7 @@ def by_label(subject: Subject) -> Safe:
     return joined(table(("", *number, *(COLUMNS[name][0] for name in names)), rows), note)
 
 
-def _numbers(judged: Judged) -> dict[str, int]:
+def numbers_of(judged: Judged) -> dict[str, int]:
     """Return the numbers of the classes in the picture of the confusion matrix, if there is one."""
     drawn = judged.task == "classification" and MAX_MATRIX < len(judged.names) <= MAX_CLASSES
     return {name: number for number, name in enumerate(judged.names)} if drawn else {}

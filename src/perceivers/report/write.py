@@ -3,7 +3,7 @@
 import logging
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..data.identity import hash_bytes
@@ -17,6 +17,7 @@ from ..training.scores import LOSS, scores_of
 from ..training.scoring import Scored
 from . import sections
 from .card import metrics_of, model_card
+from .elements import Makers, element_sections, write_element_predictions
 from .figures import curve_pictures, read_curves
 from .judge import judge
 from .language import language_sections, write_language_predictions
@@ -89,11 +90,13 @@ def write(
     written = []
 
     def predictions(file: Path) -> None:
+        named = file_names(scored, recipe.data.path)
         if model.config.task == "language":
             write_language_predictions(file, scored)
-            return
-        judged = judge(model, scored.outputs, scored.labels)
-        write_predictions(file, judged, file_names(scored, recipe.data.path))
+        elif model.config.task == "segmentation":
+            write_element_predictions(file, scored, named, model.labels)
+        else:
+            write_predictions(file, judge(model, scored.outputs, scored.labels), named)
 
     def report(file: Path) -> None:
         content = report_page(run_dir, model, recipe, scored).encode()
@@ -116,10 +119,8 @@ def report_page(run_dir: Path, model: PerceiverModel, recipe: Recipe, scored: Sc
     model = model.eval()
     if model.config.task == "language":
         return _language_page(run_dir, model, recipe, scored)
-    judged = judge(model, scored.outputs, scored.labels)
     names = example_names(scored, recipe.data.path)
     pictures = Pictures(model, scored.examples)
-    subject = Subject(judged, names, scored.indices.tolist(), scored.scores, pictures)
     count = scored.scores["examples"]
     data = recipe.data.path or recipe.data.name
     clips = scored.scores.get("clips")
@@ -127,15 +128,31 @@ def report_page(run_dir: Path, model: PerceiverModel, recipe: Recipe, scored: Sc
     top = joined(
         paragraph(f"Scored on {count:,} examples of the {scored.split} split of {data}{averaged}.")
     )
-    makers: list[tuple[str, Callable[[], Safe]]] = [
-        ("Scores", lambda: sections.score_table(subject)),
-        ("Training", lambda: _training(run_dir, model)),
+    if model.config.task == "segmentation":
+        makers = element_sections(model, scored, names, pictures)
+    else:
+        makers = _example_sections(model, scored, names, pictures)
+    makers.insert(1, ("Training", lambda: _training(run_dir, model)))
+    made = [Section(title, _or_reason(title, make)) for title, make in makers]
+    return page(f"{recipe.name}: {run_dir.name or run_dir}", top, made)
+
+
+def _example_sections(
+    model: PerceiverModel, scored: Scored, names: Sequence[str], pictures: Pictures
+) -> Makers:
+    """Return the sections about models with one row of outputs for each example."""
+    judged = judge(model, scored.outputs, scored.labels)
+    subject = Subject(judged, names, scored.indices.tolist(), scored.scores, pictures)
+    scores = scored.scores
+    makers: Makers = [
+        ("Scores", lambda: sections.score_table(judged.task, judged.names, scores)),
     ]
     if judged.task == "classification":
         makers.append(("Confusion", lambda: sections.confusion(subject)))
     if scored.scores.get("by_label"):
         noun = {"classification": "class", "multilabel": "label", "regression": "number"}
-        makers.append((f"By {noun[judged.task]}", lambda: sections.by_label(subject)))
+        places = sections.numbers_of(judged)
+        makers.append((f"By {noun[judged.task]}", lambda: sections.by_label(scores, places)))
     if judged.task == "regression":
         makers.append(("Predictions", lambda: sections.numbers(subject)))
     else:
@@ -144,8 +161,7 @@ def report_page(run_dir: Path, model: PerceiverModel, recipe: Recipe, scored: Sc
     if judged.task != "regression":
         makers.append(("Labels to check", lambda: sections.doubtful(subject)))
     makers.append(("What it looked at", lambda: sections.attention(subject)))
-    made = [Section(title, _or_reason(title, make)) for title, make in makers]
-    return page(f"{recipe.name}: {run_dir.name or run_dir}", top, made)
+    return makers
 
 
 def _language_page(run_dir: Path, model: PerceiverModel, recipe: Recipe, scored: Scored) -> str:

@@ -68,6 +68,7 @@ def evaluate(
         scored=True,
         identify=other and saved is not None,
         clips=clips,
+        classes=model.labels,
     )
     check_labels(model, splits)
     renumber_labels(model.labels, splits)

@@ -47,12 +47,51 @@ class ClassCounts(MulticlassStatScores):
 
     def baseline(self) -> tuple[int, dict[str, float]]:
         """Return the most frequent class and the scores of always predicting it."""
-        support = self.by_label()["support"]
+        support = _by_label(*self._final_state())["support"]
         share = float(support.max() / support.sum())
         classes = int((support > 0).sum())
         macro_f1 = 2 * share / (1 + share) / classes
         scores = {"top1": share, "macro_f1": macro_f1, "balanced_accuracy": 1 / classes}
         return int(support.argmax()), scores
+
+
+class ElementCounts(ClassCounts):
+    """Mean IoU, macro F1 and accuracy of the classes of elements; those of -1 do not count.
+
+    `compute` returns the IoU ("miou") and the F1 ("macro_f1") of each class, (K,), and the share of
+    elements whose class is right ("accuracy"). The IoU of a class is NaN if no element has it and
+    it is said of none.
+
+    Args:
+        num_classes: K.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        MulticlassStatScores.__init__(
+            self, num_classes, average=None, validate_args=False, ignore_index=-1
+        )
+
+    @override
+    def compute(self) -> dict[str, Tensor]:  # type: ignore[override]
+        tp, _, _, fn = (count.double().sum() for count in self._final_state())
+        each = self.by_label()
+        return {"miou": each["iou"], "macro_f1": each["f1"], "accuracy": tp / (tp + fn)}
+
+    @override
+    def by_label(self) -> dict[str, Tensor]:
+        """Return precision, recall, F1, IoU and the number of elements, (K,) each."""
+        tp, fp, _, fn = (count.double() for count in self._final_state())
+        found = super().by_label()
+        elements = found.pop("support")
+        return {**found, "iou": tp / (tp + fp + fn), "elements": elements}
+
+    @override
+    def baseline(self) -> tuple[int, dict[str, float]]:
+        index, scores = super().baseline()
+        share, classes = scores["top1"], round(1 / scores["balanced_accuracy"])
+        return index, {
+            "miou": share / classes, "macro_f1": scores["macro_f1"], "accuracy": share,
+        }  # fmt: skip
 
 
 class LabelCounts(MultilabelStatScores):

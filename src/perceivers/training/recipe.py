@@ -77,10 +77,12 @@ class TrainerConfig:
         "val_mae",
         "val_rmse",
         "val_r2",
+        "val_miou",
+        "val_accuracy",
     ] = "val_loss"
     """Validation score that decides which weights are best and when to stop early; of equal scores
     the one with the lower loss is better. It must be a score of the task; auto: val_macro_f1 for
-    classification, else val_loss."""
+    classification, val_miou for segmentation, else val_loss."""
     ema_decay: float = 0.0
     """Decay per step of a running average of the weights, which is then scored and saved instead
     of them; 0: no average."""

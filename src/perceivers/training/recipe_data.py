@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ..checkpoint import CONFIG, read_config
+from ..data.config import Task
 from ..data.documents import read_documents
 from ..data.file_examples import FileExamples
 from ..data.labels import matching_names
@@ -18,6 +19,7 @@ from ..data.splits import Splits, holds_arrays, read_splits
 from ..hub import is_hub_name, upgraded
 from ..modalities import build_reader, modality_of
 from ..modalities.clips import with_clips
+from ..modalities.reader import Reader
 from ..modalities.text.reader import TextReader
 from ..models.base import PerceiverModel
 from ..models.config import from_dict
@@ -25,6 +27,8 @@ from ..reading import file_errors, limits_of, using
 from .recipe import Recipe
 from .scores import check_monitor, resolve_monitor
 
+# Tasks with one row of labels for each example.
+EXAMPLE_TASKS = ("classification", "multilabel", "regression")
 MAX_MEASURED = 200  # files, approximately, that `measure_files` looks at
 
 log = logging.getLogger(__name__)
@@ -81,6 +85,7 @@ def read_recipe_splits(
     identify: bool = False,
     decode: bool = True,
     clips: int = 1,
+    classes: tuple[str, ...] = (),
 ) -> Splits:
     """Read the data of a recipe with the reader of its model, and log the progress of long reads.
 
@@ -94,12 +99,13 @@ def read_recipe_splits(
         identify: whether the result has a record of the splits to save.
         decode: whether the files are decoded, as far as they fit into memory, or only listed.
         clips: number of parts to read of each sound or video.
+        classes: classes of elements that a trained model knows; empty: those that are found.
 
     Raises:
         ValueError: bad data, or data that cannot be read in clips.
         OSError: data that cannot be read.
     """
-    reader = with_clips(build_reader(recipe.model.input), clips)
+    reader = _reader(recipe, clips, classes)
     if recipe.model.task == "language":
         assert isinstance(reader, TextReader)
         with using(limits_of(recipe.limits)):
@@ -128,6 +134,17 @@ def read_recipe_splits(
             decode=decode,
             progress=progress,
         )
+
+
+def _reader(recipe: Recipe, clips: int, classes: tuple[str, ...]) -> Reader:
+    """Return the reader of the files of a recipe, with the labels of their elements if needed."""
+    inputs = recipe.model.input
+    if recipe.model.task != "segmentation":
+        return with_clips(build_reader(inputs), clips)
+    if clips > 1:
+        raise ValueError(f"clips={clips}, but elements are labelled once; leave clips out")
+    label = recipe.data.element_label
+    return modality_of(inputs).labelled_reader(inputs, label=label, classes=classes)
 
 
 def measure_files(recipe: Recipe) -> tuple[Recipe, list[str]]:
@@ -183,6 +200,7 @@ def fit_to_data(recipe: Recipe, splits: Splits) -> Recipe:
         ValueError: the recipe's task or monitored score does not fit the labels of the data.
     """
     model = recipe.model.for_labels(splits.task, len(splits.labels))
+    check_element_options(recipe, splits.task)
     monitor = resolve_monitor(recipe.trainer.monitor, splits.task)
     check_monitor(monitor, splits.task, splits.labels)
     data = dataclasses.replace(recipe.data, path=absolute_path(recipe.data.path), task=splits.task)
@@ -192,6 +210,23 @@ def fit_to_data(recipe: Recipe, splits: Splits) -> Recipe:
         init=absolute_path(recipe.trainer.init),
     )
     return dataclasses.replace(recipe, model=model, data=data, trainer=trainer)
+
+
+def check_element_options(recipe: Recipe, task: Task) -> None:
+    """Check that no option asks for what cannot be done with outputs for each element.
+
+    Raises:
+        ValueError: examples would be mixed, or elements permuted.
+    """
+    data = recipe.data
+    if task in EXAMPLE_TASKS:
+        return
+    given = {"mixup": data.mixup, "cutmix": data.cutmix, "permute": data.permute != "none"}
+    if wrong := [name for name, value in given.items() if value]:
+        raise ValueError(
+            f"data.{wrong[0]} is for one label of a whole example, and the task is {task}; leave "
+            "it out"
+        )
 
 
 def check_labels(model: PerceiverModel, splits: Splits) -> None:
@@ -205,7 +240,7 @@ def check_labels(model: PerceiverModel, splits: Splits) -> None:
     Raises:
         ValueError: the data has another task or other labels.
     """
-    if splits.task == "regression":
+    if splits.task in ("regression", "segmentation"):
         known = splits.labels == model.labels
     else:
         known = None not in matching_names(splits.labels, model.labels)

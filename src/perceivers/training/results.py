@@ -14,6 +14,7 @@ COLUMNS = {
     "precision": ("precision", ".2%"),
     "recall": ("recall", ".2%"),
     "f1": ("F1", ".2%"),
+    "iou": ("IoU", ".2%"),
     "map": ("average precision", ".2%"),
     "mae": ("MAE", ".4g"),
     "baseline_mae": ("of the mean", ".4g"),
@@ -21,6 +22,7 @@ COLUMNS = {
     "baseline_rmse": ("of the mean", ".4g"),
     "r2": ("R²", ".4f"),
     "support": ("examples", ",d"),
+    "elements": ("elements", ",d"),
 }
 
 
@@ -74,6 +76,7 @@ def score_lines(
         "classification": f"always {base.get('label')!r}",
         "multilabel": "the labels that most examples have, for every example",
         "regression": "the mean of the training examples",
+        "segmentation": f"always {base.get('label')!r}",
     }[task]
     lines.append(f"baseline ({constant}): {format_scores(task, labels, base)}")
     return lines + table(each)

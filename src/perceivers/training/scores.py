@@ -56,6 +56,7 @@ TASK_SCORES: dict[Task, tuple[Score, ...]] = {
     "multilabel": (Score("map", "mAP", ".2%"), MACRO_F1, Score("f1", "micro F1", ".2%")),
     "regression": (MAE, RMSE, Score("r2", "R²", ".4f")),
     "language": (Score("bits_per_byte", "bits per byte", ".4f", higher_is_better=False),),
+    "segmentation": (Score("miou", "mIoU", ".2%"), MACRO_F1, Score("accuracy", "accuracy", ".2%")),
 }
 ALL_SCORES = {s.name: s for s in (LOSS, *(s for scores in TASK_SCORES.values() for s in scores))}
 
@@ -66,7 +67,8 @@ def scores_of(task: Task, labels: Sequence[str]) -> tuple[Score, ...]:
     Args:
         task: classification has top-1, top-5 (of more than five classes: of five or fewer it is
             always 100%), macro F1 and balanced accuracy; multilabel has mAP, macro F1 and micro F1;
-            regression has MAE, RMSE and R²; language has the bits per byte.
+            regression has MAE, RMSE and R²; language has the bits per byte; segmentation has mIoU,
+            macro F1 and accuracy.
         labels: names of the model's outputs. If all of them have the same unit, MAE and RMSE have
             it too.
     """
@@ -81,7 +83,7 @@ def scores_of(task: Task, labels: Sequence[str]) -> tuple[Score, ...]:
 
 
 def resolve_monitor(monitor: str, task: Task) -> str:
-    """Return the score that "auto" stands for, macro F1 or the loss; another score unchanged.
+    """Return the score that "auto" stands for: macro F1, mIoU or the loss; others unchanged.
 
     The loss of a classifier on few validation examples is lowest long before its weights are the
     best: a few examples that it is wrongly sure of decide it (docs/log.md, 2026-11-26).
@@ -92,7 +94,8 @@ def resolve_monitor(monitor: str, task: Task) -> str:
     """
     if monitor != "auto":
         return monitor
-    return f"val_{MACRO_F1.name}" if task == "classification" else f"val_{LOSS.name}"
+    main = {"classification": MACRO_F1, "segmentation": TASK_SCORES["segmentation"][0]}
+    return f"val_{main.get(task, LOSS).name}"
 
 
 def monitored(monitor: str) -> Score:

@@ -1,7 +1,7 @@
 """Score a model on a split, and keep its outputs."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,11 +36,12 @@ class Scored:
     """The examples of the split."""
     indices: Tensor
     """Which of them were read, int64 (n,), in increasing order."""
-    labels: Tensor
+    labels: Any
     """What their outputs are compared with, (n, …): for classes and numbers the labels as in the
     data."""
-    outputs: Tensor
-    """Logits, or numbers in their units, averaged over clips, (n, K)."""
+    outputs: Any
+    """Logits, or numbers in their units, averaged over clips, (n, K); of elements a list of the
+    classes that were said, int16 (E)."""
     scores: dict[str, Any]
     """The loss, the scores of the task, their values by label ("by_label"), those of the baseline
     ("baseline"), and the number of examples ("examples")."""
@@ -71,7 +72,7 @@ def score(model: PerceiverModel, recipe: Recipe, splits: Splits) -> Scored:
         collection.to(outputs.device)
         targets.update(collection, outputs, labels, loss)
         parts.append((torch.tensor(indices, dtype=torch.int64), *targets.kept(outputs, labels)))
-    chosen, outputs, labels = (torch.cat(part) for part in zip(*parts, strict=True))
+    chosen, outputs, labels = (_joined(part) for part in zip(*parts, strict=True))
     order = chosen.argsort()
     each = by_label(collection, model.labels)
     scores = {
@@ -80,7 +81,21 @@ def score(model: PerceiverModel, recipe: Recipe, splits: Splits) -> Scored:
         "baseline": {**baseline(collection, model.labels), **targets.rivals(examples)},
         "examples": examples.num_readable,
     }
-    return Scored(split, examples, chosen[order], labels[order], outputs[order], scores)
+    return Scored(
+        split, examples, chosen[order], _ordered(labels, order), _ordered(outputs, order), scores
+    )
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """Join tensors (B, …), or lists, of all batches."""
+    if isinstance(parts[0], Tensor):
+        return torch.cat(list(parts))
+    return [example for part in parts for example in part]
+
+
+def _ordered(values: Any, order: Tensor) -> Any:
+    """Return the entries of a tensor or list in another order."""
+    return values[order] if isinstance(values, Tensor) else [values[i] for i in order.tolist()]
 
 
 def _outputs(

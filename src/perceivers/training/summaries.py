@@ -32,7 +32,8 @@ def by_label(collection: MetricCollection, labels: tuple[str, ...]) -> dict[str,
         labels: names of the model's outputs.
 
     Returns:
-        Of each class or label its "precision", "recall", "f1" and "support" (the number of
+        Of each class of elements also its "iou" and, for "support", the number of "elements". Of
+        each class or label its "precision", "recall", "f1" and "support" (the number of
         examples that have it) and, of a label, the average precision "map". Of each number its
         "mae", "rmse" and "r2", and the "baseline_mae" and "baseline_rmse" of predicting the mean;
         none for a single number. Undefined scores are left out.
@@ -47,7 +48,7 @@ def by_label(collection: MetricCollection, labels: tuple[str, ...]) -> dict[str,
     values = {name: value for name, value in values.items() if value.numel() > 1}
     return {
         label: {
-            name: int(v[i]) if name == "support" else float(v[i])
+            name: int(v[i]) if name in ("support", "elements") else float(v[i])
             for name, v in values.items()
             if not torch.isnan(v[i])
         }

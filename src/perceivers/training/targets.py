@@ -18,6 +18,7 @@ from ..models.base import PerceiverModel
 from ..models.classifier import PerceiverClassifier, TargetScale
 from ..models.clips import average_clips
 from ..models.config import task_of
+from .element_targets import ElementTargets
 from .language import LanguageTargets
 from .metrics import AveragePrecisions, ClassCounts, LabelCounts
 from .targets_base import BASELINE, Targets
@@ -27,8 +28,6 @@ from .targets_base import BASELINE, Targets
 
 class ExampleTargets(Targets):
     """Tasks with one row of outputs (B, K) and one row of labels for each example."""
-
-    mixes = True
 
     @override
     def over_clips(self, outputs: Tensor, count: int) -> Tensor:
@@ -167,6 +166,7 @@ TARGETS: dict[Task, type[Targets]] = {
     "multilabel": LabelTargets,
     "regression": NumberTargets,
     "language": LanguageTargets,
+    "segmentation": ElementTargets,
 }
 
 

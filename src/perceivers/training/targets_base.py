@@ -1,4 +1,4 @@
-"""What a task is to the training: its targets, their loss and their scores."""
+"""What the outputs of a model are compared with: the base class of the targets of each task."""
 
 import abc
 from typing import Any, ClassVar
@@ -7,6 +7,7 @@ from torch import Tensor
 from torchmetrics import MeanMetric, Metric, MetricCollection
 
 from ..data.examples import ExampleSet
+from ..modalities import AugmentationConfig, modality_of
 from ..models.base import PerceiverModel
 from ..models.config import task_of
 from .scores import LOSS, scores_of
@@ -27,8 +28,6 @@ class Targets(abc.ABC):
 
     uses_label_smoothing: ClassVar[bool] = False
     """Whether the loss uses label smoothing."""
-    mixes: ClassVar[bool] = False
-    """Whether weighted sums of targets are targets, so that examples can be mixed."""
 
     def __init__(self, model: PerceiverModel) -> None:
         self.model = model
@@ -45,6 +44,19 @@ class Targets(abc.ABC):
         Raises:
             ValueError: nothing can be learnt from the labels.
         """
+
+    def augment(
+        self, examples: Any, labels: Tensor, augmentation: AugmentationConfig
+    ) -> tuple[Any, Tensor]:
+        """Augment a batch for training, and its labels where they move with the examples.
+
+        Args:
+            examples: raw batch.
+            labels: labels as in the data, (B, …).
+            augmentation: which augmentations, and how strong.
+        """
+        inputs = self.model.config.input
+        return modality_of(inputs).augment(examples, inputs, augmentation), labels
 
     def truth(self, examples: Any, labels: Tensor) -> Any:
         """Return what the outputs for a batch are compared with: its labels.

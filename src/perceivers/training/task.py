@@ -14,7 +14,6 @@ from typing_extensions import override
 from ..core import Inputs
 from ..data.examples import Batch
 from ..data.mixing import mix
-from ..modalities import modality_of
 from ..models.base import PerceiverModel
 from .fine_tuning import freeze
 from .optim import build_optimizer, build_schedule
@@ -91,8 +90,7 @@ class Learner(pl.LightningModule):
         if not len(labels):
             return None
         data = self.recipe.data
-        inputs = self.model.config.input
-        examples = modality_of(inputs).augment(examples, inputs, data)
+        examples, labels = self.targets.augment(examples, labels, data)
         truth = self.targets.truth(examples, labels)
         examples, targets = mix(
             examples, self.targets.as_floats(truth), mixup=data.mixup, cutmix=data.cutmix

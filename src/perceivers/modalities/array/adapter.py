@@ -14,7 +14,7 @@ from ...core.init import init_linear
 from ...core.positions import Spacing, resize_positions
 from ..adapter import CHUNK_ELEMENTS, Adapter, ChannelsLastAdapter, channels_hint
 from .chunks import GridChunks
-from .patches import check_patches, cut_patches, grid_size, shape_text
+from .patches import check_patches, cut_patches, grid_size, join_patches, shape_text
 
 log = logging.getLogger(__name__)
 
@@ -229,6 +229,29 @@ class ArrayAdapter(ChannelsLastAdapter):
         """
         content = self.patches(self.normalise(arrays))
         return content if self.projection is None else self.projection(content)
+
+    @property
+    @override
+    def places(self) -> int:
+        if self.patch_size != self.stride:
+            raise ValueError(
+                f"patch_size={self.patch_size}, patch_stride={self.stride}: a cell of several "
+                "patches has no output of its own; expected patches that do not overlap"
+            )
+        return math.prod(self.patch_size)
+
+    @override
+    def order_places(self, labels: Tensor) -> Tensor:
+        return cut_patches(labels[..., None], self.patch_size, self.stride).flatten(1)
+
+    @override
+    def arrange_places(self, values: Tensor, batch: Any) -> Any:
+        if isinstance(batch, list | tuple):
+            return [
+                self.arrange_places(row[None, : math.prod(x.shape[:-1])], x[None])[0]
+                for row, x in zip(values, batch, strict=True)
+            ]
+        return join_patches(values, self.patch_size, tuple(batch.shape[1 : 1 + len(self.shape)]))
 
     @override
     def stream(self, example: Any, *, elements: int = CHUNK_ELEMENTS) -> Iterable[Inputs]:

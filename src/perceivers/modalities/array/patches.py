@@ -74,6 +74,24 @@ def cut_patches(x: Tensor, patch_size: Sequence[int], patch_stride: Sequence[int
     return x.permute(*range(axes + 1), *cells, axes + 1).flatten(axes + 1).flatten(1, axes)
 
 
+def join_patches(values: Tensor, patch_size: Sequence[int], shape: Sequence[int]) -> Tensor:
+    """Join patches that do not overlap to arrays; the inverse of `cut_patches`.
+
+    Args:
+        values: values of the cells of one patch after another, (B, M · Π patch_size, K).
+        patch_size: cells of a patch along each axis.
+        shape: S_1 … S_A.
+
+    Returns:
+        (B, S_1, …, S_A, K).
+    """
+    axes = len(shape)
+    grid = [size // patch for size, patch in zip(shape, patch_size, strict=True)]
+    cells = values.unflatten(1, (*grid, *patch_size))
+    order = [axis for i in range(axes) for axis in (1 + i, 1 + axes + i)]
+    return cells.permute(0, *order, 2 * axes + 1).reshape(len(values), *shape, values.shape[-1])
+
+
 def shape_text(sizes: Sequence[int]) -> str:
     """Return sizes as text: 224×224."""
     return "×".join(str(size) for size in sizes)

@@ -1,6 +1,6 @@
 """Point clouds: raw batches are floats (B, M, C) whose first three channels are x, y and z."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .adapter import PointAdapter
+    from .labels import LabelledPointReader
     from .reader import PointReader
 
 AXES = 3
@@ -30,6 +31,7 @@ class Points(FileModality):
     configs = (PointsConfig,)
     augments = frozenset({"point_scaling", "point_dropout", "rotate", "flip"})
     measured_whole = True
+    labels_words = "a property of the points, or an array beside them"
 
     @override
     def adapter(self, config: Any) -> "PointAdapter":
@@ -54,6 +56,19 @@ class Points(FileModality):
         )
 
     @override
+    def labelled_reader(
+        self,
+        config: Any,
+        *,
+        label: str | None = None,
+        classes: tuple[str, ...] = (),
+        names: Mapping[int, str] | None = None,
+    ) -> "LabelledPointReader":
+        from .labels import LabelledPointReader
+
+        return LabelledPointReader(self.reader(config), classes, names or {}, label)
+
+    @override
     def measure(self, config: Any, sources: Callable[[], Sequence[Any]]) -> tuple[Any, list[str]]:
         """Say if channels after the coordinates are of another scale in some of the files."""
         from .decode import channels_added
@@ -75,6 +90,14 @@ class Points(FileModality):
         from .draw import draw
 
         draw(figure, example, values, config)
+
+    @override
+    def draw_classes(
+        self, figure: Any, example: Any, classes: Any, config: Any, count: int
+    ) -> None:
+        from .draw import draw_classes
+
+        draw_classes(figure, example, classes, count)
 
     @override
     def preparation(self, config: Any) -> str:
@@ -103,6 +126,22 @@ class Points(FileModality):
         return augmented(batch)
 
     @override
+    def augment_labelled(
+        self, batch: Any, labels: "Tensor", config: Any, augmentation: AugmentationConfig
+    ) -> tuple[Any, "Tensor"]:
+        from .augment import drop_points_and_labels
+
+        if isinstance(batch, list) and augmentation.point_dropout:
+            raise ValueError(
+                "points of clouds of different sizes cannot be dropped with their labels; set "
+                "data.point_dropout=0, or model.input.own_length=false"
+            )
+        if augmentation.point_dropout:
+            batch, labels = drop_points_and_labels(batch, labels, augmentation.point_dropout)
+            augmentation = replace(augmentation, point_dropout=0.0)
+        return self.augment(batch, config, augmentation), labels
+
+    @override
     def augmentation_remarks(self, config: Any, augmentation: AugmentationConfig) -> list[str]:
         from .surface import SHAPE_CHANNELS
 
@@ -127,6 +166,20 @@ class Points(FileModality):
             f"rotation about {augmentation.rotate}": augmentation.rotate != "none",
         }
         return [word for word, on in words.items() if on]
+
+    @override
+    def labelled_files(self, folder: Path) -> list[Path]:
+        return sorted(f for f in folder.iterdir() if f.suffix.lower() in (".ply", ".npz"))
+
+    @override
+    def has_element_labels(self, path: Path, label: str | None) -> bool:
+        from .labels import has_labels
+
+        return has_labels(path, label)
+
+    @override
+    def for_elements(self, config: Any) -> Any:
+        return replace(config, own_length=True)
 
     @override
     def probe(self, path: Path) -> dict[str, float]:

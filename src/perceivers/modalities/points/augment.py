@@ -71,10 +71,30 @@ def drop_points(points: Tensor, share: float) -> Tensor:
     Returns:
         (B, M', C), M' = max(1, round((1 - share) · M)).
     """
-    batch, count, channels = points.shape
+    return _with_points(points, _kept(points, share))
+
+
+def drop_points_and_labels(points: Tensor, labels: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    """Drop random points of each cloud, and their labels.
+
+    Args:
+        points: (B, M, C).
+        labels: (B, M).
+        share: see `drop_points`.
+    """
+    kept = _kept(points, share)
+    return _with_points(points, kept), labels.gather(1, kept)
+
+
+def _kept(points: Tensor, share: float) -> Tensor:
+    """Choose the points that are kept, (B, M')."""
+    batch, count, _ = points.shape
     num_kept = max(1, round((1 - share) * count))
-    kept = torch.rand(batch, count, device=points.device).topk(num_kept).indices
-    return points.gather(1, kept[..., None].expand(-1, -1, channels))
+    return torch.rand(batch, count, device=points.device).topk(num_kept).indices
+
+
+def _with_points(points: Tensor, kept: Tensor) -> Tensor:
+    return points.gather(1, kept[..., None].expand(-1, -1, points.shape[2]))
 
 
 def mirror(points: Tensor, *, starts: Sequence[int] = (0,)) -> Tensor:

@@ -92,6 +92,46 @@ def decode(
             values; the message does not name the file.
         ImportError: trimesh or, for `neighbours`, scipy is needed and not installed.
     """
+    geometry = read(source, kind)
+    if isinstance(geometry, Cloud) and geometry.others:
+        notice(f"has values at its points that are not read: {', '.join(geometry.others)}")
+    points, _ = prepare(
+        geometry, num_points=num_points, channels=channels, seed=seed, min_points=min_points,
+        normalise=normalise, size_channel=size_channel, neighbours=neighbours,
+    )  # fmt: skip
+    return points
+
+
+def prepare(
+    geometry: Cloud | Mesh,
+    *,
+    num_points: int | None,
+    channels: int,
+    seed: int = 0,
+    min_points: int = 3,
+    normalise: bool = False,
+    size_channel: bool = False,
+    neighbours: Sequence[int] = (),
+) -> tuple[np.ndarray, np.ndarray]:
+    """Choose the points of a cloud or of a surface and their channels.
+
+    Args:
+        geometry: what `read` returned.
+        num_points: see `decode`, as of all that follow.
+        channels: C.
+        seed: seed of the random choice of points.
+        min_points: fewest points of a cloud.
+        normalise: whether points are centred and scaled.
+        size_channel: whether a channel with the size is added.
+        neighbours: numbers of neighbours whose shape is added.
+
+    Returns:
+        The points, float32 (M, C), and which points of the cloud they are, int64 (M,); empty for a
+        surface.
+
+    Raises:
+        ValueError, ImportError: as `decode`.
+    """
     num_added = channels_added(size_channel, neighbours)
     min_channels = AXES + num_added
     if channels < min_channels or (num_points is not None and num_points < 1):
@@ -99,20 +139,21 @@ def decode(
             f"channels={channels}, num_points={num_points}; expected at least {min_channels} "
             "channels and at least 1 point"
         )
-    geometry = read(source, kind)
     check_channels(geometry, channels, num_added)
     if isinstance(geometry, Cloud) and geometry.channels > channels - num_added:
         notice(
             f"has {geometry.channels} channels, of which only the first {channels - num_added} are "
             "read"
         )
+    chosen = np.empty(0, np.int64)
     if isinstance(geometry, Mesh):
         check_finite(geometry.surface.vertices)
         points = geometry.sample(MESH_POINTS if num_points is None else num_points, seed)
     else:
         check_finite(geometry.values[:, : channels - num_added])
         check_precision(geometry.values)
-        points = _subsample(geometry.values, num_points, seed, min_points)
+        chosen = _subsample(len(geometry.values), num_points, seed, min_points)
+        points = geometry.values[chosen] if len(chosen) < len(geometry.values) else geometry.values
     points = points[:, : channels - num_added].astype(np.float64)
     result = centre_and_scale(points) if normalise else points
     columns = [result]
@@ -121,7 +162,7 @@ def decode(
         columns.append(_log_size_column(len(points), extent))
     if neighbours:
         columns.append(surface_shape((points if size_channel else result)[:, :AXES], neighbours))
-    return np.concatenate(columns, axis=1).astype(np.float32)
+    return np.concatenate(columns, axis=1).astype(np.float32), chosen
 
 
 def channels_added(size_channel: bool, neighbours: Sequence[int]) -> int:
@@ -267,11 +308,10 @@ def read(source: PathOrBytes, kind: str | None = None) -> Cloud | Mesh:
     return parse(read_bytes(source), kind) if cloud is None else cloud
 
 
-def _subsample(values: np.ndarray, count: int | None, seed: int, min_points: int) -> np.ndarray:
-    """Choose at most `count` points of a cloud at random."""
-    total = len(values)
+def _subsample(total: int, count: int | None, seed: int, min_points: int) -> np.ndarray:
+    """Choose at most `count` points of a cloud at random; return their indices."""
     if total < min_points:
         raise ValueError(f"{total} points; expected at least {min_points}")
     if count is None or count >= total:
-        return values
-    return values[np.random.default_rng(seed).choice(total, count, replace=False)]
+        return np.arange(total)
+    return np.random.default_rng(seed).choice(total, count, replace=False)

@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 
 from ..drawing import COLOURS, empty_axes, relative
+from ..palette import coloured
 
 VIEWS = ((0, 1), (0, 2), (1, 2))  # axes that are drawn to the right and upwards
 NAMES = "xyz"
+TURN, TILT = np.radians(35), np.radians(20)  # of the oblique view of classes
 
 
 def draw(figure: Any, points: np.ndarray, values: np.ndarray | None, config: Any) -> None:
@@ -30,3 +32,23 @@ def draw(figure: Any, points: np.ndarray, values: np.ndarray | None, config: Any
         axes.set(aspect="equal", facecolor="0.85")
         axes.set_xlabel(NAMES[right], fontsize=6)
         axes.set_ylabel(NAMES[up], fontsize=6)
+
+
+def draw_classes(figure: Any, points: np.ndarray, classes: np.ndarray, count: int) -> None:
+    """Draw the points from obliquely above, in the colours of their classes.
+
+    Args:
+        figure: matplotlib figure or part of one.
+        points: (M, 3 or more channels).
+        classes: (M,), below 0 where there is no class.
+        count: number of classes.
+    """
+    x, y, z = points[:, :3].T
+    right = x * np.cos(TURN) - y * np.sin(TURN)
+    depth = x * np.sin(TURN) + y * np.cos(TURN)
+    up = z * np.cos(TILT) + depth * np.sin(TILT)
+    order = depth.argsort()[::-1]  # near points are drawn last
+    (axes,) = empty_axes(figure)
+    colours = coloured(classes, count)[order] / 255
+    axes.scatter(right[order], up[order], s=4, c=colours, linewidths=0)
+    axes.set(aspect="equal")

@@ -2,7 +2,8 @@
 
 import io
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ class Cloud:
     the file's own type if it is a memory-mapped `.npy` file."""
     has_normals: bool = False
     """Whether channels 4 to 6 are normals."""
+    others: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Further values at the points, by name: they are no channels."""
 
     @property
     def channels(self) -> int:
@@ -133,14 +136,13 @@ def _from_trimesh(geometry: Any) -> Cloud | Mesh:
     if {"nx", "ny", "nz"} <= set(raw.get("properties", ())):
         columns.append(np.column_stack([raw["data"][name] for name in ("nx", "ny", "nz")]))
         has_normals = True
-    others = [name for name in raw.get("properties", ()) if name not in PLY_CHANNELS]
-    if others:
-        notice(f"has values at its points that are not read: {', '.join(others)}")
+    names = [name for name in raw.get("properties", ()) if name not in PLY_CHANNELS]
+    others = {name: np.ravel(raw["data"][name]) for name in names}
     colours = _stored_colours(raw)
     colours = getattr(geometry, "colors", None) if colours is None else colours
     if colours is not None and len(colours) == len(vertices) > 0:
         columns.append(_rgb(colours))
-    return Cloud(np.concatenate(columns, axis=1), has_normals)
+    return Cloud(np.concatenate(columns, axis=1), has_normals, others)
 
 
 def _set_colours(visual: Any, stored: Any) -> None:

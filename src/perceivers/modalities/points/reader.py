@@ -9,6 +9,7 @@ from typing_extensions import override
 from ..files import MAX_DECODED_BYTES, LazyArray, PathOrBytes
 from ..reader import ArrayReader, all_same, exceeds
 from . import decode as points
+from .meshes import Cloud
 
 MAX_COORDINATE = 1.5  # of a cloud that was centred and scaled, by this or another rule
 
@@ -79,8 +80,31 @@ class PointReader(ArrayReader):
 
     @override
     def decode(self, source: PathOrBytes) -> np.ndarray:
-        cloud = self._decode(source, self.num_points)
-        return cloud if self.own_length else np.resize(cloud, self.shape)  # repeats the points
+        return self._filled(self._decode(source, self.num_points))
+
+    def prepare(self, cloud: Cloud, *, whole: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Make an example of a cloud that was read.
+
+        Args:
+            cloud: the cloud.
+            whole: whether all of its points are taken.
+
+        Returns:
+            The example, (M, C), and which points of the cloud its first points are.
+        """
+        content, chosen = points.prepare(
+            cloud,
+            num_points=None if whole else self.num_points,
+            channels=self.channels,
+            normalise=True,
+            size_channel=self.size_channel,
+            neighbours=self.neighbours,
+        )
+        return content if whole else self._filled(content), chosen
+
+    def _filled(self, cloud: np.ndarray) -> np.ndarray:
+        """Repeat the points of a cloud that is too small."""
+        return cloud if self.own_length else np.resize(cloud, self.shape)
 
     @override
     def decode_whole(self, source: PathOrBytes) -> np.ndarray | LazyArray:

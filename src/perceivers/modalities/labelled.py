@@ -1,0 +1,214 @@
+"""Readers of files whose elements have labels: points, bytes of texts and pixels."""
+
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from typing_extensions import override
+
+from ..errors import listed, unknown
+from .files import PathOrBytes
+from .reader import ArrayReader, Example, Examples, Reader
+
+# B examples · E places that can have a label: points, bytes or pixels
+
+IGNORED = -1  # the class of a place without a label
+CONTENT, LABELS = "content", "labels"  # parts of an example
+MAX_CLASSES = 1000
+
+NamedSource = tuple[str, Any]  # name for messages; what is decoded
+
+
+@dataclass(frozen=True)
+class LabelledReader(Reader):
+    """Decodes files to examples whose elements have classes.
+
+    An example is {"content": what `reader` decodes, "labels": int16 (E)}; a label is the index of a
+    class, or -1 where there is none. Each modality with labels derives its own reader.
+    """
+
+    reader: ArrayReader
+    """The reader of the files without their labels."""
+    classes: tuple[str, ...] = ()
+    """Names of the classes in the order of their indices."""
+    names: Mapping[int, str] = field(default_factory=dict)
+    """Names of the values that stand for classes in files; empty: a class is named by its value."""
+
+    @property
+    @override
+    def noun(self) -> str:
+        return self.reader.noun
+
+    @property
+    @override
+    def suffixes(self) -> frozenset[str]:
+        return self.reader.suffixes
+
+    @property
+    @override
+    def nbytes(self) -> int:
+        return 2 * self.reader.nbytes
+
+    @property
+    @override
+    def has_clips(self) -> bool:
+        return False
+
+    @property
+    @abstractmethod
+    def layout(self) -> str:
+        """Say where labels are expected, for messages."""
+
+    def sources(self, path: Path) -> list[NamedSource]:
+        """Return the examples of a file; none if it holds labels of another file.
+
+        Raises:
+            ValueError: the file cannot be read; the message names it.
+        """
+        return [(str(path), str(path))]
+
+    @abstractmethod
+    def survey(self, source: PathOrBytes) -> Counter[str]:
+        """Count the labels of an example by the name of their class, without decoding the rest.
+
+        Raises:
+            ValueError: the labels cannot be read, or do not fit the example.
+        """
+
+    @abstractmethod
+    @override
+    def decode(self, source: PathOrBytes) -> dict[str, np.ndarray]: ...
+
+    @override
+    def decode_whole(self, source: PathOrBytes) -> Example:
+        raise ValueError("a whole file has no labels here; leave out own_size")
+
+    @override
+    def clips(self, source: PathOrBytes, count: int) -> Example:
+        raise ValueError(f"labelled {self.noun} have no clips; leave clips out")
+
+    @override
+    def batch(self, examples: Examples) -> Any:
+        assert isinstance(examples, dict)
+        return self.reader.batch(examples[CONTENT])
+
+    @override
+    def lengths(self, examples: Examples) -> Tensor | None:
+        assert isinstance(examples, dict)
+        return self.reader.lengths(examples[CONTENT])
+
+    def indices(self, values: np.ndarray) -> np.ndarray:
+        """Return the index of the class of each value, int16; those below 0 have no label.
+
+        Raises:
+            ValueError: a value stands for no class.
+        """
+        found = np.full(values.shape, IGNORED, np.int16)
+        for value in np.unique(values[values >= 0]).tolist():
+            name = self.name_of(value)
+            if name not in self.classes:
+                raise unknown("class of elements", name, self.classes)
+            found[values == value] = self.classes.index(name)
+        return found
+
+    def name_of(self, value: int) -> str:
+        """Return the name of the class that a value stands for.
+
+        Raises:
+            ValueError: classes have names, and this one has none.
+        """
+        if self.names and value not in self.names:
+            raise ValueError(
+                f"label {value} has no name; the names are of {listed(map(str, self.names))}: add "
+                "it to the file of names, or correct the label"
+            )
+        return self.names.get(value, str(value))
+
+    def count(self, values: np.ndarray) -> Counter[str]:
+        """Count values (E,) by the name of their class; those below 0 have no label."""
+        found, counts = np.unique(values[values >= 0], return_counts=True)
+        if len(found) > MAX_CLASSES:
+            raise ValueError(
+                f"{len(found):,} different labels; expected at most {MAX_CLASSES} classes: numbers "
+                "that were measured are no classes"
+            )
+        pairs = zip(found.tolist(), counts.tolist(), strict=True)
+        return Counter({self.name_of(value): count for value, count in pairs})
+
+
+def whole_numbers(values: np.ndarray, what: str) -> np.ndarray:
+    """Return labels as int64; NaN becomes -1.
+
+    Args:
+        values: labels as they are stored.
+        what: what they are called in messages.
+
+    Raises:
+        ValueError: some are no whole numbers.
+    """
+    if values.dtype.kind not in "fiub":
+        raise ValueError(f"{what} is {values.dtype}; expected whole numbers")
+    if values.dtype.kind == "f":
+        values = np.where(np.isnan(values), IGNORED, values)
+        if (wrong := values != np.round(values)).any():
+            raise ValueError(
+                f"{what} holds {values[wrong][0]:g}; expected whole numbers, one for each class"
+            )
+    return values.astype(np.int64)
+
+
+def split_labels(examples: Examples, reader: Reader | None, labels: Tensor) -> tuple[Any, Tensor]:
+    """Return the raw batch of examples, and their labels.
+
+    Args:
+        examples: examples as the reader decodes them.
+        reader: the reader; None: examples are used as they are.
+        labels: labels of the examples, (B, …), which those of a `LabelledReader` replace.
+
+    Returns:
+        The raw batch, and labels (B, …): of elements int64 (B, E), padded with -1.
+    """
+    if isinstance(reader, LabelledReader):
+        assert isinstance(examples, dict)
+        labels = _padded(examples[LABELS])
+    return reader.batch(examples) if reader else examples, labels
+
+
+def without_labels(reader: Reader) -> Reader:
+    """Return the reader inside a `LabelledReader`; any other reader is returned unchanged."""
+    return reader.reader if isinstance(reader, LabelledReader) else reader
+
+
+def _padded(labels: Tensor | Sequence[Tensor]) -> Tensor:
+    if isinstance(labels, Tensor):
+        return labels.long()
+    return pad_sequence([x.long() for x in labels], batch_first=True, padding_value=IGNORED)
+
+
+def read_names(folder: Path) -> dict[int, str]:
+    """Read the names of classes by their value from `classes.txt` in a folder, if there is one.
+
+    Line i, counted from 0, has the name of the classes that value i stands for.
+
+    Raises:
+        ValueError: the file cannot be read, or a name is there twice.
+    """
+    from .text.decode import decode
+
+    path = folder / "classes.txt"
+    if not path.exists():
+        return {}
+    try:
+        lines = decode(path).rstrip("\n").split("\n")
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    names = {value: line.strip() for value, line in enumerate(lines) if line.strip()}
+    if twice := [name for name, count in Counter(names.values()).items() if count > 1]:
+        raise ValueError(f"{path}: {twice[0]!r} is there twice; expected each class once")
+    return names

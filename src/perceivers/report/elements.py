@@ -1,0 +1,149 @@
+"""What a report shows of a model that gives a class for each element."""
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..files import write_atomically
+from ..modalities.drawing import new_figure, quiet_fonts
+from ..modalities.labelled import IGNORED
+from ..modalities.palette import palette
+from ..models.base import PerceiverModel
+from ..printing import encodable
+from ..training.metrics import ElementCounts
+from ..training.scoring import Scored
+from .page import Safe, element, joined, label, paragraph, picture
+from .pictures import Pictures, card, encoded
+from .sections import by_label, score_table
+
+SHOWN = 3  # examples of the best and of the worst mIoU each
+WIDTH = 3.2  # inches of a drawing
+
+Makers = list[tuple[str, Callable[[], Safe]]]
+
+
+def example_scores(scored: Scored, count: int) -> list[dict[str, float]]:
+    """Return the number of labelled elements of each example, its accuracy and its mIoU.
+
+    Args:
+        scored: what was scored.
+        count: number of classes.
+    """
+    found = []
+    for said, truth in zip(scored.outputs, scored.labels, strict=True):
+        counts = ElementCounts(count)
+        counts.update(said.long(), truth.long())
+        scores = counts.compute()
+        found.append(
+            {
+                "elements": int((truth != IGNORED).sum()),
+                "accuracy": float(scores["accuracy"]),
+                "miou": float(scores["miou"].nanmean()),
+            }
+        )
+    return found
+
+
+def write_element_predictions(
+    file: Path, scored: Scored, names: Sequence[str], labels: Sequence[str]
+) -> None:
+    """Write the scores of each example, and how many elements of each class it has, atomically.
+
+    The columns are the file, the number of elements with a label, the accuracy, the mIoU, and of
+    each class the number of elements that have it and of those it was said of.
+
+    Args:
+        file: the file.
+        scored: what was scored.
+        names: names of the examples.
+        labels: names of the classes.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    heads = [f"{what} {encodable(name)}" for name in labels for what in ("truth", "said")]
+
+    def write(part: Path) -> None:
+        with part.open("w", encoding="utf-8", newline="") as out:
+            writer = csv.writer(out)
+            writer.writerow(["file", "elements", "accuracy", "mIoU", *heads])
+            each = example_scores(scored, len(labels))
+            for name, scores, said, truth in zip(
+                names, each, scored.outputs, scored.labels, strict=True
+            ):
+                known = truth != IGNORED
+                pairs = [
+                    torch.bincount(x[known].long(), minlength=len(labels)) for x in (truth, said)
+                ]
+                counts = torch.stack(pairs, dim=1).flatten().tolist()
+                shares = [f"{scores[key]:.6g}" for key in ("accuracy", "miou")]
+                writer.writerow([name, scores["elements"], *shares, *counts])
+
+    write_atomically(file, write)
+
+
+def element_sections(
+    model: PerceiverModel, scored: Scored, names: Sequence[str], pictures: Pictures
+) -> Makers:
+    """Return the sections of the report: their titles, and functions that make them.
+
+    Args:
+        model: the model.
+        scored: what was scored.
+        names: names of the examples.
+        pictures: shows examples.
+    """
+    labels, scores = model.labels, scored.scores
+    return [
+        ("Scores", lambda: score_table("segmentation", labels, scores)),
+        ("By class", lambda: by_label(scores)),
+        ("Examples", lambda: _examples(model, scored, names, pictures)),
+    ]
+
+
+def _examples(
+    model: PerceiverModel, scored: Scored, names: Sequence[str], pictures: Pictures
+) -> Safe:
+    """Return the examples of the lowest and of the highest mIoU, the truth beside what was said."""
+    each = np.nan_to_num([scores["miou"] for scores in example_scores(scored, len(model.labels))])
+    order = each.argsort(kind="stable")
+    chosen = dict.fromkeys([*order[:SHOWN].tolist(), *order[::-1][:SHOWN].tolist()])
+    cards = []
+    for row in chosen:
+        shown = _drawn(scored, row, names[row], pictures)
+        said = element("div", f"mIoU {each[row]:.1%}")
+        cards.append(card(shown, said, element("div", names[row], class_="file"), kind="card maps"))
+    note = paragraph(
+        "The examples of the lowest and of the highest mIoU: the truth, and what was said. Grey "
+        "elements have no label.",
+        dim=True,
+    )
+    return joined(note, _legend(model.labels), *cards)
+
+
+def _drawn(scored: Scored, row: int, name: str, pictures: Pictures) -> Safe:
+    example = scored.examples.example(int(scored.indices[row]))
+    modality, config = pictures.modality, pictures.config
+    figure = new_figure(2 * WIDTH, WIDTH * modality.aspect_of_classes(example, config))
+    panels: Any = np.atleast_1d(figure.subfigures(1, 2))
+    truth = scored.labels[row].numpy()
+    said = np.where(truth == IGNORED, IGNORED, scored.outputs[row].numpy())
+    with quiet_fonts():
+        for panel, title, classes in zip(panels, ("truth", "said"), (truth, said), strict=True):
+            panel.suptitle(title, fontsize=7)
+            count = len(pictures.model.labels)
+            modality.draw_classes(panel, example, classes, config, count)
+        return picture(encoded(figure), f"truth and prediction of {name}", "webp")
+
+
+def _legend(labels: Sequence[str]) -> Safe:
+    """Return the names of the classes beside their colours."""
+    parts = []
+    for name, (red, green, blue) in zip(labels, palette(len(labels)).tolist(), strict=True):
+        square = element("span", "■", style=f"color: rgb({red}, {green}, {blue})")
+        parts.append(element("span", Safe(f"{square} {label(name)} &nbsp; ")))
+    return element("p", joined(*parts))

@@ -1,0 +1,118 @@
+"""Whole runs of segmentation: train, evaluate, resume, report and predict, and bad data."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import trimesh
+from tests.commands import run
+
+from perceivers.modalities.points.ply import write_ply
+
+SMALL = (
+    "--model.num_latents", 4, "--model.latent_dim", 16, "--model.input.num_points", 32,
+    "--model.num_layers_per_block", 1, "--model.input.num_bands", 2, "--data.batch_size", 4,
+    "--optimizer.warmup_epochs", 0,
+)  # fmt: skip
+
+
+def write_clouds(folder, count, seed=0):
+    """Write clouds of two layers, whose labels are the layers."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    for index in range(count):
+        points = rng.random((40, 3)).astype(np.float32)
+        labels = np.arange(40) % 2
+        points[:, 2] = labels + 0.1 * points[:, 2]
+        write_ply(folder / f"{index}.ply", points, labels)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    from perceivers import cli
+
+    home = tmp_path_factory.mktemp("segmentation")
+    write_clouds(home / "data" / "train", 16)
+    write_clouds(home / "data" / "test", 4, seed=1)
+    (home / "data" / "classes.txt").write_text("floor\nroof\n")
+    options = ["--trainer.max_epochs", 10, "--out", home / "run"]
+    assert not cli.main(
+        [str(x) for x in ("train", "folder", "--data", home / "data", *SMALL, *options)]
+    )
+    return home
+
+
+def test_layers_are_told_apart(trained, capsys):
+    status, out, _ = run(capsys, "eval", trained / "run")
+    assert status == 0
+    assert "test mIoU" in out
+    assert "baseline (always 'floor')" in out
+    scores = json.loads((trained / "run" / "metrics.json").read_text())["eval"]
+    assert scores["miou"] > 0.45  # the baseline has 0.25
+    assert scores["by_label"]["roof"]["elements"] == 64  # 4 clouds of 32 points
+    rows = list(csv.DictReader((trained / "run" / "predictions.csv").open()))
+    assert [row["elements"] for row in rows] == ["32"] * 4
+    page = (trained / "run" / "report.html").read_text()
+    assert page.count("truth and prediction of") == 4
+    assert "Not drawn" not in page
+
+
+@pytest.mark.slow
+def test_the_run_can_be_resumed(trained, capsys):
+    status, _, err = run(capsys, "train", trained / "run", "--resume", "--trainer.max_epochs", 11)
+    assert status == 0, err
+    assert "epoch 11/11" in (trained / "run" / "log.txt").read_text()
+
+
+def test_a_prediction_is_a_labelled_cloud(trained, capsys, tmp_path):
+    """Every point of the file has a label, also of a file with more points than an example."""
+    rng = np.random.default_rng(2)
+    points = rng.random((100, 3)) * 5 + 100
+    points[:, 2] = np.arange(100) % 2 * 5
+    write_ply(tmp_path / "big.ply", points, np.zeros(100))
+    status, out, _ = run(
+        capsys, "predict", trained / "run", tmp_path / "big.ply", "--out", tmp_path / "said"
+    )
+    assert status == 0
+    assert "floor" in out
+    cloud = trimesh.load(tmp_path / "said" / "big.ply")
+    assert np.allclose(cloud.vertices, points)
+    labels = cloud.metadata["_ply_raw"]["vertex"]["data"]["label"].ravel()
+    assert (labels == np.arange(100) % 2).mean() > 0.65
+    assert len(np.unique(cloud.colors[labels == 1], axis=0)) == 1
+    status, out, err = run(
+        capsys, "predict", trained / "run", tmp_path / "big.ply", tmp_path / "none.ply", "--json",
+        "--out", tmp_path / "said",
+    )  # fmt: skip
+    assert status == 1
+    assert "none.ply: no such file" in err
+    assert sum(json.loads(out)[0]["elements"].values()) == 100
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--data.mixup", 0.2), "data.mixup is for one label of a whole example"),
+        (("--data.permute", "fixed"), "data.permute is for one label of a whole example"),
+        (("--data.element_label", "part"), "no values 'part' at its points; it has label"),
+        (("--trainer.monitor", "val_top1"), "val_top1 is not a score of segmentation"),
+    ],
+)
+def test_options_that_do_not_fit(trained, capsys, options, message):
+    status, _, err = run(
+        capsys, "train", "segment-points", "--data", trained / "data", *options, "--dry-run"
+    )
+    assert status == 1
+    assert message in err
+
+
+def test_other_classes_and_files_are_refused(trained, capsys, tmp_path):
+    write_clouds(tmp_path / "unnamed", 2)
+    status, _, err = run(capsys, "eval", trained / "run", "--data", tmp_path / "unnamed")
+    assert status == 1
+    assert "have the classes ['0', '1'], but the model was trained on ['floor', 'roof']" in err
+    (tmp_path / "empty").mkdir()
+    status, _, err = run(capsys, "train", "segment-points", "--data", tmp_path / "empty")
+    assert status == 1
+    assert "has no point clouds with labels of their elements; expected .npz, .ply files" in err
