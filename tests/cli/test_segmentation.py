@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import trimesh
+from PIL import Image
 from tests.commands import run
 
 from perceivers.modalities.points.ply import write_ply
@@ -116,3 +117,64 @@ def test_other_classes_and_files_are_refused(trained, capsys, tmp_path):
     status, _, err = run(capsys, "train", "segment-points", "--data", tmp_path / "empty")
     assert status == 1
     assert "has no point clouds with labels of their elements; expected .npz, .ply files" in err
+
+
+def train_and_predict(capsys, home, files, options):
+    """Train the folder `data`, and return the metrics of the test split and what is predicted."""
+    status, out, err = run(
+        capsys, "train", "folder", "--data", home / "data", "--out", home / "run",
+        "--model.num_latents", 8, "--model.latent_dim", 32, "--model.num_layers_per_block", 1,
+        *options,
+    )  # fmt: skip
+    assert status == 0, err
+    assert "with labels of their elements" in err + out
+    status, out, err = run(capsys, "predict", home / "run", *files, "--out", home / "said")
+    assert status == 0, err
+    assert "Not drawn" not in (home / "run" / "report.html").read_text()
+    return json.loads((home / "run" / "metrics.json").read_text())["test"]
+
+
+@pytest.mark.slow
+def test_masks_of_images(capsys, tmp_path):
+    """Discs on a dark ground are found, and the mask has the size of the image."""
+    rng = np.random.default_rng(0)
+    for folder in ("images", "masks"):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+    rows, columns = np.mgrid[:16, :20]
+    for index in range(40):
+        inside = np.hypot(rows - rng.integers(4, 12), columns - rng.integers(5, 15)) < 4
+        grey = np.where(inside, 180, 60) + rng.integers(0, 40, inside.shape)
+        Image.fromarray(grey.astype(np.uint8)).save(tmp_path / "data" / "images" / f"{index}.png")
+        mask = Image.fromarray(inside.astype(np.uint8))
+        mask.save(tmp_path / "data" / "masks" / f"{index}.png")
+    image = tmp_path / "data" / "images" / "0.png"
+    scores = train_and_predict(
+        capsys, tmp_path, [image], ["--trainer.max_epochs", 10, "--data.flip", "true"]
+    )
+    assert scores["miou"] > 0.8
+    with Image.open(tmp_path / "said" / "0.png") as said:
+        assert said.mode == "P"
+        assert said.size == (20, 16)
+        truth = np.asarray(Image.open(tmp_path / "data" / "masks" / "0.png"))
+        assert (np.asarray(said) == truth).mean() > 0.9
+
+
+@pytest.mark.slow
+def test_spans_of_texts(capsys, tmp_path):
+    """Numbers in texts are found; a prediction is a jsonl file of the same texts."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "data").mkdir()
+    lines = []
+    for _ in range(80):
+        number, word = str(rng.integers(100, 999)), "".join(rng.choice(list("abcdé"), 4))
+        text = f"{word} {number} {word}"
+        lines.append({"text": text, "spans": [{"start": 5, "end": 8, "label": "NUMBER"}]})
+    content = "\n".join(json.dumps(row) for row in lines)
+    (tmp_path / "data" / "all.jsonl").write_text(content)
+    scores = train_and_predict(
+        capsys, tmp_path, [tmp_path / "data" / "all.jsonl"], ["--trainer.max_epochs", 10]
+    )
+    assert scores["miou"] > 0.9
+    said = (tmp_path / "said" / "all.jsonl").read_text().splitlines()
+    assert [json.loads(line)["text"] for line in said] == [row["text"] for row in lines]
+    assert sum(json.loads(a) == b for a, b in zip(said, lines, strict=True)) > 60

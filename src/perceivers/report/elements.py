@@ -22,6 +22,7 @@ from .sections import by_label, score_table
 
 SHOWN = 3  # examples of the best and of the worst mIoU each
 WIDTH = 3.2  # inches of a drawing
+TITLE = 0.35  # inches above it
 
 Makers = list[tuple[str, Callable[[], Safe]]]
 
@@ -128,7 +129,8 @@ def _examples(
 def _drawn(scored: Scored, row: int, name: str, pictures: Pictures) -> Safe:
     example = scored.examples.example(int(scored.indices[row]))
     modality, config = pictures.modality, pictures.config
-    figure = new_figure(2 * WIDTH, WIDTH * modality.aspect_of_classes(example, config))
+    height = WIDTH * modality.aspect_of_classes(example, config) + TITLE
+    figure = new_figure(2 * WIDTH, height)
     panels: Any = np.atleast_1d(figure.subfigures(1, 2))
     truth = scored.labels[row].numpy()
     said = np.where(truth == IGNORED, IGNORED, scored.outputs[row].numpy())

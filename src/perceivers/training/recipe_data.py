@@ -221,7 +221,8 @@ def check_element_options(recipe: Recipe, task: Task) -> None:
     data = recipe.data
     if task in EXAMPLE_TASKS:
         return
-    given = {"mixup": data.mixup, "cutmix": data.cutmix, "permute": data.permute != "none"}
+    given: dict[str, object] = {"mixup": data.mixup, "cutmix": data.cutmix}
+    given |= {"permute": data.permute != "none", "rand_augment_layers": data.rand_augment_layers}
     if wrong := [name for name, value in given.items() if value]:
         raise ValueError(
             f"data.{wrong[0]} is for one label of a whole example, and the task is {task}; leave "

@@ -1,6 +1,7 @@
 """Images: raw batches (B, H, W, C), uint8 or float."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from .adapter import ImageAdapter
     from .conv_adapter import ConvImageAdapter
+    from .labels import LabelledImageReader
     from .reader import ImageReader
 
 SIDES = (8, 16, 32, 48, 64, 96, 128, 160, 192, 224)
@@ -28,6 +30,7 @@ class Image(FileModality):
 
     name = "image"
     recipe = "folder"
+    labels_words = "masks in a folder beside the images"
     configs = (ImageConfig, ConvImageConfig)
     augments = frozenset(
         {"crop_padding", "flip", "zoom", "rand_augment_layers", "rand_augment_magnitude"}
@@ -56,6 +59,58 @@ class Image(FileModality):
         return self.reader_class()(
             config.image_size, config.channels, step, config.value_range, config.crop
         )
+
+    @override
+    def labelled_reader(
+        self,
+        config: Any,
+        *,
+        label: str | None = None,
+        classes: tuple[str, ...] = (),
+        names: Mapping[int, str] | None = None,
+    ) -> "LabelledImageReader":
+        from .labels import LabelledImageReader
+
+        return LabelledImageReader(self.reader(config), classes, names or {})
+
+    @override
+    def labelled_files(self, folder: Path) -> list[Path]:
+        from .labels import IMAGES, MASKS
+
+        if not all((folder / name).is_dir() for name in (IMAGES, MASKS)):
+            return []
+        files = (folder / IMAGES).iterdir()
+        return sorted(f for f in files if f.suffix.lower() in self.suffixes)
+
+    @override
+    def has_element_labels(self, path: Path, label: str | None) -> bool:
+        from .labels import mask_of
+
+        return mask_of(path) is not None
+
+    @override
+    def for_elements(self, config: Any) -> Any:
+        """Return patches that do not overlap, so that each pixel belongs to one."""
+        patch = config.patch_stride or config.patch_size
+        return replace(config, patch_size=patch, patch_stride=None)
+
+    @override
+    def augment_labelled(
+        self, batch: Any, labels: "Tensor", config: Any, augmentation: AugmentationConfig
+    ) -> tuple[Any, "Tensor"]:
+        from .augment import augment_with_masks
+
+        if isinstance(batch, list):
+            raise ValueError("images of different sizes are not augmented with their masks")
+        return augment_with_masks(batch, labels, augmentation)
+
+    @override
+    def draw_classes(
+        self, figure: Any, example: Any, classes: Any, config: Any, count: int
+    ) -> None:
+        from .draw import draw_classes
+
+        draw_classes(figure, example, classes, config, count)
 
     @override
     def measure(self, config: Any, sources: Callable[[], Sequence[Any]]) -> tuple[Any, list[str]]:

@@ -40,6 +40,33 @@ def crop_and_flip(images: Tensor, *, padding: int, flip: bool) -> Tensor:
     Returns:
         uint8 (B, H, W, C).
     """
+    return _taken(images, _places(images, padding, flip), padding, fill=0)
+
+
+def augment_with_masks(
+    images: Tensor, labels: Tensor, config: AugmentationConfig
+) -> tuple[Tensor, Tensor]:
+    """Crop, flip and zoom images at random, as configured, and their masks with them.
+
+    Args:
+        images: uint8 (B, H, W, C).
+        labels: int64 (B, H, W); pixels from outside of an image get -1.
+        config: which augmentations to apply, and how strong they are.
+    """
+    masks = labels[..., None]
+    if config.crop_padding or config.flip:
+        places = _places(images, config.crop_padding, config.flip)
+        images = _taken(images, places, config.crop_padding, fill=0)
+        masks = _taken(masks, places, config.crop_padding, fill=-1)
+    if config.zoom:
+        matrices = _zooms(len(images), config.zoom, images.device)
+        images = warp(images, matrices, padding_mode="reflection")
+        masks = _nearest(masks, matrices)
+    return images, masks[..., 0]
+
+
+def _places(images: Tensor, padding: int, flip: bool) -> tuple[Tensor, Tensor]:
+    """Draw the rows (B, H) and the columns (B, W) of padded images that are kept."""
     batch, height, width, _ = images.shape
     device = images.device
     top, left = torch.randint(0, 2 * padding + 1, (2, batch, 1), device=device)
@@ -48,9 +75,14 @@ def crop_and_flip(images: Tensor, *, padding: int, flip: bool) -> Tensor:
     if flip:
         mirrored = torch.rand(batch, 1, device=device) < 0.5
         columns = torch.where(mirrored, width - 1 - columns, columns)
-    columns = columns + left
-    padded = F.pad(images, (0, 0, padding, padding, padding, padding))
-    example = torch.arange(batch, device=device)[:, None, None]
+    return rows, columns + left
+
+
+def _taken(x: Tensor, places: tuple[Tensor, Tensor], padding: int, *, fill: int) -> Tensor:
+    """Take rows and columns of images (B, H, W, C) that are padded with a number."""
+    rows, columns = places
+    padded = F.pad(x, (0, 0, padding, padding, padding, padding), value=fill)
+    example = torch.arange(len(x), device=x.device)[:, None, None]
     return padded[example, rows[:, :, None], columns[:, None, :]]
 
 
@@ -66,11 +98,26 @@ def random_zoom(images: Tensor, share: float) -> Tensor:
     Returns:
         uint8 (B, H, W, C).
     """
-    batch = len(images)
-    factors = 1 + share * (2 * torch.rand(batch, 2, device=images.device) - 1)
-    matrices = torch.zeros(batch, 2, 3, device=images.device)
-    matrices[:, 0, 0], matrices[:, 1, 1] = factors[:, 1], factors[:, 0]
+    matrices = _zooms(len(images), share, images.device)
     return warp(images, matrices, padding_mode="reflection")
+
+
+def _zooms(batch: int, share: float, device: torch.device) -> Tensor:
+    """Draw the maps of `random_zoom`, (B, 2, 3)."""
+    factors = 1 + share * (2 * torch.rand(batch, 2, device=device) - 1)
+    matrices = torch.zeros(batch, 2, 3, device=device)
+    matrices[:, 0, 0], matrices[:, 1, 1] = factors[:, 1], factors[:, 0]
+    return matrices
+
+
+def _nearest(masks: Tensor, matrices: Tensor) -> Tensor:
+    """Transform masks (B, H, W, 1) as `warp` does, to the class of the nearest pixel."""
+    x = masks.permute(0, 3, 1, 2).float()
+    coordinates = F.affine_grid(matrices, list(x.shape), align_corners=False)
+    out = F.grid_sample(
+        x, coordinates, mode="nearest", padding_mode="reflection", align_corners=False
+    )
+    return out.long().permute(0, 2, 3, 1)
 
 
 def warp(images: Tensor, matrices: Tensor, *, padding_mode: str = "zeros") -> Tensor:

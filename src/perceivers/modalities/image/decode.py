@@ -194,11 +194,24 @@ def to_array(
         for top, strip in strips(image):
             whole.paste(_to_mode(strip, mode, value_range), (0, top))
         image = whole
+    return np.asarray(fitted(image, size, crop), np.uint8).reshape(size, size, channels)
+
+
+def fitted(image: Any, size: int, crop: float = 1.0, *, nearest: bool = False) -> Any:
+    """Resize and crop a Pillow image to a square, as `decode` does.
+
+    Args:
+        image: the image.
+        size: height and width of the result.
+        crop: see `decode`.
+        nearest: take the nearest pixel instead of interpolating.
+    """
+    from PIL import ImageOps
+
+    method = pillow().Resampling.NEAREST if nearest else pillow().Resampling.BICUBIC
     if crop != 1:
-        image = _middle(image, crop).resize((size, size), pillow().Resampling.BICUBIC)
-    elif image.size != (size, size):
-        image = ImageOps.fit(image, (size, size), method=pillow().Resampling.BICUBIC)
-    return np.asarray(image, np.uint8).reshape(size, size, channels)
+        return _middle(image, crop).resize((size, size), method)
+    return image if image.size == (size, size) else ImageOps.fit(image, (size, size), method=method)
 
 
 def from_pixels(

@@ -131,13 +131,8 @@ class Points(FileModality):
     ) -> tuple[Any, "Tensor"]:
         from .augment import drop_points_and_labels
 
-        if isinstance(batch, list) and augmentation.point_dropout:
-            raise ValueError(
-                "points of clouds of different sizes cannot be dropped with their labels; set "
-                "data.point_dropout=0, or model.input.own_length=false"
-            )
-        if augmentation.point_dropout:
-            batch, labels = drop_points_and_labels(batch, labels, augmentation.point_dropout)
+        if share := augmentation.point_dropout:
+            batch, labels = drop_points_and_labels(batch, labels, share)
             augmentation = replace(augmentation, point_dropout=0.0)
         return self.augment(batch, config, augmentation), labels
 

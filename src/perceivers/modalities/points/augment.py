@@ -6,10 +6,11 @@ generator.
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from ..augmentation import AugmentationConfig
 from .surface import SHAPE_CHANNELS, SHARES
@@ -74,14 +75,21 @@ def drop_points(points: Tensor, share: float) -> Tensor:
     return _with_points(points, _kept(points, share))
 
 
-def drop_points_and_labels(points: Tensor, labels: Tensor, share: float) -> tuple[Tensor, Tensor]:
+def drop_points_and_labels(points: Any, labels: Tensor, share: float) -> tuple[Any, Tensor]:
     """Drop random points of each cloud, and their labels.
 
     Args:
-        points: (B, M, C).
-        labels: (B, M).
+        points: (B, M, C), or a list of clouds (M, C).
+        labels: (B, M), padded with -1.
         share: see `drop_points`.
     """
+    if isinstance(points, list):
+        pairs = [
+            drop_points_and_labels(cloud[None], row[None, : len(cloud)], share)
+            for cloud, row in zip(points, labels, strict=True)
+        ]
+        rows = [row[0] for _, row in pairs]
+        return [cloud[0] for cloud, _ in pairs], pad_sequence(rows, True, -1)
     kept = _kept(points, share)
     return _with_points(points, kept), labels.gather(1, kept)
 

@@ -1,6 +1,7 @@
 """Text: raw batches (B, L) of the ids of UTF-8 bytes."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from .config import TextConfig, TextOutputConfig, TextStreamConfig
 
 if TYPE_CHECKING:
     from ..adapter import Adapter
+    from .labels import LabelledTextReader
     from .output import TextOutput
     from .reader import TextReader
 
@@ -28,6 +30,7 @@ class Text(FileModality):
     outputs = (TextOutputConfig,)
     measured_whole = True
     example_per_line = True
+    labels_words = "spans of characters, one text on each line"
 
     @override
     def adapter(self, config: Any) -> "Adapter":
@@ -53,6 +56,41 @@ class Text(FileModality):
     @override
     def reader(self, config: Any) -> "TextReader":
         return self.reader_class()(config.max_length)
+
+    @override
+    def labelled_reader(
+        self,
+        config: Any,
+        *,
+        label: str | None = None,
+        classes: tuple[str, ...] = (),
+        names: Mapping[int, str] | None = None,
+    ) -> "LabelledTextReader":
+        from .labels import LabelledTextReader
+
+        return LabelledTextReader(self.reader(config), classes, names or {})
+
+    @override
+    def labelled_files(self, folder: Path) -> list[Path]:
+        return sorted(f for f in folder.iterdir() if f.suffix.lower() == ".jsonl")
+
+    @override
+    def has_element_labels(self, path: Path, label: str | None) -> bool:
+        from .labels import has_spans
+
+        return has_spans(path)
+
+    @override
+    def draw_classes(
+        self, figure: Any, example: Any, classes: Any, config: Any, count: int
+    ) -> None:
+        from .draw import draw_classes
+
+        draw_classes(figure, example, classes, count)
+
+    @override
+    def aspect_of_classes(self, example: Any, config: Any) -> float:
+        return self.aspect(example, config)
 
     @override
     def varying_axes(self, config: Any) -> dict[int, str]:
@@ -93,8 +131,12 @@ class Text(FileModality):
 
     @override
     def probe(self, path: Path) -> dict[str, float]:
-        from .decode import decode
+        from .decode import decode, decode_lines
+        from .labels import SUFFIX, parse_line
 
+        if path.suffix.lower() == SUFFIX:  # the longest of its texts
+            lines = [parse_line(line.encode())[0] for line in decode_lines(path)]
+            return {"bytes": max((len(text.encode()) for text in lines), default=0)}
         return {"bytes": len(decode(path).encode())}
 
     @override

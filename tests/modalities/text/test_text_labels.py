@@ -1,0 +1,72 @@
+"""Spans of characters as labels of bytes, and back."""
+
+import json
+
+import numpy as np
+import pytest
+
+from perceivers.modalities.text.decode import OFFSET
+from perceivers.modalities.text.labels import (
+    LabelledTextReader,
+    Span,
+    byte_labels,
+    has_spans,
+    parse_line,
+    spans_of,
+)
+from perceivers.modalities.text.reader import TextReader
+
+TEXT = "Zoë Ólaf lives in Åre."
+SPANS = [{"start": 0, "end": 8, "label": "NAME"}, {"start": 18, "end": 21, "label": "PLACE"}]
+
+
+def line(spans=SPANS, text=TEXT):
+    return json.dumps({"text": text, "spans": spans}).encode()
+
+
+def test_bytes_have_the_label_of_their_character():
+    reader = LabelledTextReader(TextReader(40), classes=("NAME", "PLACE", "outside"))
+    example = reader.decode(line())
+    raw = TEXT.encode()
+    assert bytes((example["content"][: len(raw)] - OFFSET).astype(np.uint8)) == raw
+    assert (example["labels"][len(raw) :] == -1).all()
+    named = example["labels"][: len(raw)]
+    assert bytes(np.frombuffer(raw, np.uint8)[named == 0]).decode() == "Zoë Ólaf"
+    assert bytes(np.frombuffer(raw, np.uint8)[named == 1]).decode() == "Åre"
+    assert reader.survey(line()) == {"NAME": 10, "PLACE": 4, "outside": len(raw) - 14}
+
+
+def test_spans_are_the_same_after_a_round_trip():
+    text, spans = parse_line(line())
+    assert spans_of(text, byte_labels(text, spans)) == spans == [Span(**span) for span in SPANS]
+
+
+def test_long_texts_are_cut_after_a_whole_character():
+    reader = LabelledTextReader(TextReader(3), classes=("NAME", "PLACE", "outside"))
+    labels = reader.decode(line())["labels"]
+    assert labels.tolist() == [0, 0, -1]  # ë has two bytes, of which one fits
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"{", "not JSON"),
+        (b'{"spans": []}', "no text; expected"),
+        (line(spans={}), "spans is a dict; expected a list"),
+        (line(spans=[{"start": 0, "end": 3}]), "expected start, end and label"),
+        (line(spans=[{"start": 0, "end": 99, "label": "A"}]), "the text has 22 characters"),
+        (line(spans=[{"start": 3, "end": 3, "label": "A"}]), "goes from 3 to 3"),
+        (line(spans=[*SPANS, {"start": 7, "end": 9, "label": "A"}]), "overlap; expected one label"),
+        (line(spans=[{"start": 0, "end": 1, "label": 3}]), "label of a span is 3; expected a name"),
+    ],
+)
+def test_bad_lines(raw, message):
+    with pytest.raises(ValueError, match=message):
+        parse_line(raw)
+
+
+def test_files_with_spans(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(line())
+    (tmp_path / "b.jsonl").write_text('{"text": "a", "label": "x"}')
+    assert has_spans(tmp_path / "a.jsonl")
+    assert not has_spans(tmp_path / "b.jsonl")
