@@ -9,10 +9,10 @@ from ..training.recipe import OptimizerConfig, Recipe, TrainerConfig
 def segment_points() -> Recipe:
     """Give each point of a cloud a class: --data DIR of ply files with a property such as label.
 
-    `python examples/furniture_parts.py DIR`, then `perceivers train segment-points --data DIR`.
-    With `--trainer.max_epochs 2 --optimizer.warmup_epochs 1` test mIoU is 88.26% on 100 clouds
-    (always the most frequent part: 7.95%), 35 s of CPU time on one shared core (Intel Xeon, torch
-    2.13.0, float32), 2026-11-27; docs/log.md. The settings are those of `kicad` but for the output.
+    `python examples/furniture_parts.py DIR`, then `perceivers train segment-points --data DIR`:
+    test mIoU 96.03%, accuracy 98.43% on 100 clouds (always the most frequent part: 7.95% and
+    47.70%), seed 0, one run, 17 minutes of training on one shared core (Intel Xeon, torch 2.13.0,
+    float32), 2026-11-27; docs/log.md. The settings are those of `kicad` but for the output.
     """
     return Recipe(
         name="segment-points",
