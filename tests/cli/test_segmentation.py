@@ -52,7 +52,8 @@ def test_layers_are_told_apart(trained, capsys):
     scores = json.loads((trained / "run" / "metrics.json").read_text())["eval"]
     assert scores["miou"] > 0.45  # the baseline has 0.25
     assert scores["by_label"]["roof"]["elements"] == 64  # 4 clouds of 32 points
-    rows = list(csv.DictReader((trained / "run" / "predictions.csv").open()))
+    lines = (trained / "run" / "predictions.csv").read_text().splitlines()
+    rows = list(csv.DictReader(lines))
     assert [row["elements"] for row in rows] == ["32"] * 4
     page = (trained / "run" / "report.html").read_text()
     assert page.count("truth and prediction of") == 4

@@ -32,7 +32,7 @@ def read_elements(config: DataConfig, reader: LabelledReader) -> tuple[FileSplit
             be there.
 
     Returns:
-        The examples of each split, whose labels are the number of elements of each class, int64
+        The examples of each split, whose labels are the number of elements of each class, int32
         (examples, K); and the names of the classes.
 
     Raises:
@@ -60,7 +60,7 @@ def read_elements(config: DataConfig, reader: LabelledReader) -> tuple[FileSplit
     splits = {}
     for split, files in found.items():
         rows = [[each[name] for name in classes] for each in counts[split]]
-        labels = torch.tensor(rows, dtype=torch.int64).view(len(files), len(classes))
+        labels = torch.tensor(rows, dtype=torch.int32).view(len(files), len(classes))
         examples = FileExamples(files, labels, torch.arange(len(files)), reader, config.strict)
         examples.unreadable.update(unreadable[split])
         splits[split] = examples

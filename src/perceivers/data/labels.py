@@ -3,7 +3,7 @@
 - classification: one class per example, int64 (n,), indices into the names of the classes;
 - multilabel: any number of K labels per example, float (n, K) of 0 and 1;
 - segmentation: a class for each element of an example; here only how many elements of an example
-  have each of K classes, int64 (n, K), because the classes themselves are a part of the example;
+  have each of K classes, int32 (n, K), because the classes themselves are a part of the example;
 - regression: K numbers per example in the data's units, float64 (n,) or (n, K). A name may end in
   its unit, such as "age [years]" or "age (years)".
 """
@@ -49,7 +49,7 @@ def infer_task(values: Tensor, names: Sequence[str], task: TaskOption = "auto") 
     inferred: Task = "classification"
     if values.is_floating_point() and values.ndim in (1, 2):
         inferred = "multilabel" if width > 1 and _is_multi_hot(values) else "regression"
-    elif values.dtype == torch.int64 and values.ndim == 2:
+    elif values.dtype == torch.int32 and values.ndim == 2:
         inferred = "segmentation"
     elif values.dtype != torch.int64 or values.ndim != 1:
         raise ValueError(
