@@ -1,9 +1,8 @@
 """Classes of the elements of files, written as files of the same modality."""
 
 import io
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from ..modalities.points.meshes import Cloud
 from ..modalities.points.ply import ply_bytes
 from ..modalities.points.reader import PointReader
 from ..modalities.text.decode import decode, decode_lines, encode
-from ..modalities.text.labels import SUFFIX, parse_line, spans_of
+from ..modalities.text.labels import SUFFIX, line_of, parse_line, spans_of
 from ..models.perceiver_io import PerceiverIOModel
 
 SEED = 0  # of the order in which the points of a large cloud are taken
@@ -155,8 +154,7 @@ def _label_texts(model: PerceiverIOModel, source: Path) -> tuple[bytes, np.ndarr
         classes = label_bytes(model, text)
         said.append(classes)
         spans = spans_of(text, [model.labels[index] for index in classes.tolist()])
-        row = {"text": text, "spans": [asdict(span) for span in spans]}
-        lines.append(json.dumps(row, ensure_ascii=False))
+        lines.append(line_of(text, spans))
     return ("\n".join(lines) + "\n").encode(), np.concatenate(said or [np.empty(0, np.int64)])
 
 

@@ -11,6 +11,7 @@ from perceivers.modalities.text.labels import (
     Span,
     byte_labels,
     has_spans,
+    line_of,
     parse_line,
     spans_of,
 )
@@ -39,6 +40,7 @@ def test_bytes_have_the_label_of_their_character():
 def test_spans_are_the_same_after_a_round_trip():
     text, spans = parse_line(line())
     assert spans_of(text, byte_labels(text, spans)) == spans == [Span(**span) for span in SPANS]
+    assert parse_line(line_of(text, spans).encode()) == (text, spans)
 
 
 def test_long_texts_are_cut_after_a_whole_character():

@@ -4,7 +4,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -115,6 +115,12 @@ def parse_line(raw: bytes) -> tuple[str, list[Span]]:
                 f"({after.start} to {after.end}) overlap; expected one label for each character"
             )
     return text, spans
+
+
+def line_of(text: str, spans: Sequence[Span]) -> str:
+    """Return a text and its spans as a line of JSON, which `parse_line` reads."""
+    row = {"text": text, "spans": [asdict(span) for span in spans]}
+    return json.dumps(row, ensure_ascii=False)
 
 
 def _span(given: object, text: str) -> Span:
