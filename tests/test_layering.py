@@ -137,6 +137,7 @@ OTHER_MEANING = {
     "interop/transformers_outputs.py": PARTS,
     "interop/transformers_names.py": PARTS | {"image"},  # a part of transformers' models
     "recipes/grid_corpus.py": PARTS,
+    "recipes/autoencode_av.py": PARTS,
     "modalities/fusion/config.py": PARTS,
     "modalities/video/__init__.py": PARTS,
     "modalities/media.py": TRACKS,

@@ -45,6 +45,8 @@ def predict_others(model: "PerceiverModel", options: argparse.Namespace) -> int:
         return _draw_flow(model, options)
     if isinstance(getattr(model.config, "output", None), FusionOutputConfig):
         return _rebuild_films(model, options)
+    if model.config.task == "reconstruction":
+        return _rebuild_files(model, options)
     raise ValueError(
         f"models with input of kind {model.config.input.kind!r} cannot predict files; pass "
         "tensors: perceivers.load(…)(batch)"
@@ -81,6 +83,29 @@ def _label_elements(model: "PerceiverModel", options: argparse.Namespace) -> int
     if options.json:
         say(json.dumps(entries, ensure_ascii=False))
     return 1 if failed else 0
+
+
+def _rebuild_files(model: "PerceiverModel", options: argparse.Namespace) -> int:
+    from ..places import make_directory
+    from ..predict.rebuild import rebuild_file
+
+    folder = options.out or OUT
+    make_directory(folder)
+    entries: list[dict[str, object]] = []
+    for name in options.files:
+        try:
+            result = rebuild_file(model, Path(name), folder)
+        except ValueError as error:
+            complain(f"{name}: {error}")
+            entries.append({"file": name, "error": str(error)})
+            continue
+        files = [str(result.written)]
+        entries.append({"file": name, "psnr_db": round(result.psnr, 2), "files": files})
+        if not options.json:
+            say(f"{name}: PSNR of {result.psnr:.1f} dB; wrote {result.written}")
+    if options.json:
+        say(json.dumps(entries, ensure_ascii=False))
+    return int(any("error" in entry for entry in entries))
 
 
 def _fill_texts(model: "PerceiverModel", options: argparse.Namespace) -> int:

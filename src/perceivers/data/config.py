@@ -17,12 +17,19 @@ class DataConfig(AugmentationConfig):
     """Path of the data (official files, a folder or a table), or hf://owner/name for a data set of
     images on the Hugging Face hub; none: the named set comes from the package or from the hub."""
     task: Literal[
-        "auto", "classification", "multilabel", "regression", "language", "segmentation"
+        "auto",
+        "classification",
+        "multilabel",
+        "regression",
+        "language",
+        "segmentation",
+        "reconstruction",
     ] = "auto"
     """What the labels of an example are: one class (classification), any number of labels
     (multilabel), numbers (regression), a class for each element (segmentation), or none, because
-    the text itself is to be continued (language, which follows from the model); auto: decided by
-    the type of the labels."""
+    the text itself is to be continued (language) or the example itself is to be rebuilt
+    (reconstruction); the last three follow from the model; auto: decided by the type of the
+    labels."""
     label: tuple[str, ...] = ()
     """Tables: names of the columns to predict; empty: the column called label, labels or target."""
     element_label: str | None = None

@@ -50,6 +50,8 @@ def describe_splits(
 def _describe(labels: Tensor, names: Sequence[str], task: Task) -> str:
     if task == "language":
         return f"{int(labels.sum()):,} bytes"
+    if task == "reconstruction":
+        return f"{len(labels):,} examples"
     if task == "regression":
         columns = labels.view(len(labels), -1)
         words = [

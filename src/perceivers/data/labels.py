@@ -4,6 +4,7 @@
 - multilabel: any number of K labels per example, float (n, K) of 0 and 1;
 - segmentation: a class for each element of an example; here only how many elements of an example
   have each of K classes, int32 (n, K), because the classes themselves are a part of the example;
+- reconstruction: none, int32 (n, 0);
 - regression: K numbers per example in the data's units, float64 (n,) or (n, K). A name may end in
   its unit, such as "age [years]" or "age (years)".
 """
@@ -27,6 +28,7 @@ EXPECTED_LABELS: dict[str, str] = {
     "multilabel": "floats of 0 and 1, one for each of two labels or more",
     "regression": "floats",
     "language": "none: texts are read for a model that continues them",
+    "reconstruction": "none: the model rebuilds its inputs",
     "segmentation": "a class for each point, byte or pixel, and a model with such outputs",
 }
 
@@ -50,7 +52,7 @@ def infer_task(values: Tensor, names: Sequence[str], task: TaskOption = "auto") 
     if values.is_floating_point() and values.ndim in (1, 2):
         inferred = "multilabel" if width > 1 and _is_multi_hot(values) else "regression"
     elif values.dtype == torch.int32 and values.ndim == 2:
-        inferred = "segmentation"
+        inferred = "segmentation" if width else "reconstruction"
     elif values.dtype != torch.int64 or values.ndim != 1:
         raise ValueError(
             f"labels of {values.dtype} and shape {tuple(values.shape)}; expected classes as int64 "
@@ -90,6 +92,7 @@ def describe_labels(task: Task, names: Sequence[str]) -> str:
         "multilabel": f"any of {len(names)} labels per example ({few})",
         "language": "the next byte of texts",
         "regression": f"{len(names)} number{'s' * (len(names) > 1)} per example ({few})",
+        "reconstruction": "the inputs themselves",
         "segmentation": f"{len(names)} classes of elements ({few})",
     }[task] + f": {task}"
 

@@ -34,6 +34,7 @@ from .manifest import read_table
 from .official import has_official_files, read_official
 from .saved_splits import SavedSplits
 from .sets import named_set
+from .unlabelled import read_unlabelled, without_labels
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +97,8 @@ def read_splits(
             task, or a split without enough examples.
     """
     loaded, labels = _find(config, reader)
+    if config.task == "reconstruction":
+        loaded, labels = without_labels(loaded), ()
     values = {name: examples.labels for name, examples in loaded.items()}
     filled = [x for x in values.values() if len(x)]
     task = infer_task(torch.cat(filled), labels, config.task) if filled else "classification"
@@ -215,6 +218,8 @@ def _find_own(config: DataConfig, reader: Reader) -> tuple[FileSplits, tuple[str
     """Return the splits and label names of the user's own table, folder or hub data set."""
     if isinstance(reader, LabelledReader):
         return read_elements(config, reader)
+    if config.task == "reconstruction" and not isinstance(without_clips(reader), RowReader):
+        return read_unlabelled(config, reader), ()
     if config.path is None:
         raise ValueError("no data given; point at your folder: --data DIR")
     reads_rows = isinstance(without_clips(reader), RowReader)

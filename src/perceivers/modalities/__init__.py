@@ -19,7 +19,7 @@ from .flow.config import FlowOutputConfig, FramePairConfig
 from .fusion import Fusion
 from .fusion.config import FusionConfig, FusionOutputConfig, RowsConfig
 from .image import Image
-from .image.config import ConvImageConfig, ImageConfig
+from .image.config import ConvImageConfig, ImageConfig, PixelsOutputConfig
 from .label import Label
 from .label.config import LabelConfig, LabelOutputConfig
 from .modality import FileModality, InputChoice, Modality, modality_of, register
@@ -72,6 +72,7 @@ __all__ = [
     "MelConfig",
     "Modality",
     "OutputConfig",
+    "PixelsOutputConfig",
     "PointsConfig",
     "RowsConfig",
     "SeriesConfig",

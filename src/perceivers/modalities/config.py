@@ -4,7 +4,9 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-Task = Literal["classification", "multilabel", "regression", "language", "segmentation"]
+Task = Literal[
+    "classification", "multilabel", "regression", "language", "segmentation", "reconstruction"
+]
 """What the outputs of a model are compared with: see `training.targets`."""
 
 
@@ -50,8 +52,11 @@ class OutputConfig:
 
     kind: ClassVar[str]
     """Name of this kind of output, written to `config.json`."""
-    task: ClassVar[Task | None] = None
-    """The task that these outputs are trained for; None: they can be computed, not trained."""
+
+    @property
+    def task(self) -> Task | None:
+        """The task that these outputs are trained for; None: they can be computed, not trained."""
+        return None
 
     @property
     def num_labels(self) -> int:

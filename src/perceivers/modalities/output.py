@@ -53,6 +53,20 @@ class Output(nn.Module, ABC):
         """
         return decoded
 
+    def values(self, batch: Any) -> Any:
+        """Return what a perfect reconstruction of a raw batch would be: the inverse of `arrange`.
+
+        Args:
+            batch: a raw batch of this modality.
+
+        Returns:
+            Values of all queries, (B, O, K).
+
+        Raises:
+            ValueError: these outputs are no reconstruction of the inputs, or of another size.
+        """
+        raise ValueError(f"{type(self).__name__} rebuilds no inputs")
+
     def arrange(self, values: Any, batch: Any) -> Any:
         """Give outputs the shape of the modality.
 

@@ -186,6 +186,9 @@ class PerceiverIOConfig(EncoderConfig):
     """The decoder, which reads the latents with the queries of the output."""
     output: OutputConfig
     """What is queried, and what the decoded vectors mean."""
+    train_queries: int = 0
+    """Number of queries of each part of a reconstruction that a training step decodes, drawn at
+    random; 0: all. Evaluation decodes all of them, in chunks."""
 
     @property
     @override

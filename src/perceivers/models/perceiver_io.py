@@ -136,8 +136,20 @@ class PerceiverIOModel(PerceiverModel):
         return self.output.arrange(values, x)
 
     @override
-    def respond(self, inputs: Inputs) -> Any:
-        return self.decode(self.perceiver(inputs), self.output.queries(inputs))
+    def respond(self, inputs: Inputs, at: Mapping[str, Tensor] | None = None) -> Any:
+        """Compute the outputs for elements, before they are arranged.
+
+        Args:
+            inputs: the elements.
+            at: indices of the queries to decode, int64 (K,), by the name of their set ("" if there
+                is one without a name); None: all queries.
+        """
+        queries = self.output.queries(inputs)
+        if at is not None:
+            sets = queries if isinstance(queries, Mapping) else {"": queries}
+            some = {name: sets[name].at(index) for name, index in at.items()}
+            queries = some if isinstance(queries, Mapping) else some[""]
+        return self.decode(self.perceiver(inputs), queries)
 
     def decode(
         self,

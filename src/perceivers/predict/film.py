@@ -100,7 +100,7 @@ def rebuild_film(model: PerceiverModel, file: str | Path, *, top_k: int = 5) -> 
         sound=values[sound].numpy() if sound in values else None,
         sample_rate=inputs[sound].sample_rate if sound in inputs else 0,
         classes=_likeliest(values[label], model.labels, top_k) if label in values else [],
-        psnr={name: _psnr(values[name], x) for name, x in read.items() if name in values},
+        psnr={name: psnr(values[name], x) for name, x in read.items() if name in values},
     )
 
 
@@ -134,7 +134,7 @@ def _likeliest(logits: Tensor, labels: tuple[str, ...], top_k: int) -> Predictio
     return [(names[i], p) for i, p in zip(indices.tolist(), chances.tolist(), strict=True)]
 
 
-def _psnr(rebuilt: Tensor, read: Tensor) -> float:
+def psnr(rebuilt: Tensor, read: Tensor) -> float:
     """Return the ratio of the largest value, 1, to the root of the mean squared error, in dB."""
     error = (rebuilt.flatten() - read.flatten()).square().mean().item()
     return -10 * math.log10(max(error, 1e-10))

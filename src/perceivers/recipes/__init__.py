@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from ..errors import unknown
 from ..training.recipe import Recipe
+from .autoencode_av import autoencode_av
 from .bytes_lm import bytes_lm
 from .cifar10 import cifar10
 from .cifar100 import cifar100, cifar100_small
@@ -38,6 +39,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         vowels,
         bytes_lm,
         segment_points,
+        autoencode_av,
         folder,
     )
 }

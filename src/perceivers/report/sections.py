@@ -63,6 +63,7 @@ def score_table(task: Task, names: Sequence[str], scores: Mapping[str, Any]) -> 
         "classification": f"always “{base.get('label')}”, the most frequent class",
         "multilabel": "the labels that at least half of the examples have, for every example",
         "regression": "the mean of the training examples, for every example",
+        "reconstruction": "the mean of the scored examples, for every example",
         "segmentation": f"always “{base.get('label')}”, the most frequent class",
     }[task]
     rows = [

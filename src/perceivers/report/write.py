@@ -25,6 +25,7 @@ from .page import Safe, Section, element, joined, page, paragraph
 from .pictures import Pictures
 from .predictions import PREDICTIONS, example_names, file_names, write_predictions
 from .sections import Subject
+from .values import value_sections, write_value_predictions
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +96,8 @@ def write(
             write_language_predictions(file, scored)
         elif model.config.task == "segmentation":
             write_element_predictions(file, scored, named, model.labels)
+        elif model.config.task == "reconstruction":
+            write_value_predictions(file, model, scored, named)
         else:
             write_predictions(file, judge(model, scored.outputs, scored.labels), named)
 
@@ -130,6 +133,8 @@ def report_page(run_dir: Path, model: PerceiverModel, recipe: Recipe, scored: Sc
     )
     if model.config.task == "segmentation":
         makers = element_sections(model, scored, names, pictures)
+    elif model.config.task == "reconstruction":
+        makers = value_sections(model, scored, names, pictures)
     else:
         makers = _example_sections(model, scored, names, pictures)
     makers.insert(1, ("Training", lambda: _training(run_dir, model)))

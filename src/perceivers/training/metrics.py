@@ -9,9 +9,11 @@ is 0. Macro F1 is thereby scikit-learn's `f1_score(average="macro")`, for severa
 
 import math
 import warnings
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+from torchmetrics import Metric
 from torchmetrics.classification import (
     MulticlassStatScores,
     MultilabelAveragePrecision,
@@ -151,6 +153,72 @@ class AveragePrecisions(MultilabelAveragePrecision):
             warnings.filterwarnings("ignore", "No positive samples")
             values: Tensor = super().compute()
         return values.where(present, math.nan)
+
+
+class SquaredErrors(Metric):
+    """The peak signal-to-noise ratio of the parts of reconstructions, with a peak of 1.
+
+    `compute` returns it in dB, (parts,) ("psnr"), from the mean squared error of all examples. The
+    baseline predicts the mean of these examples, value by value.
+
+    Args:
+        shapes: queries and values of each part, by name.
+    """
+
+    def __init__(self, shapes: Mapping[str, tuple[int, int]]) -> None:
+        super().__init__()
+        self.shapes = dict(shapes)
+        for index, shape in enumerate(self.shapes.values()):
+            zero = torch.zeros((), dtype=torch.float64)
+            sums = torch.zeros(shape, dtype=torch.float64)
+            for name, state in (("error", zero), ("count", zero), ("examples", zero)):
+                self.add_state(f"{name}{index}", state.clone(), dist_reduce_fx="sum")
+            self.add_state(f"sum{index}", sums, dist_reduce_fx="sum")
+            self.add_state(f"squares{index}", zero.clone(), dist_reduce_fx="sum")
+
+    @override
+    def update(self, outputs: Mapping[str, Tensor], truth: Mapping[str, Tensor]) -> None:
+        """Add the values of a batch, (B, O, K) by part; of some queries, without the baseline."""
+        for index, (name, shape) in enumerate(self.shapes.items()):
+            said, right = outputs[name].double(), truth[name].double()
+            self._add(f"error{index}", (said - right).square().sum())
+            self._add(f"count{index}", torch.tensor(right.numel(), device=right.device))
+            if tuple(right.shape[1:]) == tuple(shape):
+                self._add(f"examples{index}", torch.tensor(len(right), device=right.device))
+                self._add(f"sum{index}", right.sum(0))
+                self._add(f"squares{index}", right.square().sum())
+
+    @override
+    def compute(self) -> dict[str, Tensor]:
+        parts = range(len(self.shapes))
+        each = [getattr(self, f"error{i}") / getattr(self, f"count{i}") for i in parts]
+        return {"psnr": psnr(torch.stack(each))}
+
+    def baselines(self) -> Tensor:
+        """Return the PSNR of the mean of the examples, (parts,); NaN of fewer than two."""
+        found = []
+        for index, shape in enumerate(self.shapes.values()):
+            count, total = getattr(self, f"examples{index}"), getattr(self, f"sum{index}")
+            scatter = getattr(self, f"squares{index}") - total.square().sum() / count
+            error = scatter / (count * math.prod(shape))
+            found.append(error.where(count > 1, math.nan))
+        return psnr(torch.stack(found))
+
+    def baseline(self) -> dict[str, float]:
+        """Return the mean of `baselines`."""
+        return {"psnr": float(self.baselines().nanmean())}
+
+    def by_label(self) -> dict[str, Tensor]:
+        """Return the PSNR and its baseline of each part, (parts,) each."""
+        return {"psnr": self.compute()["psnr"], "baseline_psnr": self.baselines()}
+
+    def _add(self, name: str, value: Tensor) -> None:
+        setattr(self, name, getattr(self, name) + value)
+
+
+def psnr(error: Tensor) -> Tensor:
+    """Return the peak signal-to-noise ratio of a mean squared error, in dB, with a peak of 1."""
+    return -10 * error.clamp(min=1e-10).log10()
 
 
 def _by_label(tp: Tensor, fp: Tensor, tn: Tensor, fn: Tensor) -> dict[str, Tensor]:

@@ -28,6 +28,7 @@ from .optim import build_optimizer, build_schedule
 from .recipe import Recipe
 from .recipe_data import fit_to_data, measure_files, read_recipe_splits
 from .recorder import format_duration
+from .targets import targets_of
 
 log = logging.getLogger(__name__)
 
@@ -201,14 +202,18 @@ def _time_steps(
 ) -> tuple[float, float]:
     """Return the time of a training step and of a validation step, in seconds."""
     inputs = recipe.model.input
-    modality = modality_of(inputs)
+    modality, targets = modality_of(inputs), targets_of(model)
+    respond: Callable[..., Any] = model.respond
 
     def train_step() -> None:
         optimizer.zero_grad()
+        at = targets.draw()
         with place.autocast():
-            outputs = model(modality.augment(batch, inputs, recipe.data))
+            elements = model.elements(modality.augment(batch, inputs, recipe.data))
+            outputs = model.respond(elements) if at is None else respond(elements, at)
         # Any loss will do: nearly all of the time goes to the model.
-        outputs.float().logsumexp(-1).mean().backward()
+        parts = outputs.values() if isinstance(outputs, dict) else [outputs]
+        sum(part.float().logsumexp(-1).mean() for part in parts).backward()
         optimizer.step()
 
     @torch.inference_mode()

@@ -123,9 +123,12 @@ def read_recipe_splits(
         if total > 5000:
             log.info("decoded %d of %d %s", done, total, reader.noun)
 
+    data = recipe.data
+    if recipe.model.task == "reconstruction":
+        data = dataclasses.replace(data, task="reconstruction")
     with using(limits_of(recipe.limits)):
         return read_splits(
-            recipe.data,
+            data,
             reader,
             hold_out=hold_out,
             saved=saved,
@@ -139,6 +142,8 @@ def read_recipe_splits(
 def _reader(recipe: Recipe, clips: int, classes: tuple[str, ...]) -> Reader:
     """Return the reader of the files of a recipe, with the labels of their elements if needed."""
     inputs = recipe.model.input
+    if clips > 1 and recipe.model.task == "reconstruction":
+        raise ValueError(f"clips={clips}, but clips are not averaged to rebuild; leave clips out")
     if recipe.model.task != "segmentation":
         return with_clips(build_reader(inputs), clips)
     if clips > 1:
@@ -241,7 +246,7 @@ def check_labels(model: PerceiverModel, splits: Splits) -> None:
     Raises:
         ValueError: the data has another task or other labels.
     """
-    if splits.task in ("regression", "segmentation"):
+    if splits.task in ("regression", "segmentation", "reconstruction"):
         known = splits.labels == model.labels
     else:
         known = None not in matching_names(splits.labels, model.labels)

@@ -21,6 +21,8 @@ COLUMNS = {
     "rmse": ("RMSE", ".4g"),
     "baseline_rmse": ("of the mean", ".4g"),
     "r2": ("R²", ".4f"),
+    "psnr": ("PSNR, dB", ".2f"),
+    "baseline_psnr": ("of the mean", ".2f"),
     "support": ("examples", ",d"),
     "elements": ("elements", ",d"),
 }
@@ -76,6 +78,7 @@ def score_lines(
         "classification": f"always {base.get('label')!r}",
         "multilabel": "the labels that most examples have, for every example",
         "regression": "the mean of the training examples",
+        "reconstruction": "the mean of the scored examples",
         "segmentation": f"always {base.get('label')!r}",
     }[task]
     lines.append(f"baseline ({constant}): {format_scores(task, labels, base)}")

@@ -56,6 +56,7 @@ TASK_SCORES: dict[Task, tuple[Score, ...]] = {
     "multilabel": (Score("map", "mAP", ".2%"), MACRO_F1, Score("f1", "micro F1", ".2%")),
     "regression": (MAE, RMSE, Score("r2", "R²", ".4f")),
     "language": (Score("bits_per_byte", "bits per byte", ".4f", higher_is_better=False),),
+    "reconstruction": (Score("psnr", "PSNR", ".2f", unit="dB"),),
     "segmentation": (Score("miou", "mIoU", ".2%"), MACRO_F1, Score("accuracy", "accuracy", ".2%")),
 }
 ALL_SCORES = {s.name: s for s in (LOSS, *(s for scores in TASK_SCORES.values() for s in scores))}
@@ -68,7 +69,7 @@ def scores_of(task: Task, labels: Sequence[str]) -> tuple[Score, ...]:
         task: classification has top-1, top-5 (of more than five classes: of five or fewer it is
             always 100%), macro F1 and balanced accuracy; multilabel has mAP, macro F1 and micro F1;
             regression has MAE, RMSE and R²; language has the bits per byte; segmentation has mIoU,
-            macro F1 and accuracy.
+            macro F1 and accuracy; reconstruction has PSNR.
         labels: names of the model's outputs. If all of them have the same unit, MAE and RMSE have
             it too.
     """

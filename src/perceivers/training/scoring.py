@@ -74,7 +74,7 @@ def score(model: PerceiverModel, recipe: Recipe, splits: Splits) -> Scored:
         parts.append((torch.tensor(indices, dtype=torch.int64), *targets.kept(outputs, labels)))
     chosen, outputs, labels = (_joined(part) for part in zip(*parts, strict=True))
     order = chosen.argsort()
-    each = by_label(collection, model.labels)
+    each = by_label(collection, targets.names)
     scores = {
         **summary(collection),
         **({"by_label": each} if each else {}),

@@ -6,9 +6,11 @@ import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
 
-from .metrics import ClassCounts, LabelCounts
+from .metrics import ClassCounts, LabelCounts, SquaredErrors
 from .scores import ALL_SCORES
 from .targets_base import BASELINE
+
+Counts = ClassCounts | LabelCounts | SquaredErrors  # metrics with scores of their own baseline
 
 
 def summary(collection: MetricCollection) -> dict[str, float]:
@@ -36,12 +38,13 @@ def by_label(collection: MetricCollection, labels: tuple[str, ...]) -> dict[str,
         each class or label its "precision", "recall", "f1" and "support" (the number of
         examples that have it) and, of a label, the average precision "map". Of each number its
         "mae", "rmse" and "r2", and the "baseline_mae" and "baseline_rmse" of predicting the mean;
-        none for a single number. Undefined scores are left out.
+        none for a single number. Of each part of a reconstruction its "psnr" and "baseline_psnr".
+        Undefined scores are left out.
     """
     values: dict[str, Tensor] = {
         name: metric.compute()
         for name, metric in collection.items()
-        if not isinstance(metric, ClassCounts | LabelCounts)
+        if not isinstance(metric, Counts)
     }
     counts = _counts(collection)
     values |= counts.by_label() if counts else {}
@@ -68,7 +71,8 @@ def baseline(collection: MetricCollection, labels: tuple[str, ...]) -> dict[str,
         For classification: the most frequent class "label", and "top1", "macro_f1" and
         "balanced_accuracy" of always predicting it. For multilabel: "map", "macro_f1" and "f1" of
         predicting the labels that at least half of the examples have. For regression: "mae" and
-        "rmse" of predicting the mean of the training split.
+        "rmse" of predicting the mean of the training split. For reconstruction: "psnr" of
+        predicting the mean of the scored examples.
     """
     counts = _counts(collection)
     if isinstance(counts, ClassCounts):
@@ -83,6 +87,6 @@ def baseline(collection: MetricCollection, labels: tuple[str, ...]) -> dict[str,
     }
 
 
-def _counts(collection: MetricCollection) -> ClassCounts | LabelCounts | None:
-    counts = [m for m in collection.values() if isinstance(m, ClassCounts | LabelCounts)]
+def _counts(collection: MetricCollection) -> Counts | None:
+    counts = [m for m in collection.values() if isinstance(m, Counts)]
     return counts[0] if counts else None

@@ -22,6 +22,7 @@ from .element_targets import ElementTargets
 from .language import LanguageTargets
 from .metrics import AveragePrecisions, ClassCounts, LabelCounts
 from .targets_base import BASELINE, Targets
+from .value_targets import ValueTargets
 
 # Shapes: B examples in a batch, K outputs (`num_classes`: classes, labels or numbers).
 
@@ -167,6 +168,7 @@ TARGETS: dict[Task, type[Targets]] = {
     "regression": NumberTargets,
     "language": LanguageTargets,
     "segmentation": ElementTargets,
+    "reconstruction": ValueTargets,
 }
 
 

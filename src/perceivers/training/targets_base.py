@@ -77,6 +77,24 @@ class Targets(abc.ABC):
         """
         return truth
 
+    def draw(self) -> Any:
+        """Draw the outputs that a training step computes; None: all of them."""
+        return None
+
+    def at(self, truth: Any, at: Any) -> Any:
+        """Return the truth of the outputs that were drawn.
+
+        Args:
+            truth: result of `truth` or `as_floats`.
+            at: result of `draw`.
+        """
+        return truth
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of what has scores of its own: the outputs, or parts of the outputs."""
+        return self.model.labels
+
     @abc.abstractmethod
     def loss(self, outputs: Any, targets: Any, smoothing: float = 0.0) -> Tensor:
         """Return the mean loss of a batch.

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from ..core import Inputs
 from ..data.examples import Batch
 from ..data.mixing import mix
 from ..models.base import PerceiverModel
@@ -49,7 +48,7 @@ class Learner(pl.LightningModule):
         freeze(model, recipe)
         self.model = model
         self.recipe = recipe
-        self.respond: Callable[[Inputs], Any] = model.respond
+        self.respond: Callable[..., Any] = model.respond
         model.perceiver.activation_checkpointing = recipe.trainer.activation_checkpointing
         self.targets = targets_of(model)
         self.train_scores = self.targets.collection()
@@ -95,7 +94,9 @@ class Learner(pl.LightningModule):
         examples, targets = mix(
             examples, self.targets.as_floats(truth), mixup=data.mixup, cutmix=data.cutmix
         )
-        outputs = self._outputs(examples, seed)
+        at = self.targets.draw()
+        truth, targets = self.targets.at(truth, at), self.targets.at(targets, at)
+        outputs = self._outputs(examples, seed, at)
         loss = self.targets.loss(outputs, targets, self.recipe.trainer.label_smoothing)
         self.targets.update(self.train_scores, detached(outputs), truth, loss)
         return loss
@@ -145,7 +146,7 @@ class Learner(pl.LightningModule):
             },
         }
 
-    def _outputs(self, examples: Any, seed: int) -> Any:
+    def _outputs(self, examples: Any, seed: int, at: Any = None) -> Any:
         """Return the outputs of a batch, for permuted elements if configured.
 
         Logits are float32, whatever the precision of the run; numbers to predict are float64.
@@ -156,7 +157,8 @@ class Learner(pl.LightningModule):
             batch, elements = inputs.content.shape[:2]
             order = permutation(kind, batch=batch, elements=elements, seed=seed)
             inputs = inputs.permuted(order.to(inputs.content.device))
-        return full_precision(self.respond(inputs))
+        outputs = self.respond(inputs) if at is None else self.respond(inputs, at)
+        return full_precision(outputs)
 
     def evaluate(self, examples: Any, labels: Tensor, batch_index: int) -> tuple[Any, Any, Tensor]:
         """Return the outputs of a batch, averaged over clips, the truth and the loss.
@@ -192,9 +194,7 @@ def seed_generators(seed: int) -> None:
     random.seed(seed)
 
 
-def compiled(
-    function: Callable[[Inputs], Any], backend: str = "inductor"
-) -> Callable[[Inputs], Any]:
+def compiled(function: Callable[..., Any], backend: str = "inductor") -> Callable[..., Any]:
     """Return a function compiled with torch.compile, which falls back to the original.
 
     If compilation fails during a call, the reason is logged as a warning, and that call and all
@@ -206,13 +206,13 @@ def compiled(
     """
     from torch._dynamo.exc import TorchDynamoException  # this import takes a second
 
-    compiled_function: Callable[[Inputs], Any] | None = torch.compile(function, backend=backend)
+    compiled_function: Callable[..., Any] | None = torch.compile(function, backend=backend)
 
-    def call(inputs: Inputs) -> Any:
+    def call(*arguments: Any) -> Any:
         nonlocal compiled_function
         if compiled_function is not None:
             try:
-                return compiled_function(inputs)
+                return compiled_function(*arguments)
             except TorchDynamoException as error:
                 reason = " ".join(str(error).strip().splitlines()[:2])
                 log.warning(
@@ -221,7 +221,7 @@ def compiled(
                     reason,
                 )
                 compiled_function = None
-        return function(inputs)
+        return function(*arguments)
 
     return call
 

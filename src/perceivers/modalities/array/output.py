@@ -74,6 +74,26 @@ class GridOutput(Output):
         return Queries(position=AxialPosition(tuple(tables)))
 
     @override
+    def values(self, batch: Tensor) -> Tensor:
+        """Return the cells of arrays (B, S_1, …, S_A, K) or (B, S_1, …, S_A), (B, O, K).
+
+        uint8 is scaled to [0, 1].
+        """
+        if tuple(batch.shape[1 : 1 + len(self.shape)]) != self.shape:
+            raise ValueError(
+                f"the inputs have shape {tuple(batch.shape[1:])}, and the output rebuilds "
+                f"{(*self.shape, self.num_channels)}; give both the same sizes"
+            )
+        scaled = batch.float() / 255 if batch.dtype == torch.uint8 else batch.float()
+        values = scaled.flatten(1, len(self.shape)).reshape(len(batch), self.num_outputs, -1)
+        if values.shape[2] != self.num_channels:
+            raise ValueError(
+                f"the inputs have {values.shape[2]} channels, and the output rebuilds "
+                f"{self.num_channels}; give both the same channels"
+            )
+        return values
+
+    @override
     def arrange(self, values: Tensor, batch: Any) -> Tensor:
         """Arrange cells (B, O, K) as the array, (B, S_1, …, S_A, K)."""
         return values.unflatten(1, self.shape)

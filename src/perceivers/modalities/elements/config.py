@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 from typing_extensions import override
 
-from ..config import OutputConfig
+from ..config import OutputConfig, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,10 +14,14 @@ class ElementClassesConfig(OutputConfig):
     """A class for each element: point, byte or pixel; see `ElementClasses`."""
 
     kind: ClassVar[str] = "element-classes"
-    task: ClassVar = "segmentation"
 
     num_classes: int = 2
     """Number of classes; training takes it from the data."""
+
+    @property
+    @override
+    def task(self) -> Task:
+        return "segmentation"
 
     @property
     @override

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from ..config import InputConfig, OutputConfig
+from typing_extensions import override
+
+from ..config import InputConfig, OutputConfig, Task
 from ..sound.config import AudioConfig
 from ..video.config import VideoConfig
 
@@ -57,3 +59,10 @@ class FusionOutputConfig(OutputConfig):
     min_embedding_dim: int = 2
     """Channels of the learned embedding of the modality with the widest queries; narrower queries
     get more, so that all are equally wide."""
+
+    @property
+    @override
+    def task(self) -> Task | None:
+        """Reconstruction, if a part is rebuilt; other parts, such as a class, are not trained."""
+        tasks = [part.task for part in self.parts.values()]
+        return "reconstruction" if "reconstruction" in tasks else None

@@ -11,6 +11,7 @@ from typing_extensions import override
 from ...core import AxialPosition, Inputs, Queries
 from ...core.init import init_linear, trunc_normal
 from ..adapter import Adapter
+from ..array.output import GridOutput
 from ..output import Output
 from .adapter import EMBEDDING_STD, is_part_name
 
@@ -82,6 +83,16 @@ class FusionOutput(Output):
     def forward(self, decoded: Tensor, adapter: Adapter, part: str = "") -> Tensor:
         out: Tensor = self.heads[part](decoded)
         return out
+
+    @override
+    def values(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the values of the parts that are rebuilt and that the batch has."""
+        outputs = self._outputs()
+        return {
+            name: part.values(batch[name])
+            for name, part in outputs.items()
+            if isinstance(part, GridOutput) and name in batch
+        }
 
     @override
     def arrange(self, values: Mapping[str, Tensor], batch: Any) -> dict[str, Tensor]:

@@ -10,14 +10,16 @@ from typing_extensions import override
 from ..augmentation import AugmentationConfig
 from ..measures import Measures, pixels_of
 from ..modality import FileModality, InputChoice
-from .config import ConvImageConfig, ImageConfig
+from .config import ConvImageConfig, ImageConfig, PixelsOutputConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ..adapter import Adapter
     from .adapter import ImageAdapter
     from .conv_adapter import ConvImageAdapter
     from .labels import LabelledImageReader
+    from .output import PixelsOutput
     from .reader import ImageReader
 
 SIDES = (8, 16, 32, 48, 64, 96, 128, 160, 192, 224)
@@ -32,6 +34,7 @@ class Image(FileModality):
     recipe = "folder"
     labels_words = "masks in a folder beside the images"
     configs = (ImageConfig, ConvImageConfig)
+    outputs = (PixelsOutputConfig,)
     augments = frozenset(
         {"crop_padding", "flip", "zoom", "rand_augment_layers", "rand_augment_magnitude"}
     )
@@ -44,6 +47,12 @@ class Image(FileModality):
         if isinstance(config, ConvImageConfig):
             return ConvImageAdapter(**config.adapter_options())
         return ImageAdapter(**config.adapter_options())
+
+    @override
+    def output(self, config: Any, adapter: "Adapter") -> "PixelsOutput":
+        from .output import PixelsOutput
+
+        return PixelsOutput(**config.options())
 
     @override
     def reader_class(self) -> "type[ImageReader]":

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
+from typing_extensions import override
+
 from ..array.config import GridConfig
-from ..config import InputConfig, Range, Signed
+from ..config import InputConfig, OutputConfig, Range, Signed, Task
 
 Share = Annotated[float, Range(0.01, 1)]
 
@@ -59,3 +61,25 @@ class ConvImageConfig(InputConfig):
     max_resolution: float | None = None
     """Resolution of both axes; the highest Fourier frequency is half of it (Nyquist). None: a
     quarter of image_size."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelsOutputConfig(OutputConfig):
+    """An image, rebuilt pixel by pixel; see `PixelsOutput`."""
+
+    kind: ClassVar[str] = "pixels"
+
+    image_size: int = 224
+    """Height and width in pixels."""
+    channels: int = 3
+    """Number of channels: 1 for grey, 3 for RGB."""
+    num_bands: int = 32
+    """Number of Fourier frequencies of the queries per axis."""
+    max_resolution: float | None = None
+    """Resolution of both axes for the queries; the highest frequency is half of it. None: the
+    number of pixels."""
+
+    @property
+    @override
+    def task(self) -> Task:
+        return "reconstruction"

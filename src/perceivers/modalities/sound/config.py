@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from typing_extensions import override
+
 from ..array.config import GridConfig
-from ..config import OutputConfig
+from ..config import OutputConfig, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,3 +98,8 @@ class WaveOutputConfig(OutputConfig):
     max_resolution: float | None = None
     """Resolution of the queries' positions; the highest frequency is half of it. None: the number
     of samples."""
+
+    @property
+    @override
+    def task(self) -> Task:
+        return "reconstruction"

@@ -41,6 +41,17 @@ class WaveOutput(GridOutput):
         )
 
     @override
+    def values(self, batch: Tensor) -> Tensor:
+        """Return the patches of waveforms (B, S) or (B, S, 1), (B, O, K)."""
+        waves = batch.flatten(1)
+        if waves.shape[1] != self.num_outputs * self.num_channels:
+            raise ValueError(
+                f"the inputs have {waves.shape[1]} samples, and the output rebuilds "
+                f"{self.num_outputs * self.num_channels} of one channel; give both the same sizes"
+            )
+        return waves.float().unflatten(1, (self.num_outputs, self.num_channels))
+
+    @override
     def arrange(self, values: Tensor, batch: Any) -> Tensor:
         """Join patches (B, O, K) to waveforms, (B, O·K)."""
         return values.flatten(1)

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from typing_extensions import override
+
 from ..array.config import GridConfig
-from ..config import OutputConfig, Signed
+from ..config import OutputConfig, Signed, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,3 +56,8 @@ class FramesOutputConfig(OutputConfig):
     max_resolution: tuple[float, ...] | None = None
     """Resolution of time, height and width for the queries; the highest frequency of an axis is
     half of it. None: the numbers of frames and pixels."""
+
+    @property
+    @override
+    def task(self) -> Task:
+        return "reconstruction"

@@ -1,0 +1,56 @@
+"""Films and their sound, rebuilt from a few latents."""
+
+from ..data.config import DataConfig
+from ..modalities import (
+    AudioConfig,
+    FramesOutputConfig,
+    FusionConfig,
+    FusionOutputConfig,
+    VideoConfig,
+    WaveOutputConfig,
+)
+from ..models.config import DecoderConfig, PerceiverIOConfig
+from ..training.recipe import OptimizerConfig, Recipe, TrainerConfig
+
+FRAMES, SIZE, SAMPLES, PATCH = 8, 32, 5_120, 16
+
+
+def autoencode_av() -> Recipe:
+    """Rebuild films with sound from 64 latents: --data DIR of films, without labels."""
+    return Recipe(
+        name="autoencode-av",
+        model=PerceiverIOConfig(
+            input=FusionConfig(
+                parts={
+                    "audio": AudioConfig(
+                        num_samples=SAMPLES, sample_rate=8_000, patch_size=PATCH, num_bands=32
+                    ),
+                    "video": VideoConfig(
+                        num_frames=FRAMES, image_size=SIZE, channels=1, patch_size=4, num_bands=8
+                    ),
+                }
+            ),
+            num_latents=64,
+            latent_dim=128,
+            num_layers_per_block=3,
+            num_self_heads=4,
+            decoder=DecoderConfig(num_heads=4, qk_dim=64, v_dim=128),
+            output=FusionOutputConfig(
+                parts={
+                    "audio": WaveOutputConfig(
+                        num_samples=SAMPLES, patch_size=PATCH, num_bands=32, max_resolution=320.0
+                    ),
+                    "video": FramesOutputConfig(
+                        num_frames=FRAMES, image_size=SIZE, channels=1, num_bands=16
+                    ),
+                },
+                decoded_dim=128,
+            ),
+            train_queries=512,
+        ),
+        data=DataConfig(name="folder", task="reconstruction", batch_size=16),
+        optimizer=OptimizerConfig(
+            name="muon", lr=5e-3, momentum=0.95, warmup_epochs=1, clip_norm=1.0
+        ),
+        trainer=TrainerConfig(max_epochs=60, monitor="val_psnr", patience=0, ema_decay=0.98),
+    )
