@@ -111,13 +111,27 @@ def choose_for(source: str, config: DataConfig | None = None, *, init: str | Non
     if is_hub_name(source) or (table is None and (not path.is_dir() or parquet_files(path))):
         return Choice(started(folder(), init))
     from .inspect_table import inspect_table
+    from .series import choose_series, find_series, times_of_table
 
     if table is None:
         return _choose_folder(path, config or DataConfig(), init)
-    choice = choose(inspect_table(table, config or DataConfig()), init)
+    options = config or DataConfig()
+    if (series := find_series(table, options)) is not None:
+        return _started(Choice(*choose_series(series, options)), init)
+    choice = choose(inspect_table(table, options), init)
+    if (time := times_of_table(table, options)) is not None:
+        choice = replace(choice, lines=(*choice.lines, time))
     if table != path and table.stem != "manifest":
         choice = replace(choice, lines=(f"found: the table {table}", *choice.lines))
     return choice
+
+
+def _started(choice: Choice, init: str | None) -> Choice:
+    """Return a choice whose recipe starts from a model, and which says so."""
+    if init is None:
+        return choice
+    recipe = started(choice.recipe, init)
+    return Choice(recipe, (*choice.lines, f"model: that of {init}, with its input"))
 
 
 def _choose_folder(path: Path, config: DataConfig, init: str | None) -> Choice:

@@ -37,6 +37,8 @@ def predict_others(model: "PerceiverModel", options: argparse.Namespace) -> int:
             raise ValueError(f"--{name.replace('_', '-')} is for classes and numbers; leave it out")
     if model.config.task == "segmentation":
         return _label_elements(model, options)
+    if model.config.task == "forecasting":
+        return _forecast(model, options)
     if isinstance(model.config.input, TextConfig):
         return _fill_texts(model, options)
     if options.text:
@@ -106,6 +108,47 @@ def _rebuild_files(model: "PerceiverModel", options: argparse.Namespace) -> int:
     if options.json:
         say(json.dumps(entries, ensure_ascii=False))
     return int(any("error" in entry for entry in entries))
+
+
+def _forecast(model: "PerceiverModel", options: argparse.Namespace) -> int:
+    from ..checkpoint import local_directory, read_limits
+    from ..modalities import SeriesConfig
+    from ..places import make_directory
+    from ..predict.series import forecast, summary, write_forecast
+    from ..reading import limits_of, using
+
+    if options.text:
+        raise ValueError("--text is for models of texts; give files of series")
+    folder = options.out or OUT
+    stems = [Path(name).stem for name in options.files]
+    if twice := [stem for stem in stems if stems.count(stem) > 1]:
+        raise ValueError(
+            f"several files are called {twice[0]}, and would be written to the same place; predict "
+            "them one by one, each with its own --out"
+        )
+    make_directory(folder)
+    inputs = model.config.input
+    assert isinstance(inputs, SeriesConfig)
+    limits = limits_of(read_limits(local_directory(options.model)))
+    entries: list[dict[str, object]] = []
+    for name in options.files:
+        try:
+            with using(limits):
+                found = forecast(model, Path(name))
+        except ValueError as error:
+            complain(f"{name}: {error}")
+            entries.append({"file": name, "error": str(error)})
+            continue
+        base = folder / f"{Path(name).stem}-forecast"
+        written = write_forecast(found, base, 2 * inputs.length)
+        head, *rows = found.rows()
+        steps = [dict(zip(head, row, strict=True)) for row in rows]
+        entries.append({"file": name, "forecast": steps, "files": [str(x) for x in written]})
+        if not options.json:
+            say(f"{name}: {summary(found)}; wrote {written[0]} and {written[1]}")
+    if options.json:
+        say(json.dumps(entries, ensure_ascii=False))
+    return 1 if any("error" in entry for entry in entries) else 0
 
 
 def _fill_texts(model: "PerceiverModel", options: argparse.Namespace) -> int:

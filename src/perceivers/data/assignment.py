@@ -2,15 +2,17 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from .contradictions import log_contradictions
 from .examples import ExampleSet
 from .hold_out import Assignment
-from .identity import relative
+from .identity import Identity, relative
 from .labels import label_texts
-from .restored import restore
+from .restored import Restored, restore
 from .saved_splits import SavedSplits, record
 
 log = logging.getLogger(__name__)
@@ -77,12 +79,15 @@ def find_saved(
             that of the run.
     """
     labels = {name: examples.labels for name, examples in loaded.items()}
+    identities = {name: relative(x.identities(), path) for name, x in loaded.items()}
     restored = restore(
         saved,
-        {name: relative(examples.identities(), path) for name, examples in loaded.items()},
+        identities,
         labels,
         _texts(labels, names),
     )
+    if (spans := loaded["train"].spans if "train" in loaded else None) is not None:
+        restored = without_overlaps(restored, spans, identities["train"])
     for line in restored.remarks():
         log.warning("%s", line)
     kept = restored.assignment
@@ -96,6 +101,22 @@ def find_saved(
                 "trained on, or start a new run"
             )
     return kept
+
+
+def without_overlaps(restored: Restored, spans: Tensor, identities: Sequence[Identity]) -> Restored:
+    """Return the same without calling windows new that lie on a border of the run's splits.
+
+    Args:
+        restored: the splits of a run, found in a series.
+        spans: which steps each window of the series holds, (windows, 2).
+        identities: the identity of each window.
+    """
+    found = spans[torch.cat([indices for _, indices in restored.assignment.values()])]
+    if not len(found):
+        return restored
+    inside = (spans[:, 0] >= found[:, 0].min()) & (spans[:, 1] <= found[:, 1].max())
+    known = {identities[i].name for i in inside.nonzero()[:, 0].tolist()}
+    return replace(restored, new=[name for name in restored.new if name not in known])
 
 
 def _texts(labels: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, list[str]]:

@@ -1,10 +1,14 @@
 """Configuration of the data of a training run, as plain data. Imports no torch."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from ..modalities.augmentation import AugmentationConfig
+from ..modalities.config import Range
 from ..modalities.config import Task as Task
+
+NUMBER_TASKS: tuple[Task, ...] = ("regression", "forecasting")
+"""The tasks whose labels are numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,14 +28,16 @@ class DataConfig(AugmentationConfig):
         "language",
         "segmentation",
         "reconstruction",
+        "forecasting",
     ] = "auto"
     """What the labels of an example are: one class (classification), any number of labels
-    (multilabel), numbers (regression), a class for each element (segmentation), or none, because
-    the text itself is to be continued (language) or the example itself is to be rebuilt
-    (reconstruction); the last three follow from the model; auto: decided by the type of the
-    labels."""
+    (multilabel), numbers (regression), a class for each element (segmentation), the values of a
+    series that follow (forecasting), or none, because the text itself is to be continued (language)
+    or the example itself is to be rebuilt (reconstruction); the last four follow from the model;
+    auto: decided by the type of the labels."""
     label: tuple[str, ...] = ()
-    """Tables: names of the columns to predict; empty: the column called label, labels or target."""
+    """Tables: names of the columns to predict; empty: the column called label, labels or target; to
+    forecast, all columns."""
     element_label: str | None = None
     """Segmentation of points: name of the ply property or npz array with the label of each point;
     none: the one with a usual name, such as label or class."""
@@ -44,6 +50,8 @@ class DataConfig(AugmentationConfig):
     numbers are read as series then, and the rows of a table as the steps of one long series. None:
     files are series if they have such a column and no x, y and z, and the rows of a table if it has
     one and no label."""
+    stride: Annotated[int, Range(1, 2**31 - 1)] = 1
+    """Series: steps from one window of a long series to the next."""
     batch_size: int = 128
     """Number of examples in a batch."""
     validation: float = 0.1

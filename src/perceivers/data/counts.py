@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from .config import Task
+from .config import NUMBER_TASKS, Task
 from .examples import ExampleSet
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def _describe(labels: Tensor, names: Sequence[str], task: Task) -> str:
         return f"{int(labels.sum()):,} bytes"
     if task == "reconstruction":
         return f"{len(labels):,} examples"
-    if task == "regression":
+    if task in NUMBER_TASKS:
         columns = labels.view(len(labels), -1)
         words = [
             f"{name} {low:g} to {high:g}"
@@ -66,7 +66,7 @@ def _describe(labels: Tensor, names: Sequence[str], task: Task) -> str:
     if len(words) <= MAX_LISTED:
         return ", ".join(words)
     listed = ", ".join(words[:NUM_FIRST])
-    if task == "regression":
+    if task in NUMBER_TASKS:
         return f"{listed}, … ({len(words):,} numbers)"
     low, high = min(counts), max(counts)
     each = f"{low:,}" if low == high else f"{low:,} to {high:,}"
@@ -81,7 +81,7 @@ def warn_of_untrained(splits: Mapping[str, ExampleSet], names: Sequence[str], ta
         names: names of the classes, labels or numbers.
         task: the task that the labels are for.
     """
-    if "train" not in splits or task == "regression":
+    if "train" not in splits or task in NUMBER_TASKS:
         return
     trained = count_classes(splits["train"].labels, len(names), task)
     for split, examples in splits.items():
@@ -114,7 +114,7 @@ def warn_of_alike(names: Sequence[str], task: Task) -> None:
         key = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
         groups.setdefault(key, []).append(name)
     alike = [group for group in groups.values() if len(group) > 1]
-    if alike and task != "regression":
+    if alike and task not in NUMBER_TASKS:
         few = ", ".join(" and ".join(map(repr, group)) for group in alike[:NUM_FIRST])
         log.warning(
             "%s that differ in case, spaces or the form of accents alone: %s%s; they are learnt "

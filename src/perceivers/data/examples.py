@@ -42,6 +42,15 @@ class ExampleSet(abc.ABC, Dataset[Batch]):
         return None
 
     @property
+    def spans(self) -> Tensor | None:
+        """Which steps of one long series each example holds, int64 (examples, 2).
+
+        Its first step, and the step after its last one. None: the examples are no parts of one
+        series.
+        """
+        return None
+
+    @property
     def num_readable(self) -> int:
         """Number of examples, without those whose file was found to be unreadable."""
         return len(self)

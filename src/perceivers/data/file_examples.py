@@ -73,6 +73,12 @@ class FileExamples(ExampleSet):
         return len(self.labels)
 
     @property
+    @override
+    def spans(self) -> Tensor | None:
+        spans: Tensor | None = getattr(self.files, "spans", None)
+        return None if spans is None else spans[self.rows]
+
+    @property
     def decoded_bytes(self) -> int:
         """Size in bytes of all decoded examples; an upper bound if their lengths differ."""
         return len(self) * self.reader.nbytes

@@ -1,6 +1,8 @@
 """Hold out the test and validation examples that a data set has no splits for."""
 
 from collections.abc import Mapping
+from itertools import pairwise
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -22,12 +24,18 @@ def whole(labels: Mapping[str, Tensor]) -> Assignment:
     return {name: (name, torch.arange(len(values))) for name, values in labels.items()}
 
 
-def hold_out_missing(labels: Mapping[str, Tensor], config: DataConfig) -> Assignment:
+def hold_out_missing(
+    labels: Mapping[str, Tensor],
+    config: DataConfig,
+    spans: Mapping[str, Tensor | None] = MappingProxyType({}),
+) -> Assignment:
     """Take the test and validation splits that do not exist from the training examples.
 
     Args:
         labels: the labels of each split that the data has of its own.
         config: the fractions to hold out.
+        spans: which steps of one series the examples of a split hold (`ExampleSet.spans`). Such
+            examples are split by time.
 
     Raises:
         ValueError: there is no training split, or nothing is to be held out for validation.
@@ -37,17 +45,56 @@ def hold_out_missing(labels: Mapping[str, Tensor], config: DataConfig) -> Assign
             f"found only the splits {sorted(labels)}; expected a 'train' split, or folders of "
             "classes without splits"
         )
+    steps = spans.get("train")
+    if steps is not None:
+        _check_validation(config.validation > 0, config)
+        return by_time(steps, config)
     splits = whole(labels)
     for name, fraction in (("test", config.test), ("validation", config.validation)):
         if name not in splits and fraction > 0:
             _, rest = splits["train"]
             kept, held_out = stratified_split(labels["train"][rest], fraction)
             splits[name], splits["train"] = ("train", rest[held_out]), ("train", rest[kept])
-    if "validation" not in splits:
+    _check_validation("validation" in splits, config)
+    return splits
+
+
+def _check_validation(exists: bool, config: DataConfig) -> None:
+    if not exists:
         raise ValueError(
             f"data.validation={config.validation}; expected more than 0: the best weights are "
             "chosen by the validation examples"
         )
+
+
+def by_time(spans: Tensor, config: DataConfig) -> Assignment:
+    """Split the windows of a series by time: train before validation before test.
+
+    Windows that lie on both sides of a border are in no split.
+
+    Args:
+        spans: the first step of each window and the step after its last one, (windows, 2).
+        config: the fractions of the steps to hold out at the end.
+
+    Raises:
+        ValueError: a part is shorter than a window.
+    """
+    total = int(spans[:, 1].max())
+    borders = [0, round(total * (1 - config.test - config.validation))]
+    borders += [round(total * (1 - config.test)), total]
+    names = ("train", "validation", "test")
+    splits: Assignment = {}
+    for name, (start, stop) in zip(names, pairwise(borders), strict=True):
+        inside = (spans[:, 0] >= start) & (spans[:, 1] <= stop)
+        if stop > start:
+            splits[name] = ("train", inside.nonzero()[:, 0])
+        if stop > start and not inside.any():
+            steps = int((spans[:, 1] - spans[:, 0]).min())
+            raise ValueError(
+                f"the {name} part of the series has {stop - start:,} steps, and a window with what "
+                f"follows takes {steps:,}; choose shorter ones (--model.input.length, "
+                "--model.input.horizon), or other parts (--data.validation, --data.test)"
+            )
     return splits
 
 

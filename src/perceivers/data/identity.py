@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..modalities.fusion.rows import Row
+from ..modalities.series.decode import Window
 
 HASH_BYTES = 8  # 100 million examples have a collision with a probability of 0.03%
 WHOLE_BYTES = 8 * 2**20  # of a larger file, only parts are hashed
@@ -83,11 +84,13 @@ def identify(name: str, source: Any, file_columns: Iterable[str] = ()) -> Identi
 
     Args:
         name: its name for messages.
-        source: a path, bytes, or a row of a table.
+        source: a path, bytes, a row of a table, or a window of a series.
         file_columns: columns whose cells name files; the content of such a row includes theirs.
     """
     if isinstance(source, str | Path):
         return Identity(name, hash_file(Path(source)), "name")
+    if isinstance(source, Window):
+        return Identity(name, hash_bytes(source.content))
     if isinstance(source, Row):
         return Identity(name, _hash_row(source, frozenset(file_columns)))
     return Identity(name, hash_bytes(source))

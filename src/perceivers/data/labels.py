@@ -6,7 +6,9 @@
   have each of K classes, int32 (n, K), because the classes themselves are a part of the example;
 - reconstruction: none, int32 (n, 0);
 - regression: K numbers per example in the data's units, float64 (n,) or (n, K). A name may end in
-  its unit, such as "age [years]" or "age (years)".
+  its unit, such as "age [years]" or "age (years)";
+- forecasting: the means of the values that follow a window, of each of K channels, float64 (n, K).
+  The values themselves are part of the example.
 """
 
 import re
@@ -30,6 +32,7 @@ EXPECTED_LABELS: dict[str, str] = {
     "language": "none: texts are read for a model that continues them",
     "reconstruction": "none: the model rebuilds its inputs",
     "segmentation": "a class for each point, byte or pixel, and a model with such outputs",
+    "forecasting": "a series, and a model with a horizon (model.input.horizon)",
 }
 
 
@@ -49,7 +52,9 @@ def infer_task(values: Tensor, names: Sequence[str], task: TaskOption = "auto") 
     """
     width = values.shape[1] if values.ndim == 2 else 1
     inferred: Task = "classification"
-    if values.is_floating_point() and values.ndim in (1, 2):
+    if task == "forecasting" and values.is_floating_point():
+        inferred = task
+    elif values.is_floating_point() and values.ndim in (1, 2):
         inferred = "multilabel" if width > 1 and _is_multi_hot(values) else "regression"
     elif values.dtype == torch.int32 and values.ndim == 2:
         inferred = "segmentation" if width else "reconstruction"
@@ -94,6 +99,7 @@ def describe_labels(task: Task, names: Sequence[str]) -> str:
         "regression": f"{len(names)} number{'s' * (len(names) > 1)} per example ({few})",
         "reconstruction": "the inputs themselves",
         "segmentation": f"{len(names)} classes of elements ({few})",
+        "forecasting": f"{len(names)} channel{'s' * (len(names) > 1)} to forecast ({few})",
     }[task] + f": {task}"
 
 

@@ -88,7 +88,7 @@ def read_manifest(path: Path, config: DataConfig, *, wanted: Collection[str] = (
         index = tuple(name for name in table.index if name not in (*config.label, *wanted))
         left_out = {*config.ignore, *index}
         columns = {name: x for name, x in columns.items() if name not in left_out}
-        labels = {name: columns.pop(name) for name in _label_names(columns, config)}
+        labels = {name: columns.pop(name) for name in label_names(columns, config)}
         splits = {"train": list(range(num_rows))}
         split_column = _find_split_column(columns, {*config.categorical, *wanted})
         if split_column is not None:
@@ -204,7 +204,16 @@ def prefix_errors(path: Path) -> Iterator[None]:
         raise ValueError(f"{path}: {error}") from None
 
 
-def _label_names(columns: Columns, config: DataConfig) -> tuple[str, ...]:
+def label_names(columns: Columns, config: DataConfig) -> tuple[str, ...]:
+    """Return the names of the label columns of a table.
+
+    Args:
+        columns: the columns.
+        config: its `label` names them; empty: the one called label, labels or target.
+
+    Raises:
+        ValueError: a named column does not exist, or none or several could be the label.
+    """
     for name in config.label:
         if name not in columns:
             raise unknown("column (--data.label)", name, columns)

@@ -54,6 +54,11 @@ SETS = {
         "https://www.cs.cornell.edu/people/pabo/movie-review-data/, unpack it and point at the "
         "folder of its two files: --data rt-polaritydata",
     ),
+    "co2": NamedSet(
+        "2,284 weeks of carbon dioxide in the air at Mauna Loa, to be forecast; a csv file",
+        how_to_get="run python examples/series_sets.py write DEST and point at the result: "
+        "--data DEST/co2.csv",
+    ),
     "vowels": NamedSet(
         "640 utterances of Japanese vowels as series of 12 channels, 9 speakers; a folder of csv "
         "files",

@@ -17,6 +17,7 @@ from ..modalities.image.decode import fit
 from ..modalities.image.reader import ImageReader
 from ..modalities.labelled import LabelledReader
 from ..modalities.reader import Reader
+from ..modalities.series.reader import SeriesReader
 from ..modalities.table.config import TABLE_SUFFIXES
 from .assignment import assign, find_saved, first_scored, make_record
 from .cifar import is_cifar, read_cifar
@@ -28,11 +29,12 @@ from .file_examples import FileExamples, FileSplits
 from .folder import read_folder
 from .hold_out import hold_out_missing, whole
 from .hub import read_hub, read_parquet_folder
-from .labels import describe_labels, infer_task
+from .labels import TaskOption, describe_labels, infer_task
 from .layout import find_manifest, parquet_files
 from .manifest import read_table
 from .official import has_official_files, read_official
 from .saved_splits import SavedSplits
+from .series import read_series
 from .sets import named_set
 from .unlabelled import read_unlabelled, without_labels
 
@@ -101,7 +103,8 @@ def read_splits(
         loaded, labels = without_labels(loaded), ()
     values = {name: examples.labels for name, examples in loaded.items()}
     filled = [x for x in values.values() if len(x)]
-    task = infer_task(torch.cat(filled), labels, config.task) if filled else "classification"
+    wanted = _wanted_task(config, reader)
+    task = infer_task(torch.cat(filled), labels, wanted) if filled else "classification"
     if task in ("classification", "segmentation") and len(labels) < 2:
         where = f"one folder of {reader.noun} each"
         raise ValueError(
@@ -111,7 +114,8 @@ def read_splits(
     if saved is not None:
         chosen = find_saved(saved, loaded, labels, config.path, scored=scored)
     else:
-        chosen = hold_out_missing(values, config) if hold_out else whole(values)
+        spans = {name: examples.spans for name, examples in loaded.items()}
+        chosen = hold_out_missing(values, config, spans) if hold_out else whole(values)
     if scored:
         chosen = first_scored(chosen)
     splits = assign(loaded, chosen)
@@ -137,6 +141,27 @@ def read_splits(
         inferred = " (from the labels; --data.task sets it)" if config.task == "auto" else ""
         log.info("labels: %s%s", describe_labels(task, labels), inferred)
     return Splits(splits, labels, tuple(skipped), task, new)
+
+
+def _wanted_task(config: DataConfig, reader: Reader) -> TaskOption:
+    """Return the task that the labels must be for; "auto": any.
+
+    Raises:
+        ValueError: it is to forecast, and the model does not, or the other way round.
+    """
+    series = without_clips(reader)
+    horizon = series.horizon if isinstance(series, SeriesReader) else 0
+    if config.task == "forecasting" and not horizon:
+        raise ValueError(
+            f"data.task=forecasting, but the model reads {reader.noun} without a horizon; train "
+            "one that forecasts (perceivers train folder), or set --model.input.horizon"
+        )
+    if horizon and config.task not in ("auto", "forecasting"):
+        raise ValueError(
+            f"data.task={config.task}, but the model forecasts {horizon} steps "
+            "(model.input.horizon); leave the task out"
+        )
+    return "forecasting" if horizon else config.task
 
 
 def _log_splits(splits: Mapping[str, ExampleSet], skipped: int) -> None:
@@ -184,6 +209,16 @@ def _find(config: DataConfig, reader: Reader) -> tuple[Mapping[str, ExampleSet],
             f"data.time={config.time} is for series of your own (perceivers train folder), and the "
             f"model reads {reader.noun} otherwise; leave it out, or set --model.input.time"
         )
+    series = without_clips(reader)
+    if isinstance(series, SeriesReader) and config.path is not None:
+        table = find_manifest(config.path)
+        if table is not None:
+            return read_series(table, series, config)
+        if series.horizon:
+            raise ValueError(
+                f"{config.path} is not a table, and forecasts are learnt from one whose rows are "
+                "the steps of a series; check the path"
+            )
     if config.name == "folder":
         return _find_own(config, reader)
     if config.name == "dataset":

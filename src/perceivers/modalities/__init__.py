@@ -26,7 +26,7 @@ from .modality import FileModality, InputChoice, Modality, modality_of, register
 from .points import Points
 from .points.config import PointsConfig
 from .series import TimeSeries
-from .series.config import SeriesConfig
+from .series.config import ForecastConfig, SeriesConfig
 from .sound import Sound
 from .sound.config import AudioConfig, MelConfig, WaveOutputConfig
 from .table import Table
@@ -59,6 +59,7 @@ __all__ = [
     "ElementClassesConfig",
     "FileModality",
     "FlowOutputConfig",
+    "ForecastConfig",
     "FramePairConfig",
     "FramesOutputConfig",
     "FusionConfig",

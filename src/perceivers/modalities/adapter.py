@@ -46,6 +46,11 @@ class Adapter(nn.Module, ABC):
     def num_inputs(self) -> int:
         """M, number of elements of an example of the configured size."""
 
+    @property
+    def least_inputs(self) -> int:
+        """Number of elements of the smallest example."""
+        return 1
+
     def set_normalisation(self, mean: Any, std: Any) -> None:
         """Set the normalising constants, which are buffers of the model.
 

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 Task = Literal[
-    "classification", "multilabel", "regression", "language", "segmentation", "reconstruction"
+    "classification",
+    "multilabel",
+    "regression",
+    "language",
+    "segmentation",
+    "reconstruction",
+    "forecasting",
 ]
 """What the outputs of a model are compared with: see `training.targets`."""
 

@@ -84,7 +84,8 @@ def cost(config: EncoderConfig, num_inputs: int | None = None) -> Cost:
     model = build_on_meta(config).eval()  # attention dropout takes a detour
     if isinstance(model, PerceiverARModel):
         return _cost_of_ar(model, num_inputs)
-    one, two = _count(model, 1), _count(model, 2)  # FLOPs are linear in M
+    least = model.adapter.least_inputs
+    one, two = _count(model, least), _count(model, least + 1)  # FLOPs are linear in M
     per_input = two["cross"] - one["cross"]
     steps = [index for index in config.cross_order if index is not None]
     remade = 0
@@ -96,7 +97,7 @@ def cost(config: EncoderConfig, num_inputs: int | None = None) -> Cost:
     native = Cost(
         num_inputs=model.adapter.num_inputs,
         num_parameters=sum(p.numel() for p in model.parameters()),
-        cross_flops_fixed=one["cross"] - per_input,
+        cross_flops_fixed=one["cross"] - least * per_input,
         cross_flops_per_input=per_input,
         remade_flops_per_input=remade,
         latent_flops=one["latent"],

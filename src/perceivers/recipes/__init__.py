@@ -8,6 +8,7 @@ from .autoencode_av import autoencode_av
 from .bytes_lm import bytes_lm
 from .cifar10 import cifar10
 from .cifar100 import cifar100, cifar100_small
+from .co2 import co2
 from .digits import digits
 from .folder import folder
 from .fsdd import fsdd, fsdd_raw
@@ -40,6 +41,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         bytes_lm,
         segment_points,
         autoencode_av,
+        co2,
         folder,
     )
 }

@@ -19,6 +19,7 @@ from . import sections
 from .card import metrics_of, model_card
 from .elements import Makers, element_sections, write_element_predictions
 from .figures import curve_pictures, read_curves
+from .forecasts import forecast_sections, write_forecasts
 from .judge import judge
 from .language import language_sections, write_language_predictions
 from .page import Safe, Section, element, joined, page, paragraph
@@ -98,6 +99,8 @@ def write(
             write_element_predictions(file, scored, named, model.labels)
         elif model.config.task == "reconstruction":
             write_value_predictions(file, model, scored, named)
+        elif model.config.task == "forecasting":
+            write_forecasts(file, scored, named, model.labels)
         else:
             write_predictions(file, judge(model, scored.outputs, scored.labels), named)
 
@@ -135,6 +138,8 @@ def report_page(run_dir: Path, model: PerceiverModel, recipe: Recipe, scored: Sc
         makers = element_sections(model, scored, names, pictures)
     elif model.config.task == "reconstruction":
         makers = value_sections(model, scored, names, pictures)
+    elif model.config.task == "forecasting":
+        makers = forecast_sections(model, scored, names)
     else:
         makers = _example_sections(model, scored, names, pictures)
     makers.insert(1, ("Training", lambda: _training(run_dir, model)))

@@ -80,6 +80,7 @@ class TrainerConfig:
         "val_miou",
         "val_accuracy",
         "val_psnr",
+        "val_mase",
     ] = "val_loss"
     """Validation score that decides which weights are best and when to stop early; of equal scores
     the one with the lower loss is better. It must be a score of the task; auto: val_macro_f1 for

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ..checkpoint import CONFIG, read_config
-from ..data.config import Task
+from ..data.config import NUMBER_TASKS, Task
 from ..data.documents import read_documents
 from ..data.file_examples import FileExamples
 from ..data.labels import matching_names
@@ -246,7 +246,7 @@ def check_labels(model: PerceiverModel, splits: Splits) -> None:
     Raises:
         ValueError: the data has another task or other labels.
     """
-    if splits.task in ("regression", "segmentation", "reconstruction"):
+    if splits.task in (*NUMBER_TASKS, "segmentation", "reconstruction"):
         known = splits.labels == model.labels
     else:
         known = None not in matching_names(splits.labels, model.labels)

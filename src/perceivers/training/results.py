@@ -16,10 +16,12 @@ COLUMNS = {
     "f1": ("F1", ".2%"),
     "iou": ("IoU", ".2%"),
     "map": ("average precision", ".2%"),
+    "mase": ("MASE", ".4f"),
+    "baseline_mase": ("of the baseline", ".4f"),
     "mae": ("MAE", ".4g"),
-    "baseline_mae": ("of the mean", ".4g"),
+    "baseline_mae": ("of the baseline", ".4g"),
     "rmse": ("RMSE", ".4g"),
-    "baseline_rmse": ("of the mean", ".4g"),
+    "baseline_rmse": ("of the baseline", ".4g"),
     "r2": ("R²", ".4f"),
     "psnr": ("PSNR, dB", ".2f"),
     "baseline_psnr": ("of the mean", ".2f"),
@@ -80,6 +82,7 @@ def score_lines(
         "regression": "the mean of the training examples",
         "reconstruction": "the mean of the scored examples",
         "segmentation": f"always {base.get('label')!r}",
+        "forecasting": "the value one season earlier",
     }[task]
     lines.append(f"baseline ({constant}): {format_scores(task, labels, base)}")
     return lines + table(each)

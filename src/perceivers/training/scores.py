@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..data.config import Task
+from ..data.config import NUMBER_TASKS, Task
 from ..data.labels import split_unit
 
 
@@ -58,6 +58,7 @@ TASK_SCORES: dict[Task, tuple[Score, ...]] = {
     "language": (Score("bits_per_byte", "bits per byte", ".4f", higher_is_better=False),),
     "reconstruction": (Score("psnr", "PSNR", ".2f", unit="dB"),),
     "segmentation": (Score("miou", "mIoU", ".2%"), MACRO_F1, Score("accuracy", "accuracy", ".2%")),
+    "forecasting": (Score("mase", "MASE", ".4f", higher_is_better=False), MAE, RMSE),
 }
 ALL_SCORES = {s.name: s for s in (LOSS, *(s for scores in TASK_SCORES.values() for s in scores))}
 
@@ -69,7 +70,7 @@ def scores_of(task: Task, labels: Sequence[str]) -> tuple[Score, ...]:
         task: classification has top-1, top-5 (of more than five classes: of five or fewer it is
             always 100%), macro F1 and balanced accuracy; multilabel has mAP, macro F1 and micro F1;
             regression has MAE, RMSE and R²; language has the bits per byte; segmentation has mIoU,
-            macro F1 and accuracy; reconstruction has PSNR.
+            macro F1 and accuracy; reconstruction has PSNR; forecasting has MASE, MAE and RMSE.
         labels: names of the model's outputs. If all of them have the same unit, MAE and RMSE have
             it too.
     """
@@ -77,9 +78,9 @@ def scores_of(task: Task, labels: Sequence[str]) -> tuple[Score, ...]:
     if task == "classification" and len(labels) <= 5:
         return tuple(score for score in scores if score is not TOP5)
     units = {split_unit(label)[1] for label in labels}
-    if task == "regression" and len(units) == 1:
+    if task in NUMBER_TASKS and len(units) == 1:
         unit = units.pop()
-        return (replace(MAE, unit=unit), replace(RMSE, unit=unit), *scores[2:])
+        return tuple(replace(x, unit=unit) if x in (MAE, RMSE) else x for x in scores)
     return scores
 
 

@@ -19,6 +19,7 @@ from ..models.classifier import PerceiverClassifier, TargetScale
 from ..models.clips import average_clips
 from ..models.config import task_of
 from .element_targets import ElementTargets
+from .forecast_targets import ForecastTargets
 from .language import LanguageTargets
 from .metrics import AveragePrecisions, ClassCounts, LabelCounts
 from .targets_base import BASELINE, Targets
@@ -169,6 +170,7 @@ TARGETS: dict[Task, type[Targets]] = {
     "language": LanguageTargets,
     "segmentation": ElementTargets,
     "reconstruction": ValueTargets,
+    "forecasting": ForecastTargets,
 }
 
 

@@ -13,11 +13,13 @@ from typing_extensions import override
 from ...errors import listed
 from ..measures import Measures, counted, median_of
 from ..modality import FileModality, InputChoice
-from .config import SeriesConfig
+from .config import ForecastConfig, SeriesConfig
 
 if TYPE_CHECKING:
+    from ..adapter import Adapter
     from .adapter import SeriesAdapter
     from .decode import Series
+    from .output import ForecastOutput
     from .reader import SeriesReader
 
 MAX_LENGTH = 2048  # steps that `choose` reads of each file at most
@@ -36,6 +38,7 @@ class TimeSeries(FileModality):
     name = "series"
     recipe = "vowels"
     configs = (SeriesConfig,)
+    outputs = (ForecastConfig,)
     measured_whole = True
 
     def __init__(self, *, sure: bool = False) -> None:
@@ -46,6 +49,12 @@ class TimeSeries(FileModality):
         from .adapter import SeriesAdapter
 
         return SeriesAdapter(**config.adapter_options())
+
+    @override
+    def output(self, config: Any, adapter: "Adapter") -> "ForecastOutput":
+        from .output import ForecastOutput
+
+        return ForecastOutput(adapter, **config.options())
 
     @override
     def reader_class(self) -> "type[SeriesReader]":

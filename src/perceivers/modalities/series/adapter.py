@@ -76,6 +76,11 @@ class SeriesAdapter(ChannelsLastAdapter):
     def num_inputs(self) -> int:
         return self.length // self.patch_size + self.horizon
 
+    @property
+    @override
+    def least_inputs(self) -> int:
+        return self.num_inputs
+
     @override
     def set_normalisation(self, mean: Tensor, std: Tensor) -> None:
         if self.normalise_by == "training":

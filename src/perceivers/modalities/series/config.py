@@ -1,9 +1,11 @@
 """Configuration of time series, as plain data."""
 
-from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar, Literal, Self
 
-from ..config import InputConfig, Range
+from typing_extensions import override
+
+from ..config import InputConfig, OutputConfig, Range, Task
 
 Count = Annotated[int, Range(1, 2**31 - 1)]
 
@@ -37,3 +39,21 @@ class SeriesConfig(InputConfig):
     training files, or those of each window itself."""
     num_bands: int = 16
     """Fourier frequencies of the positions, which are times."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecastConfig(OutputConfig):
+    """Forecasts; see `perceivers.modalities.series.output.ForecastOutput`."""
+
+    kind: ClassVar[str] = "forecast"
+    task: ClassVar[Task | None] = "forecasting"
+
+    season: Count = 1
+    """Steps of a season: a step is forecast as the value one season earlier, plus what the model
+    gives. 1: there is none, and the last value is repeated."""
+    targets: int = 0
+    """Channels to forecast, the first of each step; training takes it from the data. 0: all."""
+
+    @override
+    def for_labels(self, count: int) -> Self:
+        return replace(self, targets=count)

@@ -1,11 +1,13 @@
 """Draw a time series as curves, with a number for each element as shading."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..drawing import COLOURS, OPACITY, relative, shortened
 from .config import SeriesConfig
+from .times import Times
 
 MAX_CURVES = 6  # channels that are drawn, each above the next
 MAX_NAME = 14  # characters of a channel's name
@@ -48,3 +50,52 @@ def _shade(axes: Any, times: np.ndarray, shares: np.ndarray, config: SeriesConfi
 def aspect(config: SeriesConfig) -> float:
     """Return the height of a drawing as a multiple of its width."""
     return 0.2 + 0.2 * min(MAX_CURVES, config.channels)
+
+
+def draw_forecast(
+    figure: Any,
+    names: Sequence[str],
+    times: Times,
+    before: np.ndarray,
+    values: np.ndarray,
+    after: np.ndarray,
+    *,
+    said: np.ndarray,
+    truth: np.ndarray | None = None,
+    naive: np.ndarray | None = None,
+) -> None:
+    """Draw a forecast after the series that it goes on from, each channel above the next.
+
+    Args:
+        figure: matplotlib figure or part of one.
+        names: names of the K channels.
+        times: the times of the series, which say whether they are dates.
+        before: times of the steps before the forecast, (T,).
+        values: their values, (T, K or more).
+        after: times of the forecast, (H,).
+        said: the forecast, (H, K).
+        truth: what came, (H, K); None: it is not known.
+        naive: the seasonal-naive forecast, (H, K); None: it is not drawn.
+    """
+    panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
+    for index, (name, axes) in enumerate(zip(names, panels, strict=True)):
+        axes.plot(_shown(before, times), values[:, index], lw=0.9, c="0.2")
+        later = _shown(after, times)
+        if truth is not None:
+            axes.plot(later, truth[:, index], lw=0.9, c="0.2", ls=":", label="what came")
+        if naive is not None:
+            axes.plot(later, naive[:, index], lw=0.8, c="#d1701f", label="one season earlier")
+        axes.plot(later, said[:, index], lw=1.2, c="#1f5fae", label="forecast")
+        axes.axvline(later[0], lw=0.6, c="0.7")
+        axes.set_ylabel(shortened(name, 2 * MAX_NAME), fontsize=7, parse_math=False)
+        axes.tick_params(labelsize=7)
+        axes.grid(alpha=0.3)
+    panels[0].legend(fontsize=7, loc="upper left")
+    panels[-1].set_xlabel(times.name or "step", fontsize=7, parse_math=False)
+
+
+def _shown(values: np.ndarray, times: Times) -> np.ndarray:
+    """Return times for an axis: of dates as NumPy's own."""
+    if not times.dated:
+        return values
+    return np.datetime64("1970-01-01") + (values * 86400).round().astype("timedelta64[s]")

@@ -25,7 +25,9 @@ class SeriesReader(ArrayReader):
     evenly spread over a series.
 
     With a horizon, the window is the end of the series, and what a shorter one lacks is missing at
-    the beginning. The steps to forecast follow the window: their times, and no values.
+    the beginning. The steps to forecast follow the window: their times, and NaN. Those of a window
+    inside a series have their values too, which training compares forecasts with; the adapter does
+    not read them.
 
     Args:
         length: T, steps of a window.
@@ -50,7 +52,11 @@ class SeriesReader(ArrayReader):
     @property
     @override
     def shape(self) -> tuple[int, ...]:
-        return self.length + self.horizon, 1 + self.channels
+        return len(self), 1 + self.channels
+
+    def __len__(self) -> int:
+        """Return the number of steps of an example: those of a window and its horizon."""
+        return self.length + self.horizon
 
     @property
     @override
@@ -112,8 +118,7 @@ class SeriesReader(ArrayReader):
             start: number of its step that the window begins with; if it is negative, the first
                 steps of the window are missing.
         """
-        stop = start + self.length
-        first, last = max(0, start), min(len(whole), stop)
+        first, last = max(0, start), min(len(whole), start + len(self))
         times = self._times(whole.times, start)
         example = np.full(self.shape, np.nan)
         example[:, 0] = (times - times[0]) / self.step
@@ -122,13 +127,8 @@ class SeriesReader(ArrayReader):
 
     def _times(self, times: Times, start: int) -> np.ndarray:
         """Return the times of the steps of an example, also before and after the series."""
-        stop = start + self.length + self.horizon
+        stop = start + len(self)
         before = times.values[0] + times.step * np.arange(min(start, 0), 0)
         missing = max(0, stop - len(times.values))
         after = times.after(missing) if missing else times.values[:0]
         return np.concatenate([before, times.values[max(0, start) : stop], after])
-
-    def future(self, window: Window) -> np.ndarray:
-        """Return the values that follow a window, (horizon, C); NaN where they are missing."""
-        start = window.start + self.length
-        return window.series.values[start : start + self.horizon]

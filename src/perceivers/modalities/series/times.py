@@ -31,12 +31,15 @@ class Times:
     """Name of their column; None: there is none, and they are 0, 1, 2, …."""
     dated: bool = False
     """Whether they are dates."""
+    in_months: bool = False
+    """Whether they are written as months, such as 2001-12, which are dates of their first day."""
 
     def text(self, value: float) -> str:
         """Return a time as the cell of a table."""
         if not self.dated:
             return f"{value:.15g}"
-        return date_text(float(value))
+        text = date_text(float(value))
+        return text.removesuffix("-01") if self.in_months else text
 
     @property
     def step(self) -> float:
@@ -132,7 +135,8 @@ def read_times(name: str, cells: Cells) -> Times:
         values = parse_numbers(texts, number_format)
     except ValueError as error:
         raise ValueError(f"column {name!r}, {error}") from None
-    times = Times(values, name, dates is not None)
+    in_months = all(MONTH.fullmatch(str(cell)) for cell in cells)
+    times = Times(values, name, dates is not None, in_months)
     _check_order(times)
     return times
 

@@ -1,0 +1,32 @@
+"""Forecasts of carbon dioxide in the air."""
+
+from ..data.config import DataConfig
+from ..modalities import ForecastConfig, SeriesConfig
+from ..models.config import DecoderConfig, PerceiverIOConfig
+from ..training.recipe import OptimizerConfig, Recipe, TrainerConfig
+
+
+def co2() -> Recipe:
+    """Forecast half a year of weekly carbon dioxide at Mauna Loa from the two years before.
+
+    `python examples/series_sets.py write DEST`, then `perceivers train co2 --data DEST/co2.csv`.
+    """
+    return Recipe(
+        name="co2",
+        model=PerceiverIOConfig(
+            input=SeriesConfig(length=104, horizon=26, normalise="window", num_bands=16),
+            num_latents=16,
+            latent_dim=64,
+            cross_order=(0, 1),
+            block_order=(0, 0),
+            num_layers_per_block=2,
+            num_self_heads=4,
+            decoder=DecoderConfig(use_query_residual=True),
+            output=ForecastConfig(season=52),
+        ),
+        data=DataConfig(name="co2", batch_size=32, validation=0.2, test=0.2),
+        optimizer=OptimizerConfig(
+            name="muon", lr=2e-3, momentum=0.95, warmup_epochs=1, clip_norm=1.0
+        ),
+        trainer=TrainerConfig(max_epochs=30, patience=8, ema_decay=0.98, monitor="val_mase"),
+    )

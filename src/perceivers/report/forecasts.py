@@ -1,0 +1,140 @@
+"""What a report says of forecasts: scores, plots of a few windows, and predictions.csv."""
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from ..files import write_atomically
+from ..modalities.drawing import new_figure
+from ..modalities.series.draw import draw_forecast
+from ..modalities.series.times import regular_times
+from ..models.base import PerceiverModel
+from ..printing import encodable
+from ..training.forecast_targets import forecasts
+from ..training.results import COLUMNS
+from ..training.scores import LOSS, scores_of
+from ..training.scoring import Scored
+from .figures import png
+from .page import Safe, element, joined, label, paragraph, picture, table
+
+SHOWN = 6  # windows that are drawn, evenly spaced in time
+WIDTH, HEIGHT = 8.6, 1.9  # inches of a drawing, and of each channel in it
+MAX_CHANNELS = 4  # that are drawn
+
+# n windows · T length · H horizon · K forecast channels
+
+
+def forecast_sections(
+    model: PerceiverModel, scored: Scored, names: Sequence[str]
+) -> list[tuple[str, Callable[[], Safe]]]:
+    """Return the sections about a model that forecasts, each with the function that makes it.
+
+    Args:
+        model: the model.
+        scored: what scoring it gave.
+        names: names of the windows.
+    """
+    made = [("Scores", lambda: _scores(model, scored))]
+    if scored.scores.get("by_label"):
+        made.append(("By channel", lambda: _by_channel(scored)))
+    made.append(("Forecasts", lambda: _plots(model, scored, names)))
+    return made
+
+
+def _scores(model: PerceiverModel, scored: Scored) -> Safe:
+    base = scored.scores["baseline"]
+    rows = [
+        [score.title, _value(score, scored.scores), _value(score, base)]
+        for score in (*scores_of("forecasting", model.labels), LOSS)
+        if score.name in scored.scores
+    ]
+    return joined(
+        table(("score", "this model", "seasonal naive"), rows),
+        paragraph(
+            "Seasonal naive: each value as it was one season earlier. MASE: the mean absolute "
+            "error, divided by the mean change over a season in the training part; the loss is the "
+            "mean absolute error in standard deviations of each window.",
+            dim=True,
+        ),
+    )
+
+
+def _value(score: object, values: dict[str, float]) -> str:
+    name, spec, unit = (getattr(score, x) for x in ("name", "format_spec", "unit"))
+    return f"{values[name]:{spec}} {unit}".rstrip() if name in values else "-"
+
+
+def _by_channel(scored: Scored) -> Safe:
+    each = scored.scores["by_label"]
+    shown = [name for name in COLUMNS if any(name in scores for scores in each.values())]
+    rows = [
+        [label(channel), *(f"{scores[name]:{COLUMNS[name][1]}}" for name in shown)]
+        for channel, scores in each.items()
+    ]
+    return table(("", *(COLUMNS[name][0] for name in shown)), rows)
+
+
+def _plots(model: PerceiverModel, scored: Scored, names: Sequence[str]) -> Safe:
+    chosen = np.unique(np.linspace(0, len(names) - 1, SHOWN).round().astype(int))
+    cards = []
+    for row in chosen.tolist():
+        drawn = picture(_plot(model, scored, row), f"forecast of {names[row]}")
+        cards.append(element("div", joined(drawn, element("div", names[row], class_="file"))))
+    return joined(paragraph("Windows evenly spaced over the split.", dim=True), *cards)
+
+
+def _plot(model: PerceiverModel, scored: Scored, row: int) -> bytes:
+    example = np.asarray(scored.examples.example(int(scored.indices[row])))
+    horizon = scored.labels.shape[1]
+    channels = list(model.labels[:MAX_CHANNELS])
+    figure = new_figure(WIDTH, HEIGHT * len(channels) + 0.4)
+    steps, truth = example[:, 0], scored.labels[row].numpy()
+    draw_forecast(
+        figure, channels, regular_times(2), steps[:-horizon], example[:-horizon, 1:],
+        steps[-horizon:], said=_said(scored)[row].numpy(), truth=truth[..., 0], naive=truth[..., 1],
+    )  # fmt: skip
+    return png(figure)
+
+
+def write_forecasts(
+    file: Path, scored: Scored, names: Sequence[str], channels: Sequence[str]
+) -> None:
+    """Write what was forecast for each step after each window as csv, atomically.
+
+    Args:
+        file: the file.
+        scored: what was scored.
+        names: names of the windows.
+        channels: names of the channels.
+
+    Raises:
+        OSError: it could not be written.
+    """
+
+    def write(part: Path) -> None:
+        with part.open("w", encoding="utf-8", newline="") as out:
+            csv.writer(out).writerows(_rows(scored, names, channels))
+
+    write_atomically(file, write)
+
+
+def _rows(scored: Scored, names: Sequence[str], channels: Sequence[str]) -> Iterator[list[object]]:
+    named = [encodable(channel) for channel in channels]
+    heads = [f"{what} {name}" for name in named for what in ("truth", "forecast", "naive")]
+    yield ["window", "step", *heads]
+    every = zip(names, scored.labels.tolist(), _said(scored).tolist(), strict=True)
+    for name, truth, said in every:
+        for step, (values, forecast) in enumerate(zip(truth, said, strict=True), 1):
+            cells = [
+                cell
+                for (value, naive, _), number in zip(values, forecast, strict=True)
+                for cell in ("" if value != value else value, number, naive)
+            ]
+            yield [name, step, *cells]
+
+
+def _said(scored: Scored) -> Tensor:
+    return forecasts(scored.outputs.double(), scored.labels)
