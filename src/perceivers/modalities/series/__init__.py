@@ -98,6 +98,10 @@ class TimeSeries(FileModality):
         draw(figure, example, values, config)
 
     @override
+    def shading(self, config: Any) -> str:
+        return "Strips: bright and opaque, much of a map at these steps; clear: little."
+
+    @override
     def aspect(self, example: Any, config: Any) -> float:
         from .draw import aspect
 
