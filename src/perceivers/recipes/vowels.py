@@ -10,8 +10,8 @@ def vowels() -> Recipe:
     """Tell nine speakers apart by series of 7 to 29 steps of 12 channels (JapaneseVowels).
 
     `python examples/series_sets.py write DEST`, then `perceivers train vowels --data
-    DEST/JapaneseVowels`: test top-1 98.1% on the 370 test utterances (one run; a linear model of the
-    same windows 96.2%), 2 minutes of training on one shared core (Intel Xeon, torch 2.13.0,
+    DEST/JapaneseVowels`: test top-1 98.1% on the 370 test utterances (one run; a linear model of
+    the same windows 96.2%), 2 minutes of training on one shared core (Intel Xeon, torch 2.13.0,
     float32), 2026-11-27; docs/results/series.md.
     """
     return small(
