@@ -29,7 +29,8 @@ from perceivers.modalities.image.adapter import ImageAdapter
 from perceivers.modalities.image.reader import ImageReader
 from perceivers.recipes import get_recipe
 from perceivers.training import engine
-from perceivers.training.batches import batches, measure_normalisation
+from perceivers.training.batches import batches
+from perceivers.training.measuring import measure_normalisation
 from perceivers.training.recipe import Recipe
 from perceivers.training.task import permutation
 

@@ -28,7 +28,8 @@ from perceivers.modalities.points.adapter import PointAdapter
 from perceivers.modalities.sound.mel import MelAdapter
 from perceivers.modalities.text.adapter import TextAdapter
 from perceivers.modalities.text.decode import PAD
-from perceivers.training.batches import batches, measure_normalisation
+from perceivers.training.batches import batches
+from perceivers.training.measuring import measure_normalisation
 from perceivers.training.recipe import Recipe
 
 

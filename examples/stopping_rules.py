@@ -35,8 +35,9 @@ from perceivers.data.cifar import read_cifar
 from perceivers.data.examples import ExampleSet
 from perceivers.models.build import build
 from perceivers.models.classifier import PerceiverClassifier
-from perceivers.training.batches import batches, measure_normalisation
+from perceivers.training.batches import batches
 from perceivers.training.loop import make_trainer, quiet_lightning
+from perceivers.training.measuring import measure_normalisation
 from perceivers.training.recipe_data import fit_to_data, read_recipe_splits
 from perceivers.training.task import Learner
 

@@ -18,7 +18,7 @@ from perceivers.modalities.points.reader import PointReader
 from perceivers.modalities.sound.reader import SoundReader
 from perceivers.modalities.text.reader import TextReader
 from perceivers.modalities.video.reader import VideoReader
-from perceivers.training.batches import measure_normalisation
+from perceivers.training.measuring import measure_normalisation
 
 RNG = np.random.default_rng(0)
 COUNT = 10  # examples of each class

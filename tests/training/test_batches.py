@@ -19,7 +19,8 @@ from perceivers.modalities.image.reader import ImageReader
 from perceivers.modalities.table.adapter import TabularAdapter
 from perceivers.recipes import get_recipe
 from perceivers.training import engine
-from perceivers.training.batches import ShuffleSampler, batches, measure_normalisation
+from perceivers.training.batches import ShuffleSampler, batches
+from perceivers.training.measuring import measure_normalisation
 
 NAN, INF = math.nan, math.inf
 

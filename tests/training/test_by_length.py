@@ -27,9 +27,9 @@ from perceivers.training.batches import (
     BatchesByLength,
     ShuffleSampler,
     batches,
-    measure_normalisation,
 )
 from perceivers.training.evaluation import evaluate
+from perceivers.training.measuring import measure_normalisation
 from perceivers.training.recipe_data import read_recipe, read_recipe_splits
 from perceivers.training.recorder import Recorder
 

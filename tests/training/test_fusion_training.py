@@ -18,8 +18,8 @@ from perceivers.modalities import FusionConfig, MelConfig, VideoConfig, build_ad
 from perceivers.modalities.reader import collate
 from perceivers.recipes import get_recipe
 from perceivers.training import engine
-from perceivers.training.batches import measure_normalisation
 from perceivers.training.evaluation import evaluate
+from perceivers.training.measuring import measure_normalisation
 
 RATE, FRAMES = 8000, 25
 SOUND = MelConfig(

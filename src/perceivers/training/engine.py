@@ -25,13 +25,13 @@ from ..models.base import PerceiverModel
 from ..models.build import build, build_on_meta
 from ..models.config import EncoderConfig, from_dict, to_dict
 from ..places import check_place, make_directory
-from .batches import is_normalised, measure_normalisation
 from .checkpoint_io import AtomicCheckpointIO
 from .continuation import Continuation, check_changes, check_stopped
 from .fine_tuning import build_model, check_freeze
 from .fitting import fit_and_log
 from .logs import news, remembered_log
 from .loop import LAST_CHECKPOINT
+from .measuring import is_normalised, measure_normalisation
 from .optim import check_schedule
 from .recipe import Recipe
 from .recipe_data import (
