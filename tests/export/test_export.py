@@ -17,6 +17,7 @@ from perceivers.modalities.points.config import PointsConfig
 from perceivers.modalities.sound.config import AudioConfig, MelConfig
 from perceivers.modalities.table.config import TabularConfig
 from perceivers.modalities.text.config import TextConfig, TextOutputConfig
+from perceivers.modalities.text.ratios import LogCountRatios
 from perceivers.modalities.video.config import VideoConfig
 from perceivers.models.build import build
 from perceivers.models.classifier import PerceiverClassifier
@@ -28,7 +29,9 @@ WAVE = AudioConfig(num_samples=512, patch_size=32, num_bands=4)
 MEL = MelConfig(num_samples=4000, n_mels=20, num_bands=4)
 VIDEO = VideoConfig(num_frames=4, image_size=16, num_bands=4)
 POINTS = PointsConfig(num_points=64, num_bands=4)
-TEXT = TextConfig(max_length=64, embedding_dim=8, ngrams=(2, 3), ngram_rows=64)
+TEXT = TextConfig(
+    max_length=64, embedding_dim=8, ngrams=(2, 3), ngram_rows=64, ratio_words=(1, 2), ratio_rows=64
+)
 TABLE = TabularConfig(numeric=("a", "b"), categorical=("c",), categories=(("x", "y"),))
 ROWS = RowsConfig(
     parts={"photo": IMAGE, "noise": WAVE, "scan": POINTS, "note": TEXT, "cells": TABLE},
@@ -44,6 +47,10 @@ def model_of(config, task="classification", **options):
     order = {"cross_order": (0, 1, 1), "block_order": (0, 0, 0), "num_classes": 3}
     model = build(ModelConfig(input=config, task=task, **{**sizes, **order, **options})).eval()
     torch.nn.init.normal_(model.head.weight, std=0.3)
+    for module in model.modules():
+        if isinstance(module, LogCountRatios):
+            module.start_counting()
+            module.count(torch.randint(38, 42, (50, 9)), torch.eye(2)[torch.arange(50) % 2])
     return model
 
 

@@ -107,6 +107,14 @@ class Adapter(nn.Module, ABC):
         """
         return None
 
+    def count(self, batch: Any, targets: Tensor) -> None:
+        """Count the labels of training examples; most adapters count nothing.
+
+        Args:
+            batch: raw batch, as in `forward`.
+            targets: 1 for each label that an example has, else 0; (B, labels), floats.
+        """
+
     def forward(self, batch: Any) -> Inputs:
         """Turn a raw batch into elements.
 

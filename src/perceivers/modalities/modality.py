@@ -95,6 +95,19 @@ class Modality(ABC):
         """
         return config, []
 
+    def for_labels(self, config: Any, task: str, count: int) -> Any:
+        """Complete a configuration by what follows from the labels of the training examples.
+
+        Args:
+            config: the input configuration of the model.
+            task: the type of the labels, as in `DataConfig.task`.
+            count: number of different labels, or of numbers to predict.
+
+        Raises:
+            ValueError: the input needs labels of another type.
+        """
+        return config
+
     def varying_axes(self, config: Any) -> dict[int, str]:
         """Return the axes of a raw batch, besides the first, whose length may vary, with names.
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from typing_extensions import override
 
 from ..data.config import Task
-from ..modalities import ImageConfig, InputConfig, OutputConfig, TextStreamConfig
+from ..modalities import ImageConfig, InputConfig, OutputConfig, TextStreamConfig, modality_of
 from ..modalities.config import Range
 from .plain import DEFAULTS, from_dict, to_dict, with_changes
 
@@ -108,7 +108,10 @@ class EncoderConfig:
                 f"a model of kind {self.kind!r} {own}, but the data is for {task}; give other data "
                 "or choose another recipe"
             )
-        return self
+        return dataclasses.replace(self, input=self._input_for_labels(task, count))
+
+    def _input_for_labels(self, task: Task, count: int) -> InputConfig:
+        return modality_of(self.input).for_labels(self.input, task, count)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +141,8 @@ class ModelConfig(EncoderConfig):
                 f"model.task={self.task}, but the labels are for {task}; omit it (it follows from "
                 f"the data) or set --data.task {self.task}"
             )
-        return dataclasses.replace(self, num_classes=count, task=task)
+        inputs = self._input_for_labels(task, count)
+        return dataclasses.replace(self, input=inputs, num_classes=count, task=task)
 
 
 @dataclass(frozen=True, kw_only=True)

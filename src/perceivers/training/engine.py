@@ -31,7 +31,7 @@ from .fine_tuning import build_model, check_freeze
 from .fitting import fit_and_log
 from .logs import news, remembered_log
 from .loop import LAST_CHECKPOINT
-from .measuring import is_normalised, measure_normalisation
+from .measuring import count_labels, is_normalised, measure_normalisation
 from .optim import check_schedule
 from .recipe import Recipe
 from .recipe_data import (
@@ -118,7 +118,9 @@ def train(
         else:
             measure_normalisation(model.adapter, splits.examples["train"])
     notes = [*notes, *said.lines()]
-    targets_of(model).measure(splits.examples["train"])
+    targets = targets_of(model)
+    targets.measure(splits.examples["train"])
+    count_labels(model.adapter, splits.examples["train"], recipe.data, targets.as_floats)
     make_directory(run_dir)
     with lock(run_dir):
         check_unused(run_dir)  # another process may have begun here while the data was read
@@ -215,6 +217,8 @@ def _resume(
     path = absolute_path(recipe.data.path)
     recipe = replace(recipe, data=replace(recipe.data, path=path, task=splits.task))
     model = build(recipe.model, splits.labels, adapter=adapter)
+    as_floats = targets_of(model).as_floats
+    count_labels(model.adapter, splits.examples["train"], recipe.data, as_floats)
 
     def write() -> None:
         write_config(run_dir, recipe=to_dict(recipe))

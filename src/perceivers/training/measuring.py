@@ -1,12 +1,17 @@
-"""Normalising constants, which are measured in the training examples before training."""
+"""What is measured in the training examples before training: normalising constants and counts."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from ..data.config import DataConfig
 from ..data.examples import ExampleSet
 from ..data.file_examples import FileExamples
 from ..modalities.adapter import Adapter
 from ..modalities.fusion.adapter import FusionAdapter
+from ..modalities.text.ratios import LogCountRatios
+from .batches import batches
 
 # Few examples are measured at once: a video of the paper's size is 39 MB in float64.
 EXAMPLES_PER_MEASUREMENT = 16
@@ -65,6 +70,30 @@ def measure_normalisation(adapter: Adapter, examples: ExampleSet, limit: int = 1
             {name: mean for name, (mean, _) in constants.items()},
             {name: std for name, (_, std) in constants.items()},
         )
+
+
+def count_labels(
+    adapter: Adapter,
+    examples: ExampleSet,
+    config: DataConfig,
+    as_floats: Callable[[Tensor], Tensor],
+) -> None:
+    """Count the n-grams of all training texts, if the ratios of an adapter need them.
+
+    Args:
+        adapter: adapter whose counts are set.
+        examples: training examples.
+        config: batch size and number of decoding processes.
+        as_floats: turns the labels of a batch into targets (B, labels).
+    """
+    ratios = [module for module in adapter.modules() if isinstance(module, LogCountRatios)]
+    if not ratios:
+        return
+    for module in ratios:
+        module.start_counting()
+    for batch, labels in batches(examples, config):
+        if len(labels):
+            adapter.count(batch, as_floats(labels))
 
 
 class _Moments:

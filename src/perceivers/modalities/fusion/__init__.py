@@ -71,6 +71,14 @@ class Fusion(Modality):
         return replace(config, parts=parts) if lines else config, lines
 
     @override
+    def for_labels(self, config: Any, task: str, count: int) -> Any:
+        parts = {
+            name: modality_of(part).for_labels(part, task, count)
+            for name, part in config.parts.items()
+        }
+        return replace(config, parts=parts)
+
+    @override
     def shading(self, config: Any) -> str:
         parts: Mapping[str, InputConfig] = config.parts
         return " ".join(dict.fromkeys(modality_of(p).shading(p) for p in parts.values()))

@@ -168,6 +168,16 @@ class FusionAdapter(Adapter):
         return values_of_part
 
     @override
+    def count(self, batch: Mapping[str, Any], targets: Tensor) -> None:
+        for name, part in self._adapters().items():
+            x, present = batch.get(name), batch.get(f"{name}{PRESENT}")
+            if x is None:
+                continue
+            if present is not None:
+                x = select_present(x, present)
+            part.count(x, targets if present is None else targets[present])
+
+    @override
     def elements(self, batch: Mapping[str, Any]) -> Inputs:
         """Embed the parts of a batch one after another.
 

@@ -1,5 +1,6 @@
 """Text: raw batches (B, L) of the ids of UTF-8 bytes."""
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from .labels import LabelledTextReader
     from .output import TextOutput
     from .reader import TextReader
+
+log = logging.getLogger(__name__)
 
 MAX_BYTES = 1024  # largest `max_length` that `choose` picks
 
@@ -91,6 +94,21 @@ class Text(FileModality):
     @override
     def aspect_of_classes(self, example: Any, config: Any) -> float:
         return self.aspect(example, config)
+
+    @override
+    def for_labels(self, config: Any, task: str, count: int) -> Any:
+        """Set the number of classes whose texts are counted for ratios.
+
+        A regression has no classes, nor has a text of which each byte has one: there the n-grams of
+        bytes get learned embeddings instead.
+        """
+        if not (config.ratio_ngrams or config.ratio_words):
+            return config
+        if task not in ("classification", "multilabel"):
+            log.info("ratios are of classes of texts; n-grams of bytes have embeddings instead")
+            ngrams = config.ngrams or tuple(n for n in config.ratio_ngrams if n > 1)
+            return replace(config, ngrams=ngrams, ratio_ngrams=(), ratio_words=())
+        return replace(config, ratio_classes=count)
 
     @override
     def varying_axes(self, config: Any) -> dict[int, str]:

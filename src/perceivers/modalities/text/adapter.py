@@ -13,6 +13,7 @@ from ...core.init import trunc_normal
 from ..adapter import Adapter, check_examples
 from .decode import NUM_IDS, PAD
 from .ngrams import NgramEmbedding
+from .ratios import LogCountRatios
 
 # B batch · L bytes of the longest text · C content channels · P position channels
 
@@ -41,6 +42,11 @@ class TextAdapter(Adapter):
         fusion: how embedding and position are combined; "add" (the paper) needs C = P.
         ngrams: sizes of the n-grams that have an embedding too, in bytes; empty: no n-grams.
         ngram_rows: number of rows of the embedding table of each n-gram size.
+        ratio_ngrams: sizes in bytes of the n-grams whose log-count ratios are read too.
+        ratio_words: sizes in words of the n-grams whose log-count ratios are read too.
+        ratio_rows: number of rows of the counts of each of these kinds of n-grams; None: 262,144,
+            or as many as 34 MB hold if there are many classes.
+        ratio_classes: number of classes that are counted.
         dropout: fraction of the channels of the embeddings that are dropped in training.
 
     Raises:
@@ -56,6 +62,10 @@ class TextAdapter(Adapter):
         fusion: Literal["concatenate", "add"] = "add",
         ngrams: Sequence[int] = (),
         ngram_rows: int = 32_768,
+        ratio_ngrams: Sequence[int] = (),
+        ratio_words: Sequence[int] = (),
+        ratio_rows: int | None = None,
+        ratio_classes: int = 2,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -75,7 +85,16 @@ class TextAdapter(Adapter):
         self.ngrams: NgramEmbedding | None = None
         if ngrams:
             self.ngrams = NgramEmbedding(
-                ngrams, rows=ngram_rows, dim=embedding_dim, pad=PAD, std=EMBEDDING_STD
+                ngrams, rows=ngram_rows, dim=embedding_dim, std=EMBEDDING_STD
+            )
+        self.ratios: LogCountRatios | None = None
+        if ratio_ngrams or ratio_words:
+            self.ratios = LogCountRatios(
+                ratio_ngrams,
+                ratio_words,
+                rows=ratio_rows,
+                num_classes=ratio_classes,
+                dim=embedding_dim,
             )
         self.dropout = nn.Dropout(dropout)
         self.position = LearnedPosition(max_length, position_dim)
@@ -106,12 +125,19 @@ class TextAdapter(Adapter):
             return weights
         if self.ngrams and other.ngrams and self.ngrams.sizes != other.ngrams.sizes:
             weights.pop("ngrams.table.weight", None)
+        if self.ratios and other.ratios and self.ratios.kinds != other.ratios.kinds:
+            weights.pop("ratios.projection.weight", None)
         if other.position.dim == self.position.dim:
             known = min(other.max_length, self.max_length)
             weight = self.position.weight.detach().clone()
             weight[:known] = other.position.weight.detach()[:known]
             weights["position.weight"] = weight
         return weights
+
+    @override
+    def count(self, batch: Tensor, targets: Tensor) -> None:
+        if self.ratios is not None:
+            self.ratios.count(batch, targets)
 
     @override
     def set_normalisation(self, mean: Any, std: Any) -> None:
@@ -138,6 +164,8 @@ class TextAdapter(Adapter):
         content = self.embedding(ids)
         if self.ngrams is not None:
             content = content + self.ngrams(ids)
+        if self.ratios is not None:
+            content = content + self.ratios(ids)
         position = self.position()[:, : ids.shape[1]]
         return Inputs(self.dropout(content), position, ids != PAD, fusion=self.fusion)
 

@@ -26,6 +26,17 @@ class TextConfig(InputConfig):
     embedding of the byte they end at; empty: no n-grams."""
     ngram_rows: int = 32_768
     """Number of rows of the embedding table of each n-gram size; a hash assigns n-grams to rows."""
+    ratio_ngrams: tuple[int, ...] = ()
+    """Sizes in bytes of the n-grams whose log-count ratios are read at the byte they end at: how
+    much more often the training texts of each class contain them; empty: none."""
+    ratio_words: tuple[int, ...] = ()
+    """Sizes in words of the n-grams whose log-count ratios are read at their last byte; empty:
+    none."""
+    ratio_rows: int | None = None
+    """Number of rows of the counts of each of these kinds of n-grams; a hash assigns n-grams to
+    rows. None: 262,144, or as many as 34 MB hold if there are many classes."""
+    ratio_classes: int = 2
+    """Number of classes or labels that are counted; training takes it from the data."""
     dropout: float = 0.0
     """Fraction of the embedding channels of each byte that are dropped at random in training."""
 
