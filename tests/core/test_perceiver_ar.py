@@ -119,10 +119,10 @@ def test_prefix_dropout_keeps_padding_apart():
 @pytest.mark.parametrize(
     ("padding", "message"),
     [
-        (torch.tensor([0, 9]), "padding is 0 to 9 of 9 tokens; expected at least 0, and one token"),
-        (torch.tensor([-1, 0]), "padding is -1 to 0"),
-        (torch.tensor([0.0, 1.0]), "padding is torch.float32"),
-        (torch.tensor([1]), r"of shape \(1,\); expected whole numbers of shape \(2,\)"),
+        (torch.tensor([0, 9]), r"padding is \[0, 9\]; expected 2 whole numbers from 0 to 8"),
+        (torch.tensor([-1, 0]), r"padding is \[-1, 0\]"),
+        (torch.tensor([0.0, 1.0]), r"padding is \[0.0, 1.0\]"),
+        (torch.tensor([1]), r"padding is \[1\]"),
     ],
 )
 def test_bad_padding_is_refused(padding, message):

@@ -87,7 +87,7 @@ def test_bad_data_is_refused(tmp_path):
         read(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="has no texts; expected files that end in .txt"):
         read(tmp_path)
-    (tmp_path / "a.txt").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "a.txt").write_bytes(b"a\xff\n")
     with pytest.raises(ValueError, match=r"a\.txt: not UTF-8"):
         read(tmp_path)
     (tmp_path / "a.txt").write_text(" \n")

@@ -53,9 +53,10 @@ class KeysValues:
             memory = [x.new_empty(*x.shape[:2], room, x.shape[3]) for x in (keys, values)]
             buffer = _Buffer(memory[0], memory[1], start)
             buffer.keys[:, :, :start], buffer.values[:, :, :start] = self.keys, self.values
-        buffer.keys[:, :, start:end], buffer.values[:, :, start:end] = keys, values
+        buffer.keys.narrow(2, start, end - start).copy_(keys)
+        buffer.values.narrow(2, start, end - start).copy_(values)
         buffer.used = end
-        return KeysValues(buffer.keys[:, :, :end], buffer.values[:, :, :end], buffer)
+        return KeysValues(buffer.keys.narrow(2, 0, end), buffer.values.narrow(2, 0, end), buffer)
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ class PerceiverAR(nn.Module):
             widening_factor=widening_factor,
             activation=activation,
         )
-        self.max_length, self.prefix_dropout = max_length, prefix_dropout
+        self.max_length, self.prefix_dropout, self.head_dim = max_length, prefix_dropout, head_dim
         self.rotated = round(rotary_fraction * head_dim / 2) * 2
         """R, channels of a head that are rotated."""
         self.tokens = nn.Embedding(num_tokens, dim)
@@ -275,15 +275,14 @@ class PerceiverAR(nn.Module):
                 f"prefix={prefix} of {length} tokens; expected at least 0, and one token "
                 "more than the prefix"
             )
-        if padding is not None and (padding.shape != (batch,) or padding.is_floating_point()):
+        if padding is not None and (
+            padding.shape != (batch,)
+            or padding.is_floating_point()
+            or not 0 <= padding.min() <= padding.max() < length
+        ):
             raise ValueError(
-                f"padding is {padding.dtype} of shape {tuple(padding.shape)}; expected whole "
-                f"numbers of shape ({batch},)"
-            )
-        if padding is not None and not 0 <= padding.min() <= padding.max() < length:
-            raise ValueError(
-                f"padding is {padding.min()} to {padding.max()} of {length} tokens; expected at "
-                "least 0, and one token more than the padding"
+                f"padding is {padding.tolist()}; expected {batch} whole numbers from 0 to "
+                f"{length - 1}: how many tokens of each example are padding"
             )
 
     def _embedded(self, tokens: Tensor, start: int, padding: Tensor | None) -> Embedded:
@@ -293,7 +292,7 @@ class PerceiverAR(nn.Module):
             places = places - padding[:, None]
             places, real = places.clamp_min(0), places >= 0
         x = self.tokens(tokens) + self.positions[places]
-        return Embedded(x, rotation_at(places, self.rotated, x.dtype), real)
+        return Embedded(x, rotation_at(places, self.rotated, self.head_dim, x.dtype), real)
 
     def init_weights(self) -> None:
         """Initialise all weights: embeddings of standard deviation 0.02, linear maps on fan-in."""

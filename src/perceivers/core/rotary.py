@@ -11,36 +11,45 @@ LONGEST_WAVE = 10_000.0  # of the rotary positions, divided by 2π
 
 
 class Rotation(NamedTuple):
-    """Cosines and sines of the angles of rotary positions."""
+    """Rotary positions of the channels of a head; of the first R, i and i + R / 2 are a pair."""
 
     cos: Tensor
-    """(S, R / 2), or (B, 1, S, R / 2) if the positions differ from example to example."""
+    """Cosines, (S, K), or (B, 1, S, K) if the positions differ from example to example; 1 for
+    channels that are not rotated."""
     sin: Tensor
+    """Sines of the same shape, negative for the first channel of a pair; 0 for the others."""
+    partner: Tensor
+    """The other channel of each pair, (K,); for channels that are not rotated, themselves."""
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Rotate the first R channels of each head, in pairs (i, i + R / 2); (B, H, S, K)."""
-        half = self.cos.shape[-1]
-        if not half:
-            return x
-        first, second, rest = x.split([half, half, x.shape[-1] - 2 * half], dim=-1)
-        cos, sin = self.cos.to(x.dtype), self.sin.to(x.dtype)
-        return torch.cat([first * cos - second * sin, second * cos + first * sin, rest], dim=-1)
+        """Rotate heads, (B, H, S, K)."""
+        cos, sin, partner = self
+        if cos.dtype != x.dtype:  # under autocast
+            cos, sin = cos.to(x.dtype), sin.to(x.dtype)
+        return torch.addcmul(x * cos, x[..., partner], sin)
 
 
-def rotation_at(places: Tensor, channels: int, dtype: torch.dtype) -> Rotation:
+def rotation_at(places: Tensor, rotated: int, head_dim: int, dtype: torch.dtype) -> Rotation:
     """Return the rotary positions of places in a sequence.
 
     Args:
         places: whole numbers, (S,) for all examples or (B, S).
-        channels: R, number of channels of a head that are rotated.
+        rotated: R, number of channels of a head that are rotated.
+        head_dim: K, number of channels of a head.
         dtype: type of the result. The angles are float64: those of far places are so many turns
             that float32 would leave few digits of the rest.
     """
-    pairs = torch.arange(0, channels, 2, device=places.device, dtype=torch.float64)
-    angles = places[..., None] * LONGEST_WAVE ** (-pairs / max(1, channels))
+    device, half = places.device, rotated // 2
+    pairs = torch.arange(half, device=device, dtype=torch.float64)
+    angles = places[..., None] * LONGEST_WAVE ** (-pairs / max(1, half))
     if places.ndim == 2:
         angles = angles[:, None]
-    return Rotation(angles.cos().to(dtype), angles.sin().to(dtype))
+    rest = angles.new_zeros(*angles.shape[:-1], head_dim - rotated)
+    whole, sin = torch.cat([angles, angles, rest], dim=-1), angles.sin()
+    signed = torch.cat([-sin, sin, rest], dim=-1)
+    channels = torch.arange(head_dim, device=device)
+    partner = torch.cat([channels[half:rotated], channels[:half], channels[rotated:]])
+    return Rotation(whole.cos().to(dtype), signed.to(dtype), partner)
 
 
 class Embedded(NamedTuple):
@@ -55,7 +64,8 @@ class Embedded(NamedTuple):
 
     def run(self, start: int, end: int | None) -> "Embedded":
         """Return the tokens from one place to another."""
-        rotation = Rotation(*(part[..., start:end, :] for part in self.rotation))
+        cos, sin, partner = self.rotation
+        rotation = Rotation(cos[..., start:end, :], sin[..., start:end, :], partner)
         real = None if self.real is None else self.real[:, start:end]
         return Embedded(self.x[:, start:end], rotation, real)
 
@@ -65,8 +75,9 @@ class Embedded(NamedTuple):
         keep = length - int(length * share)
         drawn = torch.rand(batch, length, device=self.x.device).argsort(dim=1)
         places = drawn[:, :keep].sort(dim=1)[0]  # (B, keep)
-        every = (part.expand(batch, 1, length, -1) for part in self.rotation)
-        index = places[:, None, :, None]
-        rotation = Rotation(*(p.gather(2, index.expand(-1, -1, -1, p.shape[3])) for p in every))
+        cos, sin, partner = self.rotation
+        index = places[:, None, :, None].expand(-1, -1, -1, cos.shape[-1])
+        cos, sin = (x.expand(batch, 1, length, -1).gather(2, index) for x in (cos, sin))
         real = None if self.real is None else self.real.gather(1, places)
-        return Embedded(self.x.gather(1, places[..., None].expand(-1, -1, dim)), rotation, real)
+        x = self.x.gather(1, places[..., None].expand(-1, -1, dim))
+        return Embedded(x, Rotation(cos, sin, partner), real)
