@@ -90,6 +90,12 @@ def test_a_prediction_is_a_labelled_cloud(trained, capsys, tmp_path):
     assert status == 1
     assert "none.ply: no such file" in err
     assert sum(json.loads(out)[0]["elements"].values()) == 100
+    folder = trained / "data" / "test"
+    status, out, _ = run(capsys, "predict", trained / "run", folder, "--out", tmp_path / "all")
+    assert status == 0
+    assert [path.name for path in sorted((tmp_path / "all").iterdir())] == [
+        f"{index}.ply" for index in range(4)
+    ]
 
 
 @pytest.mark.parametrize(

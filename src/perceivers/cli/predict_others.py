@@ -60,6 +60,7 @@ def _label_elements(model: "PerceiverModel", options: argparse.Namespace) -> int
     from ..models.perceiver_io import PerceiverIOModel
     from ..places import make_directory
     from ..predict.elements import label_file
+    from ..predict.outputs import find_files
     from ..reading import using
 
     assert isinstance(model, PerceiverIOModel)
@@ -69,7 +70,7 @@ def _label_elements(model: "PerceiverModel", options: argparse.Namespace) -> int
     make_directory(folder)
     entries: list[dict[str, object]] = []
     failed = 0
-    for name in options.files:
+    for name in find_files(options.files, model):
         try:
             with using(read_limits(local_directory(options.model))):
                 result = label_file(model, Path(name), folder)
@@ -89,12 +90,13 @@ def _label_elements(model: "PerceiverModel", options: argparse.Namespace) -> int
 
 def _rebuild_files(model: "PerceiverModel", options: argparse.Namespace) -> int:
     from ..places import make_directory
+    from ..predict.outputs import find_files
     from ..predict.rebuild import rebuild_file
 
     folder = options.out or OUT
     make_directory(folder)
     entries: list[dict[str, object]] = []
-    for name in options.files:
+    for name in find_files(options.files, model):
         try:
             result = rebuild_file(model, Path(name), folder)
         except ValueError as error:

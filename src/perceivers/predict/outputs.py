@@ -1,12 +1,15 @@
 """Models whose outputs are neither classes nor numbers: which they are, and what they give."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from ..checkpoint import load, local_directory, read_model_config
+from ..data.layout import visible_files
 from ..exported import SUFFIX
 from ..machine import placement
+from ..modalities import FileModality, modality_of
 from ..models.base import PerceiverModel
 from ..models.config import ModelConfig
 
@@ -31,3 +34,28 @@ def load_if_other(model: str, device: str = "auto") -> PerceiverModel | None:
     loaded = load(path)
     assert isinstance(loaded, PerceiverModel)  # a resampler has no `read_model_config`
     return loaded.to(where)
+
+
+def find_files(names: Sequence[str], model: PerceiverModel) -> list[str]:
+    """Return the files that arguments stand for: of a folder those that the model reads, sorted.
+
+    Args:
+        names: paths of files or folders.
+        model: a model that reads files.
+
+    Raises:
+        ValueError: a folder holds no such files.
+    """
+    config = model.config.input
+    modality = modality_of(config)
+    suffixes = modality.suffixes if isinstance(modality, FileModality) else frozenset()
+    found: list[str] = []
+    for name in names:
+        if not Path(name).is_dir():
+            found.append(name)
+            continue
+        files = [f for f in visible_files(Path(name)) if f.suffix.lower() in suffixes]
+        if not files:
+            raise ValueError(f"{name} holds no files that this model reads; give other files")
+        found += sorted(map(str, files))
+    return found

@@ -69,7 +69,7 @@ def score(model: PerceiverModel, recipe: Recipe, splits: Splits) -> Scored:
     collection = targets.collection()
     parts = []
     for indices, outputs, labels, loss in _outputs(model, recipe, examples):
-        collection.to(outputs.device)
+        collection.to(loss.device)
         targets.update(collection, outputs, labels, loss)
         parts.append((torch.tensor(indices, dtype=torch.int64), *targets.kept(outputs, labels)))
     chosen, outputs, labels = (_joined(part) for part in zip(*parts, strict=True))
