@@ -14,6 +14,7 @@ from .custom import Custom
 from .custom.config import CustomConfig
 from .elements import Elements
 from .elements.config import ElementClassesConfig
+from .file_modality import FileModality, InputChoice
 from .flow import Flow
 from .flow.config import FlowOutputConfig, FramePairConfig
 from .fusion import Fusion
@@ -22,7 +23,7 @@ from .image import Image
 from .image.config import ConvImageConfig, ImageConfig, PixelsOutputConfig
 from .label import Label
 from .label.config import LabelConfig, LabelOutputConfig
-from .modality import FileModality, InputChoice, Modality, modality_of, register
+from .modality import Modality, modality_of, register
 from .points import Points
 from .points.config import PointsConfig
 from .series import TimeSeries

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from ..augmentation import AugmentationConfig
+from ..file_modality import FileModality, InputChoice
 from ..measures import Measures, pixels_of
-from ..modality import FileModality, InputChoice
 from .config import ConvImageConfig, ImageConfig, PixelsOutputConfig
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from ..augmentation import AugmentationConfig
+from ..file_modality import FileModality, InputChoice
 from ..measures import Measures, median_of, number
-from ..modality import FileModality, InputChoice
 from .config import PointsConfig
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from ...errors import listed
+from ..file_modality import FileModality, InputChoice
 from ..measures import Measures, counted, median_of
-from ..modality import FileModality, InputChoice
 from .config import ForecastConfig, SeriesConfig
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from ..augmentation import AugmentationConfig
+from ..file_modality import FileModality, InputChoice
 from ..measures import Distribution, Measures, median_of
-from ..modality import FileModality, InputChoice
 from .config import AudioConfig, MelConfig, WaveOutputConfig
 
 if TYPE_CHECKING:

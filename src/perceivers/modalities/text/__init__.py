@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from ..file_modality import FileModality, InputChoice
 from ..measures import Measures, median_of
-from ..modality import FileModality, InputChoice
 from .config import TextConfig, TextOutputConfig, TextStreamConfig
 
 if TYPE_CHECKING:

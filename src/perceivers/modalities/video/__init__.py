@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from ..augmentation import AugmentationConfig
+from ..file_modality import FileModality, InputChoice
 from ..image import pixel_augmentation_words, usual_side
 from ..measures import Measures, median_of, pixels_of
-from ..modality import FileModality, InputChoice
 from ..sound import describe_mel, mel_for
 from .config import FramesOutputConfig, VideoConfig
 
