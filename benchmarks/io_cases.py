@@ -13,6 +13,7 @@ from perceivers.models.presets import PRESETS
 from .cases import PEERS, Case, Contender
 
 REMARK = "Both models have the same random weights, which are transferred by `to_transformers`."
+FEW_QUERIES = 1024  # that are decoded at a time
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
 
 
@@ -41,6 +42,31 @@ def io_flow(config: EncoderConfig | None = None) -> Case:
     return replace(case, max_repeats=2, warm_ups=1)
 
 
+def io_multimodal(config: EncoderConfig | None = None, chunks: int = 128) -> Case:
+    """Return a case that rebuilds all pixels and samples of a clip, in chunks.
+
+    Args:
+        config: configuration of the model.
+        chunks: number of calls of transformers, as in its documentation.
+    """
+    config = config or PRESETS["perceiver-io-kinetics"]()
+    case = _case("io-multimodal", "film, sound and class of a clip, all outputs", config, "logits")
+    ours, theirs = case.contenders
+    fewer = {"library": False, "chunk_size": FEW_QUERIES}
+    return replace(
+        case,
+        contenders=(
+            ours,
+            replace(ours, name=f"perceivers, {FEW_QUERIES:,} queries at a time", options=fewer),
+            replace(theirs, options={"library": True, "chunks": chunks}),
+        ),
+        remark=f"{REMARK} That library computes the latents anew for each of {chunks} chunks of "
+        "outputs, as its documentation does.",
+        max_repeats=1,
+        warm_ups=1,
+    )
+
+
 def _case(name: str, title: str, config: EncoderConfig, mode: Literal["train", "logits"]) -> Case:
     build = f"{PEERS}.published:build"
     step = "one training step" if mode == "train" else "inference"
@@ -65,4 +91,5 @@ CASES: dict[str, Callable[..., Case]] = {
     "io-language": io_language,
     "io-language-train": io_language_train,
     "io-flow": io_flow,
+    "io-multimodal": io_multimodal,
 }

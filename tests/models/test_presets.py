@@ -138,6 +138,19 @@ def test_kinetics_encoder_is_the_published_one_without_the_label():
     assert expected < 20.0e6  # parameters of the autoencoder, arXiv 2107.14795, Table 17
 
 
+def test_size_of_the_flow_model_in_the_paper():
+    """27.9M (arXiv 2107.14795, Table 16) leaves out the feed-forwards of all layers on latents."""
+    model = build_on_meta(PRESETS["perceiver-io-flow"]())
+    count = sum(p.numel() for p in model.parameters())
+    layers = [*model.perceiver.cross_attends, *model.perceiver.blocks[0]]
+    left_out = [sum(p.numel() for p in layer.feed_forward.parameters()) for layer in layers]
+    assert left_out == [526_336] * 25
+    assert (count, count - sum(left_out)) == (41_057_134, 27_898_734)
+    layer = sum(p.numel() for p in model.perceiver.blocks[0][0].parameters())
+    others = {n: round((count - (24 - n) * layer) / 1e6, 1) for n in (15, 16)}
+    assert others == {15: 26.9, 16: 28.4}
+
+
 def test_modelnet40_is_the_imagenet_model_with_two_steps():
     """arXiv 2103.03206v2, §4.3."""
     points, images = PRESETS["perceiver-modelnet40"](), PRESETS["perceiver-imagenet"]()

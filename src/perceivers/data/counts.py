@@ -40,6 +40,8 @@ def describe_splits(
         names: names of the classes, labels or numbers.
         task: the task that the labels are for.
     """
+    if task == "masking":
+        return []
     return [
         f"{split}: {_describe(splits[split].labels, names, task)}"
         for split in SPLIT_ORDER
@@ -81,7 +83,7 @@ def warn_of_untrained(splits: Mapping[str, ExampleSet], names: Sequence[str], ta
         names: names of the classes, labels or numbers.
         task: the task that the labels are for.
     """
-    if "train" not in splits or task in NUMBER_TASKS:
+    if "train" not in splits or task in (*NUMBER_TASKS, "masking"):
         return
     trained = count_classes(splits["train"].labels, len(names), task)
     for split, examples in splits.items():
@@ -114,7 +116,7 @@ def warn_of_alike(names: Sequence[str], task: Task) -> None:
         key = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
         groups.setdefault(key, []).append(name)
     alike = [group for group in groups.values() if len(group) > 1]
-    if alike and task not in NUMBER_TASKS:
+    if alike and task not in (*NUMBER_TASKS, "masking"):
         few = ", ".join(" and ".join(map(repr, group)) for group in alike[:NUM_FIRST])
         log.warning(
             "%s that differ in case, spaces or the form of accents alone: %s%s; they are learnt "

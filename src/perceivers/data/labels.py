@@ -9,6 +9,9 @@
   its unit, such as "age [years]" or "age (years)";
 - forecasting: the means of the values that follow a window, of each of K channels, float64 (n, K).
   The values themselves are part of the example.
+
+Masking has no labels: what is to be found is hidden in the examples. Classes that the data has
+nevertheless decide which examples are held out.
 """
 
 import re
@@ -33,6 +36,7 @@ EXPECTED_LABELS: dict[str, str] = {
     "reconstruction": "none: the model rebuilds its inputs",
     "segmentation": "a class for each point, byte or pixel, and a model with such outputs",
     "forecasting": "a series, and a model with a horizon (model.input.horizon)",
+    "masking": "none: hidden bytes of texts are to be found",
 }
 
 
@@ -50,6 +54,8 @@ def infer_task(values: Tensor, names: Sequence[str], task: TaskOption = "auto") 
         ValueError: the labels have a wrong type or shape, do not fit `task`, are not finite or no
             index of a class, or their number of columns differs from the number of names.
     """
+    if task == "masking":
+        return task
     width = values.shape[1] if values.ndim == 2 else 1
     inferred: Task = "classification"
     if task == "forecasting" and values.is_floating_point():
@@ -100,6 +106,7 @@ def describe_labels(task: Task, names: Sequence[str]) -> str:
         "reconstruction": "the inputs themselves",
         "segmentation": f"{len(names)} classes of elements ({few})",
         "forecasting": f"{len(names)} channel{'s' * (len(names) > 1)} to forecast ({few})",
+        "masking": "none",
     }[task] + f": {task}"
 
 

@@ -140,7 +140,7 @@ def read_splits(
         _log_splits(splits, len(skipped))
         inferred = " (from the labels; --data.task sets it)" if config.task == "auto" else ""
         log.info("labels: %s%s", describe_labels(task, labels), inferred)
-    return Splits(splits, labels, tuple(skipped), task, new)
+    return Splits(splits, () if task == "masking" else labels, tuple(skipped), task, new)
 
 
 def _wanted_task(config: DataConfig, reader: Reader) -> TaskOption:

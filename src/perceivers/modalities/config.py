@@ -12,6 +12,7 @@ Task = Literal[
     "segmentation",
     "reconstruction",
     "forecasting",
+    "masking",
 ]
 """What the outputs of a model are compared with: see `training.targets`."""
 

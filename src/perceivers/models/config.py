@@ -30,6 +30,8 @@ Order = tuple[Layers | None, ...]
 # Files saved by the first versions have no "kind": all their inputs were images.
 DEFAULTS[InputConfig] = ImageConfig
 
+LABELLED = ("classification", "multilabel", "regression")  # tasks with labels of examples
+
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
@@ -136,6 +138,8 @@ class ModelConfig(EncoderConfig):
 
     @override
     def for_labels(self, task: Task, count: int) -> Self:
+        if task not in LABELLED:
+            return super().for_labels(task, count)
         if self.task not in ("classification", task):
             raise ValueError(
                 f"model.task={self.task}, but the labels are for {task}; omit it (it follows from "

@@ -15,6 +15,7 @@ from .fsdd import fsdd, fsdd_raw
 from .grid_corpus import grid_audio, grid_av, grid_video
 from .keras_cifar100 import keras_cifar100, keras_cifar100_lamb
 from .kicad import kicad
+from .mlm import mlm
 from .perceiver_pytorch_cifar10 import perceiver_pytorch_cifar10
 from .rt_polarity import rt_polarity
 from .segment_points import segment_points
@@ -37,6 +38,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         grid_av,
         kicad,
         rt_polarity,
+        mlm,
         vowels,
         bytes_lm,
         segment_points,

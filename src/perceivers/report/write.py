@@ -22,6 +22,7 @@ from .figures import curve_pictures, read_curves
 from .forecasts import forecast_sections, write_forecasts
 from .judge import judge
 from .language import language_sections, write_language_predictions
+from .masked import masked_sections, write_filled
 from .page import Safe, Section, element, joined, page, paragraph
 from .pictures import Pictures
 from .predictions import PREDICTIONS, example_names, file_names, write_predictions
@@ -101,6 +102,8 @@ def write(
             write_value_predictions(file, model, scored, named)
         elif model.config.task == "forecasting":
             write_forecasts(file, scored, named, model.labels)
+        elif model.config.task == "masking":
+            write_filled(file, scored, named)
         else:
             write_predictions(file, judge(model, scored.outputs, scored.labels), named)
 
@@ -140,6 +143,8 @@ def report_page(run_dir: Path, model: PerceiverModel, recipe: Recipe, scored: Sc
         makers = value_sections(model, scored, names, pictures)
     elif model.config.task == "forecasting":
         makers = forecast_sections(model, scored, names)
+    elif model.config.task == "masking":
+        makers = masked_sections(scored, names)
     else:
         makers = _example_sections(model, scored, names, pictures)
     makers.insert(1, ("Training", lambda: _training(run_dir, model)))

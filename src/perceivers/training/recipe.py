@@ -78,6 +78,7 @@ class TrainerConfig:
         "val_rmse",
         "val_r2",
         "val_miou",
+        "val_bits_per_byte",
         "val_accuracy",
         "val_psnr",
         "val_mase",

@@ -123,9 +123,14 @@ def read_recipe_splits(
         if total > 5000:
             log.info("decoded %d of %d %s", done, total, reader.noun)
 
-    data = recipe.data
-    if recipe.model.task == "reconstruction":
-        data = dataclasses.replace(data, task="reconstruction")
+    data, task = recipe.data, recipe.model.task
+    if task in ("reconstruction", "masking"):  # it follows from the model
+        if data.task not in ("auto", task):
+            raise ValueError(
+                f"data.task={data.task}, but the model is for {task}; leave it out or choose "
+                "another recipe"
+            )
+        data = dataclasses.replace(data, task=task)
     with using(limits_of(recipe.limits)):
         return read_splits(
             data,

@@ -73,7 +73,7 @@ def score_lines(
     if task == "classification" and not _unequal(each):
         return lines
     base = scores["baseline"]
-    if task == "language":
+    if task in ("language", "masking"):
         rivals = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in base.items())
         return [*lines, f"the same text in bits per byte: {rivals}"]
     constant = {

@@ -45,6 +45,8 @@ LOSS = Score("loss", "loss", ".4f", higher_is_better=False)
 MAE = Score("mae", "MAE", ".4g", higher_is_better=False)
 RMSE = Score("rmse", "RMSE", ".4g", higher_is_better=False)
 MACRO_F1 = Score("macro_f1", "macro F1", ".2%", short="F1")
+ACCURACY = Score("accuracy", "accuracy", ".2%")
+BITS = Score("bits_per_byte", "bits per byte", ".4f", higher_is_better=False)
 TOP5 = Score("top5", "top-5", ".2%")
 TASK_SCORES: dict[Task, tuple[Score, ...]] = {
     "classification": (
@@ -55,10 +57,11 @@ TASK_SCORES: dict[Task, tuple[Score, ...]] = {
     ),
     "multilabel": (Score("map", "mAP", ".2%"), MACRO_F1, Score("f1", "micro F1", ".2%")),
     "regression": (MAE, RMSE, Score("r2", "R²", ".4f")),
-    "language": (Score("bits_per_byte", "bits per byte", ".4f", higher_is_better=False),),
+    "language": (BITS,),
     "reconstruction": (Score("psnr", "PSNR", ".2f", unit="dB"),),
-    "segmentation": (Score("miou", "mIoU", ".2%"), MACRO_F1, Score("accuracy", "accuracy", ".2%")),
+    "segmentation": (Score("miou", "mIoU", ".2%"), MACRO_F1, ACCURACY),
     "forecasting": (Score("mase", "MASE", ".4f", higher_is_better=False), MAE, RMSE),
+    "masking": (BITS, ACCURACY),
 }
 ALL_SCORES = {s.name: s for s in (LOSS, *(s for scores in TASK_SCORES.values() for s in scores))}
 
@@ -70,7 +73,8 @@ def scores_of(task: Task, labels: Sequence[str]) -> tuple[Score, ...]:
         task: classification has top-1, top-5 (of more than five classes: of five or fewer it is
             always 100%), macro F1 and balanced accuracy; multilabel has mAP, macro F1 and micro F1;
             regression has MAE, RMSE and R²; language has the bits per byte; segmentation has mIoU,
-            macro F1 and accuracy; reconstruction has PSNR; forecasting has MASE, MAE and RMSE.
+            macro F1 and accuracy; reconstruction has PSNR; forecasting has MASE, MAE and RMSE;
+            masking has the bits per hidden byte, and the share of hidden bytes that are found.
         labels: names of the model's outputs. If all of them have the same unit, MAE and RMSE have
             it too.
     """

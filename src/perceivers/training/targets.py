@@ -21,6 +21,7 @@ from ..models.config import task_of
 from .element_targets import ElementTargets
 from .forecast_targets import ForecastTargets
 from .language import LanguageTargets
+from .masking import MaskingTargets
 from .metrics import AveragePrecisions, ClassCounts, LabelCounts
 from .targets_base import BASELINE, Targets
 from .value_targets import ValueTargets
@@ -171,6 +172,7 @@ TARGETS: dict[Task, type[Targets]] = {
     "segmentation": ElementTargets,
     "reconstruction": ValueTargets,
     "forecasting": ForecastTargets,
+    "masking": MaskingTargets,
 }
 
 

@@ -58,6 +58,19 @@ class Targets(abc.ABC):
         inputs = self.model.config.input
         return modality_of(inputs).augment(examples, inputs, augmentation), labels
 
+    def hide(self, examples: Any, labels: Tensor, seed: int) -> tuple[Any, Tensor]:
+        """Hide what the model has to find in a batch, in training and in scores; default: nothing.
+
+        Args:
+            examples: raw batch, after augmentation.
+            labels: labels as in the data, (B, …).
+            seed: decides what is hidden.
+
+        Returns:
+            The examples as the model reads them, and the labels.
+        """
+        return examples, labels
+
     def truth(self, examples: Any, labels: Tensor) -> Any:
         """Return what the outputs for a batch are compared with: its labels.
 

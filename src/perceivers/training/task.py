@@ -90,6 +90,7 @@ class Learner(pl.LightningModule):
             return None
         data = self.recipe.data
         examples, labels = self.targets.augment(examples, labels, data)
+        examples, labels = self.targets.hide(examples, labels, seed)
         truth = self.targets.truth(examples, labels)
         examples, targets = mix(
             examples, self.targets.as_floats(truth), mixup=data.mixup, cutmix=data.cutmix
@@ -168,6 +169,7 @@ class Learner(pl.LightningModule):
             labels: labels as in the data, (B, …).
             batch_index: number of the batch, which seeds a random permutation.
         """
+        examples, labels = self.targets.hide(examples, labels, 0)
         outputs = self.targets.over_clips(self._outputs(examples, batch_index), len(labels))
         truth = self.targets.truth(examples, labels)
         return outputs, truth, self.targets.loss(outputs, truth)

@@ -48,7 +48,7 @@ class Text(FileModality):
     def output(self, config: Any, adapter: "Adapter") -> "TextOutput":
         from .output import TextOutput
 
-        return TextOutput(adapter)
+        return TextOutput(adapter, **config.options())
 
     @override
     def reader_class(self) -> "type[TextReader]":

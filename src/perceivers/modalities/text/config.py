@@ -1,9 +1,9 @@
 """Configuration of text inputs, as plain data."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from ..config import InputConfig, OutputConfig
+from ..config import InputConfig, OutputConfig, Range, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,3 +56,10 @@ class TextOutputConfig(OutputConfig):
     """Logits of the id of each byte of the input text; see `TextOutput`."""
 
     kind: ClassVar[str] = "bytes"
+    task: ClassVar[Task | None] = "masking"
+
+    queries: Literal["learned", "elements"] = "learned"
+    """What is asked for a byte: a learned vector of its place (the published model), or the element
+    of the input, which tells the model more of the place, and so is learned in less time."""
+    hidden_share: Annotated[float, Range(0.01, 0.99)] = 0.15
+    """Share of the bytes that are hidden in training and in scores."""

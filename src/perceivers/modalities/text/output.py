@@ -1,5 +1,8 @@
 """The output of language models: logits of the id of each byte."""
 
+from dataclasses import replace
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
@@ -15,18 +18,27 @@ from .adapter import TextAdapter
 class TextOutput(Output):
     """Logits of the 262 ids for each byte of the input, (B, L, 262).
 
-    There is a learned query for each place in a text. The logits are the products of what the
-    decoder gives with the embeddings of the ids, which inputs and outputs share, plus a bias
-    (https://huggingface.co/deepmind/language-perceiver). L is the length of the texts of the batch.
+    The logits are the products of what the decoder gives with the embeddings of the ids, which
+    inputs and outputs share, plus a bias (https://huggingface.co/deepmind/language-perceiver). L is
+    the length of the texts of the batch.
 
     Args:
         adapter: the adapter of the inputs.
+        queries: "learned": a vector for each place in a text, as published; "elements": the
+            elements of the input, content and position.
+        hidden_share: share of the bytes that training hides.
 
     Raises:
         ValueError: the inputs are no texts.
     """
 
-    def __init__(self, adapter: Adapter) -> None:
+    def __init__(
+        self,
+        adapter: Adapter,
+        *,
+        queries: Literal["learned", "elements"] = "learned",
+        hidden_share: float = 0.15,
+    ) -> None:
         super().__init__()
         if not isinstance(adapter, TextAdapter):
             raise ValueError(
@@ -34,13 +46,18 @@ class TextOutput(Output):
                 f"{type(adapter).__name__}; expected text"
             )
         embedding = adapter.embedding
-        self.positions = LearnedQueries(adapter.max_length, embedding.embedding_dim)
+        self.hidden_share = hidden_share
+        self.positions: LearnedQueries | None = None
+        if queries == "learned":
+            self.positions = LearnedQueries(adapter.max_length, embedding.embedding_dim)
+        self._query_dim = adapter.dim if self.positions is None else embedding.embedding_dim
+        self._embedding_dim = embedding.embedding_dim
         self.bias = nn.Parameter(torch.zeros(embedding.num_embeddings))
 
     @property
     @override
     def query_dim(self) -> int:
-        return self.positions.position.dim
+        return self._query_dim
 
     @property
     @override
@@ -49,12 +66,20 @@ class TextOutput(Output):
 
     @property
     @override
-    def decoded_dim(self) -> None:
-        return None
+    def decoded_dim(self) -> int | None:
+        return None if self._query_dim == self._embedding_dim else self._embedding_dim
 
     @override
     def queries(self, inputs: Inputs | None) -> Queries:
-        """Return a query for each byte of the input; None: for the longest text."""
+        """Return a query for each byte of the input; None: for the longest text.
+
+        Raises:
+            ValueError: `inputs` is None, but the queries are the inputs.
+        """
+        if self.positions is None:
+            if inputs is None:
+                raise ValueError("the queries are the inputs; pass model.elements(x)")
+            return replace(Queries.of(inputs), mask=None)
         queries = self.positions()
         if inputs is None:
             return queries

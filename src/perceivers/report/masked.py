@@ -1,0 +1,96 @@
+"""What a language model filled into the texts of a split."""
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from ..files import write_atomically
+from ..modalities.text.decode import OFFSET
+from ..printing import encodable
+from ..training.scores import scores_of
+from ..training.scoring import Scored
+from .page import Safe, joined, table, tiles
+
+HIDDEN = "▁"  # stands for a hidden byte
+MAX_TEXTS = 20  # on the page
+RIVALS = {
+    "unigram": "frequencies of bytes in these very texts",
+    "bigram": "frequencies of bytes after each byte in these very texts",
+}
+HEAD = ("file", "given", "filled", "right", "hidden", "found")
+
+
+def write_filled(file: Path, scored: Scored, names: Sequence[str]) -> None:
+    """Write each text as it was given, filled and right, and how many bytes were found.
+
+    Args:
+        file: the CSV file, replaced atomically.
+        scored: what was scored.
+        names: names of the examples, from `file_names`.
+
+    Raises:
+        OSError: it could not be written.
+    """
+
+    def write(part: Path) -> None:
+        with part.open("w", encoding="utf-8", newline="") as out:
+            writer = csv.writer(out)
+            writer.writerow(HEAD)
+            for name, row in zip(names, _rows(scored), strict=True):
+                writer.writerow([name, *row])
+
+    write_atomically(file, write)
+
+
+def masked_sections(scored: Scored, names: Sequence[str]) -> list[tuple[str, Callable[[], Safe]]]:
+    """Return the sections of the report besides the training, by title.
+
+    Args:
+        scored: what was scored.
+        names: names of the examples.
+    """
+    return [
+        ("Scores", lambda: _scores(scored)),
+        ("Filled texts", lambda: _filled_texts(scored, names)),
+    ]
+
+
+def _scores(scored: Scored) -> Safe:
+    """Return the scores beside those of counts of bytes."""
+    bits = scored.scores["bits_per_byte"]
+    rows = [("this model", f"{bits:.4f}")]
+    rows += [(RIVALS[name], f"{value:.4f}") for name, value in scored.scores["baseline"].items()]
+    large = [(s.title, s.format(scored.scores[s.name])) for s in scores_of("masking", ())]
+    return joined(tiles(large), table(("", "bits per byte"), rows))
+
+
+def _filled_texts(scored: Scored, names: Sequence[str]) -> Safe:
+    """Return some texts as they were given, filled and right."""
+    rows = [[name, *row[:3]] for name, row in zip(names, _rows(scored, MAX_TEXTS), strict=False)]
+    return table(HEAD[:4], rows, left=True)
+
+
+def _rows(scored: Scored, count: int | None = None) -> list[list[object]]:
+    pairs = zip(scored.outputs[:count], scored.labels[:count], strict=True)
+    return [_row(said, truth[:, 0], truth[:, 1] == 1) for said, truth in pairs]
+
+
+def _row(said: Tensor, ids: Tensor, hidden: Tensor) -> list[object]:
+    known = ids >= OFFSET  # no padding
+    found = (said == ids) & hidden
+    given = _text(ids[known], hidden[known])
+    filled = _text(said.where(hidden, ids)[known])
+    return [given, filled, _text(ids[known]), int(hidden.sum()), int(found.sum())]
+
+
+def _text(ids: Tensor, hidden: Tensor | None = None) -> str:
+    """Return ids as text; bytes that are not UTF-8 are replaced by �, hidden ones by `HIDDEN`."""
+    marks = [False] * len(ids) if hidden is None else hidden.tolist()
+    mark = HIDDEN.encode()
+    raw = b"".join(
+        mark if at else bytes([max(0, id_ - OFFSET)])
+        for id_, at in zip(ids.tolist(), marks, strict=True)
+    )
+    return encodable(raw.decode(errors="replace"))
