@@ -80,6 +80,13 @@ def test_a_single_file_and_the_official_files_are_read(tmp_path):
     assert len(read(tmp_path).examples["train"].text) == 2 * 4
 
 
+def test_options_for_labels_are_refused(tmp_path):
+    (tmp_path / "a.txt").write_text("a\n")
+    config = DataConfig(path=str(tmp_path), task="regression")
+    with pytest.raises(ValueError, match=r"data\.task=regression, but the model continues texts"):
+        read_documents(config, TextReader(8), step=3)
+
+
 def test_bad_data_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no data given; point at a text file"):
         read_documents(DataConfig(), TextReader(8), step=3)

@@ -58,6 +58,7 @@ def test_rivals_are_those_counted_by_hand():
     second = (1 + one) / 2  # after "b": "a" once
     assert found["bigram"] == pytest.approx(-(math.log2(first) + math.log2(second)) / 2)
     assert found["gzip"] == 8 * len(gzip.compress(text, 9)) / 2
+    assert bits_of_rivals(b"", text) == {name: found[name] for name in ("gzip", "xz")}
     many = LINES.encode()
     long = bits_of_rivals(many, many)
     assert long["xz_after_training"] < 0.2 * long["xz"] < long["xz"] < 8
@@ -91,6 +92,15 @@ def test_a_run_learns_and_is_scored_beside_its_rivals(run):
     assert evaluate(directory)["bits_per_byte"] == pytest.approx(test["bits_per_byte"], rel=1e-5)
     resumed = resume(directory, read_recipe(directory))
     assert resumed["test"]["bits_per_byte"] == pytest.approx(test["bits_per_byte"], rel=1e-5)
+
+
+def test_rivals_of_other_texts_do_not_learn_from_them(run, tmp_path):
+    directory, _ = run
+    (tmp_path / "other.txt").write_text("Another text.\nOf two lines.\n")
+    scores = evaluate(directory, str(tmp_path / "other.txt"))
+    assert scores["split"] == "all"
+    assert list(scores["baseline"]) == ["gzip", "xz"]
+    assert scores["bits_per_byte"] > 4
 
 
 def test_report_and_lines_of_a_run(run):

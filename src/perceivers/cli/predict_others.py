@@ -39,6 +39,10 @@ def predict_others(model: "PerceiverModel", options: argparse.Namespace) -> int:
         return _label_elements(model, options)
     if model.config.task == "forecasting":
         return _forecast(model, options)
+    if model.config.task == "language":
+        raise ValueError(
+            f"{options.model} continues texts; use perceivers generate {options.model} --prompt …"
+        )
     if isinstance(model.config.input, TextConfig):
         return _fill_texts(model, options)
     if options.text:

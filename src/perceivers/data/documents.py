@@ -84,7 +84,8 @@ class Windows(ExampleSet):
         text: the bytes of the text.
         size: S, bytes of a window.
         step: number of bytes that are predicted in a window, less than S.
-        trained_on: the text that a model is trained on, for rivals to be compared with.
+        trained_on: the text that a model was trained on, for rivals to learn from; empty: it is
+            not known.
     """
 
     def __init__(self, text: bytes, size: int, step: int, trained_on: bytes) -> None:
@@ -148,6 +149,11 @@ def read_documents(
         FileNotFoundError: there is no such file or folder.
         ValueError: it holds no texts, a file is no text, or a split would be empty.
     """
+    if config.task not in ("auto", "language"):
+        raise ValueError(
+            f"data.task={config.task}, but the model continues texts and reads no labels; leave it "
+            "out, or choose another recipe"
+        )
     loaded = _load(config, reader)
     labels = {name: documents.labels for name, documents in loaded.items()}
     if saved is not None:
@@ -162,7 +168,7 @@ def read_documents(
     record = saved
     if identify and saved is None:
         record = make_record(loaded, chosen, NAMES, config.path)
-    trained_on = texts.get("train", b"")
+    trained_on = texts.get("train", b"") if hold_out else b""  # else it is other data
     if scored:
         texts = {name: texts[name] for name in first_scored(chosen)}
     sizes = ", ".join(f"{len(text):,} {name}" for name, text in texts.items())

@@ -79,7 +79,7 @@ def bits_of_rivals(train: bytes, text: bytes) -> dict[str, float]:
     """Return the bits per byte that models of counts and compressors need for a text.
 
     Args:
-        train: text that they may learn from.
+        train: text that they may learn from; empty: those that learn are left out.
         text: the text.
 
     Returns:
@@ -88,21 +88,23 @@ def bits_of_rivals(train: bytes, text: bytes) -> dict[str, float]:
         and "xz": the compressed text alone. "xz_after_training": what xz needs for the text behind
         `train` more than for `train` alone.
     """
+    size, preset = len(text), 9 | lzma.PRESET_EXTREME
+    found = {
+        "gzip": 8 * len(gzip.compress(text, 9)) / size,
+        "xz": 8 * len(lzma.compress(text, preset=preset)) / size,
+    }
+    if not train:
+        return found
     learned, seen = (np.frombuffer(b"\n" + x, np.uint8) for x in (train, text))
     counts = np.zeros((256, 256))
     np.add.at(counts, (learned[:-1], learned[1:]), 1)
     unigram = _smoothed(counts.sum(0), np.full(256, 1 / 256))
     bigram = np.stack([_smoothed(row, unigram) for row in counts])
-    size = len(text)
-    preset = 9 | lzma.PRESET_EXTREME
-    alone, before, both = (
-        len(lzma.compress(x, preset=preset)) for x in (text, train, train + text)
-    )
+    before, both = (len(lzma.compress(x, preset=preset)) for x in (train, train + text))
     return {
         "unigram": float(-np.log2(unigram[seen[1:]]).mean()),
         "bigram": float(-np.log2(bigram[seen[:-1], seen[1:]]).mean()),
-        "gzip": 8 * len(gzip.compress(text, 9)) / size,
-        "xz": 8 * alone / size,
+        **found,
         "xz_after_training": 8 * (both - before) / size,
     }
 

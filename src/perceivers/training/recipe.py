@@ -77,6 +77,7 @@ class TrainerConfig:
         "val_mae",
         "val_rmse",
         "val_r2",
+        "val_bits_per_byte",
         "val_miou",
         "val_bits_per_byte",
         "val_accuracy",

@@ -102,7 +102,7 @@ class Text(FileModality):
         A regression has no classes, nor has a text of which each byte has one: there the n-grams of
         bytes get learned embeddings instead.
         """
-        if not (config.ratio_ngrams or config.ratio_words):
+        if not isinstance(config, TextConfig) or not (config.ratio_ngrams or config.ratio_words):
             return config
         if task not in ("classification", "multilabel"):
             log.info("ratios are of classes of texts; n-grams of bytes have embeddings instead")
