@@ -11,13 +11,14 @@ from .errors import missing_extra
 from .files import read_json
 from .modalities.fusion.presence import PRESENT
 from .models.classifier import TargetScale
-from .models.config import ModelConfig, from_dict
+from .models.config import EncoderConfig, ModelConfig, from_dict
 from .reading import Limits
 
 SUFFIX = ".onnx"
 FORMAT = 1
 # Output that predictions are made of: logits, or numbers in the units of the data.
 LOGITS, NUMBERS, PROBABILITIES = "logits", "numbers", "probabilities"
+PART = ".output"  # end of the name of an output that is one part of a dictionary
 
 
 class ExportedModel(nn.Module):
@@ -38,20 +39,25 @@ class ExportedModel(nn.Module):
         super().__init__()
         path = Path(path)
         description = read_description(path)
-        self.config = from_dict(ModelConfig, description["model"], f"{path.stem}.json: model")
+        self.config: Any = _config(description, path)
         self.limits = from_dict(Limits, description.get("limits", {}), f"{path.stem}.json: limits")
         self.labels: tuple[str, ...] = tuple(description["labels"])
         self.inputs: list[dict[str, Any]] = description["inputs"]
         self.target_scale: nn.Module = nn.Identity()
+        # The probabilities of a classifier follow from its logits.
+        self.outputs: list[str] = [
+            output["name"] for output in description["outputs"] if output["name"] != PROBABILITIES
+        ]
         if self.config.task == "regression":
             self.target_scale = TargetScale(len(self.labels))
             self.target_scale.std.copy_(torch.tensor(description["scales"]))
         self.session = _session(path)
 
-    def forward(self, batch: Any) -> Tensor:
-        """Run a raw batch, as the exported model took it, to outputs (B, num_classes).
+    def forward(self, batch: Any) -> Any:
+        """Run a raw batch, as the exported model took it, to what it returned.
 
-        Examples of different lengths, which are a list, are run one after another.
+        Examples of different lengths, which are a list, are run one after another by a classifier
+        or regressor.
         """
         parts = batch if isinstance(batch, dict) else {self.inputs[0]["name"]: batch}
         if any(isinstance(x, list) for x in parts.values()):
@@ -59,14 +65,52 @@ class ExportedModel(nn.Module):
             return torch.cat([self._run(_one(parts, index)) for index in range(count)])
         return self._run(parts)
 
-    def _run(self, parts: Mapping[str, Tensor]) -> Tensor:
+    def _run(self, parts: Mapping[str, Tensor]) -> Any:
         tensors = complete(self.inputs, parts)
         feed = {
             given["name"]: x.to(getattr(torch, given["dtype"])).numpy()
             for given, x in zip(self.inputs, tensors, strict=True)
         }
-        name = NUMBERS if self.config.task == "regression" else LOGITS
-        return torch.from_numpy(self.session.run([name], feed)[0])
+        outputs = self.session.run(self.outputs, feed)
+        return arranged(self.outputs, [torch.from_numpy(output) for output in outputs])
+
+
+def arranged(names: Sequence[str], outputs: Sequence[Tensor]) -> Any:
+    """Return the outputs of an exported model as the model it was made from does.
+
+    Args:
+        names: names of the outputs.
+        outputs: the outputs in the same order; of a classifier, probabilities may follow.
+    """
+    if names[0].endswith(PART):
+        return {
+            name.removesuffix(PART): output for name, output in zip(names, outputs, strict=True)
+        }
+    return outputs[0]
+
+
+def weights_file(path: Path) -> Path:
+    """Return where the weights of an exported model are that are too large for one file."""
+    return path.with_name(f"{path.name}.data")
+
+
+def gives_other_outputs(path: Path) -> bool:
+    """Return whether an exported model gives neither classes nor numbers.
+
+    Args:
+        path: the `.onnx` file.
+
+    Raises:
+        FileNotFoundError: one of the two files is missing.
+        ValueError: the description is damaged or of another version.
+    """
+    return not isinstance(_config(read_description(path), path), ModelConfig)
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Return the device that a model takes batches on; exported models run on the CPU."""
+    weight = next(model.parameters(), None)
+    return torch.device("cpu") if weight is None else weight.device
 
 
 def complete(inputs: Sequence[Mapping[str, Any]], parts: Mapping[str, Tensor]) -> list[Tensor]:
@@ -110,9 +154,15 @@ def read_description(path: Path) -> dict[str, Any]:
             f"{beside}: format {description.get('format')!r}; expected {FORMAT}: export the model "
             "again with this version of perceivers"
         )
-    if missing := [key for key in ("model", "labels", "inputs") if key not in description]:
+    if missing := [
+        key for key in ("model", "labels", "inputs", "outputs") if key not in description
+    ]:
         raise ValueError(f"{beside}: no {', '.join(missing)}; export the model again")
     return description
+
+
+def _config(description: Mapping[str, Any], path: Path) -> EncoderConfig:
+    return from_dict(EncoderConfig, description["model"], f"{path.stem}.json: model")
 
 
 def _session(path: Path) -> Any:

@@ -1,6 +1,7 @@
 """Exported models give the same outputs as the models they were made from."""
 
 import json
+import math
 from dataclasses import fields
 
 import onnxruntime
@@ -16,12 +17,11 @@ from perceivers.modalities.image.config import ImageConfig
 from perceivers.modalities.points.config import PointsConfig
 from perceivers.modalities.sound.config import AudioConfig, MelConfig
 from perceivers.modalities.table.config import TabularConfig
-from perceivers.modalities.text.config import TextConfig, TextOutputConfig
+from perceivers.modalities.text.config import TextConfig
 from perceivers.modalities.text.ratios import LogCountRatios
 from perceivers.modalities.video.config import VideoConfig
 from perceivers.models.build import build
-from perceivers.models.classifier import PerceiverClassifier
-from perceivers.models.config import ModelConfig, PerceiverIOClassifierConfig, PerceiverIOConfig
+from perceivers.models.config import ModelConfig, PerceiverIOClassifierConfig
 from perceivers.models.presets import list_presets
 
 IMAGE = ImageConfig(image_size=32, patch_size=4, patch_stride=2, projection_dim=8, num_bands=4)
@@ -83,6 +83,14 @@ def test_export_equals_the_model_for_batches_of_any_size(rows):
     assert difference.examples == 10
     assert difference.logits < 1e-4
     assert difference.largest < 1e-5
+
+
+def test_outputs_that_are_no_numbers_differ():
+    """NaN is compared with nothing, and must not pass for equal."""
+    model = model_of(POINTS)
+    difference = largest_difference(model, lambda x: model(x) * float("nan"), [batch_of(model)])
+    assert math.isnan(difference.largest)
+    assert not difference.logits <= 1.0
 
 
 def test_export_masks_parts_that_an_example_or_the_batch_lacks(rows):
@@ -243,13 +251,6 @@ def test_number_of_examples_varies_in_every_architecture(kind, tmp_path):
     assert largest_difference(model, run, batches).logits < 1e-4
 
 
-def test_model_with_outputs_of_its_own_is_refused(tmp_path):
-    sizes = {"num_latents": 2, "latent_dim": 8, "num_self_heads": 2, "num_layers_per_block": 1}
-    model = build(PerceiverIOConfig(input=TEXT, output=TextOutputConfig(), **sizes)).eval()
-    with pytest.raises(ValueError, match="only classifiers and models of numbers"):
-        export_onnx(model, tmp_path / "model.onnx")
-
-
 def test_damaged_files_are_refused(rows, tmp_path):
     _, path = rows
     copy = tmp_path / "copy.onnx"
@@ -287,10 +288,6 @@ def test_every_modality_is_exported(config, tmp_path):
 def test_every_preset_is_exported_at_full_size(name, tmp_path):
     torch.manual_seed(0)
     model = perceivers.create(name).eval()
-    if not isinstance(model, PerceiverClassifier):
-        with pytest.raises(ValueError, match="only classifiers and models of numbers"):
-            export_onnx(model, tmp_path / "model.onnx")
-        return
     for module in model.modules():
         if isinstance(module, torch.nn.Linear) and not module.weight.any():  # the head
             torch.nn.init.normal_(module.weight, std=0.03)
@@ -298,6 +295,6 @@ def test_every_preset_is_exported_at_full_size(name, tmp_path):
     batch = inputs_of(model)
     parts = {given.name: given.example[:1] for given in batch}
     one = parts if len(batch) > 1 else parts[batch[0].name]
-    exported = ExportedModel(tmp_path / "model.onnx")
-    assert largest_difference(model, exported, [one]).largest < 1e-4
-    assert exported(one).isfinite().all()
+    difference = largest_difference(model, ExportedModel(tmp_path / "model.onnx"), [one])
+    assert difference.largest < 1e-4  # not true of infinite outputs
+    print(f"{name}: {difference}")

@@ -213,6 +213,19 @@ def _load_resampler(options: Any, path: Path) -> Resampler:
     return model.eval()
 
 
+def load_model(directory: str | Path, *, adapter: Adapter | None = None) -> PerceiverModel:
+    """Load a saved model that is no resampler; the arguments are those of `load`.
+
+    Raises:
+        ValueError: it is a resampler; or as `load`.
+        OSError: the files do not exist.
+    """
+    model = load(directory, adapter=adapter)
+    if isinstance(model, Resampler):
+        raise resampler_error(directory)
+    return model
+
+
 def load_classifier(
     directory: str | Path, *, adapter: Adapter | None = None
 ) -> PerceiverClassifier:
@@ -222,9 +235,7 @@ def load_classifier(
         ValueError: the model has other outputs; or as `load`.
         OSError: the files do not exist.
     """
-    model = load(directory, adapter=adapter)
-    if isinstance(model, Resampler):
-        raise resampler_error(directory)
+    model = load_model(directory, adapter=adapter)
     if not isinstance(model, PerceiverClassifier):
         raise ValueError(
             f"{directory} holds a model of kind {model.config.kind!r}, which has no classes or "
@@ -240,9 +251,7 @@ def load_trained(directory: str | Path, *, adapter: Adapter | None = None) -> Pe
         ValueError: the model has no task that it could be trained for; or as `load`.
         OSError: the files do not exist.
     """
-    model = load(directory, adapter=adapter)
-    if isinstance(model, Resampler):
-        raise resampler_error(directory)
+    model = load_model(directory, adapter=adapter)
     if model.config.task is None:
         raise ValueError(
             f"{directory} holds a model of kind {model.config.kind!r}, whose outputs have no task "

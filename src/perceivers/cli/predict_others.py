@@ -12,6 +12,7 @@ from .console import complain, say
 if TYPE_CHECKING:
     import numpy as np
 
+    from ..exported import ExportedModel
     from ..models.base import PerceiverModel
 
 OUT = Path("predictions")
@@ -19,11 +20,11 @@ OUT = Path("predictions")
 NOT_USED = {"csv": None, "clips": 1, "own_size": False, "stdin_kind": None}
 
 
-def predict_others(model: "PerceiverModel", options: argparse.Namespace) -> int:
+def predict_others(model: "PerceiverModel | ExportedModel", options: argparse.Namespace) -> int:
     """Predict with a model of Perceiver IO: fill texts, or write files.
 
     Args:
-        model: the model.
+        model: the model, or what it was exported to.
         options: options of the command.
 
     Raises:
@@ -31,19 +32,21 @@ def predict_others(model: "PerceiverModel", options: argparse.Namespace) -> int:
         OSError: a file cannot be read or written.
     """
     from ..modalities import FramePairConfig, FusionOutputConfig, TextConfig
+    from ..models.base import PerceiverModel
 
     for name, default in NOT_USED.items():
         if getattr(options, name) != default:
             raise ValueError(f"--{name.replace('_', '-')} is for classes and numbers; leave it out")
-    if model.config.task == "segmentation":
+    task = model.config.task
+    if isinstance(model, PerceiverModel) and task == "segmentation":
         return _label_elements(model, options)
-    if model.config.task == "forecasting":
+    if isinstance(model, PerceiverModel) and task == "forecasting":
         return _forecast(model, options)
-    if model.config.task == "language":
+    if task == "language":
         raise ValueError(
             f"{options.model} continues texts; use perceivers generate {options.model} --prompt …"
         )
-    if isinstance(model.config.input, TextConfig):
+    if isinstance(model.config.input, TextConfig) and task != "segmentation":
         return _fill_texts(model, options)
     if options.text:
         raise ValueError("--text is for models of texts; give files")
@@ -51,8 +54,13 @@ def predict_others(model: "PerceiverModel", options: argparse.Namespace) -> int:
         return _draw_flow(model, options)
     if isinstance(getattr(model.config, "output", None), FusionOutputConfig):
         return _rebuild_films(model, options)
-    if model.config.task == "reconstruction":
+    if isinstance(model, PerceiverModel) and task == "reconstruction":
         return _rebuild_files(model, options)
+    if not isinstance(model, PerceiverModel):
+        raise ValueError(
+            f"{options.model} is an exported model whose outputs are not written as files; give "
+            "the run that it was exported from"
+        )
     raise ValueError(
         f"models with input of kind {model.config.input.kind!r} cannot predict files; pass "
         "tensors: perceivers.load(…)(batch)"
@@ -157,7 +165,7 @@ def _forecast(model: "PerceiverModel", options: argparse.Namespace) -> int:
     return 1 if any("error" in entry for entry in entries) else 0
 
 
-def _fill_texts(model: "PerceiverModel", options: argparse.Namespace) -> int:
+def _fill_texts(model: "PerceiverModel | ExportedModel", options: argparse.Namespace) -> int:
     from ..modalities.text.decode import decode
     from ..predict.text import fill_masks
 
@@ -173,7 +181,7 @@ def _fill_texts(model: "PerceiverModel", options: argparse.Namespace) -> int:
     return 0
 
 
-def _draw_flow(model: "PerceiverModel", options: argparse.Namespace) -> int:
+def _draw_flow(model: "PerceiverModel | ExportedModel", options: argparse.Namespace) -> int:
     import numpy as np
 
     from ..files import write_atomically
@@ -220,7 +228,7 @@ def _write_png(path: Path, pixels: "np.ndarray") -> None:
     write_atomically(path, lambda part: picture.save(part, format="PNG"))
 
 
-def _rebuild_films(model: "PerceiverModel", options: argparse.Namespace) -> int:
+def _rebuild_films(model: "PerceiverModel | ExportedModel", options: argparse.Namespace) -> int:
     from ..files import write_atomically
     from ..places import make_directory
     from ..predict.film import rebuild_film

@@ -11,6 +11,8 @@ from torch import Tensor
 # B batch · N queries (latents) · M keys (inputs) · H heads · K qk_dim / H · V v_dim / H
 
 MAX_PLAIN_LOGITS = 2**18  # N·M per head, for the products on CPU in bfloat16
+# N·M per head that an exported program computes at once: 256 MB. It has no fused kernel.
+MAX_EXPORTED_LOGITS = 2**26
 MASKED_LOGIT = -1e30  # finite, so that a fully masked part of the inputs gives no NaN
 
 
@@ -44,6 +46,10 @@ def attend(
 
 def _kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
     """Use torch's fused attention, except where two matrix products are measurably faster."""
+    if torch.compiler.is_exporting() and mask is None and _is_large(q, k):
+        rows = max(1, MAX_EXPORTED_LOGITS // k.shape[-2])
+        parts = [F.scaled_dot_product_attention(part, k, v) for part in q.split(rows, dim=-2)]
+        return torch.cat(parts, dim=-2)
     if not _products_are_faster(q, k, v):
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
     logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
@@ -65,6 +71,13 @@ def _products_are_faster(q: Tensor, k: Tensor, v: Tensor) -> bool:
     unequal = q.shape[-1] != v.shape[-1] and not torch.compiler.is_exporting()
     small = q.shape[-2] * k.shape[-2] <= MAX_PLAIN_LOGITS
     return unequal or (q.dtype == torch.bfloat16 and small)
+
+
+def _is_large(q: Tensor, k: Tensor) -> bool:
+    """Return whether an exported program needs the logits in parts, as far as that is fixed."""
+    rows, columns = q.shape[-2], k.shape[-2]
+    fixed = isinstance(rows, int) and isinstance(columns, int)
+    return fixed and rows * columns > MAX_EXPORTED_LOGITS
 
 
 def partial_attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -18,6 +18,9 @@ from .sources import KeyValueSource
 
 Head = Callable[[Tensor], Tensor]
 
+# Queries that an exported program decodes at a time: few chunks, of which each is some nodes.
+EXPORTED_CHUNK = 2**15
+
 
 class Decoder(nn.Module):
     """Decoder of Perceiver IO (arXiv 2107.14795): a cross-attend from queries to latents.
@@ -124,11 +127,15 @@ class Decoder(nn.Module):
         size: int | None,
         head: Head | None,
     ) -> Tensor:
-        if size is None or torch.compiler.is_exporting() or queries.num_outputs <= size:
+        exporting = torch.compiler.is_exporting()
+        if exporting and size is not None:
+            # The number of chunks of a program is fixed: as many as there are queries may vary.
+            size = EXPORTED_CHUNK if isinstance(queries.num_outputs, int) else None
+        if size is None or queries.num_outputs <= size:
             return self._decode_chunk(lambda: queries, source, dtype, head)
         parts = (
             checkpoint(self._decode_chunk, chunk, source, dtype, head, use_reentrant=False)
-            if torch.is_grad_enabled()
+            if torch.is_grad_enabled() and not exporting
             else self._decode_chunk(chunk, source, dtype, head)
             for chunk in queries.chunks(size)
         )

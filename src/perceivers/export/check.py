@@ -4,12 +4,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from ..models.base import PerceiverModel
 from ..models.classifier import PerceiverClassifier
+from ..models.perceiver_io import PerceiverIOModel
 
-TOLERANCE = 1e-4  # largest difference of a probability, or of a number in standard deviations
+TOLERANCE = 1e-4  # largest difference of a probability, or of a number as `Difference` says
 
 
 @dataclass(frozen=True)
@@ -17,8 +20,9 @@ class Difference:
     """How far an exported model is from the model that it was made from."""
 
     largest: float
-    """Largest difference of a probability; in a regression of a number, divided by the standard
-    deviation of the training labels."""
+    """Largest difference of a probability, or of a number. Numbers of a regression are divided by
+    the standard deviation of the training labels; those of other outputs, such as motions in
+    pixels, by the standard deviation of the output if that is above 1."""
     logits: float
     """Largest difference of a logit, or of a number in the units of the data."""
     examples: int
@@ -27,27 +31,46 @@ class Difference:
 
 @torch.inference_mode()
 def largest_difference(
-    model: PerceiverClassifier, run: Callable[[Any], Tensor], batches: Iterable[Any]
+    model: PerceiverModel, run: Callable[[Any], Any], batches: Iterable[Any]
 ) -> Difference:
     """Run both models on the same raw batches.
 
     Args:
         model: the model, in eval mode.
-        run: the exported model: a raw batch → logits or numbers (B, num_classes).
+        run: the exported model: a raw batch → what the model returns.
         batches: raw batches of the model.
     """
-    largest = logits = 0.0
+    largest, logits = [0.0], [0.0]
     examples = 0
     for batch in batches:
-        expected, got = model(batch).double(), run(batch).double()
-        examples += len(expected)
-        logits = max(logits, float((expected - got).abs().max()))
-        values = _values(model, expected) - _values(model, got)
-        largest = max(largest, float(values.abs().max()))
-    return Difference(largest, logits, examples)
+        expected, got = _named(model(batch)), _named(run(batch))
+        examples += len(next(iter(expected.values())))
+        for name, outputs in expected.items():
+            ours, theirs = outputs.double(), got[name].double()
+            logits.append(_largest(ours - theirs))
+            values = _comparable(model, name, ours, ours) - _comparable(model, name, theirs, ours)
+            largest.append(_largest(values))
+    # Unlike Python's, NumPy's maximum of NaN and a number is NaN.
+    return Difference(float(np.max(largest)), float(np.max(logits)), examples)
 
 
-def _values(model: PerceiverClassifier, outputs: Tensor) -> Tensor:
+def _named(outputs: Any) -> dict[str, Tensor]:
+    """Return outputs by name; a lone one has none."""
+    return outputs if isinstance(outputs, dict) else {"": outputs}
+
+
+def _largest(values: Tensor) -> float:
+    return float(values.abs().max())
+
+
+def _comparable(model: PerceiverModel, name: str, outputs: Tensor, expected: Tensor) -> Tensor:
+    """Return outputs in the units in which `Difference.largest` compares them."""
+    if isinstance(model, PerceiverIOModel):
+        output = model.output.by_part().get(name, model.output)
+        if output.gives_logits:
+            return outputs.softmax(-1)
+        return outputs / expected.std(correction=0).clamp(min=1)
+    assert isinstance(model, PerceiverClassifier)
     if model.config.task == "regression":
         std: Any = model.target_scale.std
         return outputs / std.double()

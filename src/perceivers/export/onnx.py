@@ -10,23 +10,26 @@ from typing import Any
 from .. import __version__
 from ..core.separable import grids_as_operators
 from ..errors import missing_extra
-from ..exported import FORMAT
+from ..exported import FORMAT, weights_file
 from ..files import write_atomically, write_json
-from ..models.classifier import PerceiverClassifier, TargetScale
+from ..models.base import PerceiverModel
+from ..models.classifier import TargetScale
 from ..models.config import to_dict
 from ..reading import Limits
-from .program import Program, export_errors, inputs_of, trace
+from .program import Program, export_errors, inputs_of, outputs_of, trace
 
 OPSET = 20  # version of ONNX's operators
+MAX_WEIGHTS = 2**31 - 2**24  # bytes; a file of ONNX holds at most 2 GiB with its graph
 
 
 def export_onnx(
-    model: PerceiverClassifier, path: Path, *, example: Any = None, limits: Limits | None = None
+    model: PerceiverModel, path: Path, *, example: Any = None, limits: Limits | None = None
 ) -> None:
-    """Write a model as `path` in ONNX, and the description of its inputs and labels beside it.
+    """Write a model as `path` in ONNX, and the description of its inputs and outputs beside it.
 
     The batch varies, and so do sizes and lengths that the model does not fix. Normalising constants
-    are part of the graph.
+    are part of the graph. Weights of more than 2 GiB are written to a third file, as ONNX has it,
+    whose name is that of `path` with ".data" behind it.
 
     Args:
         model: the model, in eval mode, on the CPU.
@@ -40,22 +43,21 @@ def export_onnx(
         ImportError: onnx or onnxscript is not installed.
         OSError: a file cannot be written.
     """
-    onnx = require("onnx")
+    require("onnx")
     if other := {str(x.dtype) for x in model.parameters()} - {"torch.float32"}:
         raise ValueError(
             f"the weights of the model are {', '.join(sorted(other))}; onnxruntime runs float32 "
             "alone: export model.float()"
         )
-    inputs = inputs_of(model, example)
+    inputs, outputs = inputs_of(model, example), outputs_of(model)
     program = Program(model, inputs)
     names = [given.name for given in inputs]
     with export_errors(), _quiet():
         with grids_as_operators():
             traced = trace(program, inputs)
-        exported = _to_onnx(traced, names, program.outputs)
+        exported = _to_onnx(traced, names, [output.name for output in outputs])
         _name_axes(exported, inputs)
-        proto = exported.model_proto
-    write_atomically(path, lambda part: onnx.save(proto, part))
+    _write(exported, path)
     description = {
         "format": FORMAT,
         "perceivers": __version__,
@@ -63,15 +65,29 @@ def export_onnx(
         "labels": list(model.labels),
         "inputs": [given.describe() for given in inputs],
         "outputs": [
-            {"name": name, "dtype": "float32", "shape": ["batch", len(model.labels)]}
-            for name in program.outputs
+            {**vars(output), "dtype": "float32", "shape": _shape(value)}
+            for output, value in zip(outputs, exported.model.graph.outputs, strict=True)
         ],
         "model": to_dict(model.config),
         "limits": to_dict(limits or Limits()),
     }
-    if isinstance(model.target_scale, TargetScale):
-        description["scales"] = model.target_scale.std.tolist()  # of the training labels
+    scale = getattr(model, "target_scale", None)
+    if isinstance(scale, TargetScale):
+        description["scales"] = scale.std.tolist()  # of the training labels
     write_json(path.with_suffix(".json"), description)
+
+
+def _write(exported: Any, path: Path) -> None:
+    """Write a model as one file, and its weights as another if they are too large for one."""
+    onnx_ir = require("onnx_ir")
+    weights = [value.const_value for value in exported.model.graph.initializers.values()]
+    beside = None
+    if sum(weight.nbytes for weight in weights) > MAX_WEIGHTS:
+        beside = weights_file(path).name
+    with _quiet():
+        write_atomically(
+            path, lambda part: onnx_ir.save(exported.model, part, external_data=beside)
+        )
 
 
 def quantise(source: Path, path: Path) -> None:
@@ -165,6 +181,11 @@ def _name_axes(exported: Any, inputs: list[Any]) -> None:
         for axis, dim in enumerate(value.shape):
             if str(dim) in renamed and not isinstance(dim, int):
                 value.shape[axis] = renamed[str(dim)]
+
+
+def _shape(value: Any) -> list[int | str]:
+    """Return the shape of an input or output of a graph, with the names of axes that vary."""
+    return [size if isinstance(size, int) else str(size) for size in value.shape]
 
 
 @contextmanager

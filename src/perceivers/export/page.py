@@ -6,7 +6,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from ..checkpoint import read_model_config
+from ..exported import weights_file
 from ..modalities import modality_of
+from ..models.config import ModelConfig
 from ..places import check_place, make_directory, write_errors
 from .run import Exported, export_run
 from .runtime import check_runtime, copy_runtime
@@ -41,6 +43,11 @@ def export_page(
         raise FileExistsError(f"{out} exists already; choose another --web, or remove it")
     check_place(out)
     config, _ = read_model_config(run_dir)
+    if not isinstance(config, ModelConfig):
+        raise ValueError(
+            f"--web: a page shows classes and numbers, and {run_dir} holds a model of kind "
+            f"{config.kind!r}; use --out"
+        )
     scripts = modality_of(config.input).page_scripts()
     if not scripts:
         raise ValueError(
@@ -58,6 +65,11 @@ def export_page(
         reader.mkdir(parents=True)
         copy_runtime(folder / "onnxruntime", runtime)  # first: it may fail where npm does
         exported = _export_run(run_dir, folder / MODEL, out / MODEL, int8=int8)
+        if weights_file(folder / MODEL).exists():
+            raise ValueError(
+                "--web: the weights of the model are larger than 2 GiB, too large for a browser; "
+                "use --out"
+            )
         package = files("perceivers")
         for name in PAGE:
             (folder / name).write_bytes((package / "export/web" / name).read_bytes())

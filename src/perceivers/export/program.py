@@ -14,18 +14,21 @@ import torch
 from torch import Tensor, nn
 
 from ..core.separable import grids_as_operators, read_grid_plainly
-from ..exported import LOGITS, NUMBERS, PROBABILITIES, complete, first_line
+from ..exported import LOGITS, NUMBERS, PART, PROBABILITIES, arranged, complete, first_line
 from ..files import write_atomically
 from ..modalities import build_reader, modality_of
 from ..modalities.clips import without_clips
 from ..modalities.config import InputConfig
+from ..modalities.fusion.adapter import FusionAdapter
+from ..modalities.fusion.config import RowsConfig
 from ..modalities.fusion.presence import PRESENT
-from ..modalities.fusion.reader import FusionReader
 from ..modalities.fusion.rows import RowReader
 from ..modalities.reader import ArrayReader, collate
 from ..modalities.table.reader import CellReader
 from ..modalities.text.reader import TextReader
+from ..models.base import PerceiverModel
 from ..models.classifier import PerceiverClassifier
+from ..models.perceiver_io import PerceiverIOModel
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +67,16 @@ class Input:
         }
 
 
+@dataclass(frozen=True)
+class Output:
+    """An output of an exported model."""
+
+    name: str
+    """Name of the output; "<part>.output" if the model gives a dictionary of outputs."""
+    meaning: str
+    """What the numbers are, in words."""
+
+
 class Program(nn.Module):
     """A model that takes one tensor for each of its inputs and returns all of its outputs.
 
@@ -72,28 +85,47 @@ class Program(nn.Module):
         inputs: its inputs; a model of one modality has one.
     """
 
-    def __init__(self, model: PerceiverClassifier, inputs: list[Input]) -> None:
+    def __init__(self, model: PerceiverModel, inputs: list[Input]) -> None:
         super().__init__()
         self.model = model
         self.names = [given.name for given in inputs]
 
-    @property
-    def outputs(self) -> list[str]:
-        """Names of the outputs: logits and probabilities, or numbers in the data's units."""
-        numbers = self.model.config.task == "regression"
-        return [NUMBERS] if numbers else [LOGITS, PROBABILITIES]
-
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """Run a batch (B, …) of each input to each output (B, num_classes)."""
+        """Run a batch (B, …) of each input to each output (B, …)."""
         several = len(self.names) > 1
         outputs = self.model(dict(zip(self.names, tensors, strict=True)) if several else tensors[0])
-        if self.model.config.task == "regression":
+        if isinstance(outputs, dict):
+            return tuple(outputs.values())
+        task = self.model.config.task if isinstance(self.model, PerceiverClassifier) else None
+        if task in (None, "regression"):
             return (outputs,)
-        multilabel = self.model.config.task == "multilabel"
-        return outputs, outputs.sigmoid() if multilabel else outputs.softmax(dim=-1)
+        return outputs, outputs.sigmoid() if task == "multilabel" else outputs.softmax(dim=-1)
 
 
-def inputs_of(model: PerceiverClassifier, example: Any = None) -> list[Input]:
+def outputs_of(model: PerceiverModel) -> list[Output]:
+    """Return the outputs of a model, in the order in which `Program` gives them.
+
+    Raises:
+        ValueError: the model has none.
+    """
+    if isinstance(model, PerceiverIOModel):
+        if parts := model.output.by_part():
+            return [Output(name + PART, part.meaning) for name, part in parts.items()]
+        return [Output(model.output.name, model.output.meaning)]
+    if not model.labels:
+        raise ValueError(
+            "the model has no outputs (num_classes=0); give it a head with "
+            "perceivers.create(…, num_classes=N), and train it"
+        )
+    if model.config.task == "regression":
+        return [Output(NUMBERS, "the number of each label in the units of the data")]
+    return [
+        Output(LOGITS, "a logit for each label"),
+        Output(PROBABILITIES, "the probability of each label"),
+    ]
+
+
+def inputs_of(model: PerceiverModel, example: Any = None) -> list[Input]:
     """Return the inputs of a model, each with a batch to trace.
 
     Args:
@@ -102,34 +134,30 @@ def inputs_of(model: PerceiverClassifier, example: Any = None) -> list[Input]:
             reads files to.
 
     Raises:
-        ValueError: the model is neither a classifier nor a regression; `example` is needed,
-            because the model takes tensors that are not read from files; or it has fewer than two
-            examples.
+        ValueError: `example` is needed, because the model takes tensors that are not read from
+            files; or it has fewer than two examples.
     """
-    if not isinstance(model, PerceiverClassifier):  # such as models of Perceiver IO
-        raise ValueError(
-            f"a model of kind {model.config.kind!r} has outputs of its own; only classifiers and "
-            "models of numbers (regression) are exported"
-        )
     config = model.config.input
     if example is not None:
         return [_given(name, x) for name, x in _parts(config, example).items()]
-    reader = without_clips(build_reader(config))
     generator = np.random.default_rng(0)
-    if not isinstance(reader, FusionReader | RowReader):
-        assert isinstance(reader, ArrayReader)
+    if not isinstance(model.adapter, FusionAdapter):
         modality = modality_of(config)
         name = getattr(modality, "name", config.kind)
-        batch = _random_batch(reader, generator)
+        batch = _random_batch(config, None, generator)
         return [Input(name, batch, modality.varying_axes(config), modality.preparation(config))]
     inputs = []
     configs: Any = config
+    columns = without_clips(build_reader(config)) if isinstance(config, RowsConfig) else None
     for name, part in configs.parts.items():
+        if model.adapter.adapter_of(name).when_missing(1) is not None:
+            continue  # such as the class, which is what is to be known
         modality = modality_of(part)
         source = {**getattr(config, "files", {}), **getattr(config, "texts", {})}.get(name)
         column = f"column {source}: " if source else ""
         words = column + modality.preparation(part)
-        batch = _random_batch(reader.parts[name], generator)
+        reader = columns.parts[name] if isinstance(columns, RowReader) else None
+        batch = _random_batch(part, reader, generator)
         inputs.append(Input(name, batch, modality.varying_axes(part), words))
         present = torch.ones(TRACED_EXAMPLES, dtype=torch.bool)
         words = f"whether the example has {name}; where it has not, {name} is ignored"
@@ -194,9 +222,7 @@ def _fixed(size: Any) -> bool:
     return isinstance(size, int) or size.node.maybe_as_int() is not None
 
 
-def export_torch(
-    model: PerceiverClassifier, path: Path, *, example: Any = None
-) -> Callable[[Any], Tensor]:
+def export_torch(model: PerceiverModel, path: Path, *, example: Any = None) -> Callable[[Any], Any]:
     """Write a model as an archive of `torch.export`, which torch runs without this library.
 
     Args:
@@ -205,13 +231,13 @@ def export_torch(
         example: as in `inputs_of`.
 
     Returns:
-        A function that runs the written archive: a raw batch → logits or numbers.
+        A function that runs the written archive as the model is called.
 
     Raises:
         ValueError: the model cannot be exported.
         OSError: the file cannot be written.
     """
-    inputs = inputs_of(model, example)
+    inputs, names = inputs_of(model, example), [output.name for output in outputs_of(model)]
     with grids_as_operators(), export_errors():
         traced = trace(Program(model, inputs), inputs)
         own = {torch.ops.perceivers.read_grid.default: read_grid_plainly}
@@ -219,7 +245,7 @@ def export_torch(
     write_atomically(path, lambda part: _save_archive(archive, part))
     module = torch.export.load(path).module()
     config, described = model.config.input, [given.describe() for given in inputs]
-    return lambda batch: module(*complete(described, _parts(config, batch)))[0]
+    return lambda batch: arranged(names, module(*complete(described, _parts(config, batch))))
 
 
 def _save_archive(archive: torch.export.ExportedProgram, path: Path) -> None:
@@ -242,10 +268,26 @@ def export_errors() -> Iterator[None]:
         raise ValueError(f"the model cannot be exported: {what}") from error
 
 
-def _random_batch(reader: ArrayReader | CellReader, generator: np.random.Generator) -> Tensor:
-    """Return a raw batch of random examples of the largest size that a reader gives."""
-    examples: Any = collate([_random_example(reader, generator) for _ in range(TRACED_EXAMPLES)])
-    batch: Tensor = reader.batch(examples)
+def _random_batch(
+    config: InputConfig, reader: ArrayReader | CellReader | None, generator: np.random.Generator
+) -> Tensor:
+    """Return a raw batch of random examples of the largest size that a model is configured for.
+
+    Args:
+        config: configuration of the input.
+        reader: reader of the examples; None: that of the configuration, if it has one.
+        generator: generator of random numbers.
+    """
+    if modality_of(config).random_example(config, generator) is not None:
+        modality = modality_of(config)
+        examples = [modality.random_example(config, generator) for _ in range(TRACED_EXAMPLES)]
+        return torch.from_numpy(np.stack(examples))
+    if reader is None:
+        found = without_clips(build_reader(config))
+        assert isinstance(found, ArrayReader)
+        reader = found
+    decoded: Any = collate([_random_example(reader, generator) for _ in range(TRACED_EXAMPLES)])
+    batch: Tensor = reader.batch(decoded)
     return batch
 
 

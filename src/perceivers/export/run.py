@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
 
-from ..checkpoint import load_classifier, read_config, read_limits
+from ..checkpoint import load_model, read_config, read_limits
 from ..data.examples import ExampleSet
 from ..data.splits import Splits
-from ..exported import SUFFIX, ExportedModel
+from ..exported import SUFFIX, ExportedModel, weights_file
+from ..models.base import PerceiverModel
 from ..models.classifier import PerceiverClassifier
 from ..places import check_place, make_directory
 from ..training.batches import batches
@@ -47,8 +47,10 @@ class Exported:
     def lines(self) -> list[str]:
         """Return lines of text for the user."""
         d = self.difference
+        files = [file for file in (self.path, weights_file(self.path)) if file.exists()]
+        size = sum(file.stat().st_size for file in files) / 1e6
         lines = [
-            f"wrote {self.path} ({self.path.stat().st_size / 1e6:.1f} MB)",
+            f"wrote {' and '.join(map(str, files))} ({size:.1f} MB)",
             (
                 f"checked on {d.examples} {self.checked_on}: largest difference {d.largest:.1e} "
                 f"(logits or numbers: {d.logits:.1e}), at most {TOLERANCE:.0e} expected"
@@ -87,8 +89,13 @@ def export_run(
     if kind == "onnx":
         for package in ("onnx", "onnxscript", "onnxruntime"):
             require(package)
-    model = load_classifier(run_dir)
+    model = load_model(run_dir)
     recipe, splits = _data_of(run_dir)
+    if int8 and not isinstance(model, PerceiverClassifier):
+        raise ValueError(
+            f"--int8 is for models of classes and numbers; {run_dir} holds one of kind "
+            f"{model.config.kind!r}: leave out --int8"
+        )
     if int8 and splits is None:
         raise ValueError(
             f"--int8 scores the model before and after on the run's validation split, but the data "
@@ -98,7 +105,7 @@ def export_run(
     try:
         if kind == "onnx":
             export_onnx(model, out, limits=read_limits(run_dir))
-            run: Callable[[Any], Tensor] = ExportedModel(out)
+            run: Callable[[Any], Any] = ExportedModel(out)
         else:
             run = export_torch(model, out)
         checked_on, examples = _examples(model, splits)
@@ -109,11 +116,16 @@ def export_run(
                 f"{difference.examples} {checked_on}; expected at most {TOLERANCE:.0e}. Nothing "
                 "was written"
             )
-        scores = _quantise(model, out, recipe, splits) if int8 and recipe and splits else {}
+        scores = {}
+        if int8 and weights_file(out).exists():
+            raise ValueError(
+                "--int8: the weights of the model are larger than 2 GiB; leave out --int8"
+            )
+        if int8 and recipe and splits and isinstance(model, PerceiverClassifier):
+            scores = _quantise(model, out, recipe, splits)
     except BaseException:
-        out.unlink(missing_ok=True)
-        if kind == "onnx":
-            out.with_suffix(".json").unlink(missing_ok=True)
+        for file in _files(out):
+            file.unlink(missing_ok=True)
         raise
     return Exported(out, difference, checked_on, scores)
 
@@ -124,12 +136,16 @@ def _check_out(out: Path, kind: Format | None) -> Format:
     if out.suffix not in suffixes or kind not in (None, suffixes[out.suffix]):
         expected = SUFFIXES[kind] if kind else " or ".join(suffixes)
         raise ValueError(f"--out {out}: expected the suffix {expected}")
-    files = [out, out.with_suffix(".json")] if out.suffix == SUFFIX else [out]
-    for file in files:
+    for file in _files(out):
         if file.exists():
             raise FileExistsError(f"{file} exists already; choose another --out, or remove it")
     check_place(out)
     return suffixes[out.suffix]
+
+
+def _files(out: Path) -> list[Path]:
+    """Return the files that an export may write."""
+    return [out, out.with_suffix(".json"), weights_file(out)] if out.suffix == SUFFIX else [out]
 
 
 def _data_of(run_dir: Path) -> tuple[Recipe | None, Splits | None]:
@@ -151,7 +167,7 @@ def _data_of(run_dir: Path) -> tuple[Recipe | None, Splits | None]:
         return recipe, None
 
 
-def _examples(model: PerceiverClassifier, splits: Splits | None) -> tuple[str, Iterator[Any]]:
+def _examples(model: PerceiverModel, splits: Splits | None) -> tuple[str, Iterator[Any]]:
     """Return what an export is compared on, in words, and the raw batches."""
     if splits is None:
         inputs = inputs_of(model)

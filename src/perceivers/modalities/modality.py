@@ -14,6 +14,8 @@ from .augmentation import AugmentationConfig
 from .config import InputConfig, OutputConfig
 
 if TYPE_CHECKING:
+    from numpy.random import Generator
+
     from .adapter import Adapter
     from .labelled import LabelledReader
     from .output import Output
@@ -113,6 +115,19 @@ class Modality(ABC):
         adapter takes.
         """
         return {}
+
+    def random_example(self, config: Any, generator: "Generator") -> Any:
+        """Return a random example of inputs that have no reader, with which a model is exported.
+
+        Args:
+            config: the input configuration of the model.
+            generator: NumPy's generator of random numbers.
+
+        Returns:
+            A NumPy array, as a raw batch holds it; None: this modality has a reader, or only the
+            user knows what its examples are.
+        """
+        return None
 
     def preparation(self, config: Any) -> str:
         """Say how an example is made of a file, for the users of an exported model."""

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -19,6 +19,20 @@ class Output(nn.Module, ABC):
     query into channels of the output, and `arrange` gives all of them the shape of the modality.
     An output depends on its own query alone, so that the decoder can work in chunks.
     """
+
+    name: ClassVar[str] = "values"
+    """Name of the output in an exported program."""
+    gives_logits: ClassVar[bool] = False
+    """Whether the channels are logits of exclusive classes."""
+
+    @property
+    def meaning(self) -> str:
+        """What the numbers are, in words, for the users of an exported model."""
+        return f"{self.num_channels} channels for each query"
+
+    def by_part(self) -> Mapping[str, "Output"]:
+        """Return the outputs of which this one is a dictionary; empty if it is a tensor."""
+        return {}
 
     @property
     @abstractmethod

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..exported import ExportedModel, device_of
 from ..modalities import (
     AudioConfig,
     FramesOutputConfig,
@@ -64,12 +65,15 @@ class RebuiltFilm:
 
 
 @torch.inference_mode()
-def rebuild_film(model: PerceiverModel, file: str | Path, *, top_k: int = 5) -> RebuiltFilm:
+def rebuild_film(
+    model: PerceiverModel | ExportedModel, file: str | Path, *, top_k: int = 5
+) -> RebuiltFilm:
     """Rebuild the film and the sound of a file, and predict its class.
 
     Args:
-        model: an autoencoder of film, such as hf://deepmind/multimodal-perceiver. It reads the
-            middle of the file. If the file has no sound, the model makes it up.
+        model: an autoencoder of film, such as hf://deepmind/multimodal-perceiver, or what it was
+            exported to. It reads the middle of the file. If the file has no sound, the model makes
+            it up.
         file: path of a film.
         top_k: number of classes, the most probable first.
 
@@ -78,7 +82,7 @@ def rebuild_film(model: PerceiverModel, file: str | Path, *, top_k: int = 5) -> 
         OSError: the file does not exist.
     """
     film, sound, label = _names_of_parts(model)
-    inputs = model.config.input.parts  # type: ignore[attr-defined]
+    inputs = model.config.input.parts  # type: ignore[union-attr]
     reader, path = build_reader(model.config.input), Path(file)
     try:
         example = reader.decode(path)
@@ -88,7 +92,7 @@ def rebuild_film(model: PerceiverModel, file: str | Path, *, top_k: int = 5) -> 
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
     batch: Any = reader.batch(collate([example]))
-    outputs = model.eval()(to_device(batch, next(model.parameters()).device))
+    outputs = model.eval()(to_device(batch, device_of(model)))
     values = {name: out[0].float().cpu() for name, out in outputs.items()}
     read = {film: torch.from_numpy(example[film]) / 255}
     if example.get(f"{sound}{PRESENT}"):
@@ -104,7 +108,7 @@ def rebuild_film(model: PerceiverModel, file: str | Path, *, top_k: int = 5) -> 
     )
 
 
-def _names_of_parts(model: PerceiverModel) -> tuple[str, str, str]:
+def _names_of_parts(model: PerceiverModel | ExportedModel) -> tuple[str, str, str]:
     """Return the names of the outputs that are film, sound and class; "" for one that is missing.
 
     Raises:

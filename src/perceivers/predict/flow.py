@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..exported import ExportedModel, device_of
 from ..modalities import FramePairConfig
 from ..modalities.files import PathOrBytes
 from ..modalities.flow.tiles import OVERLAP, in_tiles
@@ -15,7 +16,7 @@ from ..models.base import PerceiverModel
 
 @torch.inference_mode()
 def predict_flow(
-    model: PerceiverModel, first: Any, second: Any, *, overlap: int = OVERLAP
+    model: PerceiverModel | ExportedModel, first: Any, second: Any, *, overlap: int = OVERLAP
 ) -> np.ndarray:
     """Predict how far each pixel of a frame has moved in the next one.
 
@@ -23,7 +24,8 @@ def predict_flow(
     blended where they overlap.
 
     Args:
-        model: a model of optical flow, such as hf://deepmind/optical-flow-perceiver.
+        model: a model of optical flow, such as hf://deepmind/optical-flow-perceiver,
+            or what it was exported to.
         first: the earlier frame: the path or the bytes of an image file, or uint8 (H, W, C).
         second: the later frame, of the same size.
         overlap: pixels that neighbouring tiles share at least.
@@ -46,7 +48,7 @@ def predict_flow(
             f"the frames are of {sizes[0]} and {sizes[1]} pixels; expected two of the same size: "
             "two pictures of one film"
         )
-    batch = torch.from_numpy(np.stack(frames))[None].to(next(model.parameters()).device)
+    batch = torch.from_numpy(np.stack(frames))[None].to(device_of(model))
     size = config.height, config.width
     flow = in_tiles(model.eval(), batch, size, min(overlap, min(size) - 1))
     return flow[0].float().cpu().numpy()

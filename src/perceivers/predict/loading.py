@@ -8,6 +8,7 @@ from ..checkpoint import load_classifier, local_directory, read_limits
 from ..exported import SUFFIX, ExportedModel
 from ..machine import placement
 from ..models.classifier import PerceiverClassifier
+from ..models.config import ModelConfig
 from ..reading import Limits
 
 
@@ -41,7 +42,10 @@ def load_model(
             f"got {type(model).__name__} as the model; expected the directory of a run or of a "
             "saved model, a hub name, or a model"
         )
-    if not isinstance(model, PerceiverClassifier | ExportedModel):
+    if not (
+        isinstance(model, PerceiverClassifier | ExportedModel)
+        and isinstance(model.config, ModelConfig)
+    ):
         raise ValueError(
             f"got a model of kind {model.config.kind!r}, which has no classes or numbers as "
             "outputs; call it with a batch, or use perceivers predict"

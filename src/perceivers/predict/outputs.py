@@ -7,26 +7,27 @@ import torch
 
 from ..checkpoint import load, local_directory, read_model_config
 from ..data.layout import visible_files
-from ..exported import SUFFIX
+from ..exported import SUFFIX, ExportedModel, gives_other_outputs
 from ..machine import placement
 from ..modalities import FileModality, modality_of
 from ..models.base import PerceiverModel
 from ..models.config import ModelConfig
 
 
-def load_if_other(model: str, device: str = "auto") -> PerceiverModel | None:
-    """Load a model that is no classifier or regressor; None if it is one, or an exported model.
+def load_if_other(model: str, device: str = "auto") -> PerceiverModel | ExportedModel | None:
+    """Load a model that is no classifier or regressor; None if it is one.
 
     Args:
-        model: directory of a run or saved model, or hf://owner/name.
-        device: where it runs.
+        model: directory of a run or saved model, hf://owner/name, or an exported `.onnx` file.
+        device: where it runs; exported models run on the CPU.
 
     Raises:
         ValueError: the files are damaged or do not fit each other.
         OSError: they do not exist.
     """
     if Path(model).suffix.lower() == SUFFIX:
-        return None
+        path = Path(model)
+        return ExportedModel(path) if gives_other_outputs(path) else None
     path = local_directory(model)
     if isinstance(read_model_config(path)[0], ModelConfig):
         return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..exported import ExportedModel, device_of
 from ..modalities import TextConfig, TextOutputConfig
 from ..modalities.text.decode import MASK, NUM_IDS, OFFSET, encode
 from ..models.base import PerceiverModel
@@ -29,11 +30,12 @@ class Filled:
 
 
 @torch.inference_mode()
-def fill_masks(model: PerceiverModel, texts: Sequence[str]) -> list[Filled]:
+def fill_masks(model: PerceiverModel | ExportedModel, texts: Sequence[str]) -> list[Filled]:
     """Fill the masks of texts with the most probable bytes, all at once.
 
     Args:
-        model: a language model, such as hf://deepmind/language-perceiver.
+        model: a language model, such as hf://deepmind/language-perceiver, or what it was
+            exported to.
         texts: each with masks: "[MASK]" stands for one byte, "[MASK:9]" for nine. The published
             model does better if a mask begins with the space before a word.
 
@@ -49,7 +51,7 @@ def fill_masks(model: PerceiverModel, texts: Sequence[str]) -> list[Filled]:
     return [_fill(model, text, config.input.max_length) for text in texts]
 
 
-def _fill(model: PerceiverModel, text: str, max_length: int) -> Filled:
+def _fill(model: PerceiverModel | ExportedModel, text: str, max_length: int) -> Filled:
     ids, spans = masked_ids(text)
     if not spans:
         raise ValueError(f"{text[:40]!r} has no mask; write [MASK] for a byte, [MASK:9] for nine")
@@ -57,7 +59,7 @@ def _fill(model: PerceiverModel, text: str, max_length: int) -> Filled:
         raise ValueError(
             f"{text[:40]!r}… has {len(ids):,} bytes; this model reads up to {max_length:,}: cut it"
         )
-    batch = ids[None].to(next(model.parameters()).device)
+    batch = ids[None].to(device_of(model))
     # Of the ids, those of bytes alone can stand in a text.
     chances = model(batch)[0, :, OFFSET:].float().softmax(-1).cpu()
     best, found = chances.max(-1)

@@ -51,6 +51,11 @@ class GridOutput(Output):
 
     @property
     @override
+    def meaning(self) -> str:
+        return f"the cells of an array of {self.shape}, each of {self.num_channels} channels"
+
+    @property
+    @override
     def query_dim(self) -> int:
         return self.position.dim
 

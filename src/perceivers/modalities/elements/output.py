@@ -27,6 +27,9 @@ class ElementClasses(Output):
         ValueError: there are fewer than two classes, or the elements have no places of their own.
     """
 
+    name = "logits"
+    gives_logits = True
+
     def __init__(self, adapter: Adapter, *, num_classes: int) -> None:
         super().__init__()
         if num_classes < 2:
@@ -37,6 +40,11 @@ class ElementClasses(Output):
         # Methods, not the adapter: as a module it would be a part of this one too.
         self.ordered = adapter.order_places
         self._arranged = adapter.arrange_places
+
+    @property
+    @override
+    def meaning(self) -> str:
+        return "logits of the classes for each element: each point, byte or pixel"
 
     @property
     @override

@@ -8,6 +8,8 @@ from ..modality import Modality
 from .config import FlowOutputConfig, FramePairConfig
 
 if TYPE_CHECKING:
+    from numpy.random import Generator
+
     from ..adapter import Adapter
     from .adapter import FramePairAdapter
     from .output import FlowOutput
@@ -32,5 +34,14 @@ class Flow(Modality):
         return FlowOutput(adapter, **config.options())
 
     @override
-    def varying_axes(self, config: Any) -> dict[int, str]:
-        return {2: "height", 3: "width"}
+    def random_example(self, config: Any, generator: "Generator") -> Any:
+        shape = (2, config.height, config.width, config.channels)
+        return generator.integers(0, 256, shape, "uint8")
+
+    @override
+    def preparation(self, config: Any) -> str:
+        colours = "grey" if config.channels == 1 else "RGB"
+        return (
+            f"the pixels of two frames, {colours} from 0 to 255, the earlier one first; larger "
+            f"frames in tiles of {config.height}×{config.width} that overlap"
+        )

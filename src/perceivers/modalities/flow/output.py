@@ -25,6 +25,8 @@ class FlowOutput(Output):
         ValueError: the inputs are no pairs of frames, or `rescale_factor` is 0.
     """
 
+    name = "flow"
+
     def __init__(self, adapter: Adapter, *, rescale_factor: float = 100.0) -> None:
         super().__init__()
         if not isinstance(adapter, FramePairAdapter):
@@ -36,6 +38,11 @@ class FlowOutput(Output):
             raise ValueError("rescale_factor=0; expected another number")
         self._query_dim = adapter.dim
         self.rescale_factor = rescale_factor
+
+    @property
+    @override
+    def meaning(self) -> str:
+        return "the motion of each pixel of the first frame in pixels, to the right and down"
 
     @property
     @override

@@ -61,6 +61,15 @@ class FusionOutput(Output):
 
     @property
     @override
+    def meaning(self) -> str:
+        return "; ".join(f"{name}: {part.meaning}" for name, part in self._outputs().items())
+
+    @override
+    def by_part(self) -> dict[str, Output]:
+        return self._outputs()
+
+    @property
+    @override
     def query_dim(self) -> int:
         return self._query_dim
 

@@ -1,5 +1,7 @@
 """The output of images: pixels."""
 
+from typing_extensions import override
+
 from ..array.output import GridOutput
 
 
@@ -30,3 +32,8 @@ class PixelsOutput(GridOutput):
             num_bands=num_bands,
             max_resolution=(float(max_resolution or image_size),) * 2,
         )
+
+    @property
+    @override
+    def meaning(self) -> str:
+        return "the pixels of an image, channels last, from 0 to 1"

@@ -61,7 +61,8 @@ class LabelAdapter(Adapter):
                 f"labels are {labels.dtype} of shape {tuple(labels.shape)}; expected integers "
                 f"(batch,), {UNKNOWN} for an unknown class"
             )
-        if labels.device.type == "cpu" and labels.numel():
+        compiling = torch.compiler.is_compiling()  # values are not known then
+        if labels.device.type == "cpu" and not compiling and labels.numel():
             low, high = (int(x) for x in torch.aminmax(labels))
             if low < UNKNOWN or high >= self.dim:
                 raise ValueError(

@@ -20,6 +20,9 @@ class LabelOutput(Output):
         ValueError: a number is below 1.
     """
 
+    name = "logits"
+    gives_logits = True
+
     def __init__(self, *, num_classes: int, query_dim: int) -> None:
         super().__init__()
         for name, number in (("num_classes", num_classes), ("query_dim", query_dim)):
@@ -27,6 +30,11 @@ class LabelOutput(Output):
                 raise ValueError(f"{name}={number}; expected at least 1")
         self._num_classes = num_classes
         self.query = LearnedQueries(1, query_dim)
+
+    @property
+    @override
+    def meaning(self) -> str:
+        return "logits of the classes"
 
     @property
     @override

@@ -38,6 +38,7 @@ class ForecastOutput(Output):
             too large.
     """
 
+    name = "forecast"
     mase_scale: Tensor
 
     def __init__(self, adapter: Adapter, *, season: int = 1, targets: int = 0) -> None:
@@ -67,6 +68,11 @@ class ForecastOutput(Output):
         nn.init.zeros_(self.head.bias)
         # What MASE divides by: set from the training part of a series.
         self.register_buffer("mase_scale", torch.ones(self.targets, dtype=torch.float64))
+
+    @property
+    @override
+    def meaning(self) -> str:
+        return f"the values of the {self.horizon} steps after the window, in the data's units"
 
     @property
     @override

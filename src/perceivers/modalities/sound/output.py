@@ -40,6 +40,11 @@ class WaveOutput(GridOutput):
             max_resolution=(float(max_resolution or num_samples),),
         )
 
+    @property
+    @override
+    def meaning(self) -> str:
+        return "the samples of a waveform"
+
     @override
     def values(self, batch: Tensor) -> Tensor:
         """Return the patches of waveforms (B, S) or (B, S, 1), (B, O, K)."""

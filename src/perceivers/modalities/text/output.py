@@ -32,6 +32,9 @@ class TextOutput(Output):
         ValueError: the inputs are no texts.
     """
 
+    name = "logits"
+    gives_logits = True
+
     def __init__(
         self,
         adapter: Adapter,
@@ -53,6 +56,14 @@ class TextOutput(Output):
         self._query_dim = adapter.dim if self.positions is None else embedding.embedding_dim
         self._embedding_dim = embedding.embedding_dim
         self.bias = nn.Parameter(torch.zeros(embedding.num_embeddings))
+
+    @property
+    @override
+    def meaning(self) -> str:
+        return (
+            "logits of the id of each byte of the text: an id is the byte plus 6, and those "
+            "below 6 are no bytes"
+        )
 
     @property
     @override

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from typing_extensions import override
+
 from ..array.output import GridOutput
 
 
@@ -35,3 +37,8 @@ class FramesOutput(GridOutput):
             num_bands=num_bands,
             max_resolution=max_resolution or tuple(map(float, shape)),
         )
+
+    @property
+    @override
+    def meaning(self) -> str:
+        return "the pixels of frames, channels last"
