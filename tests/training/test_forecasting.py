@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from tiny_recipes import tiny_forecast_recipe, write_seasonal_series
 
 import perceivers
+from perceivers.cli import main
 from perceivers.data.config import DataConfig
 from perceivers.data.hold_out import by_time
 from perceivers.data.saved_splits import SavedSplits
@@ -247,3 +249,25 @@ def test_the_report_of_forecasts(run, monkeypatch):
     assert rows[0][:5] == ["window", "step", "truth load [MW]", "forecast load [MW]",
                            "naive load [MW]"]  # fmt: skip
     assert len(rows) == 1 + 4 * len(scored.indices)
+
+
+def test_the_command_writes_a_table_and_a_plot(run, table, tmp_path, capsys):
+    out = tmp_path / "forecasts"
+    assert main(["predict", str(run), str(table), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"{table}: load [MW] ")
+    assert "(2001-05-01 to 2001-05-04); wrote " in said
+    rows = (out / "load-forecast.csv").read_text().splitlines()
+    assert rows[0] == "date,load [MW],wind"
+    assert [row.split(",")[0] for row in rows[1:]] == [f"2001-05-0{day}" for day in range(1, 5)]
+    assert (out / "load-forecast.png").read_bytes().startswith(b"\x89PNG")
+    bad = tmp_path / "bad.csv"
+    bad.write_text("date,load [MW],wind\n2001-01-02,1,2\n2001-01-01,1,2\n")
+    assert main(["predict", str(run), str(bad), str(table), "--json", "--out", str(out)]) == 1
+    captured = capsys.readouterr()
+    assert "run backwards" in captured.err
+    entries = json.loads(captured.out)
+    assert "run backwards" in entries[0]["error"]
+    assert entries[1]["forecast"][0]["date"] == "2001-05-01"
+    assert main(["predict", str(run), str(table), str(table), "--out", str(out)]) == 1
+    assert "several files are called load" in capsys.readouterr().err
