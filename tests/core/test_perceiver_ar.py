@@ -104,6 +104,21 @@ def test_a_cache_can_be_continued_twice(mode):
     torch.testing.assert_close(found, expected[2], rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("padding", [None, torch.tensor([0, 5])])
+def test_gradients_are_the_same_with_activation_checkpointing(padding):
+    gradients = []
+    for checkpointing in (False, True):
+        model = filled(output_norm=True)
+        model.activation_checkpointing = checkpointing
+        calls = []
+        model.layers[1].register_forward_pre_hook(lambda *_, calls=calls: calls.append(1))
+        model(drawn(), 4, padding).square().sum().backward()
+        assert len(calls) == 1 + checkpointing
+        gradients.append([parameter.grad for parameter in model.parameters()])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+
+
 def test_prefix_dropout_keeps_padding_apart():
     model = filled(prefix_dropout=0.4).train()
     tokens, padding = drawn(9, batch=2), torch.tensor([0, 5])

@@ -47,6 +47,27 @@ class Sampling:
         return order.gather(1, torch.multinomial(probabilities, 1, generator=generator))
 
 
+def check_tokens(tokens: Tensor, num_tokens: int) -> None:
+    """Raise a ValueError unless tokens are whole numbers (B, S) from 0 to `num_tokens` - 1."""
+    if tokens.ndim != 2 or tokens.is_floating_point() or not tokens.numel():
+        raise ValueError(
+            f"tokens are {tokens.dtype} of shape {tuple(tokens.shape)}; expected whole numbers "
+            "of shape (batch, length), at least one"
+        )
+    if tokens.device.type == "cpu" and not torch.compiler.is_compiling():
+        low, high = (int(x) for x in torch.aminmax(tokens))
+        if low < 0 or high >= num_tokens:
+            raise ValueError(f"tokens are {low} to {high}; expected 0 to {num_tokens - 1}")
+
+
+def check_sizes(length: int, num_latents: int, max_length: int) -> None:
+    """Raise a ValueError unless so many tokens can be generated with so many latents."""
+    if length < 1:
+        raise ValueError(f"length={length}; expected at least 1 token to generate")
+    if not 1 <= num_latents <= max_length:
+        raise ValueError(f"num_latents={num_latents}; expected 1 to max_length={max_length}")
+
+
 def left_padded(prompts: Tensor | Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
     """Put prompts of different lengths side by side, so that all of them end at the same place.
 

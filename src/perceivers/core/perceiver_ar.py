@@ -8,10 +8,11 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from .ar_cache import ARCache, KeysValues
 from .causal_attend import CausalAttend, visible
-from .generation import Sampling, continuation, left_padded
+from .generation import Sampling, check_sizes, check_tokens, continuation, left_padded
 from .init import trunc_normal
 from .options import Activation, LayerOptions
 from .rotary import Embedded, rotation_at
@@ -75,6 +76,8 @@ class PerceiverAR(nn.Module):
             activation=activation,
         )
         self.max_length, self.prefix_dropout, self.head_dim = max_length, prefix_dropout, head_dim
+        self.activation_checkpointing = False
+        """Whether training stores only the latents between layers."""
         self.rotated = round(rotary_fraction * head_dim / 2) * 2
         """R, channels of a head that are rotated."""
         self.tokens = nn.Embedding(num_tokens, dim)
@@ -183,7 +186,11 @@ class PerceiverAR(nn.Module):
             if seen not in masks:  # there are two: of the first layer, and of all others
                 part = None if real is None else real[:, -seen:]
                 masks[seen] = visible(new, seen, part, x.device)
-            x, keys_values = layer(x, rotation, known, masks[seen])
+            arguments = (x, rotation, known, masks[seen])
+            if self.activation_checkpointing and torch.is_grad_enabled():
+                x, keys_values = checkpoint(layer, *arguments, use_reentrant=False)
+            else:
+                x, keys_values = layer(*arguments)
             stored.append(keys_values)
         return x, tuple(stored)
 
@@ -224,12 +231,7 @@ class PerceiverAR(nn.Module):
         sampling = Sampling(temperature, top_k, top_p)
         if self.training and self.prefix_dropout:
             raise ValueError("generation leaves nothing of the prefix out; call model.eval() first")
-        if length < 1:
-            raise ValueError(f"length={length}; expected at least 1 token to generate")
-        if not 1 <= num_latents <= self.max_length:
-            raise ValueError(
-                f"num_latents={num_latents}; expected 1 to max_length={self.max_length}"
-            )
+        check_sizes(length, num_latents, self.max_length)
         prompts, padding = left_padded(tokens)
         self._check(prompts, 0, padding)
         return torch.inference_mode()(continuation)(
@@ -254,22 +256,12 @@ class PerceiverAR(nn.Module):
         return torch.cat(list(self.stream(tokens, length, **settings)), dim=1)
 
     def _check(self, tokens: Tensor, prefix: int, padding: Tensor | None, start: int = 0) -> None:
-        if tokens.ndim != 2 or tokens.is_floating_point() or not tokens.numel():
-            raise ValueError(
-                f"tokens are {tokens.dtype} of shape {tuple(tokens.shape)}; expected whole numbers "
-                "of shape (batch, length), at least one"
-            )
+        check_tokens(tokens, self.tokens.num_embeddings)
         batch, length = tokens.shape
         if start + length > self.max_length:
             raise ValueError(
                 f"{start + length} tokens; expected at most max_length={self.max_length}"
             )
-        if tokens.device.type == "cpu" and not torch.compiler.is_compiling():
-            low, high = (int(x) for x in torch.aminmax(tokens))
-            if low < 0 or high >= self.tokens.num_embeddings:
-                raise ValueError(
-                    f"tokens are {low} to {high}; expected 0 to {self.tokens.num_embeddings - 1}"
-                )
         if not 0 <= prefix < length:
             raise ValueError(
                 f"prefix={prefix} of {length} tokens; expected at least 0, and one token "
