@@ -16,6 +16,8 @@ from perceivers.training.recipe import OptimizerConfig, Recipe, TrainerConfig
 
 SIZE = 6
 
+pytestmark = pytest.mark.slow  # a training; its parts are tested in tests/training
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
