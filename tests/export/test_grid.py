@@ -9,7 +9,7 @@ import torch
 
 from perceivers.core import FourierPosition, Inputs, Perceiver, layers
 from perceivers.core.separable import SeparableGrid, grids_as_operators
-from perceivers.export import export_onnx, export_torch, grid, largest_difference, quantise
+from perceivers.export import archive, export_onnx, export_torch, grid, largest_difference, quantise
 from perceivers.export.program import Program, inputs_of, trace
 from perceivers.exported import ExportedModel
 from perceivers.modalities.image.config import ImageConfig
@@ -164,14 +164,16 @@ def test_keys_and_values_of_a_shared_cross_attend_are_computed_once():
 
 
 @pytest.mark.slow
-def test_archive_takes_images_of_any_size_and_stores_no_keys(tmp_path):
+@pytest.mark.parametrize("block", [7 * 24 * 5, 10**9], ids=["in blocks", "at once"])
+def test_archive_takes_images_of_any_size_and_stores_no_keys(tmp_path, monkeypatch, block):
+    monkeypatch.setattr(archive, "BLOCK_LOGITS", block)
     model = model_of(IMAGE)
     run = export_torch(model, tmp_path / "model.pt2")
-    batches = [
-        torch.randint(0, 256, (*size, 3), dtype=torch.uint8) for size in [(1, 24, 24), (3, 9, 40)]
-    ]
+    sizes = [(1, 24, 24), (3, 9, 40), (2, 1, 9), (1, 29, 1), (1, 1, 1)]
+    batches = [torch.randint(0, 256, (*size, 3), dtype=torch.uint8) for size in sizes]
     assert largest_difference(model, run, batches).logits < 1e-4
-    archive = torch.export.load(tmp_path / "model.pt2")
-    operators = {str(node.target) for node in archive.graph.nodes}
+    graph = torch.export.load(tmp_path / "model.pt2").graph
+    operators = {str(node.target) for node in graph.nodes}
+    assert ("scan" in operators) is (block < 10**9)
     assert "aten.baddbmm.default" not in operators  # would be keys and values
     assert not any("perceivers" in operator for operator in operators)

@@ -3,6 +3,7 @@
 import gc
 import socket
 import time
+from pathlib import Path
 
 import pytest
 from tests.commands import run as command
@@ -33,6 +34,12 @@ def test_port_zero_names_the_port_and_answers(service):
     status, answer = service.ask(form((b"file", b"x.png", png())))
     assert status == 200, answer
     assert b'"label"' in answer
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc")
+def test_what_draws_is_loaded_before_the_first_explanation(service):
+    """Its import in a request would stop all others for as long."""
+    assert "/matplotlib/" in Path(f"/proc/{service.process.pid}/maps").read_text()
 
 
 def test_sigterm_lets_requests_end_and_refuses_new_connections(saved):

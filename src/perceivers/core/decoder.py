@@ -1,5 +1,6 @@
 """The decoder of Perceiver IO: queries attend to the latents, one query for each output."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from .init import init_linear
 from .inputs import Inputs
 from .layers import CrossAttend
 from .options import DEFAULT_OPTIONS, LayerOptions
+from .positions import AxialPosition
 from .queries import Queries
 from .sources import KeyValueSource
 
@@ -91,6 +93,8 @@ class Decoder(nn.Module):
         sets = queries if isinstance(queries, Mapping) else {"": queries}
         self._check(latents, sets, chunk_size)
         source = self.cross_attend.source(Inputs(latents))
+        if torch.compiler.is_exporting():
+            sets = {name: _computed_late(some, latents) for name, some in sets.items()}
         outputs = {
             name: self._decode(some, source, latents.dtype, chunk_size, (heads or {}).get(name))
             for name, some in sets.items()
@@ -159,3 +163,16 @@ class Decoder(nn.Module):
         self.cross_attend.init_weights()
         if isinstance(self.output, nn.Linear):
             init_linear(self.output)
+
+
+def _computed_late(queries: Queries, latents: Tensor) -> Queries:
+    """Let the positions of a grid depend on the latents, by adding 0.
+
+    What depends on weights alone, onnxruntime computes when it loads a program, and keeps: the
+    queries of all chunks at once.
+    """
+    position = queries.position
+    if not isinstance(position, AxialPosition):
+        return queries
+    zero = (latents[:1, 0, :1] > math.inf).to(position.tables[0].dtype)
+    return replace(queries, position=AxialPosition(tuple(x + zero for x in position.tables)))

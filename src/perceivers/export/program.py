@@ -3,19 +3,16 @@
 import logging
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..core.separable import grids_as_operators, read_grid_plainly
-from ..exported import LOGITS, NUMBERS, PART, PROBABILITIES, arranged, complete, first_line
-from ..files import write_atomically
+from ..exported import LOGITS, NUMBERS, PART, PROBABILITIES, first_line
 from ..modalities import build_reader, modality_of
 from ..modalities.clips import without_clips
 from ..modalities.config import InputConfig
@@ -139,7 +136,7 @@ def inputs_of(model: PerceiverModel, example: Any = None) -> list[Input]:
     """
     config = model.config.input
     if example is not None:
-        return [_given(name, x) for name, x in _parts(config, example).items()]
+        return [_given(name, x) for name, x in parts_of(config, example).items()]
     generator = np.random.default_rng(0)
     if not isinstance(model.adapter, FusionAdapter):
         modality = modality_of(config)
@@ -165,7 +162,7 @@ def inputs_of(model: PerceiverModel, example: Any = None) -> list[Input]:
     return inputs
 
 
-def _parts(config: InputConfig, batch: Any) -> dict[str, Tensor]:
+def parts_of(config: InputConfig, batch: Any) -> dict[str, Tensor]:
     """Return a raw batch by the names of the model's inputs."""
     if isinstance(batch, dict):
         return batch
@@ -220,37 +217,6 @@ def _check_axes(traced: torch.export.ExportedProgram, inputs: list[Input]) -> No
 def _fixed(size: Any) -> bool:
     """Return whether the size of an axis of a traced tensor is one number."""
     return isinstance(size, int) or size.node.maybe_as_int() is not None
-
-
-def export_torch(model: PerceiverModel, path: Path, *, example: Any = None) -> Callable[[Any], Any]:
-    """Write a model as an archive of `torch.export`, which torch runs without this library.
-
-    Args:
-        model: the model, in eval mode, on the CPU.
-        path: the `.pt2` file to write.
-        example: as in `inputs_of`.
-
-    Returns:
-        A function that runs the written archive as the model is called.
-
-    Raises:
-        ValueError: the model cannot be exported.
-        OSError: the file cannot be written.
-    """
-    inputs, names = inputs_of(model, example), [output.name for output in outputs_of(model)]
-    with grids_as_operators(), export_errors():
-        traced = trace(Program(model, inputs), inputs)
-        own = {torch.ops.perceivers.read_grid.default: read_grid_plainly}
-        archive = traced.run_decompositions(own)
-    write_atomically(path, lambda part: _save_archive(archive, part))
-    module = torch.export.load(path).module()
-    config, described = model.config.input, [given.describe() for given in inputs]
-    return lambda batch: arranged(names, module(*complete(described, _parts(config, batch))))
-
-
-def _save_archive(archive: torch.export.ExportedProgram, path: Path) -> None:
-    with path.open("wb") as file:
-        torch.export.save(archive, file)
 
 
 @contextmanager

@@ -20,9 +20,10 @@ from ..training.recipe import Recipe
 from ..training.recipe_data import read_recipe, read_recipe_splits, read_saved_splits
 from ..training.summaries import summary
 from ..training.targets import targets_of
+from .archive import export_torch
 from .check import TOLERANCE, Difference, largest_difference
 from .onnx import export_onnx, quantise, require
-from .program import export_torch, inputs_of
+from .program import inputs_of
 
 log = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from contextlib import suppress
 from typing import Any
 
 from ..explain import ElementMap, explain_maps
@@ -13,6 +14,12 @@ from ..modalities.reader import collate, to_device
 from ..predict import Predictor
 
 INCHES, DPI = 3.2, 100
+
+
+def load_drawing() -> None:
+    """Import what draws, if it is installed: in the first request it would stop all others."""
+    with suppress(ImportError):
+        new_figure(INCHES, INCHES).savefig(io.BytesIO(), format="png", dpi=DPI)
 
 
 def overlays(predictor: Predictor, example: Any, output: int | None) -> dict[str, Any]:

@@ -39,10 +39,12 @@ def serve(model: str, config: ServeConfig, *, device: str | None = None) -> None
         raise missing_extra("uvicorn", "serve") from None
     from .app import create_app
     from .connection import connection_class
+    from .overlays import load_drawing
 
     listening = _listen(config)
     try:
         predictor = Predictor(model, device=device, batch_size=config.max_batch)
+        load_drawing()
         directory = Path(model)
         app = create_app(predictor, config, run_dir=directory if directory.is_dir() else None)
         server: Any = uvicorn.Server(

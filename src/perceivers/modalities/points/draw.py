@@ -30,8 +30,8 @@ def draw(figure: Any, points: np.ndarray, values: np.ndarray | None, config: Any
             cmap="Greys" if values is None else COLOURS, vmin=0, vmax=1, linewidths=0,
         )  # fmt: skip
         axes.set(aspect="equal", facecolor="0.85")
-        axes.set_xlabel(NAMES[right], fontsize=6)
-        axes.set_ylabel(NAMES[up], fontsize=6)
+        axes.set_xlabel(NAMES[right], fontsize=8)
+        axes.set_ylabel(NAMES[up], fontsize=8, rotation=0)  # a z on its side reads as N
 
 
 def draw_classes(figure: Any, points: np.ndarray, classes: np.ndarray, count: int) -> None:
