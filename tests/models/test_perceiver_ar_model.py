@@ -10,6 +10,9 @@ from perceivers.modalities.text.decode import encode
 from perceivers.models.build import build
 from perceivers.models.config import EncoderConfig, from_dict, to_dict
 from perceivers.models.cost import cost
+from perceivers.models.transfer import take_weights
+from perceivers.training.optim import build_optimizer
+from perceivers.training.recipe import OptimizerConfig
 
 
 def test_each_text_of_a_batch_has_the_logits_that_it_has_alone():
@@ -43,6 +46,21 @@ def test_save_and_load(tmp_path):
     ids = encode(["any text at all"], 24)
     torch.testing.assert_close(loaded(ids), model(ids), rtol=0, atol=0)
     assert loaded.config == model.config
+
+
+def test_a_model_starts_from_another_one():
+    source, model = tiny_ar(), build(tiny_ar_config())
+    lines = take_weights(model, source, "source")
+    count = sum(parameter.numel() for parameter in source.parameters())
+    assert lines == [f"starts from source: {count:,} of {count:,} weights"]
+    ids = encode(["any text"], 24)
+    torch.testing.assert_close(model.eval()(ids), source(ids), rtol=0, atol=0)
+
+
+def test_layer_decay_is_refused():
+    config = OptimizerConfig(layer_decay=0.9)
+    with pytest.raises(ValueError, match="optimizer.layer_decay is not supported for a model that"):
+        build_optimizer(tiny_ar(), config)
 
 
 def test_options_of_other_encoders_do_not_exist():

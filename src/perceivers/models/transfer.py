@@ -14,6 +14,7 @@ from .base import PerceiverModel
 from .config import EncoderConfig, ModelConfig
 
 MAX_NAMED = 6  # weights that a line names
+TRUNK = ("perceiver.blocks.", "perceiver.layers.", "perceiver.latents")
 HEAD = ("head.", "target_scale.")
 OUTPUTS = frozenset({"num_classes", "task", "output"})  # fields that the data decides
 
@@ -84,7 +85,7 @@ def take_weights(model: PerceiverModel, source: PerceiverModel, name: str) -> li
         fits = key in ours and ours[key].shape == weight.shape
         if fits and not key.startswith("adapter.") and (keep_head or not key.startswith(HEAD)):
             taken[key] = weight
-    if not any(key.startswith(("perceiver.blocks.", "perceiver.latents")) for key in taken):
+    if not any(key.startswith(TRUNK) for key in taken):
         raise ValueError(
             f"the latents of {name} have {source.config.latent_dim} channels, those of this model "
             f"{model.config.latent_dim}, so that its weights do not fit; build the model with the "

@@ -216,7 +216,10 @@ def layer_depths(model: nn.Module) -> dict[str, int]:
         model: model with an adapter, a Perceiver and a head.
     """
     perceiver = model.get_submodule("perceiver")
-    assert isinstance(perceiver, Perceiver)
+    if not isinstance(perceiver, Perceiver):
+        raise ValueError(
+            "optimizer.layer_decay is not supported for a model that continues texts; set it to 1"
+        )
     layers: dict[str, int] = {}  # by the prefix of their parameters
     for cross, block in zip(perceiver.cross_order, perceiver.block_order, strict=True):
         names = [] if cross is None else [f"perceiver.cross_attends.{cross}."]
