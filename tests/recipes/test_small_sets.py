@@ -1,0 +1,84 @@
+"""The script `small_sets.py`: splits by name, files for `train folder`, rivals that learn."""
+
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from perceivers.autoconfig.choose import choose_for
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Import `small_sets` from the folder of examples."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    before = set(sys.modules)
+    import small_sets
+
+    yield small_sets
+    for name in set(sys.modules) - before:
+        if Path(getattr(sys.modules[name], "__file__", None) or "/").parent == EXAMPLES:
+            sys.modules.pop(name)
+
+
+def test_a_fifth_of_the_names_are_for_testing(script):
+    chosen = [script.is_test(f"example {n}") for n in range(2_000)]
+    assert 340 < sum(chosen) < 460
+    assert chosen == [script.is_test(f"example {n}") for n in range(2_000)]
+
+
+VALUES = {
+    "image": np.arange(192, dtype=np.uint8).reshape(8, 8, 3),
+    "sound": np.arange(-2_000, 2_000, dtype=np.int16),
+    "cloud": np.random.default_rng(0).random((64, 3), dtype=np.float32),
+    "text": "not bad",
+}
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_files_are_read_as_what_they_are(script, tmp_path, kind):
+    examples = [script.Example(f"{n}", "ab"[n % 2], VALUES[kind]) for n in range(60)]
+    data = script.write(examples, kind, tmp_path / "set")
+    files = [file.parent for file in data.glob("*/*/*")]
+    assert len(files) == 60
+    tests = sum(script.is_test(example.name) for example in examples)
+    assert sum(folder.parent.name == "test" for folder in files) == tests
+    reads = {"image": "ImageConfig", "sound": "MelConfig", "cloud": "PointsConfig"}
+    chosen = choose_for(str(data)).recipe.model.input
+    assert type(chosen).__name__ == reads.get(kind, "TextConfig")
+
+
+def test_a_table_has_its_labels_and_splits(script, tmp_path):
+    examples = [script.Example(f"{n}", "ab"[n % 2], {"x": n, "y": 0.5}) for n in range(60)]
+    data = script.write(examples, "table", tmp_path / "set")
+    with data.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["label"] for row in rows] == [example.label for example in examples]
+    assert [row["split"] == "test" for row in rows] == [script.is_test(e.name) for e in examples]
+
+
+def test_rivals_learn_what_is_easy(script):
+    pytest.importorskip("sklearn")
+    from small_rivals import RIVALS
+
+    rng = np.random.default_rng(0)
+
+    def pair(kind, n):
+        dark = n % 2
+        value = {
+            "image": np.full((8, 8), 200 * dark + rng.integers(50), np.uint8),
+            "sound": np.int16(rng.normal(0, 30 + 3_000 * dark, 4_000)),
+            "cloud": rng.random((64, 3)) * [1, 1, 1 + 9 * dark],
+            "text": f"{n} {'bad' if dark else 'good'} film",
+            "table": {"x": dark + rng.normal() / 9, "y": rng.normal()},
+        }[kind]
+        return value, str(dark)
+
+    for kind, rivals in RIVALS.items():
+        train, test = ([pair(kind, n) for n in range(count)] for count in (64, 20))
+        for name, score in rivals.items():
+            assert score(train, test, 0) >= 0.9, name
