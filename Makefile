@@ -18,7 +18,7 @@ demo: .venv/.demo
 	@echo "The run directory with curves.png, metrics.csv and the weights is $(RUN)"
 
 test: .venv/.test lint
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal
+	@PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 lint: .venv/.test
 	@$(BIN)/ruff check .

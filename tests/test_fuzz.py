@@ -13,7 +13,7 @@ from fuzz.formats import formats
 from fuzz.run import attempt
 
 SEED = 7
-FAST, SLOW = 42, 4  # mutants of a format
+FAST, SLOW = 40, 4  # mutants of a format
 
 
 @pytest.fixture(scope="module")

@@ -113,7 +113,7 @@ def formats(folder: Path) -> dict[str, Format]:
 def _of_modality(files: dict[str, list[bytes]], read: Read) -> list[Format]:
     return [
         Format(name, name.split("-")[-1] if name != "csv-points" else "csv", raw, read,
-               MUTATE.get(name, mutant))
+               MUTATE.get(name, mutant), slow=name == "mpg")
         for name, raw in files.items()
     ]  # fmt: skip
 

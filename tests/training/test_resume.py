@@ -10,9 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.conftest import write_image_folder, write_sound
+from tests.media_files import video
 
 import perceivers
-from perceivers.modalities import AudioConfig, ImageConfig
+from perceivers.modalities import AudioConfig, ImageConfig, PointsConfig, VideoConfig
 from perceivers.recipes import get_recipe
 from perceivers.training import engine
 from perceivers.training.recipe_data import read_recipe
@@ -37,6 +38,21 @@ def sounds(tmp_path_factory):
             samples = rng.normal(size=rng.integers(200, 800)) * level
             write_sound(root / label / f"{index}.wav", samples)
     return root
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Return a function that returns the uninterrupted run of a recipe, which is trained once."""
+    runs = {}
+
+    def train(recipe):
+        key = repr(recipe)
+        if key not in runs:
+            runs[key] = tmp_path_factory.mktemp("whole") / "run"
+            engine.train(recipe, runs[key])
+        return runs[key]
+
+    return train
 
 
 def tiny(path, inputs, *, data=None, optimizer=None, trainer=None):
@@ -117,13 +133,42 @@ EVERYTHING = {
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
-def test_files_decoded_by_worker_processes(images, tmp_path, monkeypatch, workers):
+def test_files_decoded_by_worker_processes(images, whole, tmp_path, monkeypatch, workers):
     """The first epoch after a resume was drawn in the order of epoch 0 (issue 13, A16)."""
     recipe = images_recipe(images, **EVERYTHING)
-    engine.train(recipe, tmp_path / "whole")
+    expected = whole(recipe)  # without workers
     data = dataclasses.replace(recipe.data, workers=workers)
     recipe = dataclasses.replace(recipe, data=data)
     train_interrupted(monkeypatch, recipe, tmp_path / "run", OFTEN if workers == 2 else MIDDLE)
+    assert_same(expected, tmp_path / "run")
+
+
+def write_films_and_clouds(root):
+    """Write a folder of films and a folder of clouds of points, of two classes each."""
+    rng = np.random.default_rng(0)
+    for label, level in (("bright", 150), ("dark", 10)):
+        for kind in ("films", "clouds"):
+            (root / kind / label).mkdir(parents=True)
+        for index in range(10):
+            frames = rng.integers(level, level + 90, (4, 16, 16, 3), dtype=np.uint8)
+            (root / "films" / label / f"{index}.mkv").write_bytes(video(frames, rate=10))
+            np.save(root / "clouds" / label / f"{index}.npy", rng.normal(size=(40, 3)) * level)
+    return root
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "inputs", "varied"),
+    [
+        ("films", VideoConfig(num_frames=2, image_size=8, num_bands=2), {"crop_padding": 1}),
+        ("clouds", PointsConfig(num_points=16, num_bands=2), {"rotate": "z", "point_scaling": 0.1}),
+    ],
+)
+def test_films_and_clouds_decoded_by_worker_processes(tmp_path, monkeypatch, kind, inputs, varied):
+    data = {"hold_gb": 0.0, "workers": 2, **varied}
+    recipe = tiny(write_films_and_clouds(tmp_path) / kind, inputs, data=data)
+    engine.train(recipe, tmp_path / "whole")
+    train_interrupted(monkeypatch, recipe, tmp_path / "run", OFTEN)
     assert_same(tmp_path / "whole", tmp_path / "run")
 
 
@@ -165,9 +210,9 @@ def test_batches_of_similar_length(sounds, tmp_path, monkeypatch, hold_gb):
 
 
 @pytest.mark.parametrize("hook", ["on_train_epoch_end", "on_validation_end"])
-def test_stopped_at_the_end_of_an_epoch(images, tmp_path, monkeypatch, hook):
+def test_stopped_at_the_end_of_an_epoch(images, whole, tmp_path, monkeypatch, hook):
     recipe = images_recipe(images, data={"hold_gb": 0.0, "workers": 1})
-    engine.train(recipe, tmp_path / "whole")
+    expected = whole(recipe)
     original = getattr(Recorder, hook)
 
     def stop(self, trainer, learner):
@@ -179,7 +224,7 @@ def test_stopped_at_the_end_of_an_epoch(images, tmp_path, monkeypatch, hook):
         patch.setattr(Recorder, hook, stop)
         assert engine.train(recipe, tmp_path / "run")["interrupted"] == "SIGTERM"
     engine.resume(tmp_path / "run", read_recipe(tmp_path / "run"))
-    assert_same(tmp_path / "whole", tmp_path / "run")
+    assert_same(expected, tmp_path / "run")
 
 
 class Noisy(torch.utils.data.Dataset):
