@@ -274,11 +274,13 @@ def test_one_class_only(image_folder):
         (lambda p: p / "missing", FileNotFoundError, "no folder .*missing; check the path"),
         (lambda p: "nowhere.csv", FileNotFoundError, "no table nowhere.csv; check the path"),
         (lambda p: p / "file.txt", ValueError, "is a file; expected a folder"),
+        (lambda p: p / "set.ZIP", ValueError, "is an archive, which is not read; unpack it"),
         (lambda p: p / "bare", ValueError, "has no sub-folders"),
     ],
 )
 def test_paths_without_data(tmp_path, make, error, message):
     (tmp_path / "file.txt").write_text("x")
+    (tmp_path / "set.ZIP").write_bytes(b"PK")
     (tmp_path / "bare").mkdir()
     with pytest.raises(error, match=message):
         read(make(tmp_path))

@@ -22,11 +22,13 @@ from ..modalities.table.doubts import describe_format, describe_unread, doubts
 from ..modalities.table.kinds import (
     Cells,
     ColumnKind,
+    are_codes,
     categories_of,
     infer_kinds,
     parse_numbers,
 )
 from ..modalities.table.numbers import (
+    CODE,
     PLAIN,
     NumberFormat,
 )
@@ -193,7 +195,13 @@ def _inspect_column(
         return _inspect_numbers(name, cells, kind.number_format)
     training = [cells[row] for row in manifest.splits.get("train", range(len(cells)))]
     categories = categories_of(training)
-    return ColumnContents("categorical", missing, categories=categories) if categories else None
+    if not categories:
+        return None
+    notes = []
+    if are_codes(filled):
+        code = next(filter(CODE.fullmatch, filled))
+        notes.append(f"column {name!r}: codes such as {code!r} are categories, not numbers")
+    return ColumnContents("categorical", missing, categories=categories, notes=tuple(notes))
 
 
 def _inspect_numbers(name: str, cells: Cells, number_format: NumberFormat) -> ColumnContents:

@@ -40,6 +40,8 @@ from .unlabelled import read_unlabelled, without_labels
 
 log = logging.getLogger(__name__)
 
+ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"}
+
 Progress = Callable[[int, int], None]  # called with (files done, all files)
 
 
@@ -294,6 +296,8 @@ def read_source(source: str, reader: Reader, *, strict: bool) -> tuple[FileSplit
         if not parquet:
             return read_folder(path, reader, strict=strict)
         return read_parquet_folder(path, parquet, reader, strict=strict)
+    if path.suffix.lower() in ARCHIVES and path.exists():
+        raise ValueError(f"{path} is an archive, which is not read; unpack it and give its folder")
     if path.exists():
         raise ValueError(
             f"{path} is a file; expected a folder with one sub-folder of files for each class, a "

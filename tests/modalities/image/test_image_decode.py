@@ -155,3 +155,16 @@ def test_the_suffix_npy_in_any_case(tmp_path):
     with (tmp_path / "photo.NPY").open("wb") as file:
         np.save(file, pixels)
     assert np.array_equal(decode(tmp_path / "photo.NPY", channels=3, size=4), pixels)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_the_bytes_of_a_npy_file(tmp_path, order):
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    np.save(tmp_path / "photo.npy", np.asarray(pixels, order=order))
+    raw, look = (tmp_path / "photo.npy").read_bytes(), {"channels": 3, "size": 8}
+    assert np.array_equal(decode(raw, **look), decode(tmp_path / "photo.npy", **look))
+    objects = io.BytesIO()
+    np.save(objects, np.array([None]), allow_pickle=True)
+    for damaged in (raw[:-1], raw[:20], objects.getvalue()):
+        with pytest.raises(ValueError, match="damaged file, or not an array"):
+            decode(damaged, **look)

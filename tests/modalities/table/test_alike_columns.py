@@ -105,6 +105,13 @@ def test_codes_keep_their_zeros(tmp_path, suffix):
     contents = inspect_table(path, DataConfig(categorical=("zip",)))
     assert contents.classes == ("01234", "1234")
     assert contents.columns["zip"].categories == ("00777", "01234", "1234")
+    frame["zip"] = frame["zip"].str.zfill(5)
+    if suffix == "csv":  # undeclared: codes of one length are categories, others are numbers
+        frame.to_csv(tmp_path / "codes.csv", index=False)
+        contents = inspect_table(tmp_path / "codes.csv", DataConfig())
+        assert contents.columns["zip"].categories == ("00777", "01234")
+        remarks = " ".join(contents.remarks())
+        assert "column 'zip': codes such as '01234' are categories, not numbers" in remarks
     said = " ".join(inspect_table(path, DataConfig()).remarks())
     assert (
         "column 'zip': '01234' begins with a zero and is read as a number; it may be a code" in said

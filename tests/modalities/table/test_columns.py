@@ -186,6 +186,10 @@ SUFFIXES = {"image": {".png", ".npy"}, "text": {".txt"}, "points": {".ply", ".tx
         (["NA", "DE", "NA", "DE"], ColumnKind("categorical")),
         (["NA", "NA"], ColumnKind("categorical")),
         (["1_000", "1_000"], ColumnKind("categorical")),
+        (["01067", "80331", "01067", "80331"], ColumnKind("categorical")),  # codes
+        (["01067", "80331"], ColumnKind("numeric")),  # none occurs twice
+        (["01067", "1234"] * 2, ColumnKind("numeric")),
+        (["-1067", "01067"] * 2, ColumnKind("numeric")),
         (["1.2.24", "1.2.24"], ColumnKind("categorical")),
         (["a good film", "a bad one", None], ColumnKind("text")),
         (["red", "blue", "green", "red"], ColumnKind("text")),  # few rows

@@ -1,6 +1,7 @@
 """Opening of image files with Pillow: formats, limits, and values of more than 8 bits."""
 
 import io
+import math
 import re
 import warnings
 from collections.abc import Iterator
@@ -76,17 +77,32 @@ def check_pixels(count: int) -> None:
 
 
 def is_array_file(source: PathOrBytes) -> bool:
-    """Return whether a source is the path of a `.npy` file."""
-    return not isinstance(source, bytes) and Path(source).suffix.lower() == ARRAY_SUFFIX
+    """Return whether a source is the path of a `.npy` file, or the bytes of one."""
+    if isinstance(source, bytes):
+        return source.startswith(np.lib.format.MAGIC_PREFIX)
+    return Path(source).suffix.lower() == ARRAY_SUFFIX
 
 
-def load_npy(path: PathOrBytes) -> np.ndarray:
-    """Return the array of a `.npy` file, memory-mapped."""
-    assert not isinstance(path, bytes)
-    check_regular(path)
+def load_npy(source: PathOrBytes) -> np.ndarray:
+    """Return the array of a `.npy` file, memory-mapped, or a view of its bytes."""
     with parser_errors("file, or not an array that NumPy saved"), open_errors():
-        array: np.ndarray = np.lib.format.open_memmap(path, mode="r")
+        if isinstance(source, bytes):
+            return _view_npy(source)
+        check_regular(source)
+        array: np.ndarray = np.lib.format.open_memmap(source, mode="r")
     return array
+
+
+def _view_npy(raw: bytes) -> np.ndarray:
+    file = io.BytesIO(raw)
+    first = np.lib.format.read_magic(file) == (1, 0)
+    read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+    shape, is_fortran, dtype = read(file)
+    count = math.prod(shape)
+    if dtype.hasobject or file.tell() + count * dtype.itemsize > len(raw):
+        raise ValueError("damaged file, or not an array of numbers that NumPy saved")
+    array = np.frombuffer(raw, dtype, count, file.tell())
+    return array.reshape(shape, order="F" if is_fortran else "C")
 
 
 def is_wide(image: Any) -> bool:

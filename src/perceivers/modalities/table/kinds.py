@@ -11,7 +11,7 @@ import numpy as np
 
 from .columns import Columns
 from .dates import find_dates
-from .numbers import PLAIN, NumberFormat, find_format, parse_number
+from .numbers import CODE, PLAIN, NumberFormat, find_format, parse_number
 from .spelling import distinct
 
 MAX_CATEGORIES = 10_000
@@ -40,8 +40,9 @@ def infer_kinds(columns: Columns, suffixes: Mapping[str, Collection[str]]) -> di
        half of the cells name files and the others do not, or name files of another modality.
     3. numeric: the cells are numbers in one format, however few there are, or nearly all are
        (`find_format`). "NA", "N/A", "NaN", "null", "None", "?" and "-", in upper or lower case,
-       count as empty. Categories that are written as numbers have to be declared as categorical.
-       Dates are numbers too, if all cells are (`dates.find_dates`).
+       count as empty. Codes (`are_codes`) that follow rule 4 are not numeric; other categories
+       that are written as numbers have to be declared as categorical. Dates are numbers too, if
+       all cells are (`dates.find_dates`).
     4. categorical: there are at most `MAX_CATEGORIES` distinct values, and each occurs at least
        twice on average.
     5. text: any other cells. In a table of few rows, categories may be taken for text.
@@ -137,6 +138,19 @@ def categories_of(cells: Cells) -> tuple[str, ...]:
     return tuple(sorted(distinct({cell for cell in cells if cell is not None}).values()))
 
 
+def are_codes(texts: Sequence[str]) -> bool:
+    """Return whether texts are codes such as postal ones: digits, equally many, some with 0 first.
+
+    Args:
+        texts: the cells of a column that are not empty.
+    """
+    return (
+        any(map(CODE.fullmatch, texts))
+        and len(set(map(len, texts))) == 1
+        and all(text.isdecimal() for text in texts)
+    )
+
+
 def _infer_kind(cells: Cells, suffixes: Mapping[str, Collection[str]]) -> ColumnKind:
     filled = [cell for cell in cells if cell is not None]
     if not filled:
@@ -150,10 +164,13 @@ def _infer_kind(cells: Cells, suffixes: Mapping[str, Collection[str]]) -> Column
         modality = max(counts, key=lambda name: counts[name])
         _check_one_modality(cells, endings, modality, suffixes[modality])
         return ColumnKind("file", modality)
+    count = len(set(filled))
+    repeated = count <= MAX_CATEGORIES and 2 * count <= len(filled)
+    if repeated and are_codes(filled):
+        return ColumnKind("categorical")
     if number_format := find_format(filled) or find_dates(filled):
         return ColumnKind("numeric", number_format=number_format)
-    count = len(set(filled))
-    if count <= MAX_CATEGORIES and 2 * count <= len(filled):
+    if repeated:
         return ColumnKind("categorical")
     return ColumnKind("text")
 
