@@ -210,7 +210,7 @@ def test_all_outputs_of_a_film_are_what_transformers_gives():
         latent_dim=16,
         num_layers_per_block=1,
         num_self_heads=2,
-        qk_dim=None,
+        qk_dim=16 + 2 * 192 + 1 + 4,  # as wide as the inputs, sound and its embedding
     )
     outcome = run(io_cases.io_multimodal(small, chunks=4), repeats=1)
     assert outcome["why_failed"] == ""

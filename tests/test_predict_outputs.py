@@ -96,6 +96,10 @@ def test_predict_fills_texts(capsys, tmp_path, language):
     entries = json.loads(out)
     assert [len(entry["spans"]) for entry in entries] == [1, 1]
     assert run(capsys, "predict", *arguments)[0] == 0
+    (tmp_path / "x.png").write_bytes(b"\x89PNG")
+    status, _, err = run(capsys, "predict", tmp_path / "model", tmp_path / "x.png")
+    assert status
+    assert f"{tmp_path / 'x.png'}: not UTF-8" in err
     status, _, err = run(capsys, "predict", *arguments, "--clips", 3)
     assert status
     assert "--clips is for classes and numbers" in err

@@ -166,10 +166,9 @@ def _forecast(model: "PerceiverModel", options: argparse.Namespace) -> int:
 
 
 def _fill_texts(model: "PerceiverModel | ExportedModel", options: argparse.Namespace) -> int:
-    from ..modalities.text.decode import decode
-    from ..predict.text import fill_masks
+    from ..predict.text import fill_masks, read_text
 
-    texts = [*(decode(Path(file)) for file in options.files), *options.text]
+    texts = [*map(read_text, options.files), *options.text]
     results = fill_masks(model, texts)
     if options.json:
         say(json.dumps([vars(result) for result in results], ensure_ascii=False))

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ..exported import ExportedModel, device_of
 from ..modalities import TextConfig, TextOutputConfig
-from ..modalities.text.decode import MASK, NUM_IDS, OFFSET, encode
+from ..modalities.text.decode import MASK, NUM_IDS, OFFSET, decode, encode
 from ..models.base import PerceiverModel
 from ..models.config import PerceiverIOConfig
 
@@ -27,6 +28,18 @@ class Filled:
     """What stands in the place of each mask."""
     probabilities: tuple[float, ...]
     """Probability of the bytes of each mask, the product of those of its bytes."""
+
+
+def read_text(file: str | Path) -> str:
+    """Read a text file.
+
+    Raises:
+        ValueError: it is no text; the message names the file.
+    """
+    try:
+        return decode(Path(file))
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
 
 
 @torch.inference_mode()

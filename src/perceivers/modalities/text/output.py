@@ -29,7 +29,7 @@ class TextOutput(Output):
         hidden_share: share of the bytes that training hides.
 
     Raises:
-        ValueError: the inputs are no texts.
+        ValueError: the inputs are no texts, or the share is out of range.
     """
 
     name = "logits"
@@ -48,6 +48,8 @@ class TextOutput(Output):
                 f"the output is the bytes of a text, but the inputs are made by a "
                 f"{type(adapter).__name__}; expected text"
             )
+        if not 0.01 <= hidden_share <= 0.99:
+            raise ValueError(f"hidden_share={hidden_share}; expected a share from 0.01 to 0.99")
         embedding = adapter.embedding
         self.hidden_share = hidden_share
         self.positions: LearnedQueries | None = None
