@@ -167,6 +167,8 @@ class Text(FileModality):
         longest = measures["bytes"].high
         length = min(MAX_BYTES, max(32, math.ceil(longest / 32) * 32))
         line = f"up to {length:,} bytes of each text, one element per byte"
+        if base.ratio_ngrams or base.ratio_words:
+            line += ", with what the words and n-grams of the training texts say of their classes"
         if length < longest:
             line += f"; longer texts are cut (the longest has {longest:,.0f} bytes)"
         return InputChoice(replace(base, max_length=length), (line,))
