@@ -31,12 +31,12 @@ class Pages:
     def __init__(self, browser, folder, runtime, address):
         self.browser, self.folder, self.runtime, self.address = browser, folder, runtime, address
 
-    def open(self, config):
+    def open(self, config, **options):
         """Return the folder of the model's weights, and the open page of the model."""
         name = f"page{abs(hash(config))}"
         model, page = self.folder / f"{name}-model", self.browser.new_page()
         if not model.exists():
-            checkpoint.save(small_model(config), model)
+            checkpoint.save(small_model(config, **options), model)
             export_page(model, self.folder / name, runtime=self.runtime)
         self.problems = []
         page.on("pageerror", lambda error: self.problems.append(str(error)))
@@ -47,11 +47,11 @@ class Pages:
         return model, page
 
 
-def small_model(config):
+def small_model(config, **options):
     torch.manual_seed(0)
     sizes = {"num_latents": 4, "latent_dim": 16, "num_self_heads": 4, "num_layers_per_block": 1}
     order = {"cross_order": (0,), "block_order": (0,), "num_classes": 3}
-    model = build(ModelConfig(input=config, **sizes, **order)).eval()
+    model = build(ModelConfig(input=config, **sizes, **order, **options)).eval()
     torch.nn.init.normal_(model.head.weight, std=0.5)
     return model
 

@@ -1,10 +1,12 @@
 """The page of an exported model reads files as Python does, in a real browser."""
 
 import numpy as np
+import onnx
 import pytest
 from browsers import ask, pages, runtime, small_model  # noqa: F401 - fixtures
 from commands import run
 from page_files import TEXTS, clouds, compressed, compressed_images, jpegs, plain_pngs, pngs, wavs
+from tests.media_files import PHOTOGRAPH
 
 from perceivers import checkpoint
 from perceivers.export.runtime import PACKAGE, VERSION
@@ -29,6 +31,7 @@ COLOURED = PointsConfig(num_points=128, num_bands=2, channels=6)
 SURFACE = PointsConfig(
     num_points=256, num_bands=2, channels=18, own_length=True, size_channel=True, neighbours=(8, 24)
 )
+LARGE = ImageConfig(image_size=224, channels=3, num_bands=8)  # 50,176 elements
 TEXT = TextConfig(max_length=33, embedding_dim=8, ngrams=(2,), ngram_rows=64)
 
 
@@ -92,6 +95,21 @@ def test_page_reads_files_as_python_does(pages, config, make):  # noqa: F811
     example, probability = differences(pages, config, make())
     assert example <= TOLERANCE
     assert probability <= TOLERANCE
+
+
+@slow
+def test_page_reads_large_grids_in_blocks(pages):  # noqa: F811
+    """Keys as wide as these are left out, and the pixels are read in a Scan."""
+    model, page = pages.open(LARGE, qk_dim=64)
+    path = pages.folder / "photograph.jpg"
+    path.write_bytes(PHOTOGRAPH.read_bytes())
+    graph = onnx.load(pages.folder / page.url.split("/")[-2] / "model.onnx").graph
+    assert "Scan" in {node.op_type for node in graph.node}
+    _, outputs = ask(page, path.read_bytes(), path.name)
+    for label, probability in Predictor(model)([path])[0]:
+        assert abs(outputs[label] - probability) <= TOLERANCE
+    assert not pages.problems
+    page.close()
 
 
 @slow
