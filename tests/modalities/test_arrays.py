@@ -73,12 +73,17 @@ def test_whole_numbers_of_few_columns_are_points(tmp_path):
     assert contents.modality.name == "points"
 
 
+def test_arrays_of_one_axis_are_series(tmp_path):
+    contents = inspect_folder(folder(tmp_path / "data", lambda: array((160,))))
+    assert contents.modality.name == "series"
+    assert contents.sample.measures["steps"].high == 160
+
+
 @pytest.mark.parametrize(
     ("shape", "expected"),
     [
         ((1, 28, 28), r"channels last.*np.moveaxis\(array, 0, -1\)"),
         ((3, 28, 28), r"channels last.*np.moveaxis\(array, 0, -1\)"),
-        ((16000,), "save a sound as wav"),
         ((60, 28, 28), "save each image of a batch, or the frames of a video"),
         ((5, 8, 8, 3), "save each image of a batch, or the frames of a video"),
         ((), "expected an image"),
