@@ -125,6 +125,18 @@ def test_windows_of_the_splits_do_not_overlap(length):
     assert ends[2] == length
 
 
+def test_windows_begin_a_stride_apart(table):
+    every = tiny_forecast_recipe(table, inputs={"channels": 2})
+    third = dataclasses.replace(every, data=dataclasses.replace(every.data, stride=3))
+    recipe, _ = measure_files(every)
+    reader = build_reader(recipe.model.input)
+    counts = [
+        sum(len(part) for part in read_splits(each.data, reader).examples.values())
+        for each in (every, third)
+    ]
+    assert counts[0] > 2 * counts[1] > 0
+
+
 def test_one_column_is_forecast_from_all(table):
     recipe = tiny_forecast_recipe(table, inputs={"channels": 2}, label=("wind",))
     recipe, splits, model = fitted(recipe)
