@@ -50,6 +50,25 @@ def _reports_where_they_are_read(request):
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _without_curves():
+    """Train without drawing curves.png, a quarter of a tiny run; return the method that draws."""
+    from perceivers.training.recorder import Recorder
+
+    draw = Recorder._draw_curves
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Recorder, "_draw_curves", lambda *_: None)
+        yield draw
+
+
+@pytest.fixture
+def drawn_curves(_without_curves, monkeypatch):
+    """Draw curves.png, for tests that look at it."""
+    from perceivers.training.recorder import Recorder
+
+    monkeypatch.setattr(Recorder, "_draw_curves", _without_curves)
+
+
 @pytest.fixture
 def image_folder(tmp_path):
     """Return a folder of two classes, bright and dark, with 12 images of various sizes each."""

@@ -37,7 +37,7 @@ def test_impossible_schedule_is_refused_before_reading_the_data(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_files_of_a_run(tmp_path):
+def test_files_of_a_run(tmp_path, drawn_curves):
     run = tmp_path / "run"
     result = engine.train(tiny(), run)
     names = {path.name for path in run.iterdir()}

@@ -81,7 +81,9 @@ def test_format_duration():
 
 
 @pytest.mark.parametrize(("pause", "drawings"), [(60, 1), (-1, 4)])
-def test_curves_are_drawn_at_the_end_and_after_a_pause(tmp_path, monkeypatch, pause, drawings):
+def test_curves_are_drawn_at_the_end_and_after_a_pause(
+    tmp_path, monkeypatch, drawn_curves, pause, drawings
+):
     drawn = []
     monkeypatch.setattr(recorder, "DRAW_SECONDS", pause)
     monkeypatch.setattr(recorder, "curves", lambda *a: drawn.append(len(a[0])) or curves(*a))

@@ -20,7 +20,7 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_leaves_a_usable_run(tmp_path, monkeypatch, number):
+def test_a_signal_leaves_a_usable_run(tmp_path, monkeypatch, drawn_curves, number):
     def send(self, trainer, task):
         if trainer.current_epoch == 1:
             signal.raise_signal(number)

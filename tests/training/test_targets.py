@@ -89,7 +89,9 @@ def relabelled(monkeypatch):
     ("task", "epochs", "score", "least"),
     [("multilabel", 3, "map", 0.9), ("regression", 3, "r2", 0.6)],
 )
-def test_digits_are_learnt(tmp_path, relabelled, task, epochs, score, least, capsys, caplog):
+def test_digits_are_learnt(
+    tmp_path, relabelled, drawn_curves, task, epochs, score, least, capsys, caplog
+):
     """Chance is a mAP of about ½ and an R² of 0."""
     caplog.set_level(logging.INFO)
     relabelled(task)
