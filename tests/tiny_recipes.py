@@ -31,11 +31,14 @@ def small_folder_recipe(path, **data):
     recipe = get_recipe("folder")
     return dataclasses.replace(
         recipe,
-        model=dataclasses.replace(recipe.model, num_latents=4, latent_dim=16, qk_dim=None),
+        model=dataclasses.replace(
+            recipe.model, num_latents=4, latent_dim=16, qk_dim=None, cross_order=(0,),
+            block_order=(0,), num_layers_per_block=1,
+        ),
         data=dataclasses.replace(recipe.data, path=str(path), batch_size=4, workers=0, **data),
         trainer=dataclasses.replace(recipe.trainer, max_epochs=2),
         optimizer=dataclasses.replace(recipe.optimizer, warmup_epochs=0),
-    )
+    )  # fmt: skip
 
 
 def tiny_forecast_recipe(path, *, inputs=None, output=None, **data):

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 
 import pytest
 import torch
@@ -29,6 +30,14 @@ def finished(tmp_path_factory):
     """Return a run of one epoch."""
     run = tmp_path_factory.mktemp("runs") / "run"
     engine.train(tiny(1, trainer={"ema_decay": 0.5}), run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory):
+    """Return a run of two epochs, which no test changes."""
+    run = tmp_path_factory.mktemp("runs") / "run"
+    engine.train(tiny(2), run)
     return run
 
 
@@ -81,7 +90,7 @@ class Stop(Exception):
     ("name", "schedule"),
     [
         ("adamw", "cosine"), ("muon", "multistep"), ("lamb", "constant"), ("sgd", "plateau"),
-        ("adam", "cosine"),
+        pytest.param("adam", "cosine", marks=pytest.mark.slow),
     ],
 )  # fmt: skip
 def test_options_of_the_optimiser_are_applied(tmp_path, monkeypatch, name, schedule, caplog):
@@ -148,13 +157,12 @@ def test_a_learning_rate_of_zero_changes_no_weight(tmp_path, caplog):
     assert "the learning rate jumps from 0.005 to 0" in (run / "log.txt").read_text()
 
 
-def test_more_epochs_make_the_rate_jump_which_is_said(tmp_path):
-    engine.train(tiny(2), tmp_path / "run")
+def test_more_epochs_make_the_rate_jump_which_is_said(twice, tmp_path):
+    assert "jumps" not in (twice / "log.txt").read_text()
+    shutil.copytree(twice, tmp_path / "run")
     engine.resume(tmp_path / "run", tiny(4))
     line = "cosine over 4 epochs now, cosine over 2 before"
     assert line in (tmp_path / "run" / "log.txt").read_text()
-    engine.train(tiny(3), tmp_path / "other")
-    assert "jumps" not in (tmp_path / "other" / "log.txt").read_text()
 
 
 @pytest.mark.parametrize(
@@ -169,13 +177,11 @@ def test_more_epochs_make_the_rate_jump_which_is_said(tmp_path):
     ],
     ids=str,
 )
-def test_a_refused_resume_changes_nothing(tmp_path, changes, message):
-    run = tmp_path / "run"
-    engine.train(tiny(2), run)
-    before = files_of(run)
+def test_a_refused_resume_changes_nothing(twice, changes, message):
+    before = files_of(twice)
     with pytest.raises(ValueError, match=message):
-        engine.resume(run, apply(read_recipe(run), changes))
-    assert files_of(run) == before
+        engine.resume(twice, apply(read_recipe(twice), changes))
+    assert files_of(twice) == before
 
 
 def test_a_device_or_data_that_is_missing_changes_nothing(image_folder, tmp_path, monkeypatch):
@@ -190,8 +196,8 @@ def test_a_device_or_data_that_is_missing_changes_nothing(image_folder, tmp_path
     assert files_of(run) == before
 
 
-def test_a_finished_run_may_be_resumed(tmp_path):
-    engine.train(tiny(1), tmp_path / "run")
+def test_a_finished_run_may_be_resumed(twice, tmp_path):
+    shutil.copytree(twice, tmp_path / "run")
     first = json.loads((tmp_path / "run" / "metrics.json").read_text())
     again = engine.resume(tmp_path / "run", read_recipe(tmp_path / "run"))
     assert again["test"] == first["test"]

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import logging
 import pickle
+import shutil
 import subprocess
 import sys
 
@@ -25,6 +26,19 @@ from perceivers.training.recorder import Recorder
 def rows(run_dir):
     with open(run_dir / "metrics.csv") as file:
         return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Return a run of one epoch, which no test changes."""
+    run = tmp_path_factory.mktemp("runs") / "run"
+    engine.train(tiny(1), run)
+    return run
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    return shutil.copytree(trained, tmp_path / "run")
 
 
 def test_impossible_schedule_is_refused_before_reading_the_data(tmp_path):
@@ -104,10 +118,8 @@ def test_a_killed_run_resumes_to_the_same_numbers(tmp_path, monkeypatch):
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_a_lost_checkpoint_is_no_reason_to_remove_the_best_weights(tmp_path):
+def test_a_lost_checkpoint_is_no_reason_to_remove_the_best_weights(run):
     """As after a disk that was full when the checkpoint was written."""
-    run = tmp_path / "run"
-    engine.train(tiny(1), run)
     (run / engine.LAST_CHECKPOINT).unlink()
     for kept in (["metrics.json"], []):
         for name in ("metrics.json", "metrics.csv"):
@@ -125,16 +137,15 @@ class Malicious:
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "malicious"])
-def test_damaged_checkpoint(tmp_path, damage):
-    engine.train(tiny(1), tmp_path / "run")
-    checkpoint = tmp_path / "run" / engine.LAST_CHECKPOINT
+def test_damaged_checkpoint(run, damage):
+    checkpoint = run / engine.LAST_CHECKPOINT
     raw = checkpoint.read_bytes()
     pickled = pickle.dumps(Malicious())
     damaged = {"truncated": raw[: len(raw) // 2], "empty": b"", "malicious": pickled}
     checkpoint.write_bytes(damaged[damage])
     with pytest.raises(ValueError, match="is damaged, truncated or not a checkpoint"):
-        engine.resume(tmp_path / "run", tiny(2))
-    assert perceivers.load(tmp_path / "run")
+        engine.resume(run, tiny(2))
+    assert perceivers.load(run)
 
 
 @pytest.mark.slow
@@ -182,11 +193,13 @@ def test_existing_run_is_not_overwritten(tmp_path):
     ],
     ids=str,
 )
-def test_each_field_reaches_the_loop(tmp_path, section, change):
-    base = {"optimizer": {"name": change["name"]}} if "name" in change else {}
-    engine.train(tiny(1, **base), tmp_path / "a")
-    engine.train(tiny(1, **{section: change}), tmp_path / "b")
-    assert rows(tmp_path / "a")[0]["val_loss"] != rows(tmp_path / "b")[0]["val_loss"]
+def test_each_field_reaches_the_loop(trained, tmp_path, section, change):
+    base = trained
+    if "name" in change:
+        base = tmp_path / "base"
+        engine.train(tiny(1, optimizer={"name": change["name"]}), base)
+    engine.train(tiny(1, **{section: change}), tmp_path / "run")
+    assert rows(base)[0]["val_loss"] != rows(tmp_path / "run")[0]["val_loss"]
 
 
 def test_divergence_raises(tmp_path):
@@ -195,14 +208,13 @@ def test_divergence_raises(tmp_path):
         engine.train(recipe, tmp_path / "run")
 
 
-def test_divergence_at_evaluation_does_not_speak_of_an_epoch(tmp_path):
+def test_divergence_at_evaluation_does_not_speak_of_an_epoch(run):
     """Weights that are not finite; the message said "after epoch 1"."""
-    engine.train(tiny(1), tmp_path / "run")
-    model = perceivers.load(tmp_path / "run")
+    model = perceivers.load(run)
     torch.nn.init.constant_(model.head.bias, float("nan"))
-    perceivers.save(model, tmp_path / "run")
+    perceivers.save(model, run)
     with pytest.raises(ValueError, match="the outputs of the model are not finite") as caught:
-        evaluate(tmp_path / "run")
+        evaluate(run)
     assert "epoch" not in str(caught.value)
 
 
@@ -225,10 +237,9 @@ def test_a_folder_of_images(image_folder, tmp_path, hold_gb, caplog):
     assert predictor([image_folder / "dark" / "0.png"], top_k=1)[0][0][0] in ("bright", "dark")
 
 
-def test_data_with_other_labels_cannot_be_scored(image_folder, tmp_path):
-    engine.train(tiny(1), tmp_path / "run")
+def test_data_with_other_labels_cannot_be_scored(image_folder, run):
     with pytest.raises(ValueError, match="the data has .* the model was trained on"):
-        evaluate(tmp_path / "run", str(image_folder))
+        evaluate(run, str(image_folder))
 
 
 def test_other_data_without_splits_is_scored_whole(image_folder, tmp_path):
@@ -239,12 +250,11 @@ def test_other_data_without_splits_is_scored_whole(image_folder, tmp_path):
     assert evaluate(tmp_path / "run", str(image_folder))["examples"] == 24
 
 
-def test_resuming_with_another_model(tmp_path):
-    engine.train(tiny(1), tmp_path / "run")
-    recipe = read_recipe(tmp_path / "run")
+def test_resuming_with_another_model(run):
+    recipe = read_recipe(run)
     changed = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, num_latents=9))
     with pytest.raises(ValueError, match="a resumed run cannot change its model"):
-        engine.resume(tmp_path / "run", changed)
+        engine.resume(run, changed)
 
 
 def test_relative_data_path_is_saved_as_absolute(image_folder, tmp_path, monkeypatch):
@@ -254,15 +264,13 @@ def test_relative_data_path_is_saved_as_absolute(image_folder, tmp_path, monkeyp
     assert evaluate(tmp_path / "run")["examples"] == 2
 
 
-def test_hub_name_saved_by_an_older_version(image_folder, tmp_path, caplog):
+def test_hub_name_saved_by_an_older_version(run, caplog):
     """Such a run has its data as owner/name; it can still be continued, and the change is said."""
-    run_dir = tmp_path / "run"
-    engine.train(tiny(epochs=1), run_dir)
-    config = json.loads((run_dir / "config.json").read_text())
+    config = json.loads((run / "config.json").read_text())
     config["recipe"]["data"]["path"] = "owner/name"
-    (run_dir / "config.json").write_text(json.dumps(config))
+    (run / "config.json").write_text(json.dumps(config))
     with caplog.at_level(logging.INFO):
-        assert read_recipe(run_dir).data.path == "hf://owner/name"
+        assert read_recipe(run).data.path == "hf://owner/name"
     assert "read as hf://owner/name" in caplog.text
 
 

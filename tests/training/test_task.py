@@ -5,6 +5,7 @@ import logging
 
 import pytest
 import torch
+from tiny_recipes import tiny
 
 from perceivers import Inputs
 from perceivers.models.build import build
@@ -69,7 +70,7 @@ def test_compile_option_on_cpu(monkeypatch, option, expected):
 
 @pytest.mark.filterwarnings("default")  # dynamo warns while it traces
 def test_compiled_function_gives_the_same_outputs():
-    model = build(get_recipe("digits").model)
+    model = build(tiny().model)
     torch.nn.init.normal_(model.head.weight)
     inputs = model.adapter(torch.randint(0, 256, (2, 8, 8, 1), dtype=torch.uint8))
     torch.testing.assert_close(
