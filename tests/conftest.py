@@ -32,7 +32,7 @@ def _no_network(monkeypatch, tmp_path):
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
 
 
-REPORTING = {"cli", "report", "serve"}  # rooms whose tests read reports
+REPORTING = {"report", "serve"}  # rooms whose tests read reports
 
 
 @pytest.fixture(scope="module", autouse=True)

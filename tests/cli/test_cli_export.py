@@ -83,6 +83,7 @@ def test_int8_prints_its_cost_on_the_validation_split(capsys, trained, copied, t
     assert "8-bit weights: validation loss" in text
 
 
+@pytest.mark.slow
 def test_torch_archive_is_checked(capsys, trained, tmp_path):
     out = tmp_path / "model.pt2"
     status, text, _ = run(capsys, "export", trained[0], "--out", out, "--format", "torch")

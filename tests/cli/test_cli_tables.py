@@ -7,6 +7,7 @@ import pytest
 from commands import run
 
 IGNORED = "tags,price [CHF],note"
+SMALL = ["--model.num_latents", "4", "--model.latent_dim", "16", "--model.num_self_heads", "2"]
 
 
 def test_dry_run(capsys, mixed_table):
@@ -27,7 +28,7 @@ def test_dry_run(capsys, mixed_table):
 def test_train_eval_predict(capsys, mixed_table, tmp_path):
     status, out, err = run(
         capsys, "train", "folder", "--data", mixed_table, "--data.ignore", IGNORED,
-        "--out", tmp_path / "run", "--trainer.max_epochs", "1", "--model.num_latents", "4",
+        "--out", tmp_path / "run", "--trainer.max_epochs", "1", *SMALL,
         "--model.input.dropout", "", "--model.input.parts.photo.num_bands", "2",
         "--data.hold_gb", "0.5",
     )  # fmt: skip
@@ -87,7 +88,7 @@ def test_errors(capsys, mixed_table, options, message):
 def test_errors_for_tables_that_cannot_be_predicted(capsys, mixed_table, tmp_path):
     assert run(
         capsys, "train", "folder", "--data", mixed_table, "--data.ignore", f"{IGNORED},photo,sound",
-        "--out", tmp_path / "run", "--trainer.max_epochs", "1",
+        "--out", tmp_path / "run", "--trainer.max_epochs", "1", *SMALL,
     )[0] == 0  # fmt: skip
     (tmp_path / "bad.csv").write_text("town,a\nBern\n")
     (tmp_path / "other.csv").write_text("x\n1\n")

@@ -137,6 +137,7 @@ def train_and_predict(capsys, home, files, options):
     assert "with labels of their elements" in err + out
     status, out, err = run(capsys, "predict", home / "run", *files, "--out", home / "said")
     assert status == 0, err
+    assert run(capsys, "eval", home / "run")[0] == 0
     assert "Not drawn" not in (home / "run" / "report.html").read_text()
     return json.loads((home / "run" / "metrics.json").read_text())["test"]
 

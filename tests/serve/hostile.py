@@ -1,5 +1,6 @@
 """Hostile requests, drawn at random from a seed."""
 
+import functools
 import io
 import json
 import random
@@ -28,6 +29,7 @@ def chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
+@functools.cache
 def png_bomb(width, height, *, whole=False):
     """Return a PNG that states a size; its rows are there if it is `whole`."""
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
@@ -35,12 +37,14 @@ def png_bomb(width, height, *, whole=False):
     return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
+@functools.cache
 def text_bomb():
     """Return a PNG with a text chunk that expands to 50 MB."""
     text = chunk(b"zTXt", b"key\0\0" + zlib.compress(bytes(50_000_000), 9))
     return png()[:33] + text + png()[33:]
 
 
+@functools.cache
 def npz_bomb():
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
