@@ -5,6 +5,7 @@ each bad file. Videos without sound are tested in test_fusion_training.py, label
 and tables in test_columns.py.
 """
 
+import importlib
 import json
 import struct
 
@@ -19,6 +20,7 @@ from perceivers.modalities.sound.reader import SoundReader
 RATE = 8000
 TINY = [
     "--model.num_latents=4", "--model.latent_dim=16", "--model.num_self_heads=2",
+    "--model.num_layers_per_block=1",
     "--trainer.max_epochs=1", "--data.batch_size=4", "--data.validation=0.2", "--data.test=0.2",
 ]  # fmt: skip
 
@@ -119,7 +121,11 @@ def test_unreadable_files_are_left_out_of_training(trained):
     assert np.isfinite(metrics["test"]["loss"])
 
 
-def test_evaluation_logs_the_reason_and_strict_training_stops(trained, capsys):
+def test_evaluation_logs_the_reason_and_strict_training_stops(trained, capsys, monkeypatch):
+    """Without drawing the report, which takes longer than all the rest."""
+    monkeypatch.setattr(
+        importlib.import_module("perceivers.report.write"), "report_page", lambda *_: ""
+    )
     run, bad = trained
     data = next(iter(bad)).parents[1]
     assert cli.main(["eval", str(run), f"--data={data}"]) == 0

@@ -4,8 +4,7 @@ import dataclasses
 import json
 import os
 import resource
-import subprocess
-import sys
+import signal
 
 import numpy as np
 import pytest
@@ -134,23 +133,23 @@ def test_full_disk_keeps_the_saved_weights(model, saved, monkeypatch):
     assert not list(saved.glob(".*.part"))
 
 
-def test_file_size_limit_while_saving(saved):
+@pytest.fixture
+def small_files():
+    """Let this process write no more than 4 KiB per file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    signal.signal(signal.SIGXFSZ, before)
+
+
+def test_file_size_limit_while_saving(model, saved, small_files):
     """A process that may write at most 4 KiB per file fails and keeps the saved weights."""
     before = (saved / "model.safetensors").read_bytes()
-    code = (
-        "import sys, resource, signal, perceivers\n"
-        "model = perceivers.load(sys.argv[1])\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
-        "try:\n    perceivers.save(model, sys.argv[1])\n"
-        "except OSError as error:\n    print(error)\n"
-    )
-    assert resource.RLIMIT_FSIZE is not None
-    ran = subprocess.run(
-        [sys.executable, "-c", code, str(saved)], capture_output=True, text=True, check=True
-    )
-    assert "could not write" in ran.stdout
-    assert ": File too large; the previous file is unchanged; " in ran.stdout
+    with pytest.raises(OSError, match="could not write") as caught:
+        perceivers.save(model, saved)
+    assert ": File too large; the previous file is unchanged; " in str(caught.value)
     assert (saved / "model.safetensors").read_bytes() == before
     perceivers.load(saved)
 

@@ -75,6 +75,8 @@ def test_rows_and_texts_are_said_by_the_dry_run_and_the_run(tmp_path, capsys, ki
         "texts": "4 of 42 examples have the same input as examples with another class",
     }[kind]
     options = ["train", "folder", "--data", data, "--trainer.max_epochs", 1]
+    options += ["--model.num_latents", 4, "--model.latent_dim", 16, "--model.num_self_heads", 2]
+    options += ["--model.num_layers_per_block", 1]
     status, out, err = run(capsys, *options, "--dry-run")
     assert status == 0
     assert said in out + err

@@ -20,7 +20,13 @@ from perceivers.training.evaluation import evaluate
 def recipe(table, epochs, **options):
     """Return the recipe that is chosen for a table, with a model of a few thousand weights."""
     chosen = choose_for(str(table), DataConfig(**options)).recipe
-    sizes = {"num_latents": 8, "latent_dim": 32, "num_layers_per_block": 1}
+    sizes = {
+        "num_latents": 8,
+        "latent_dim": 32,
+        "num_layers_per_block": 1,
+        "cross_order": (0, 0),
+        "block_order": (0, 0),
+    }
     return dataclasses.replace(
         chosen,
         model=dataclasses.replace(chosen.model, **sizes),

@@ -69,13 +69,12 @@ def test_compile_option_on_cpu(monkeypatch, option, expected):
 
 
 @pytest.mark.filterwarnings("default")  # dynamo warns while it traces
-def test_compiled_function_gives_the_same_outputs():
+@pytest.mark.parametrize("backend", ["eager", pytest.param("aot_eager", marks=pytest.mark.slow)])
+def test_compiled_function_gives_the_same_outputs(backend):
     model = build(tiny().model)
     torch.nn.init.normal_(model.head.weight)
     inputs = model.adapter(torch.randint(0, 256, (2, 8, 8, 1), dtype=torch.uint8))
-    torch.testing.assert_close(
-        compiled(model.classify, "aot_eager")(inputs), model.classify(inputs)
-    )
+    torch.testing.assert_close(compiled(model.classify, backend)(inputs), model.classify(inputs))
 
 
 @pytest.mark.filterwarnings("default")
