@@ -28,7 +28,8 @@ def model(**options):
 
 
 def test_a_recipe_by_name_and_as_an_object(tmp_path):
-    small = {"model": {"num_latents": 4, "latent_dim": 16}, "data": {"test": 0.6}}
+    sizes = {"num_latents": 4, "latent_dim": 16, "num_self_heads": 2, "num_layers_per_block": 1}
+    small = {"model": sizes, "data": {"test": 0.6}}
     run = perceivers.train("digits", out=tmp_path / "a", **FAST, **small)
     assert run.metrics["epochs"] == 1
     assert run.metrics == json.loads((run.directory / "metrics.json").read_text())

@@ -30,7 +30,7 @@ def trained(tmp_path_factory):
     perceivers.train(
         "digits",
         out=root / "run",
-        model={"num_latents": 4, "latent_dim": 16, "num_self_heads": 2},
+        model={"num_latents": 4, "latent_dim": 16, "num_self_heads": 2, "num_layers_per_block": 1},
         data={"validation": 0.7},
         trainer={"max_epochs": 1},
         optimizer={"warmup_epochs": 0},

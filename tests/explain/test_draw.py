@@ -38,7 +38,7 @@ EXAMPLES = pytest.mark.parametrize(
     [
         (IMAGE, PIXELS),
         (AudioConfig(num_samples=800, patch_size=32, num_bands=2), WAVE),
-        (MEL, WAVE),
+        pytest.param(MEL, WAVE, marks=pytest.mark.slow),
         (PointsConfig(num_points=20, num_bands=2), RNG.uniform(-1, 1, (20, 3)).astype("f4")),
         (TextConfig(max_length=16, embedding_dim=8), IDS),
         (

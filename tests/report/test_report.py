@@ -116,7 +116,13 @@ def table(directory, reader=csv.reader):
     return list(reader(io.StringIO(text, newline="")))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# The mix draws sound and video, too.
+SLOW = {"mel", "video"}
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in SLOW)) for kind in KINDS]
+)
 def test_examples_of_every_modality_are_shown(kind, tmp_path, caplog):
     config, make = KINDS[kind]
     labels = torch.tensor([0, 1, 2, 0])
