@@ -159,6 +159,7 @@ def test_typed_text_is_classified(pages, tmp_path):  # noqa: F811
         (CLOUD, "a.obj", b"v 1 2 3", "convert the file"),
         (TEXT, "a.txt", b"\xff", "not UTF-8"),
         (TEXT, "a.txt", b"\xff\xfea", "not UTF-16LE"),
+        (TEXT, "a.txt", b"a\x00b\x00", "Too many characters are zero"),
     ],
 )
 def test_file_that_cannot_be_read_is_said(pages, config, name, content, message):  # noqa: F811

@@ -1,6 +1,7 @@
 // Texts as the ids of their UTF-8 bytes, as `perceivers.modalities.text` reads them.
 
 const OFFSET = 6; // the id of a byte is its value plus this
+const MAX_NULLS = 0.1; // of the characters; more zeros are not UTF-8, although they can be decoded
 
 export const reads = "texts";
 export const accept = ".txt,text/plain";
@@ -40,5 +41,8 @@ function decode(bytes) {
   } catch {
     throw new Error(`The file is not ${encoding.toUpperCase()}; save the text as UTF-8.`);
   }
+  const nulls = text.split("\0").length - 1;
+  if (nulls && nulls >= MAX_NULLS * Array.from(text).length)
+    throw new Error("Too many characters are zero; save the text as UTF-8.");
   return text.replace(/\r\n|\r/g, "\n").replace(/\n+$/, "");
 }
