@@ -81,7 +81,8 @@ def test_healthy_data_is_not_warned_of(image_folder, caplog):
 def test_the_dry_run_and_the_run_name_the_classes_of_each_split(capsys, image_folder, tmp_path):
     (image_folder / ".DS_Store").write_bytes(b"litter")
     directory = tmp_path / "run"
-    command = ("train", "folder", "--data", image_folder, "--out", directory)
+    command = ["train", "folder", "--data", image_folder, "--out", directory]
+    command += ["--model.num_latents", 4, "--model.num_layers_per_block", 1]
     _, out, _ = run(capsys, *command, "--dry-run")
     counts = ["train: bright 10, dark 10", "validation: bright 1, dark 1", "test: bright 1, dark 1"]
     assert [line for line in out.splitlines() if "bright" in line] == counts

@@ -50,10 +50,11 @@ def test_files_of_other_endings_are_counted_with_any_recipe(tmp_path, caplog):
 def test_dry_run_says_what_is_not_read(tmp_path, capsys):
     root = photos(tmp_path / "p", [".jpg"], count=10)
     add(root, "a", 3, ".heic")
-    _, out, _ = run(capsys, "train", "folder", "--data", root, "--dry-run")
+    small = ("--model.num_latents", 4, "--model.num_layers_per_block", 1)
+    _, out, _ = run(capsys, "train", "folder", "--data", root, "--dry-run", *small)
     assert "found: files of another type, which are ignored: 3 heic files" in out
     other = root.rename(tmp_path / "q")  # a warning is logged once for each folder
-    _, _, err = run(capsys, "train", "cifar10", "--data", other, "--dry-run")
+    _, _, err = run(capsys, "train", "cifar10", "--data", other, "--dry-run", *small)
     assert "not read in the class folders: 3 heic files; this model reads images" in err
 
 

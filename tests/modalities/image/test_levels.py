@@ -103,6 +103,7 @@ def test_all_readers_of_a_run_scale_alike(tmp_path, capsys, caplog):
     said = "inspected images have more than 8 bits: their values from 29"
     assert said in err + caplog.text
     options = ["--trainer.max_epochs", "1", "--model.num_latents", "4", "--data.batch_size", "8"]
+    options += ["--model.num_layers_per_block", "1"]
     status, _, _ = run(
         capsys, "train", "folder", "--data", root, "--out", tmp_path / "run", *options
     )
