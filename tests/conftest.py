@@ -50,6 +50,14 @@ def _reports_where_they_are_read(request):
         yield
 
 
+@pytest.fixture
+def empty_report(monkeypatch):
+    """Let `eval` write an empty report.html, which takes longer than all the rest."""
+    monkeypatch.setattr(
+        importlib.import_module("perceivers.report.write"), "report_page", lambda *_: ""
+    )
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _without_curves():
     """Train without drawing curves.png, a quarter of a tiny run; return the method that draws."""

@@ -5,7 +5,6 @@ each bad file. Videos without sound are tested in test_fusion_training.py, label
 and tables in test_columns.py.
 """
 
-import importlib
 import json
 import struct
 
@@ -121,11 +120,7 @@ def test_unreadable_files_are_left_out_of_training(trained):
     assert np.isfinite(metrics["test"]["loss"])
 
 
-def test_evaluation_logs_the_reason_and_strict_training_stops(trained, capsys, monkeypatch):
-    """Without drawing the report, which takes longer than all the rest."""
-    monkeypatch.setattr(
-        importlib.import_module("perceivers.report.write"), "report_page", lambda *_: ""
-    )
+def test_evaluation_logs_the_reason_and_strict_training_stops(trained, capsys, empty_report):
     run, bad = trained
     data = next(iter(bad)).parents[1]
     assert cli.main(["eval", str(run), f"--data={data}"]) == 0

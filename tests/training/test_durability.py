@@ -121,7 +121,7 @@ def test_a_log_that_cannot_be_written_is_one_line(tmp_path, run):
     assert "could not write" in ran.stderr
 
 
-def test_scores_are_printed_although_they_cannot_be_saved(run, capsys):
+def test_scores_are_printed_although_they_cannot_be_saved(run, capsys, empty_report):
     (run / "metrics.json").unlink()
     (run / "metrics.json" / "x").mkdir(parents=True)
     assert main(["eval", str(run)]) == 1  # a script must not read old scores
@@ -130,7 +130,7 @@ def test_scores_are_printed_although_they_cannot_be_saved(run, capsys):
     assert "the scores are not saved: " in err
 
 
-def test_scores_are_printed_although_the_old_ones_are_damaged(run, capsys):
+def test_scores_are_printed_although_the_old_ones_are_damaged(run, capsys, empty_report):
     (run / "metrics.json").write_text("{")
     main(["eval", str(run)])
     out, err = capsys.readouterr()

@@ -37,7 +37,7 @@ def test_the_test_split_of_eval_is_that_of_the_run(run, caplog):
     assert "24 examples of the data: in no split of the run; left out" in caplog.text
 
 
-def test_eval_names_the_split_that_it_scores(run, image_folder, capsys):
+def test_eval_names_the_split_that_it_scores(run, image_folder, capsys, empty_report):
     assert command(capsys, "eval", run)[1].startswith("test top-1 ")
     assert evaluate(run)["split"] == "test"
     out = command(capsys, "eval", run, "--data", image_folder)[1]
