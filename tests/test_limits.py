@@ -152,7 +152,12 @@ def test_an_npz_file_takes_less_than_a_gigabyte(models, tmp_path, megabytes):
 
 
 @pytest.mark.parametrize(
-    ("model", "name"), [("text", "a.txt"), ("points", "a.xyz"), ("points", "a.ply")]
+    ("model", "name"),
+    [
+        ("text", "a.txt"),
+        ("points", "a.xyz"),
+        pytest.param("points", "a.ply", marks=pytest.mark.slow),
+    ],
 )
 def test_a_text_file_of_two_gigabytes_is_refused_unread(models, tmp_path, model, name):
     path = tmp_path / name

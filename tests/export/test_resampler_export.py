@@ -14,6 +14,7 @@ VARIANTS = [
     pytest.param(
         {"norm": "rms", "output_norm": "rms", "num_kv_heads": 2, "activation": "swiglu"},
         id="idefics2",
+        marks=pytest.mark.slow,
     ),
     pytest.param({"num_latents": 24}, id="many latents", marks=pytest.mark.slow),
     pytest.param(

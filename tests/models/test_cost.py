@@ -25,8 +25,8 @@ from perceivers.models.presets import PRESETS
     ("preset", "millions", "published_gflops"),
     [
         ("perceiver-imagenet", 44.91, (706, 707)),
-        ("perceiver-imagenet-1x", 42.1, (403.5, 404.5)),
-        ("perceiver-imagenet-unshared", 326.2, (706, 707)),
+        pytest.param("perceiver-imagenet-1x", 42.1, (403.5, 404.5), marks=pytest.mark.slow),
+        pytest.param("perceiver-imagenet-unshared", 326.2, (706, 707), marks=pytest.mark.slow),
     ],
 )
 def test_published_parameters_and_flops(preset, millions, published_gflops):

@@ -30,6 +30,7 @@ def test_logits_equal_keras(iterations):
     )
 
 
+@pytest.mark.slow
 def test_the_example_in_its_own_size():
     """Compare the number of parameters, their initial distributions, and logits."""
     config = PRESETS["keras-cifar100"]()
