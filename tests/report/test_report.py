@@ -125,8 +125,9 @@ SLOW = {"mel", "video"}
 )
 def test_examples_of_every_modality_are_shown(kind, tmp_path, caplog):
     config, make = KINDS[kind]
-    labels = torch.tensor([0, 1, 2, 0])
-    run = scored_run(tmp_path / "run", config, [make() for _ in range(4)], labels)
+    RNG.bit_generator.state = np.random.default_rng(0).bit_generator.state  # in any order of tests
+    labels = torch.arange(3)
+    run = scored_run(tmp_path / "run", config, [make() for _ in range(3)], labels)
     written = write(*run)
     assert [path.name for path in written] == ["predictions.csv", "report.html"]
     assert not caplog.records, caplog.text
