@@ -30,7 +30,7 @@ MEL = MelConfig(num_samples=4000, n_mels=20, num_bands=4)
 VIDEO = VideoConfig(num_frames=4, image_size=16, num_bands=4)
 POINTS = PointsConfig(num_points=64, num_bands=4)
 TEXT = TextConfig(
-    max_length=64, embedding_dim=8, ngrams=(2, 3), ngram_rows=64, ratio_words=(1, 2), ratio_rows=64
+    max_length=64, embedding_dim=8, ngrams=(2,), ngram_rows=64, ratio_words=(1,), ratio_rows=64
 )
 TABLE = TabularConfig(numeric=("a", "b"), categorical=("c",), categories=(("x", "y"),))
 ROWS = RowsConfig(

@@ -45,8 +45,9 @@ CASES = {
 
 
 @pytest.mark.filterwarnings("default")  # dynamo warns while it traces
-@pytest.mark.slow
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", ["image", *(pytest.param(x, marks=pytest.mark.slow) for x in CASES if x != "image")]
+)
 def test_a_classifier_is_one_graph_for_any_number_of_examples(name):
     config, batch_of = CASES[name]
     torch.manual_seed(0)
