@@ -31,6 +31,7 @@ def run(case, repeats=2):
     return PROVENANCE | outcome
 
 
+@pytest.mark.slow
 def test_case_end_to_end(tmp_path):
     pytest.importorskip("perceiver_pytorch")
     outcome = run(cases.large_input_train(**TINY))

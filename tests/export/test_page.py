@@ -124,6 +124,7 @@ def test_neighbours_at_the_same_distance_are_said(pages):  # noqa: F811
     page.close()
 
 
+@pytest.mark.slow
 def test_dropped_file_gets_the_label(pages, tmp_path):  # noqa: F811
     model, page = pages.open(COLOUR)
     path = tmp_path / "<b>picture<b>.png"
@@ -137,6 +138,7 @@ def test_dropped_file_gets_the_label(pages, tmp_path):  # noqa: F811
     assert not pages.problems
 
 
+@pytest.mark.slow
 def test_typed_text_is_classified(pages, tmp_path):  # noqa: F811
     model, page = pages.open(TEXT)
     page.locator("#text").fill("Grüße 👍")
