@@ -1,10 +1,11 @@
 """Texts without labels: documents, their splits, and windows of bytes."""
 
+import numpy as np
 import pytest
 import torch
 
 from perceivers.data.config import DataConfig
-from perceivers.data.documents import Windows, read_documents
+from perceivers.data.documents import Documents, Windows, read_documents
 from perceivers.modalities.text.decode import OFFSET, PAD
 from perceivers.modalities.text.reader import TextReader
 
@@ -100,3 +101,16 @@ def test_bad_data_is_refused(tmp_path):
     (tmp_path / "a.txt").write_text(" \n")
     with pytest.raises(ValueError, match="the train split has no text"):
         read(tmp_path)
+
+
+def test_documents_and_some_of_the_windows_are_examples():
+    documents = Documents(["a", "b"], [b"one", b"seven"], "content")
+    ids, labels = documents.__getitems__([1, 0])
+    assert (ids - 6).tolist() == [list(b"seven"), [*b"one", -6, -6]]
+    assert labels.tolist() == [0, 0]
+    np.testing.assert_array_equal(documents.example(0) - 6, list(b"one"))
+    windows = Windows(b"abcdefgh", 4, 3, b"")
+    part = windows.subset([2, 0])
+    assert part.text == b"ghabc"
+    for one, other in zip(part.__getitems__([0, 1]), windows.__getitems__([2, 0]), strict=True):
+        torch.testing.assert_close(one, other)

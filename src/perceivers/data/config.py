@@ -20,17 +20,7 @@ class DataConfig(AugmentationConfig):
     path: str | None = None
     """Path of the data (official files, a folder or a table), or hf://owner/name for a data set of
     images on the Hugging Face hub; none: the named set comes from the package or from the hub."""
-    task: Literal[
-        "auto",
-        "classification",
-        "multilabel",
-        "regression",
-        "language",
-        "segmentation",
-        "reconstruction",
-        "forecasting",
-        "masking",
-    ] = "auto"
+    task: Literal["auto", Task] = "auto"
     """What the labels of an example are: one class (classification), any number of labels
     (multilabel), numbers (regression), a class for each element (segmentation), the values of a
     series that follow (forecasting), or none, because the text itself is to be continued

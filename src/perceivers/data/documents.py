@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 
 import torch
@@ -9,7 +10,7 @@ from typing_extensions import override
 
 from ..hub import not_found
 from ..modalities.reader import Example
-from ..modalities.text.decode import OFFSET, PAD, decode
+from ..modalities.text.decode import OFFSET, PAD, decode, encode
 from ..modalities.text.reader import TextReader
 from .assignment import assign, find_saved, first_scored, make_record
 from .config import DataConfig
@@ -46,11 +47,14 @@ class Documents(ExampleSet):
 
     @override
     def __getitems__(self, indices: Sequence[int]) -> Batch:
-        raise NotImplementedError("documents are read as windows")
+        texts = [self.texts[index] for index in indices]
+        return encode(texts, max([1, *map(len, texts)])), self.labels[torch.as_tensor(indices)]
 
     @override
     def example(self, index: int) -> Example:
-        raise NotImplementedError("documents are read as windows")
+        ids, _ = self.__getitems__([index])
+        array: Example = ids[0].numpy()
+        return array
 
     @override
     def subset(self, indices: Sequence[int]) -> "Documents":
@@ -106,8 +110,15 @@ class Windows(ExampleSet):
         return self._ids[places].long(), self.labels[chosen]
 
     @override
-    def subset(self, indices: Sequence[int]) -> ExampleSet:
-        raise NotImplementedError("windows are a text, not examples of their own")
+    def subset(self, indices: Sequence[int]) -> "Windows":
+        """Return some of the windows; the text is then the bytes that they predict."""
+        chosen = torch.as_tensor(indices, dtype=torch.int64)
+        part = copy(self)
+        part.ends, part.labels = self.ends[chosen], self.labels[chosen]
+        ends, counts = part.ends.tolist(), part.labels.tolist()
+        runs = zip(ends, counts, strict=True)
+        part.text = b"".join(self.text[end - count : end] for end, count in runs)
+        return part
 
     @override
     def identities(self) -> list[Identity]:
