@@ -9,6 +9,7 @@ import trimesh
 from PIL import Image
 from tests.commands import run
 
+from perceivers.modalities import ImageConfig, TextConfig, modality_of
 from perceivers.modalities.points.ply import write_ply
 
 SMALL = (
@@ -186,3 +187,16 @@ def test_spans_of_texts(capsys, tmp_path):
     said = (tmp_path / "said" / "all.jsonl").read_text().splitlines()
     assert [json.loads(line)["text"] for line in said] == [row["text"] for row in lines]
     assert sum(json.loads(a) == b for a, b in zip(said, lines, strict=True)) > 60
+
+
+def test_names_of_labels_are_for_segmentation_of_points(trained, capsys, tmp_path):
+    """They were ignored elsewhere."""
+    for config in (ImageConfig(), TextConfig()):
+        with pytest.raises(
+            ValueError, match="data.element_label='part' names the labels of points"
+        ):
+            modality_of(config).labelled_reader(config, label="part")
+    arguments = ("train", "kicad", "--data", trained / "data", "--data.element_label", "part")
+    status, _, err = run(capsys, *arguments, "--dry-run")
+    assert status == 1
+    assert "data.element_label='part' is for segmentation, not classification" in err

@@ -25,6 +25,20 @@ MAX_CLASSES = 1000
 NamedSource = tuple[str, Any]  # name for messages; what is decoded
 
 
+def refuse_label_name(label: str | None, place: str) -> None:
+    """Raise a ValueError if a name of labels is given where labels have none.
+
+    Args:
+        label: the name; None: there is none.
+        place: where the labels are.
+    """
+    if label is not None:
+        raise ValueError(
+            f"data.element_label={label!r} names the labels of points, but labels are {place} "
+            "here; leave it out"
+        )
+
+
 @dataclass(frozen=True)
 class LabelledReader(Reader):
     """Decodes files to examples whose elements have classes.

@@ -146,14 +146,18 @@ def read_recipe_splits(
 
 def _reader(recipe: Recipe, clips: int, classes: tuple[str, ...]) -> Reader:
     """Return the reader of the files of a recipe, with the labels of their elements if needed."""
-    inputs = recipe.model.input
+    inputs, label = recipe.model.input, recipe.data.element_label
+    if label is not None and recipe.model.task != "segmentation":
+        raise ValueError(
+            f"data.element_label={label!r} is for segmentation, not {recipe.model.task}; "
+            "leave it out"
+        )
     if clips > 1 and recipe.model.task == "reconstruction":
         raise ValueError(f"clips={clips}, but clips are not averaged to rebuild; leave clips out")
     if recipe.model.task != "segmentation":
         return with_clips(build_reader(inputs), clips)
     if clips > 1:
         raise ValueError(f"clips={clips}, but elements are labelled once; leave clips out")
-    label = recipe.data.element_label
     return modality_of(inputs).labelled_reader(inputs, label=label, classes=classes)
 
 

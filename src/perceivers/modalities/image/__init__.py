@@ -78,8 +78,10 @@ class Image(FileModality):
         classes: tuple[str, ...] = (),
         names: Mapping[int, str] | None = None,
     ) -> "LabelledImageReader":
+        from ..labelled import refuse_label_name
         from .labels import LabelledImageReader
 
+        refuse_label_name(label, "masks beside the images")
         return LabelledImageReader(self.reader(config), classes, names or {})
 
     @override

@@ -69,8 +69,10 @@ class Text(FileModality):
         classes: tuple[str, ...] = (),
         names: Mapping[int, str] | None = None,
     ) -> "LabelledTextReader":
+        from ..labelled import refuse_label_name
         from .labels import LabelledTextReader
 
+        refuse_label_name(label, "spans in lines of jsonl")
         return LabelledTextReader(self.reader(config), classes, names or {})
 
     @override
