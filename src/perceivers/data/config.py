@@ -7,6 +7,8 @@ from ..modalities.augmentation import AugmentationConfig
 from ..modalities.config import Range
 from ..modalities.config import Task as Task
 
+EXAMPLE_TASKS: tuple[Task, ...] = ("classification", "multilabel", "regression")
+"""The tasks with one row of labels, and of outputs, for each example."""
 NUMBER_TASKS: tuple[Task, ...] = ("regression", "forecasting")
 """The tasks whose labels are numbers."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from typing_extensions import override
 
-from ..data.config import Task
+from ..data.config import EXAMPLE_TASKS, Task
 from ..modalities import ImageConfig, InputConfig, OutputConfig, TextStreamConfig, modality_of
 from ..modalities.config import Range
 from .plain import DEFAULTS, from_dict, to_dict, with_changes
@@ -30,7 +30,6 @@ Order = tuple[Layers | None, ...]
 # Files saved by the first versions have no "kind": all their inputs were images.
 DEFAULTS[InputConfig] = ImageConfig
 
-LABELLED = ("classification", "multilabel", "regression")  # tasks with labels of examples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +137,7 @@ class ModelConfig(EncoderConfig):
 
     @override
     def for_labels(self, task: Task, count: int) -> Self:
-        if task not in LABELLED:
+        if task not in EXAMPLE_TASKS:
             return super().for_labels(task, count)
         if self.task not in ("classification", task):
             raise ValueError(

@@ -1,7 +1,7 @@
 """What a report shows of a model that gives a class for each element."""
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,10 @@ from ..files import write_atomically
 from ..modalities.drawing import new_figure, quiet_fonts
 from ..modalities.labelled import IGNORED
 from ..modalities.palette import palette
-from ..models.base import PerceiverModel
 from ..printing import encodable
 from ..training.metrics import ElementCounts
 from ..training.scoring import Scored
+from .outcome import Makers, Outcome, TaskReport
 from .page import Safe, element, joined, label, paragraph, picture
 from .pictures import Pictures, card, encoded
 from .sections import by_label, score_table
@@ -23,8 +23,6 @@ from .sections import by_label, score_table
 SHOWN = 3  # examples of the best and of the worst mIoU each
 WIDTH = 3.2  # inches of a drawing
 TITLE = 0.35  # inches above it
-
-Makers = list[tuple[str, Callable[[], Safe]]]
 
 
 def example_scores(scored: Scored, count: int) -> list[dict[str, float]]:
@@ -49,9 +47,7 @@ def example_scores(scored: Scored, count: int) -> list[dict[str, float]]:
     return found
 
 
-def write_element_predictions(
-    file: Path, scored: Scored, names: Sequence[str], labels: Sequence[str]
-) -> None:
+def write_element_predictions(file: Path, outcome: Outcome) -> None:
     """Write the scores of each example, and how many elements of each class it has, atomically.
 
     The columns are the file, the number of elements with a label, the accuracy, the mIoU, and of
@@ -59,13 +55,12 @@ def write_element_predictions(
 
     Args:
         file: the file.
-        scored: what was scored.
-        names: names of the examples.
-        labels: names of the classes.
+        outcome: what was scored.
 
     Raises:
         OSError: it could not be written.
     """
+    scored, labels = outcome.scored, outcome.model.labels
     heads = [f"{what} {encodable(name)}" for name in labels for what in ("truth", "said")]
 
     def write(part: Path) -> None:
@@ -74,7 +69,7 @@ def write_element_predictions(
             writer.writerow(["file", "elements", "accuracy", "mIoU", *heads])
             each = example_scores(scored, len(labels))
             for name, scores, said, truth in zip(
-                names, each, scored.outputs, scored.labels, strict=True
+                outcome.file_names, each, scored.outputs, scored.labels, strict=True
             ):
                 known = truth != IGNORED
                 pairs = [
@@ -87,35 +82,29 @@ def write_element_predictions(
     write_atomically(file, write)
 
 
-def element_sections(
-    model: PerceiverModel, scored: Scored, names: Sequence[str], pictures: Pictures
-) -> Makers:
-    """Return the sections of the report: their titles, and functions that make them.
+def element_sections(outcome: Outcome) -> Makers:
+    """Return the sections of the report.
 
     Args:
-        model: the model.
-        scored: what was scored.
-        names: names of the examples.
-        pictures: shows examples.
+        outcome: what was scored.
     """
-    labels, scores = model.labels, scored.scores
+    labels, scores = outcome.model.labels, outcome.scored.scores
     return [
         ("Scores", lambda: score_table("segmentation", labels, scores)),
         ("By class", lambda: by_label(scores)),
-        ("Examples", lambda: _examples(model, scored, names, pictures)),
+        ("Examples", lambda: _examples(outcome)),
     ]
 
 
-def _examples(
-    model: PerceiverModel, scored: Scored, names: Sequence[str], pictures: Pictures
-) -> Safe:
+def _examples(outcome: Outcome) -> Safe:
     """Return the examples of the lowest and of the highest mIoU, the truth beside what was said."""
+    model, scored, names = outcome.model, outcome.scored, outcome.names
     each = np.nan_to_num([scores["miou"] for scores in example_scores(scored, len(model.labels))])
     order = each.argsort(kind="stable")
     chosen = dict.fromkeys([*order[:SHOWN].tolist(), *order[::-1][:SHOWN].tolist()])
     cards = []
     for row in chosen:
-        shown = _drawn(scored, row, names[row], pictures)
+        shown = _drawn(scored, row, names[row], outcome.pictures)
         said = element("div", f"mIoU {each[row]:.1%}")
         cards.append(card(shown, said, element("div", names[row], class_="file"), kind="card maps"))
     note = paragraph(
@@ -149,3 +138,6 @@ def _legend(labels: Sequence[str]) -> Safe:
         square = element("span", "■", style=f"color: rgb({red}, {green}, {blue})")
         parts.append(element("span", Safe(f"{square} {label(name)} &nbsp; ")))
     return element("p", joined(*parts))
+
+
+SEGMENTATION = TaskReport(write_element_predictions, element_sections)

@@ -1,7 +1,7 @@
 """What a report says of forecasts: scores, plots of a few windows, and predictions.csv."""
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from ..training.results import COLUMNS
 from ..training.scores import LOSS, scores_of
 from ..training.scoring import Scored
 from .figures import png
+from .outcome import Makers, Outcome, TaskReport
 from .page import Safe, element, joined, label, paragraph, picture, table
 
 SHOWN = 6  # windows that are drawn, evenly spaced in time
@@ -27,16 +28,13 @@ MAX_CHANNELS = 4  # that are drawn
 # n windows · T length · H horizon · K forecast channels
 
 
-def forecast_sections(
-    model: PerceiverModel, scored: Scored, names: Sequence[str]
-) -> list[tuple[str, Callable[[], Safe]]]:
-    """Return the sections about a model that forecasts, each with the function that makes it.
+def forecast_sections(outcome: Outcome) -> Makers:
+    """Return the sections of the report.
 
     Args:
-        model: the model.
-        scored: what scoring it gave.
-        names: names of the windows.
+        outcome: what was scored.
     """
+    model, scored, names = outcome.model, outcome.scored, outcome.names
     made = [("Scores", lambda: _scores(model, scored))]
     if scored.scores.get("by_label"):
         made.append(("By channel", lambda: _by_channel(scored)))
@@ -99,16 +97,12 @@ def _plot(model: PerceiverModel, scored: Scored, row: int) -> bytes:
     return png(figure)
 
 
-def write_forecasts(
-    file: Path, scored: Scored, names: Sequence[str], channels: Sequence[str]
-) -> None:
+def write_forecasts(file: Path, outcome: Outcome) -> None:
     """Write what was forecast for each step after each window as csv, atomically.
 
     Args:
         file: the file.
-        scored: what was scored.
-        names: names of the windows.
-        channels: names of the channels.
+        outcome: what was scored.
 
     Raises:
         OSError: it could not be written.
@@ -116,13 +110,14 @@ def write_forecasts(
 
     def write(part: Path) -> None:
         with part.open("w", encoding="utf-8", newline="") as out:
-            csv.writer(out).writerows(_rows(scored, names, channels))
+            csv.writer(out).writerows(_rows(outcome))
 
     write_atomically(file, write)
 
 
-def _rows(scored: Scored, names: Sequence[str], channels: Sequence[str]) -> Iterator[list[object]]:
-    named = [encodable(channel) for channel in channels]
+def _rows(outcome: Outcome) -> Iterator[list[object]]:
+    scored, names = outcome.scored, outcome.file_names
+    named = [encodable(channel) for channel in outcome.model.labels]
     heads = [f"{what} {name}" for name in named for what in ("truth", "forecast", "naive")]
     yield ["window", "step", *heads]
     every = zip(names, scored.labels.tolist(), _said(scored).tolist(), strict=True)
@@ -138,3 +133,6 @@ def _rows(scored: Scored, names: Sequence[str], channels: Sequence[str]) -> Iter
 
 def _said(scored: Scored) -> Tensor:
     return forecasts(scored.outputs.double(), scored.labels)
+
+
+FORECASTING = TaskReport(write_forecasts, forecast_sections)

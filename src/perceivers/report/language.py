@@ -1,7 +1,7 @@
 """The report of a model that continues texts: its bits per byte, line by line, and a sample."""
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ from ..models.base import PerceiverModel
 from ..models.perceiver_ar import PerceiverARModel
 from ..training.language import IGNORED
 from ..training.scoring import Scored
+from .outcome import Makers, Outcome, TaskReport
 from .page import Safe, element, joined, paragraph, table, text, tiles
 
 SURPRISING = 20  # lines
@@ -51,8 +52,12 @@ def lines_of(scored: Scored) -> list[Line]:
     return lines
 
 
-def write_language_predictions(file: Path, scored: Scored) -> None:
+def write_language_predictions(file: Path, outcome: Outcome) -> None:
     """Write the bits per byte of each line of the scored text as CSV, atomically.
+
+    Args:
+        file: the file.
+        outcome: what was scored.
 
     Raises:
         OSError: it could not be written.
@@ -62,15 +67,19 @@ def write_language_predictions(file: Path, scored: Scored) -> None:
         with part.open("w", encoding="utf-8", newline="") as out:
             rows = csv.writer(out)
             rows.writerow(("line", "bytes", "bits_per_byte", "content"))
-            rows.writerows(line._replace(bits=round(line.bits, 4)) for line in lines_of(scored))
+            lines = lines_of(outcome.scored)
+            rows.writerows(line._replace(bits=round(line.bits, 4)) for line in lines)
 
     write_atomically(file, write)
 
 
-def language_sections(
-    model: PerceiverModel, scored: Scored
-) -> list[tuple[str, Callable[[], Safe]]]:
-    """Return the sections of the report besides the training, by title."""
+def language_sections(outcome: Outcome) -> Makers:
+    """Return the sections of the report.
+
+    Args:
+        outcome: what was scored.
+    """
+    model, scored = outcome.model, outcome.scored
     return [
         ("Scores", lambda: _scores(scored.scores)),
         ("Surprising lines", lambda: _surprising(scored)),
@@ -111,3 +120,10 @@ def _samples(model: PerceiverModel, scored: Scored) -> Safe:
         continued = Safe(element("b", prompt) + lines)
         parts.append(element("pre", continued, class_="config"))
     return joined(*parts)
+
+
+LANGUAGE = TaskReport(
+    write_language_predictions,
+    language_sections,
+    scope="the {split} text of {data}, each byte once",
+)

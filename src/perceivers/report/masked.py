@@ -1,7 +1,7 @@
 """What a language model filled into the texts of a split."""
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -11,6 +11,7 @@ from ..modalities.text.decode import OFFSET
 from ..printing import encodable
 from ..training.scores import scores_of
 from ..training.scoring import Scored
+from .outcome import Makers, Outcome, TaskReport
 from .page import Safe, joined, table, tiles
 
 HIDDEN = "▁"  # stands for a hidden byte
@@ -22,13 +23,12 @@ RIVALS = {
 HEAD = ("file", "given", "filled", "right", "hidden", "found")
 
 
-def write_filled(file: Path, scored: Scored, names: Sequence[str]) -> None:
+def write_filled(file: Path, outcome: Outcome) -> None:
     """Write each text as it was given, filled and right, and how many bytes were found.
 
     Args:
         file: the CSV file, replaced atomically.
-        scored: what was scored.
-        names: names of the examples, from `file_names`.
+        outcome: what was scored.
 
     Raises:
         OSError: it could not be written.
@@ -38,19 +38,19 @@ def write_filled(file: Path, scored: Scored, names: Sequence[str]) -> None:
         with part.open("w", encoding="utf-8", newline="") as out:
             writer = csv.writer(out)
             writer.writerow(HEAD)
-            for name, row in zip(names, _rows(scored), strict=True):
+            for name, row in zip(outcome.file_names, _rows(outcome.scored), strict=True):
                 writer.writerow([name, *row])
 
     write_atomically(file, write)
 
 
-def masked_sections(scored: Scored, names: Sequence[str]) -> list[tuple[str, Callable[[], Safe]]]:
-    """Return the sections of the report besides the training, by title.
+def masked_sections(outcome: Outcome) -> Makers:
+    """Return the sections of the report.
 
     Args:
-        scored: what was scored.
-        names: names of the examples.
+        outcome: what was scored.
     """
+    scored, names = outcome.scored, outcome.names
     return [
         ("Scores", lambda: _scores(scored)),
         ("Filled texts", lambda: _filled_texts(scored, names)),
@@ -94,3 +94,6 @@ def _text(ids: Tensor, hidden: Tensor | None = None) -> str:
         for id_, at in zip(ids.tolist(), marks, strict=True)
     )
     return encodable(raw.decode(errors="replace"))
+
+
+MASKING = TaskReport(write_filled, masked_sections)

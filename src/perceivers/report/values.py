@@ -1,7 +1,6 @@
 """What a report shows of a model that rebuilds its inputs."""
 
 import csv
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,75 +9,64 @@ from torch import Tensor
 
 from ..files import write_atomically
 from ..modalities.drawing import new_figure, quiet_fonts
-from ..models.base import PerceiverModel
 from ..predict.rebuild import rebuild
 from ..training.metrics import psnr
-from ..training.scoring import Scored
 from ..training.targets import targets_of
-from .elements import Makers
+from .outcome import Makers, Outcome, TaskReport
 from .page import Safe, element, joined, paragraph, picture
-from .pictures import WIDE, Pictures, card, encoded
+from .pictures import WIDE, card, encoded
 from .sections import by_label, score_table
 
 SHOWN = 3  # examples of the highest and of the lowest error each
 TITLE = 0.3  # inches above a drawing
 
 
-def write_value_predictions(
-    file: Path, model: PerceiverModel, scored: Scored, names: Sequence[str]
-) -> None:
+def write_value_predictions(file: Path, outcome: Outcome) -> None:
     """Write the PSNR in dB of each part of each example, atomically.
 
     Args:
         file: the file.
-        model: the model.
-        scored: what was scored.
-        names: names of the examples.
+        outcome: what was scored.
 
     Raises:
         OSError: it could not be written.
     """
-    parts = targets_of(model).names
+    parts = targets_of(outcome.model).names
     heads = [f"PSNR {name}" for name in parts] or ["PSNR"]
 
     def write(part: Path) -> None:
         with part.open("w", encoding="utf-8", newline="") as out:
             writer = csv.writer(out)
             writer.writerow(["file", *heads])
-            for name, row in zip(names, psnr(scored.outputs).tolist(), strict=True):
+            ratios = psnr(outcome.scored.outputs).tolist()
+            for name, row in zip(outcome.file_names, ratios, strict=True):
                 writer.writerow([name, *(f"{value:.4f}" for value in row)])
 
     write_atomically(file, write)
 
 
-def value_sections(
-    model: PerceiverModel, scored: Scored, names: Sequence[str], pictures: Pictures
-) -> Makers:
-    """Return the sections of the report: their titles, and functions that make them.
+def value_sections(outcome: Outcome) -> Makers:
+    """Return the sections of the report.
 
     Args:
-        model: the model.
-        scored: what was scored.
-        names: names of the examples.
-        pictures: shows examples.
+        outcome: what was scored.
     """
-    scores = scored.scores
+    scores = outcome.scored.scores
     makers: Makers = [("Scores", lambda: score_table("reconstruction", (), scores))]
     if scores.get("by_label"):
         makers.append(("By part", lambda: by_label(scores)))
-    makers.append(("Examples", lambda: _examples(model, scored, names, pictures)))
+    makers.append(("Examples", lambda: _examples(outcome)))
     return makers
 
 
-def _examples(
-    model: PerceiverModel, scored: Scored, names: Sequence[str], pictures: Pictures
-) -> Safe:
+def _examples(outcome: Outcome) -> Safe:
     """Return the examples of the lowest and of the highest PSNR, beside what was rebuilt."""
-    ratios: Tensor = psnr(scored.outputs).mean(1)
+    names = outcome.names
+    ratios: Tensor = psnr(outcome.scored.outputs).mean(1)
     order = ratios.argsort(stable=True).tolist()
     cards = []
     for row in dict.fromkeys([*order[:SHOWN], *order[::-1][:SHOWN]]):
-        shown = _drawn(model, scored, row, names[row], pictures)
+        shown = _drawn(outcome, row)
         said = element("div", f"PSNR {ratios[row]:.2f} dB")
         cards.append(card(shown, said, element("div", names[row], class_="file"), kind="card maps"))
     note = (
@@ -87,14 +75,18 @@ def _examples(
     return joined(paragraph(note, dim=True), *cards)
 
 
-def _drawn(model: PerceiverModel, scored: Scored, row: int, name: str, pictures: Pictures) -> Safe:
+def _drawn(outcome: Outcome, row: int) -> Safe:
+    scored, pictures = outcome.scored, outcome.pictures
     example = scored.examples.example(int(scored.indices[row]))
     modality, config = pictures.modality, pictures.config
     figure = new_figure(2 * WIDE, WIDE * modality.aspect(example, config) + TITLE)
     panels: Any = np.atleast_1d(figure.subfigures(1, 2))
-    pairs = (("read", example), ("rebuilt", rebuild(model, example)))
+    pairs = (("read", example), ("rebuilt", rebuild(outcome.model, example)))
     with quiet_fonts():
         for panel, (title, shown) in zip(panels, pairs, strict=True):
             panel.suptitle(title, fontsize=7)
             modality.draw(panel, shown, None, config)
-        return picture(encoded(figure), f"{name}, read and rebuilt", "webp")
+        return picture(encoded(figure), f"{outcome.names[row]}, read and rebuilt", "webp")
+
+
+RECONSTRUCTION = TaskReport(write_value_predictions, value_sections)

@@ -3,9 +3,10 @@
 import logging
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
+from ..data.config import EXAMPLE_TASKS, Task
 from ..data.identity import hash_bytes
 from ..files import write_atomically
 from ..models.base import PerceiverModel
@@ -15,24 +16,30 @@ from ..training.recipe import Recipe
 from ..training.recipe_data import absolute_path, read_recipe
 from ..training.scores import LOSS, scores_of
 from ..training.scoring import Scored
-from . import sections
 from .card import metrics_of, model_card
-from .elements import Makers, element_sections, write_element_predictions
+from .elements import SEGMENTATION
+from .examples import EXAMPLES
 from .figures import curve_pictures, read_curves
-from .forecasts import forecast_sections, write_forecasts
-from .judge import judge
-from .language import language_sections, write_language_predictions
-from .masked import masked_sections, write_filled
+from .forecasts import FORECASTING
+from .language import LANGUAGE
+from .masked import MASKING
+from .outcome import Outcome, TaskReport
 from .page import Safe, Section, element, joined, page, paragraph
-from .pictures import Pictures
-from .predictions import PREDICTIONS, example_names, file_names, write_predictions
-from .sections import Subject
-from .values import value_sections, write_value_predictions
+from .predictions import PREDICTIONS
+from .values import RECONSTRUCTION
 
 log = logging.getLogger(__name__)
 
 REPORT = "report.html"
 FILES = (PREDICTIONS, REPORT)
+REPORTS: dict[Task, TaskReport] = {
+    **dict.fromkeys(EXAMPLE_TASKS, EXAMPLES),
+    "language": LANGUAGE,
+    "segmentation": SEGMENTATION,
+    "reconstruction": RECONSTRUCTION,
+    "forecasting": FORECASTING,
+    "masking": MASKING,
+}
 
 
 def place_of(run_dir: Path, data: str | None, out: Path | None) -> Path:
@@ -92,23 +99,13 @@ def write(
     directory = out or run_dir
     written = []
 
+    outcome = Outcome(model.eval(), scored, recipe.data.path)
+
     def predictions(file: Path) -> None:
-        named = file_names(scored, recipe.data.path)
-        if model.config.task == "language":
-            write_language_predictions(file, scored)
-        elif model.config.task == "segmentation":
-            write_element_predictions(file, scored, named, model.labels)
-        elif model.config.task == "reconstruction":
-            write_value_predictions(file, model, scored, named)
-        elif model.config.task == "forecasting":
-            write_forecasts(file, scored, named, model.labels)
-        elif model.config.task == "masking":
-            write_filled(file, scored, named)
-        else:
-            write_predictions(file, judge(model, scored.outputs, scored.labels), named)
+        report_of(model).write_predictions(file, outcome)
 
     def report(file: Path) -> None:
-        content = report_page(run_dir, model, recipe, scored).encode()
+        content = report_page(run_dir, recipe, outcome).encode()
         write_atomically(file, lambda part: part.write_bytes(content))
 
     for name, make in zip(FILES, (predictions, report), strict=True):
@@ -123,68 +120,28 @@ def write(
     return written
 
 
-def report_page(run_dir: Path, model: PerceiverModel, recipe: Recipe, scored: Scored) -> str:
-    """Return the report as one page of HTML; the arguments are those of `write`."""
-    model = model.eval()
-    if model.config.task == "language":
-        return _language_page(run_dir, model, recipe, scored)
-    names = example_names(scored, recipe.data.path)
-    pictures = Pictures(model, scored.examples)
-    count = scored.scores["examples"]
+def report_of(model: PerceiverModel) -> TaskReport:
+    """Return what the report of a model consists of, which follows from its task."""
+    return REPORTS[task_of(model.config)]
+
+
+def report_page(run_dir: Path, recipe: Recipe, outcome: Outcome) -> str:
+    """Return the report as one page of HTML.
+
+    Args:
+        run_dir: the run directory.
+        recipe: its recipe, with the data that was scored.
+        outcome: the model, and what scoring it gave.
+    """
+    model, scores = outcome.model, outcome.scored.scores
+    kind = report_of(model)
     data = recipe.data.path or recipe.data.name
-    clips = scored.scores.get("clips")
+    what = kind.scope.format(count=scores["examples"], split=outcome.scored.split, data=data)
+    clips = scores.get("clips")
     averaged = f", {clips} clips of each averaged" if clips else ""
-    top = joined(
-        paragraph(f"Scored on {count:,} examples of the {scored.split} split of {data}{averaged}.")
-    )
-    if model.config.task == "segmentation":
-        makers = element_sections(model, scored, names, pictures)
-    elif model.config.task == "reconstruction":
-        makers = value_sections(model, scored, names, pictures)
-    elif model.config.task == "forecasting":
-        makers = forecast_sections(model, scored, names)
-    elif model.config.task == "masking":
-        makers = masked_sections(scored, names)
-    else:
-        makers = _example_sections(model, scored, names, pictures)
+    top = paragraph(f"Scored on {what}{averaged}.")
+    makers = kind.sections(outcome)
     makers.insert(1, ("Training", lambda: _training(run_dir, model)))
-    made = [Section(title, _or_reason(title, make)) for title, make in makers]
-    return page(f"{recipe.name}: {run_dir.name or run_dir}", top, made)
-
-
-def _example_sections(
-    model: PerceiverModel, scored: Scored, names: Sequence[str], pictures: Pictures
-) -> Makers:
-    """Return the sections about models with one row of outputs for each example."""
-    judged = judge(model, scored.outputs, scored.labels)
-    subject = Subject(judged, names, scored.indices.tolist(), scored.scores, pictures)
-    scores = scored.scores
-    makers: Makers = [
-        ("Scores", lambda: sections.score_table(judged.task, judged.names, scores)),
-    ]
-    if judged.task == "classification":
-        makers.append(("Confusion", lambda: sections.confusion(subject)))
-    if scored.scores.get("by_label"):
-        noun = {"classification": "class", "multilabel": "label", "regression": "number"}
-        places = sections.numbers_of(judged)
-        makers.append((f"By {noun[judged.task]}", lambda: sections.by_label(scores, places)))
-    if judged.task == "regression":
-        makers.append(("Predictions", lambda: sections.numbers(subject)))
-    else:
-        makers.append(("Calibration", lambda: sections.calibration_section(subject)))
-    makers.append(("Worst mistakes", lambda: sections.mistakes(subject)))
-    if judged.task != "regression":
-        makers.append(("Labels to check", lambda: sections.doubtful(subject)))
-    makers.append(("What it looked at", lambda: sections.attention(subject)))
-    return makers
-
-
-def _language_page(run_dir: Path, model: PerceiverModel, recipe: Recipe, scored: Scored) -> str:
-    """Return the page of a model that continues texts."""
-    data = recipe.data.path or recipe.data.name
-    top = paragraph(f"Scored on the {scored.split} text of {data}, each byte once.")
-    scores, *others = language_sections(model, scored)
-    makers = [scores, ("Training", lambda: _training(run_dir, model)), *others]
     made = [Section(title, _or_reason(title, make)) for title, make in makers]
     return page(f"{recipe.name}: {run_dir.name or run_dir}", top, made)
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ..checkpoint import CONFIG, read_config
-from ..data.config import NUMBER_TASKS, Task
+from ..data.config import EXAMPLE_TASKS, NUMBER_TASKS, Task
 from ..data.documents import read_documents
 from ..data.file_examples import FileExamples
 from ..data.labels import matching_names
@@ -27,8 +27,6 @@ from ..reading import file_errors, limits_of, using
 from .recipe import Recipe
 from .scores import check_monitor, resolve_monitor
 
-# Tasks with one row of labels for each example.
-EXAMPLE_TASKS = ("classification", "multilabel", "regression")
 MAX_MEASURED = 200  # files, approximately, that `measure_files` looks at
 
 log = logging.getLogger(__name__)
