@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -25,20 +25,6 @@ MAX_CLASSES = 1000
 NamedSource = tuple[str, Any]  # name for messages; what is decoded
 
 
-def refuse_label_name(label: str | None, place: str) -> None:
-    """Raise a ValueError if a name of labels is given where labels have none.
-
-    Args:
-        label: the name; None: there is none.
-        place: where the labels are.
-    """
-    if label is not None:
-        raise ValueError(
-            f"data.element_label={label!r} names the labels of points, but labels are {place} "
-            "here; leave it out"
-        )
-
-
 @dataclass(frozen=True)
 class LabelledReader(Reader):
     """Decodes files to examples whose elements have classes.
@@ -53,6 +39,11 @@ class LabelledReader(Reader):
     """Names of the classes in the order of their indices."""
     names: Mapping[int, str] = field(default_factory=dict)
     """Names of the values that stand for classes in files; empty: a class is named by its value."""
+    label: str | None = None
+    """Name of what holds the labels, where they have a name; None: it is recognised."""
+
+    unnamed: ClassVar[str] = ""
+    """Where the labels are, if they have no name."""
 
     @property
     @override

@@ -76,12 +76,28 @@ class Modality(ABC):
             names: names of the classes by the values that stand for them in files.
 
         Raises:
-            ValueError: elements of this modality have no labels in files.
+            ValueError: elements of this modality have no labels in files, or labels without a name.
         """
-        raise ValueError(
-            f"inputs of kind {config.kind!r} have no labels of their elements in files; expected "
-            "point clouds, texts or images"
-        )
+        from .reader import ArrayReader
+
+        made = self.labelled_reader_class()
+        if made is None:
+            raise ValueError(
+                f"inputs of kind {config.kind!r} have no labels of their elements in files; "
+                "expected point clouds, texts or images"
+            )
+        if label is not None and made.unnamed:
+            raise ValueError(
+                f"data.element_label={label!r} names the labels of points, but labels are "
+                f"{made.unnamed} here; leave it out"
+            )
+        reader = self.reader(config)
+        assert isinstance(reader, ArrayReader)
+        return made(reader, classes, names or {}, label)
+
+    def labelled_reader_class(self) -> "type[LabelledReader] | None":
+        """Return the class of the readers of `labelled_reader`; None: elements have no labels."""
+        return None
 
     def measure(self, config: Any, sources: Callable[[], Sequence[Any]]) -> tuple[Any, list[str]]:
         """Complete a configuration by what has to be measured in training files.

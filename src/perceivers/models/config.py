@@ -31,7 +31,6 @@ Order = tuple[Layers | None, ...]
 DEFAULTS[InputConfig] = ImageConfig
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
     """An input adapter and a Perceiver: what the configurations of all models have in common."""

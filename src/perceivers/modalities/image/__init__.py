@@ -1,6 +1,6 @@
 """Images: raw batches (B, H, W, C), uint8 or float."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,19 +70,10 @@ class Image(FileModality):
         )
 
     @override
-    def labelled_reader(
-        self,
-        config: Any,
-        *,
-        label: str | None = None,
-        classes: tuple[str, ...] = (),
-        names: Mapping[int, str] | None = None,
-    ) -> "LabelledImageReader":
-        from ..labelled import refuse_label_name
+    def labelled_reader_class(self) -> "type[LabelledImageReader]":
         from .labels import LabelledImageReader
 
-        refuse_label_name(label, "masks beside the images")
-        return LabelledImageReader(self.reader(config), classes, names or {})
+        return LabelledImageReader
 
     @override
     def labelled_files(self, folder: Path) -> list[Path]:

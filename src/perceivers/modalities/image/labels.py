@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from typing_extensions import override
@@ -28,6 +29,8 @@ class LabelledImageReader(LabelledReader):
     indices or grey values are the classes. It is resized and cropped as its image is, to the value
     of the nearest pixel.
     """
+
+    unnamed: ClassVar[str] = "masks beside the images"
 
     @property
     @override

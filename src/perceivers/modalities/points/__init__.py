@@ -1,6 +1,6 @@
 """Point clouds: raw batches are floats (B, M, C) whose first three channels are x, y and z."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,17 +56,10 @@ class Points(FileModality):
         )
 
     @override
-    def labelled_reader(
-        self,
-        config: Any,
-        *,
-        label: str | None = None,
-        classes: tuple[str, ...] = (),
-        names: Mapping[int, str] | None = None,
-    ) -> "LabelledPointReader":
+    def labelled_reader_class(self) -> "type[LabelledPointReader]":
         from .labels import LabelledPointReader
 
-        return LabelledPointReader(self.reader(config), classes, names or {}, label)
+        return LabelledPointReader
 
     @override
     def measure(self, config: Any, sources: Callable[[], Sequence[Any]]) -> tuple[Any, list[str]]:

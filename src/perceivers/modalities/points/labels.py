@@ -40,9 +40,6 @@ class LabelledPointReader(LabelledReader):
     such as label or class. Numbers below 0 and NaN stand for points without a label.
     """
 
-    label: str | None = None
-    """Name of the property or array; None: it is recognised."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({".ply", ".npz"})
 
     @property

@@ -2,7 +2,6 @@
 
 import logging
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,19 +60,10 @@ class Text(FileModality):
         return self.reader_class()(config.max_length)
 
     @override
-    def labelled_reader(
-        self,
-        config: Any,
-        *,
-        label: str | None = None,
-        classes: tuple[str, ...] = (),
-        names: Mapping[int, str] | None = None,
-    ) -> "LabelledTextReader":
-        from ..labelled import refuse_label_name
+    def labelled_reader_class(self) -> "type[LabelledTextReader]":
         from .labels import LabelledTextReader
 
-        refuse_label_name(label, "spans in lines of jsonl")
-        return LabelledTextReader(self.reader(config), classes, names or {})
+        return LabelledTextReader
 
     @override
     def labelled_files(self, folder: Path) -> list[Path]:

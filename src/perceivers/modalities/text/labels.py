@@ -46,6 +46,7 @@ class LabelledTextReader(LabelledReader):
     """
 
     kinds: ClassVar[frozenset[str]] = frozenset({SUFFIX})
+    unnamed: ClassVar[str] = "spans in lines of jsonl"
 
     @property
     @override
