@@ -41,7 +41,7 @@ def test_python_blocks_run(path, tmp_path, monkeypatch):
 
 
 def models_of_other_libraries():
-    """Return what a reader of the README brings."""
+    """Return what a reader of docs/weights.md brings."""
     import perceiver_pytorch
 
     from perceivers.interop.keras_reference import build_keras_example, import_keras
@@ -53,11 +53,14 @@ def models_of_other_libraries():
         return {"module": module, "keras_model": build_keras_example(KerasExampleConfig())}
 
 
-def test_commands_of_the_readme_parse():
-    text = (ROOT / "README.md").read_text().replace("\\\n", " ")
-    commands = re.findall(r"^(?:\$ )?perceivers (.+)$", text, re.MULTILINE)
-    assert len(commands) >= 5
-    for command in commands:
+def commands_of(path):
+    text = path.read_text().replace("\\\n", " ")
+    return re.findall(r"^(?:\$ |curl [^|\n]*\| )?perceivers (.+)$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", [p for p in DOCUMENTS if commands_of(p)], ids=lambda p: p.name)
+def test_commands_parse(path):
+    for command in commands_of(path):
         namespace, rest = cli.parse(shlex.split(command, comments=True))
         assert not rest or namespace.command == "train"
 
