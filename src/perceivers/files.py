@@ -1,5 +1,6 @@
-"""Atomic writing of files, a lock on a directory, and JSON."""
+"""Atomic writing of files, a lock on a directory, JSON and csv."""
 
+import csv
 import json
 import logging
 import os
@@ -7,7 +8,7 @@ import re
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,24 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
         OSError: see `write_atomically`.
     """
     write_atomically(path, lambda part: part.write_text(json_text(data)))
+
+
+def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
+    """Write rows as csv in UTF-8, atomically.
+
+    Args:
+        path: the file.
+        rows: the cells of each row, the names of the columns first.
+
+    Raises:
+        OSError: it could not be written.
+    """
+
+    def write(part: Path) -> None:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(rows)
+
+    write_atomically(path, write)
 
 
 def json_text(data: dict[str, Any]) -> str:

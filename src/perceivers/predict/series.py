@@ -1,6 +1,5 @@
 """Forecasts of files of time series."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..files import write_atomically
+from ..files import write_atomically, write_csv
 from ..modalities import SeriesConfig, build_reader
 from ..modalities.drawing import new_figure, quiet_fonts
 from ..modalities.files import PathOrBytes
@@ -95,10 +94,6 @@ def write_forecast(found: Forecast, base: Path, length: int) -> list[Path]:
     """
     table, plot = (base.with_name(f"{base.name}.{suffix}") for suffix in ("csv", "png"))
 
-    def write_table(part: Path) -> None:
-        with part.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows(found.rows())
-
     def write_plot(part: Path) -> None:
         figure = new_figure(WIDTH, HEIGHT * len(found.names) + 0.4)
         run = slice(max(0, len(found.series) - length), None)
@@ -109,7 +104,7 @@ def write_forecast(found: Forecast, base: Path, length: int) -> list[Path]:
         with quiet_fonts():
             figure.savefig(part, format="png", dpi=110)
 
-    write_atomically(table, write_table)
+    write_csv(table, found.rows())
     write_atomically(plot, write_plot)
     return [table, plot]
 

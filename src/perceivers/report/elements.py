@@ -1,14 +1,11 @@
 """What a report shows of a model that gives a class for each element."""
 
-import csv
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from ..files import write_atomically
 from ..modalities.drawing import new_figure, quiet_fonts
 from ..modalities.labelled import IGNORED
 from ..modalities.palette import palette
@@ -47,39 +44,26 @@ def example_scores(scored: Scored, count: int) -> list[dict[str, float]]:
     return found
 
 
-def write_element_predictions(file: Path, outcome: Outcome) -> None:
-    """Write the scores of each example, and how many elements of each class it has, atomically.
+def element_rows(outcome: Outcome) -> Iterator[list[object]]:
+    """Return the rows of predictions.csv: how well each example was labelled.
 
     The columns are the file, the number of elements with a label, the accuracy, the mIoU, and of
     each class the number of elements that have it and of those it was said of.
 
     Args:
-        file: the file.
         outcome: what was scored.
-
-    Raises:
-        OSError: it could not be written.
     """
     scored, labels = outcome.scored, outcome.model.labels
     heads = [f"{what} {encodable(name)}" for name in labels for what in ("truth", "said")]
-
-    def write(part: Path) -> None:
-        with part.open("w", encoding="utf-8", newline="") as out:
-            writer = csv.writer(out)
-            writer.writerow(["file", "elements", "accuracy", "mIoU", *heads])
-            each = example_scores(scored, len(labels))
-            for name, scores, said, truth in zip(
-                outcome.file_names, each, scored.outputs, scored.labels, strict=True
-            ):
-                known = truth != IGNORED
-                pairs = [
-                    torch.bincount(x[known].long(), minlength=len(labels)) for x in (truth, said)
-                ]
-                counts = torch.stack(pairs, dim=1).flatten().tolist()
-                shares = [f"{scores[key]:.6g}" for key in ("accuracy", "miou")]
-                writer.writerow([name, scores["elements"], *shares, *counts])
-
-    write_atomically(file, write)
+    yield ["file", "elements", "accuracy", "mIoU", *heads]
+    each = example_scores(scored, len(labels))
+    examples = zip(outcome.file_names, each, scored.outputs, scored.labels, strict=True)
+    for name, scores, said, truth in examples:
+        known = truth != IGNORED
+        pairs = [torch.bincount(x[known].long(), minlength=len(labels)) for x in (truth, said)]
+        counts = torch.stack(pairs, dim=1).flatten().tolist()
+        shares = [f"{scores[key]:.6g}" for key in ("accuracy", "miou")]
+        yield [name, scores["elements"], *shares, *counts]
 
 
 def element_sections(outcome: Outcome) -> Makers:
@@ -140,4 +124,4 @@ def _legend(labels: Sequence[str]) -> Safe:
     return element("p", joined(*parts))
 
 
-SEGMENTATION = TaskReport(write_element_predictions, element_sections)
+SEGMENTATION = TaskReport(element_rows, element_sections)

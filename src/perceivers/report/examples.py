@@ -3,7 +3,7 @@
 from . import sections
 from .judge import Judged, judge
 from .outcome import Makers, Outcome, TaskReport
-from .predictions import write_predictions
+from .predictions import prediction_rows
 from .sections import Subject
 
 NOUNS = {"classification": "class", "multilabel": "label", "regression": "number"}
@@ -42,6 +42,6 @@ def example_sections(outcome: Outcome) -> Makers:
 
 
 EXAMPLES = TaskReport(
-    lambda file, outcome: write_predictions(file, _judged(outcome), outcome.file_names),
+    lambda outcome: prediction_rows(_judged(outcome), outcome.file_names),
     example_sections,
 )

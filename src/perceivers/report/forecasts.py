@@ -1,13 +1,10 @@
 """What a report says of forecasts: scores, plots of a few windows, and predictions.csv."""
 
-import csv
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
-from ..files import write_atomically
 from ..modalities.drawing import new_figure
 from ..modalities.series.draw import draw_forecast
 from ..modalities.series.times import regular_times
@@ -97,25 +94,12 @@ def _plot(model: PerceiverModel, scored: Scored, row: int) -> bytes:
     return png(figure)
 
 
-def write_forecasts(file: Path, outcome: Outcome) -> None:
-    """Write what was forecast for each step after each window as csv, atomically.
+def forecast_rows(outcome: Outcome) -> Iterator[list[object]]:
+    """Return the rows of predictions.csv: what was forecast for each step after each window.
 
     Args:
-        file: the file.
         outcome: what was scored.
-
-    Raises:
-        OSError: it could not be written.
     """
-
-    def write(part: Path) -> None:
-        with part.open("w", encoding="utf-8", newline="") as out:
-            csv.writer(out).writerows(_rows(outcome))
-
-    write_atomically(file, write)
-
-
-def _rows(outcome: Outcome) -> Iterator[list[object]]:
     scored, names = outcome.scored, outcome.file_names
     named = [encodable(channel) for channel in outcome.model.labels]
     heads = [f"{what} {name}" for name in named for what in ("truth", "forecast", "naive")]
@@ -135,4 +119,4 @@ def _said(scored: Scored) -> Tensor:
     return forecasts(scored.outputs.double(), scored.labels)
 
 
-FORECASTING = TaskReport(write_forecasts, forecast_sections)
+FORECASTING = TaskReport(forecast_rows, forecast_sections)

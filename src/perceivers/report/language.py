@@ -1,11 +1,8 @@
 """The report of a model that continues texts: its bits per byte, line by line, and a sample."""
 
-import csv
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..files import write_atomically
 from ..models.base import PerceiverModel
 from ..models.perceiver_ar import PerceiverARModel
 from ..training.language import IGNORED
@@ -52,25 +49,15 @@ def lines_of(scored: Scored) -> list[Line]:
     return lines
 
 
-def write_language_predictions(file: Path, outcome: Outcome) -> None:
-    """Write the bits per byte of each line of the scored text as CSV, atomically.
+def language_rows(outcome: Outcome) -> Iterator[Sequence[object]]:
+    """Return the rows of predictions.csv: the bits per byte of each line of the scored text.
 
     Args:
-        file: the file.
         outcome: what was scored.
-
-    Raises:
-        OSError: it could not be written.
     """
-
-    def write(part: Path) -> None:
-        with part.open("w", encoding="utf-8", newline="") as out:
-            rows = csv.writer(out)
-            rows.writerow(("line", "bytes", "bits_per_byte", "content"))
-            lines = lines_of(outcome.scored)
-            rows.writerows(line._replace(bits=round(line.bits, 4)) for line in lines)
-
-    write_atomically(file, write)
+    yield ("line", "bytes", "bits_per_byte", "content")
+    for line in lines_of(outcome.scored):
+        yield line._replace(bits=round(line.bits, 4))
 
 
 def language_sections(outcome: Outcome) -> Makers:
@@ -123,7 +110,7 @@ def _samples(model: PerceiverModel, scored: Scored) -> Safe:
 
 
 LANGUAGE = TaskReport(
-    write_language_predictions,
+    language_rows,
     language_sections,
     scope="the {split} text of {data}, each byte once",
 )

@@ -1,12 +1,9 @@
 """What a language model filled into the texts of a split."""
 
-import csv
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 from torch import Tensor
 
-from ..files import write_atomically
 from ..modalities.text.decode import OFFSET
 from ..printing import encodable
 from ..training.scores import scores_of
@@ -23,25 +20,15 @@ RIVALS = {
 HEAD = ("file", "given", "filled", "right", "hidden", "found")
 
 
-def write_filled(file: Path, outcome: Outcome) -> None:
-    """Write each text as it was given, filled and right, and how many bytes were found.
+def masked_rows(outcome: Outcome) -> Iterator[Sequence[object]]:
+    """Return the rows of predictions.csv: texts as given, filled and right, and bytes found.
 
     Args:
-        file: the CSV file, replaced atomically.
         outcome: what was scored.
-
-    Raises:
-        OSError: it could not be written.
     """
-
-    def write(part: Path) -> None:
-        with part.open("w", encoding="utf-8", newline="") as out:
-            writer = csv.writer(out)
-            writer.writerow(HEAD)
-            for name, row in zip(outcome.file_names, _rows(outcome.scored), strict=True):
-                writer.writerow([name, *row])
-
-    write_atomically(file, write)
+    yield HEAD
+    for name, row in zip(outcome.file_names, _rows(outcome.scored), strict=True):
+        yield [name, *row]
 
 
 def masked_sections(outcome: Outcome) -> Makers:
@@ -96,4 +83,4 @@ def _text(ids: Tensor, hidden: Tensor | None = None) -> str:
     return encodable(raw.decode(errors="replace"))
 
 
-MASKING = TaskReport(write_filled, masked_sections)
+MASKING = TaskReport(masked_rows, masked_sections)

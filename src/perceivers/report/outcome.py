@@ -1,9 +1,8 @@
 """What a report is made of: a scored model, and what the report of a task shows of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from ..models.base import PerceiverModel
 from ..training.scoring import Scored
@@ -46,8 +45,8 @@ class Outcome:
 class TaskReport:
     """What the report of a task consists of."""
 
-    write_predictions: Callable[[Path, Outcome], None]
-    """Writes predictions.csv atomically; raises an OSError if it cannot be written."""
+    rows: Callable[[Outcome], Iterable[Sequence[object]]]
+    """Returns the rows of predictions.csv, the names of the columns first."""
     sections: Callable[[Outcome], Makers]
     """Returns the sections of report.html, the scores first."""
     scope: str = "{count:,} examples of the {split} split of {data}"

@@ -1,14 +1,11 @@
-"""The predictions of a split as a CSV file, and the names of its examples."""
+"""The predictions of a split as a table, and the names of its examples."""
 
-import csv
 import logging
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from torch import Tensor
 
 from ..data.identity import relative_names
-from ..files import write_atomically
 from ..printing import encodable, portable
 from ..training.scoring import Scored
 from .judge import Judged
@@ -36,30 +33,17 @@ def file_names(scored: Scored, path: str | None) -> list[str]:
     return [short if portable(short) == short else portable(name) for short, name in pairs]
 
 
-def write_predictions(file: Path, judged: Judged, names: Sequence[str]) -> None:
-    """Write what was predicted for each example, atomically, in UTF-8.
+def prediction_rows(judged: Judged, names: Sequence[str]) -> Iterator[list[object]]:
+    """Return the rows of predictions.csv of a model with one row of outputs for each example.
 
     The columns are the file, the truth, the prediction, and the probability of each class or
     label; several labels are joined by "|". Of one number they are the file, the truth and the
     prediction; of several, the truth and the prediction of each.
 
     Args:
-        file: the file.
         judged: the predictions.
         names: names of the examples, from `file_names`.
-
-    Raises:
-        OSError: it could not be written.
     """
-
-    def write(part: Path) -> None:
-        with part.open("w", encoding="utf-8", newline="") as out:
-            csv.writer(out).writerows(_rows(judged, names))
-
-    write_atomically(file, write)
-
-
-def _rows(judged: Judged, names: Sequence[str]) -> Iterator[list[object]]:
     labels = [encodable(label) for label in judged.names]
     if judged.task == "regression":
         one = len(labels) == 1

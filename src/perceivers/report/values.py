@@ -1,13 +1,11 @@
 """What a report shows of a model that rebuilds its inputs."""
 
-import csv
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from ..files import write_atomically
 from ..modalities.drawing import new_figure, quiet_fonts
 from ..predict.rebuild import rebuild
 from ..training.metrics import psnr
@@ -21,28 +19,17 @@ SHOWN = 3  # examples of the highest and of the lowest error each
 TITLE = 0.3  # inches above a drawing
 
 
-def write_value_predictions(file: Path, outcome: Outcome) -> None:
-    """Write the PSNR in dB of each part of each example, atomically.
+def value_rows(outcome: Outcome) -> Iterator[list[object]]:
+    """Return the rows of predictions.csv: the PSNR in dB of each part of each example.
 
     Args:
-        file: the file.
         outcome: what was scored.
-
-    Raises:
-        OSError: it could not be written.
     """
     parts = targets_of(outcome.model).names
-    heads = [f"PSNR {name}" for name in parts] or ["PSNR"]
-
-    def write(part: Path) -> None:
-        with part.open("w", encoding="utf-8", newline="") as out:
-            writer = csv.writer(out)
-            writer.writerow(["file", *heads])
-            ratios = psnr(outcome.scored.outputs).tolist()
-            for name, row in zip(outcome.file_names, ratios, strict=True):
-                writer.writerow([name, *(f"{value:.4f}" for value in row)])
-
-    write_atomically(file, write)
+    yield ["file", *([f"PSNR {name}" for name in parts] or ["PSNR"])]
+    ratios = psnr(outcome.scored.outputs).tolist()
+    for name, row in zip(outcome.file_names, ratios, strict=True):
+        yield [name, *(f"{value:.4f}" for value in row)]
 
 
 def value_sections(outcome: Outcome) -> Makers:
@@ -89,4 +76,4 @@ def _drawn(outcome: Outcome, row: int) -> Safe:
         return picture(encoded(figure), f"{outcome.names[row]}, read and rebuilt", "webp")
 
 
-RECONSTRUCTION = TaskReport(write_value_predictions, value_sections)
+RECONSTRUCTION = TaskReport(value_rows, value_sections)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..data.config import EXAMPLE_TASKS, Task
 from ..data.identity import hash_bytes
-from ..files import write_atomically
+from ..files import write_atomically, write_csv
 from ..models.base import PerceiverModel
 from ..models.config import task_of
 from ..places import check_place, make_directory
@@ -102,7 +102,7 @@ def write(
     outcome = Outcome(model.eval(), scored, recipe.data.path)
 
     def predictions(file: Path) -> None:
-        report_of(model).write_predictions(file, outcome)
+        write_csv(file, report_of(model).rows(outcome))
 
     def report(file: Path) -> None:
         content = report_page(run_dir, recipe, outcome).encode()
