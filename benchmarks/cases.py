@@ -28,10 +28,14 @@ class Contender:
     """Keyword arguments of the function that `build` names."""
     env: Mapping[str, str] = field(default_factory=dict)
     """Environment variables that are set in its process."""
+    bound: bool = False
+    """Whether this is a part of our step, for a lower bound of its time: it gives no results."""
 
 
 OURS = Contender("perceivers")
 PEAK = Contender("matrix product", f"{PEERS}.ours:build_peak")
+PRODUCTS = Contender("its products alone", f"{PEERS}.products:build", bound=True)
+"""The matrix products of our step, with the options of ours."""
 
 
 @dataclass(frozen=True)
@@ -284,7 +288,7 @@ def _resampler_case(
         ResamplerConfig(options, features),
         "latents",
         1,
-        (replace(OURS, build=f"{PEERS}.resamplers:build"), peer),
+        (replace(OURS, build=f"{PEERS}.resamplers:build"), peer, PRODUCTS),
         "Memory includes the weights.",
     )
 

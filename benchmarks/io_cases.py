@@ -10,7 +10,7 @@ from typing import Literal
 from perceivers.models.config import EncoderConfig
 from perceivers.models.presets import PRESETS
 
-from .cases import PEERS, Case, Contender
+from .cases import PEERS, PRODUCTS, Case, Contender
 
 REMARK = "Both models have the same random weights, which are transferred by `to_transformers`."
 FEW_QUERIES = 1024  # that are decoded at a time
@@ -26,13 +26,13 @@ def io_fourier(config: EncoderConfig | None = None) -> Case:
 def io_language(config: EncoderConfig | None = None) -> Case:
     """Return a case that gives the logits of all bytes of a text."""
     config = config or PRESETS["perceiver-io-language"]()
-    return _case("io-language", "language model, 2,048 bytes", config, "logits")
+    return _bounded(_case("io-language", "language model, 2,048 bytes", config, "logits"))
 
 
 def io_language_train(config: EncoderConfig | None = None) -> Case:
     """Return a case that trains the language model on a text."""
     config = config or PRESETS["perceiver-io-language"]()
-    return _case("io-language-train", "language model, 2,048 bytes", config, "train")
+    return _bounded(_case("io-language-train", "language model, 2,048 bytes", config, "train"))
 
 
 def io_flow(config: EncoderConfig | None = None) -> Case:
@@ -65,6 +65,12 @@ def io_multimodal(config: EncoderConfig | None = None, chunks: int = 128) -> Cas
         max_repeats=1,
         warm_ups=1,
     )
+
+
+def _bounded(case: Case) -> Case:
+    """Return a case with the products of our step as a further contender."""
+    products = replace(PRODUCTS, options=case.contenders[0].options)
+    return replace(case, contenders=(*case.contenders, products))
 
 
 def _case(name: str, title: str, config: EncoderConfig, mode: Literal["train", "logits"]) -> Case:

@@ -1,5 +1,6 @@
 """Benchmarks at tiny sizes: results are equal, differences are reported, ratios are right."""
 
+import importlib
 import json
 from dataclasses import replace
 
@@ -7,7 +8,8 @@ import pytest
 import torch
 from benchmarks import __main__ as command
 from benchmarks import ar_cases, cases, io_cases, measure, report
-from benchmarks.peers import ours
+from benchmarks.peers import ours, resamplers
+from torch.utils.flop_counter import FlopCounterMode
 
 from perceivers.modalities import ImageConfig
 from perceivers.models.config import KerasExampleConfig, ModelConfig
@@ -137,6 +139,28 @@ def test_every_peer_gives_our_results(case):
     assert outcome["why_failed"] == ""
     for name, entry in outcome["contenders"].items():
         assert entry["status"] in ("ok", "not installed"), f"{name}: {entry['why']}"
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        cases.ip_adapter(20, dim=16, heads=2, input_dim=12, depth=2),
+        cases.latent(num_latents=4, dim=16, layers=2),
+    ],
+    ids=["inference", "training"],
+)
+def test_products_alone_have_all_flops_of_our_step(case, monkeypatch):
+    seeded = resamplers.seeded  # FLOPs cannot be counted in inference mode
+    monkeypatch.setattr(resamplers, "seeded", lambda case: seeded(case).requires_grad_(False))
+    monkeypatch.setattr(torch, "inference_mode", torch.no_grad)
+    counts = []
+    for build in (case.contenders[0].build, cases.PRODUCTS.build):
+        module, _, name = build.partition(":")
+        step = getattr(importlib.import_module(module), name)(case)
+        with FlopCounterMode(display=False) as counter:
+            step()
+        counts.append(counter.get_total_flops())
+    assert counts[0] == counts[1] > 0
 
 
 def test_relative_difference():
