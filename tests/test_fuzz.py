@@ -6,10 +6,12 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from fuzz.formats import formats
+from fuzz import run
+from fuzz.formats import Format, formats
 from fuzz.run import attempt
 
 SEED = 7
@@ -51,6 +53,39 @@ def test_mutants_are_read_or_refused():
 @pytest.mark.slow
 def test_many_mutants_are_read_or_refused():
     fuzz(400, 60, SEED + 1)
+
+
+def spin(path):
+    while True:
+        pass
+
+
+def sleep(path):
+    time.sleep(0.4)
+
+
+def die(path):
+    os._exit(3)
+
+
+@pytest.mark.parametrize(
+    ("read", "waiting", "outcome", "details"),
+    [
+        (spin, 60, "hang", "more than 0.2 s of processor time"),
+        (sleep, 60, "read", ""),
+        (sleep, 0.1, "hang", "waited more than 0.1 s"),
+        (die, 60, "traceback", "process died (3)"),
+    ],
+)
+def test_processor_time_is_what_a_mutant_may_not_take(
+    read, waiting, outcome, details, monkeypatch, tmp_path
+):
+    """So that a busy machine, where a mutant waits for its turn, reports no hang."""
+    monkeypatch.setattr(run, "SECONDS", 0.2)
+    monkeypatch.setattr(run, "WAITING", waiting)
+    result = run.run(Format("any", "txt", [b"x"], read), 1, SEED, tmp_path)
+    assert result.counts[outcome] == 1
+    assert result.faults == ([(0, outcome, details)] if details else [])
 
 
 SAMPLES = sorted((Path(__file__).parent / "fuzz" / "samples").iterdir())

@@ -1,8 +1,9 @@
-"""Read mutants in a worker process with a limit of time, and measure its memory."""
+"""Read mutants in a worker process with a limit of processor time, and measure its memory."""
 
 import logging
 import multiprocessing
 import resource
+import signal
 import time
 import traceback
 import warnings
@@ -13,7 +14,8 @@ from typing import Any
 from fuzz.formats import Format
 from perceivers.reading import _is_ours
 
-SECONDS = 20.0  # a mutant that takes longer hangs
+SECONDS = 20.0  # a mutant that takes more processor time hangs
+WAITING = 600.0  # seconds after which a mutant hangs that takes no processor time
 MEGABYTES = 1000  # the most by which a mutant may raise the memory of its process
 OUTCOMES = ("read", "refused", "traceback", "hang", "memory")
 FAULTS = OUTCOMES[2:]
@@ -55,13 +57,12 @@ def _listen(pipe: Any, worker: Any, index: int, count: int, result: Result) -> i
     """Note the outcomes of a worker until it ends or is to be replaced; return the next index."""
     while index < count:
         try:
-            if pipe.poll(SECONDS):
+            if pipe.poll(WAITING):
                 outcome, details, grown = pipe.recv()
             else:
-                outcome, details, grown = "hang", f"more than {SECONDS:.0f} s", 0.0
+                outcome, details, grown = "hang", f"waited more than {WAITING:g} s", 0.0
         except EOFError:
-            worker.join()
-            outcome, details, grown = "traceback", f"process died ({worker.exitcode})", 0.0
+            outcome, details, grown = *_end_of(worker), 0.0
         result.peak = max(result.peak, grown)
         if outcome in ("read", "refused") and grown > MEGABYTES:
             outcome, details = "memory", f"{grown:.0f} MB"
@@ -74,14 +75,24 @@ def _listen(pipe: Any, worker: Any, index: int, count: int, result: Result) -> i
     return index
 
 
+def _end_of(worker: Any) -> tuple[str, str]:
+    """Return the outcome of the mutant at which a worker ended."""
+    worker.join()
+    if worker.exitcode == -signal.SIGPROF:
+        return "hang", f"more than {SECONDS:g} s of processor time"
+    return "traceback", f"process died ({worker.exitcode})"
+
+
 def _work(format_: Format, first: int, count: int, seed: int, folder: Path, pipe: Any) -> None:
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process
     path = folder / f"mutant.{format_.suffix}"
     for index in range(first, count):
         path.write_bytes(format_.mutant(seed, index))
         before = _reset_peak()
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
         outcome, details = attempt(format_, path)
         pipe.send((outcome, details, _peak() - before))
 
