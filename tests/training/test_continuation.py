@@ -4,6 +4,8 @@ import csv
 import dataclasses
 import json
 import shutil
+import typing
+from typing import Literal
 
 import pytest
 import torch
@@ -16,13 +18,6 @@ from perceivers.training import continuation, engine
 from perceivers.training.optim import build_optimizer
 from perceivers.training.recipe_data import read_recipe
 from perceivers.training.task import Learner
-
-OTHER = {
-    bool: lambda x: not x,
-    int: lambda x: x + 1,
-    float: lambda x: x + 0.125,
-    str: lambda x: "z",
-}
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +42,18 @@ def files_of(run):
 
 def another(hint, value):
     """Return another value than that of an option, of its type."""
-    if hasattr(hint, "__args__") and isinstance(hint.__args__[0], str):  # Literal
-        return next(name for name in hint.__args__ if name not in (value, "auto"))
-    if isinstance(value, tuple):
-        return (*value, *(value[-1:] or (1,)))
-    if isinstance(value, bool):
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) is Literal:
+        return next(name for name in arguments if name not in (value, "auto"))
+    if type(None) in arguments:
+        return another(next(x for x in arguments if x is not type(None)), value)
+    if typing.get_origin(hint) is tuple:
+        return (*(value or ()), another(arguments[0], 0))
+    if hint is bool:
         return not value
-    return (
-        value + (1 if isinstance(value, int) else 0.125) if isinstance(value, int | float) else "z"
-    )
+    if hint is float:
+        return value / 2 if value else 0.125
+    return (value or 0) + 1 if hint is int else "z"
 
 
 OPTIONS = {path: (hint, value) for path, hint, value, _ in _option_fields(tiny(1))}

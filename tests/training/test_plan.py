@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
+from perceivers.data.saved_splits import SavedSplits
 from perceivers.modalities import ImageConfig
 from perceivers.modalities.image import Image
 from perceivers.models.config import ModelConfig
@@ -55,6 +57,32 @@ def test_planning_does_not_change_the_run(image_folder, tmp_path):
     plan(recipe(image_folder))
     again = engine.train(recipe(image_folder), tmp_path / "again")
     assert first["best"] == again["best"]
+
+
+def test_copies_are_said_as_the_run_says_them(image_folder, tmp_path, caplog):
+    """Also by the plan of what is left of a run, and of a run that is not kept in memory."""
+    caplog.set_level("INFO")
+    for file in list(image_folder.rglob("*.png")):
+        shutil.copy(file, file.with_name(f"copy{file.name}"))
+    shutil.copy(image_folder / "dark" / "0.png", image_folder / "bright" / "same.png")
+
+    def said(begin, *arguments, **options):
+        caplog.clear()
+        begin(*arguments, **options)
+        return {text for text in caplog.messages if "exact copies" in text}
+
+    wanted, run = recipe(image_folder, workers=0, batch_size=8), tmp_path / "run"
+    planned, ran = said(plan, wanted), said(engine.train, wanted, run)
+    assert planned == ran
+    assert len(ran) == 3  # test, validation, another class
+    left = read_recipe(run)
+    left = dataclasses.replace(left, trainer=dataclasses.replace(left.trainer, max_epochs=3))
+    planned = said(plan, left, saved=SavedSplits.read(run), epochs_done=2)
+    resumed = said(engine.resume, run, left)
+    assert planned == resumed == {text for text in ran if "of training examples" in text}
+    large = dataclasses.replace(wanted, data=dataclasses.replace(wanted.data, hold_gb=1e-9))
+    [line] = said(plan, large)
+    assert line.startswith("not counted in a dry run of more than data.hold_gb=1e-09: exact cop")
 
 
 def test_lines(monkeypatch):

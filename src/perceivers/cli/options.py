@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from ..errors import unknown
+from ..models.config import with_value
 from ..reading import Limits
 from .parser import Parser
 
@@ -89,9 +90,12 @@ def apply(config: Any, values: dict[str, Any]) -> Any:
     Args:
         config: the configuration.
         values: new values by path, such as {"model.num_latents": 64}.
+
+    Raises:
+        ValueError: a field cannot have this value; the message names its option.
     """
     for path, value in values.items():
-        config = _replace(config, path.split("."), value)
+        config = with_value(config, path, value)
     return config
 
 
@@ -295,12 +299,3 @@ def format_value(value: Any) -> str:
     if isinstance(value, tuple):
         return ",".join(format_value(item) for item in value) or "empty"
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
-
-
-def _replace(config: Any, path: list[str], value: Any) -> Any:
-    """Return a configuration, or a dictionary of them, with the value at a path replaced."""
-    name, *rest = path
-    is_dict = isinstance(config, dict)
-    if rest:
-        value = _replace(config[name] if is_dict else getattr(config, name), rest, value)
-    return {**config, name: value} if is_dict else dataclasses.replace(config, **{name: value})

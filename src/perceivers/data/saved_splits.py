@@ -35,6 +35,15 @@ class SavedSplits:
     classes: dict[str, list[str]] = field(default_factory=dict)
     """The label of each example of each split as text; empty for runs of older versions."""
 
+    @classmethod
+    def of(cls, identities: Mapping[str, Sequence[Identity]]) -> "SavedSplits":
+        """Return the splits of the identities of their examples, without any labels."""
+        examples = {
+            split: [SavedExample(x.content, x.name) for x in members]
+            for split, members in identities.items()
+        }
+        return cls(examples, tuple(identities))
+
     def copies(self) -> dict[str, int]:
         """Count the examples of each other split whose content a training example has too."""
         trained = self.contents("train")

@@ -19,6 +19,7 @@ from .config import (
     PerceiverARConfig,
     PerceiverIOClassifierConfig,
     PerceiverIOConfig,
+    check,
     with_changes,
 )
 from .keras_example import KerasExample
@@ -67,6 +68,7 @@ def build(
     Raises:
         ValueError: a setting that cannot be built; the message names it.
     """
+    config = check(config, "model")
     if adapter is not None:
         inputs = CustomConfig(adapter=type(adapter).__name__)
         config = dataclasses.replace(config, input=inputs)

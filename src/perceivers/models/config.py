@@ -9,7 +9,7 @@ from typing_extensions import override
 from ..data.config import EXAMPLE_TASKS, Task
 from ..modalities import ImageConfig, InputConfig, OutputConfig, TextStreamConfig, modality_of
 from ..modalities.config import Range
-from .plain import DEFAULTS, from_dict, to_dict, with_changes
+from .plain import DEFAULTS, check, from_dict, to_dict, with_changes, with_value
 
 __all__ = [
     "DecoderConfig",
@@ -19,10 +19,12 @@ __all__ = [
     "PerceiverARConfig",
     "PerceiverIOClassifierConfig",
     "PerceiverIOConfig",
+    "check",
     "from_dict",
     "task_of",
     "to_dict",
     "with_changes",
+    "with_value",
 ]
 
 Layers = Annotated[int, Range(0, 1000)]  # layers are built one by one

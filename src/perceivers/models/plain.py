@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import numbers
 import types
 import typing
 from typing import Any, Literal, TypeVar
@@ -40,7 +41,7 @@ def from_dict(cls: type[T], data: dict[str, Any], where: str = "configuration") 
     if not isinstance(data, dict):
         raise ValueError(f"{where} is a {type(data).__name__}; expected an object")
     cls = _of_kind(cls, data, where)
-    hints = typing.get_type_hints(cls, include_extras=True)
+    hints = hints_of(cls)
     fields = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
     values = {}
     for name, value in data.items():
@@ -81,7 +82,8 @@ def with_changes(config: Any, changes: dict[str, Any], where: str) -> Any:
         where: name of the configuration in error messages, such as "model".
 
     Raises:
-        ValueError: the configuration has no field of this name.
+        ValueError: the configuration has no field of this name, or the field cannot have this
+            value; see `checked`.
     """
     by_name = isinstance(config, dict)  # a dictionary of configurations, as the parts of a fusion
     fields = config if by_name else vars(config)
@@ -91,8 +93,82 @@ def with_changes(config: Any, changes: dict[str, Any], where: str) -> Any:
             raise unknown(f"field of {where}", name, fields)
         if isinstance(value, dict) and _is_config(fields[name]):
             value = with_changes(fields[name], value, f"{where}.{name}")
+        elif not by_name:
+            value = _checked_field(config, name, value, f"{where}.{name}")
         values[name] = value
     return {**fields, **values} if by_name else dataclasses.replace(config, **values)
+
+
+def with_value(config: Any, path: str, value: Any) -> Any:
+    """Return a configuration with the value of an option replaced.
+
+    Args:
+        config: the configuration.
+        path: path of the field, such as "model.num_latents".
+        value: the new value.
+
+    Raises:
+        ValueError: the field cannot have this value; the message names the option `--path`.
+    """
+    return _with_value(config, path.split("."), value, f"--{path}")
+
+
+def _with_value(config: Any, path: list[str], value: Any, where: str) -> Any:
+    name, *rest = path
+    is_dict = isinstance(config, dict)
+    if rest:
+        value = _with_value(config[name] if is_dict else getattr(config, name), rest, value, where)
+    else:
+        value = _checked_field(config, name, value, where)
+    return {**config, name: value} if is_dict else dataclasses.replace(config, **{name: value})
+
+
+def check(config: T, where: str) -> T:
+    """Check all values of a configuration that was made in Python, as if it were read from a file.
+
+    Args:
+        config: the configuration.
+        where: name of the configuration in error messages, such as "model".
+
+    Returns:
+        The configuration with plain numbers in place of NumPy's, and tuples in place of lists.
+
+    Raises:
+        ValueError: a field has a value that a saved configuration cannot have; see `checked`.
+    """
+    return dataclasses.replace(
+        config,  # type: ignore[type-var]
+        **{
+            field.name: _checked_field(
+                config, field.name, getattr(config, field.name), f"{where}.{field.name}"
+            )
+            for field in dataclasses.fields(config)  # type: ignore[arg-type]
+        },
+    )
+
+
+def _checked_field(config: Any, name: str, value: Any, where: str) -> Any:
+    """Return the value of a field of a configuration, checked with all that is within it."""
+    hint = hints_of(type(config))[name]
+    if dataclasses.is_dataclass(hint):
+        return _checked_config(hint, value, where)
+    if _holds_configs_by_name(hint):
+        if not isinstance(value, dict):
+            raise _unexpected(value, "a dictionary of configurations", where)
+        item = typing.get_args(hint)[1]
+        return {key: _checked_config(item, each, f"{where}.{key}") for key, each in value.items()}
+    return checked(hint, value, where)
+
+
+def _checked_config(hint: Any, value: Any, where: str) -> Any:
+    if not isinstance(value, hint):
+        raise _unexpected(value, f"an instance of {hint.__name__}", where)
+    return check(value, where)
+
+
+def hints_of(cls: Any) -> dict[str, Any]:
+    """Return the types of the fields of a configuration, with their ranges."""
+    return typing.get_type_hints(cls, include_extras=True)
 
 
 def _holds_configs_by_name(hint: Any) -> bool:
@@ -131,7 +207,7 @@ def _with_subclasses(cls: Any) -> list[Any]:
 
 
 def checked(hint: Any, value: Any, where: str) -> Any:
-    """Return a value of JSON as a value of a type, with tuples in place of lists.
+    """Return a value of JSON or of Python as a value of a type, with tuples in place of lists.
 
     Args:
         hint: the type of the field: a plain one, `Literal`, `Annotated` with a `Range`, a union
@@ -169,12 +245,15 @@ def checked(hint: Any, value: Any, where: str) -> Any:
 
 def _checked_plain(hint: Any, value: Any, where: str, limits: Range | None) -> Any:
     if hint in (int, float):
-        kinds, what = (int, "a whole number") if hint is int else (int | float, "a number")
-        limits = limits or (WHOLE if hint is int else REAL)
-        sound = isinstance(value, kinds) and not isinstance(value, bool) and not _is_nan(value)
+        whole = hint is int
+        kind, what = (numbers.Integral, "a whole number") if whole else (numbers.Real, "a number")
+        limits = limits or (WHOLE if whole else REAL)
+        sound = isinstance(value, kind) and not isinstance(value, bool) and not _is_nan(value)
         if not sound or not limits.low <= value <= limits.high:
             most = "" if limits in (WHOLE, REAL) else f" and at most {limits.high:g}"
             raise _unexpected(value, f"{what} of at least {limits.low:g}{most}", where)
+        if not isinstance(value, int | float):  # of NumPy
+            return int(value) if whole else float(value)
     elif hint is bool and not isinstance(value, bool):
         raise _unexpected(value, "true or false", where)
     elif hint is str and not isinstance(value, str):

@@ -23,7 +23,7 @@ from ..machine import placement
 from ..modalities.adapter import Adapter
 from ..models.base import PerceiverModel
 from ..models.build import build, build_on_meta
-from ..models.config import EncoderConfig, from_dict, to_dict
+from ..models.config import EncoderConfig, check, from_dict, to_dict
 from ..places import check_place, make_directory
 from .checkpoint_io import AtomicCheckpointIO
 from .continuation import Continuation, check_changes, check_stopped
@@ -82,6 +82,7 @@ def train(
         ValueError: bad data or configuration, or the training diverged.
         OSError: data that cannot be read, or a file that cannot be written.
     """
+    recipe = check(recipe, "recipe")
     check_unused(run_dir)
     placement(recipe.trainer.device, recipe.trainer.precision)  # or an error, before anything else
     if model is None:
@@ -207,7 +208,7 @@ def _resume(
     run, labels = read_recipe(run_dir), read_config(run_dir)["labels"]
     with remembered_log() as said:
         splits = splits or read_recipe_splits(recipe, saved=read_saved_splits(run_dir))
-        for line in splits.lines():
+        for line in (*splits.lines(), *(splits.record.describe_copies() if splits.record else ())):
             log.info("%s", line)
     if (splits.task, list(splits.labels)) != (recipe.model.task, labels):
         raise ValueError(
@@ -247,6 +248,7 @@ def check_resumable(run_dir: Path, recipe: Recipe) -> int:
         ValueError: the checkpoint is damaged, or the recipe differs from the run's in an option
             that cannot be applied to the rest of the run.
     """
+    check(recipe, "recipe")
     config = read_config(run_dir)
     checkpoint = run_dir / LAST_CHECKPOINT
     if not checkpoint.exists():

@@ -21,7 +21,7 @@ from ..machine import Placement, describe_machine, placement
 from ..modalities import modality_of
 from ..modalities.reader import to_device
 from ..models.base import PerceiverModel
-from ..models.config import task_of
+from ..models.config import check, task_of
 from ..models.cost import cost
 from .fine_tuning import build_model, freeze
 from .optim import build_optimizer, build_schedule
@@ -116,6 +116,7 @@ def plan(recipe: Recipe, *, saved: SavedSplits | None = None, epochs_done: int =
         ValueError: bad data or configuration, with the same message as from `train`.
         OSError: data that cannot be read, with the same message as from `train`.
     """
+    recipe = check(recipe, "recipe")
     check_mixing(recipe.data, recipe.model.input)
     if saved is None:
         recipe, measured = measure_files(recipe)
@@ -128,12 +129,7 @@ def plan(recipe: Recipe, *, saved: SavedSplits | None = None, epochs_done: int =
     steps = max(1, num_train // batch_size)
     batch, seconds_per_example = _sample_batch(splits.examples["train"], batch_size)
     in_memory = _fits_in_memory(splits, recipe.data.hold_gb)
-    if saved is None and in_memory:  # else reading all files would take long
-        used = splits.examples
-        log_contradictions(
-            {n: relative(x.identities(), recipe.data.path) for n, x in used.items()},
-            {n: x.labels for n, x in used.items()},
-        )
+    _log_copies(recipe, splits, saved, in_memory)
     decode_seconds = _decode_seconds(splits, seconds_per_example, in_memory)
     place = placement(recipe.trainer.device, recipe.trainer.precision)
     model, started = build_model(recipe, splits.labels)
@@ -160,6 +156,32 @@ def plan(recipe: Recipe, *, saved: SavedSplits | None = None, epochs_done: int =
         classes=tuple(splits.lines()),
         started=tuple(started),
     )
+
+
+def _log_copies(recipe: Recipe, splits: Splits, saved: SavedSplits | None, in_memory: bool) -> None:
+    """Log the copies of examples that the run would log, or that they are not counted.
+
+    Args:
+        recipe: recipe to be trained.
+        splits: its data.
+        saved: the splits of the run that is to be continued.
+        in_memory: whether all examples are kept in memory; else, reading all files takes long.
+    """
+    if saved is not None:
+        copies = saved.describe_copies()
+    elif in_memory:
+        used, path = splits.examples, recipe.data.path
+        identities = {name: relative(x.identities(), path) for name, x in used.items()}
+        log_contradictions(identities, {name: x.labels for name, x in used.items()})
+        copies = SavedSplits.of(identities).describe_copies()
+    else:
+        line = (
+            "not counted in a dry run of more than data.hold_gb=%g: exact copies in other splits "
+        )
+        log.info(line + "and classes; the run counts them", recipe.data.hold_gb)
+        return
+    for line in copies:
+        log.info("%s", line)
 
 
 def _sample_batch(examples: ExampleSet, batch_size: int) -> tuple[Any, float]:

@@ -1,0 +1,106 @@
+"""Values of configurations are checked alike in files, in Python and on the command line."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from commands import run as command
+
+import perceivers
+from perceivers.cli import options
+from perceivers.models.build import build
+from perceivers.models.config import ModelConfig, check, from_dict, to_dict, with_changes
+from perceivers.recipes import get_recipe
+from perceivers.training import engine
+from perceivers.training.plan import plan
+from perceivers.training.recipe import Recipe
+
+WRONG = [
+    ("trainer.seed", 2**70, "a whole number of at least"),
+    ("trainer.max_epochs", -3, "a whole number of at least 0"),
+    ("trainer.max_epochs", 2.5, "a whole number of at least 0"),
+    ("trainer.max_epochs", True, "a whole number of at least 0"),
+    ("trainer.freeze", "all", "one of none, encoder"),
+    ("optimizer.layer_decay", 0.0, "a number of at least 0.01 and at most 1"),
+    ("optimizer.lr", float("nan"), "a number of at least 0"),
+    ("optimizer.milestones", (3, -1), "a whole number of at least 0"),
+    ("optimizer.milestones", 3, "a list"),
+    ("data.stride", 0, "a whole number of at least 1"),
+    ("data.flip", "yes", "true or false"),
+    ("data.path", 3, "a text"),
+    ("model.num_layers_per_block", 1001, "a whole number of at least 0 and at most 1000"),
+    ("model.cross_order", (0, 5000), "a whole number of at least 0 and at most 1000"),
+    ("model.input.image_size", -8, "a whole number of at least 0"),
+    ("limits.pixels", "many", "a whole number of at least 0"),
+]
+
+
+def within(path, value):
+    """Return a value as nested dictionaries."""
+    for name in reversed(path.split(".")):
+        value = {name: value}
+    return value
+
+
+@pytest.mark.parametrize(("path", "value", "expected"), WRONG, ids=str)
+def test_a_wrong_value_is_refused_wherever_it_comes_from(path, value, expected):
+    recipe = get_recipe("digits")
+    with pytest.raises(ValueError, match=rf"^--{path}(\[1\])? is .*; expected {expected}"):
+        options.apply(recipe, {path: value})
+    with pytest.raises(ValueError, match=rf"^recipe\.{path}(\[1\])? is .*; expected {expected}"):
+        with_changes(recipe, within(path, value), "recipe")
+    if path != "limits.pixels":  # it is refused when it is made
+        with pytest.raises(
+            ValueError, match=rf"^recipe\.{path}(\[1\])? is .*; expected {expected}"
+        ):
+            check(replaced(recipe, path, value), "recipe")
+
+
+def replaced(config, path, value):
+    """Return a configuration with a value that nothing has checked."""
+    name, _, rest = path.partition(".")
+    value = replaced(getattr(config, name), rest, value) if rest else value
+    return dataclasses.replace(config, **{name: value})
+
+
+def test_models_and_runs_check_their_configurations(tmp_path):
+    with pytest.raises(ValueError, match="model.num_layers_per_block is 2000; expected"):
+        build(ModelConfig(num_layers_per_block=2000))
+    with pytest.raises(ValueError, match="model.input.num_bands is -1; expected"):
+        perceivers.create("perceiver-imagenet", input={"num_bands": -1})
+    recipe = replaced(get_recipe("digits"), "trainer.seed", 2**70)
+    for begin in (plan, lambda recipe: engine.train(recipe, tmp_path / "run")):
+        with pytest.raises(ValueError, match="recipe.trainer.seed is 1180591620717411303424; exp"):
+            begin(recipe)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_line_says_it_in_one_line(capsys):
+    status, out, err = command(capsys, "train", "digits", "--seed", 2**70, "--dry-run")
+    assert (status, out) == (1, "")
+    assert err.startswith("perceivers: --trainer.seed is 1180591620717411303424; expected a whole")
+    assert err.count("\n") == 1
+
+
+def test_numbers_of_numpy_and_lists_become_plain(tmp_path):
+    changes = {"num_latents": np.int64(4), "latent_dim": np.int32(16), "num_self_heads": 2}
+    changes |= {"cross_order": [0, 1], "block_order": [0, 1], "dropout": np.float32(0.5)}
+    config = with_changes(ModelConfig(), changes, "model")
+    assert from_dict(ModelConfig, to_dict(config)) == config
+    assert (config.num_latents, config.cross_order, config.dropout) == (4, (0, 1), 0.5)
+    assert type(config.num_latents) is int
+    assert type(config.dropout) is float
+    perceivers.save(build(dataclasses.replace(config, latent_dim=np.int64(16))), tmp_path / "m")
+    assert perceivers.load(tmp_path / "m").config == config
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"input": 3}, "recipe.model.input is 3; expected an instance of InputConfig"),
+        ({"input": get_recipe("digits")}, "expected an instance of InputConfig"),
+    ],
+)
+def test_a_configuration_is_not_replaced_by_something_else(model, message):
+    with pytest.raises(ValueError, match=message):
+        with_changes(Recipe(name="x"), {"model": model}, "recipe")
