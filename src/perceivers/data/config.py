@@ -26,9 +26,9 @@ class DataConfig(AugmentationConfig):
     """What the labels of an example are: one class (classification), any number of labels
     (multilabel), numbers (regression), a class for each element (segmentation), the values of a
     series that follow (forecasting), or none, because the text itself is to be continued
-    (language), hidden bytes of it are to be found (masking), or the example itself is to be rebuilt
-    (reconstruction); the last five follow from the model; auto: decided by the type of the
-    labels."""
+    (language), hidden bytes of it are to be found (masking), the example itself is to be rebuilt
+    (reconstruction), or the motion of each pixel is part of it (flow); the last six follow from the
+    model; auto: decided by the type of the labels."""
     label: tuple[str, ...] = ()
     """Tables: names of the columns to predict; empty: the column called label, labels or target; to
     forecast, all columns."""

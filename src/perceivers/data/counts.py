@@ -52,7 +52,7 @@ def describe_splits(
 def _describe(labels: Tensor, names: Sequence[str], task: Task) -> str:
     if task == "language":
         return f"{int(labels.sum()):,} bytes"
-    if task == "reconstruction":
+    if task in ("reconstruction", "flow"):
         return f"{len(labels):,} examples"
     if task in NUMBER_TASKS:
         columns = labels.view(len(labels), -1)

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from typing_extensions import override
 
 from ..modalities.clips import ClipReader
-from ..modalities.labelled import CONTENT, LabelledReader, split_labels
+from ..modalities.labelled import CONTENT, TargetReader, split_labels
 from ..modalities.reader import Example, Examples, Reader, stack_if_equal
 from .identity import Identity, hash_array
 
@@ -147,7 +147,7 @@ class InMemoryExamples(ExampleSet):
 
 def middle_clip(example: Example, reader: Reader | None) -> Example:
     """Return the middle clip of an example of several, and an example without its labels."""
-    if isinstance(reader, LabelledReader):
+    if isinstance(reader, TargetReader):
         assert isinstance(example, dict)
         return example[CONTENT]
     if not isinstance(reader, ClipReader):

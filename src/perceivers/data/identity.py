@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from ..modalities.flow.files import FlowTile
 from ..modalities.fusion.rows import Row
 from ..modalities.series.decode import Window
 
@@ -84,13 +85,17 @@ def identify(name: str, source: Any, file_columns: Iterable[str] = ()) -> Identi
 
     Args:
         name: its name for messages.
-        source: a path, bytes, a row of a table, or a window of a series.
+        source: a path, bytes, a row of a table, a window of a series, or a pair of frames.
         file_columns: columns whose cells name files; the content of such a row includes theirs.
     """
     if isinstance(source, str | Path):
         return Identity(name, hash_file(Path(source)), "name")
     if isinstance(source, Window):
         return Identity(name, hash_bytes(source.content))
+    if isinstance(source, FlowTile):
+        hashes = [hash_file(path) for path in source.files]
+        content = hash_bytes(f"{hashes} {source.top} {source.left}".encode())
+        return Identity(name, content if all(hashes) else "", "name")
     if isinstance(source, Row):
         return Identity(name, _hash_row(source, frozenset(file_columns)))
     return Identity(name, hash_bytes(source))

@@ -10,6 +10,7 @@
 - forecasting: the means of the values that follow a window, of each of K channels, float64 (n, K).
   The values themselves are part of the example.
 
+Flow has none here, int32 (n, 0): the motion of each pixel is part of the example.
 Masking has no labels: what is to be found is hidden in the examples. Classes that the data has
 nevertheless decide which examples are held out.
 """
@@ -37,6 +38,7 @@ EXPECTED_LABELS: dict[str, str] = {
     "segmentation": "a class for each point, byte or pixel, and a model with such outputs",
     "forecasting": "a series, and a model with a horizon (model.input.horizon)",
     "masking": "none: hidden bytes of texts are to be found",
+    "flow": "pairs of frames with .flo files, and a model of optical flow",
 }
 
 
@@ -54,7 +56,7 @@ def infer_task(values: Tensor, names: Sequence[str], task: TaskOption = "auto") 
         ValueError: the labels have a wrong type or shape, do not fit `task`, are not finite or no
             index of a class, or their number of columns differs from the number of names.
     """
-    if task == "masking":
+    if task in ("masking", "flow"):
         return task
     width = values.shape[1] if values.ndim == 2 else 1
     inferred: Task = "classification"
@@ -107,6 +109,7 @@ def describe_labels(task: Task, names: Sequence[str]) -> str:
         "segmentation": f"{len(names)} classes of elements ({few})",
         "forecasting": f"{len(names)} channel{'s' * (len(names) > 1)} to forecast ({few})",
         "masking": "none",
+        "flow": "the motion of each pixel",
     }[task] + f": {task}"
 
 

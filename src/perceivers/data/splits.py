@@ -15,7 +15,7 @@ from ..modalities.clips import without_clips
 from ..modalities.fusion.rows import RowReader
 from ..modalities.image.decode import fit
 from ..modalities.image.reader import ImageReader
-from ..modalities.labelled import LabelledReader
+from ..modalities.labelled import LabelledReader, TargetReader
 from ..modalities.reader import Reader
 from ..modalities.series.reader import SeriesReader
 from ..modalities.table.config import TABLE_SUFFIXES
@@ -255,10 +255,11 @@ def _find_own(config: DataConfig, reader: Reader) -> tuple[FileSplits, tuple[str
     """Return the splits and label names of the user's own table, folder or hub data set."""
     if isinstance(reader, LabelledReader):
         return read_elements(config, reader)
-    if config.task == "reconstruction" and not isinstance(without_clips(reader), RowReader):
-        return read_unlabelled(config, reader), ()
     if config.path is None:
         raise ValueError("no data given; point at your folder: --data DIR")
+    unlabelled = config.task == "reconstruction" or isinstance(reader, TargetReader)
+    if unlabelled and not isinstance(without_clips(reader), RowReader):
+        return read_unlabelled(config, reader), ()
     reads_rows = isinstance(without_clips(reader), RowReader)
     table = find_manifest(config.path)
     # A manifest.csv in a folder may belong to another program: only models of tables read it.

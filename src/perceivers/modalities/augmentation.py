@@ -20,7 +20,8 @@ class AugmentationConfig:
     crop_padding: int = 0
     """Images and videos: pad each side by this many pixels, then crop at random; 0: no cropping."""
     flip: bool = False
-    """Flip images and videos horizontally, and point clouds along x and along y, at random."""
+    """Flip images and videos horizontally, point clouds along x and along y, and pairs of frames
+    along both axes, at random."""
     zoom: float = 0.0
     """Images and videos: scale height and width at random by up to this fraction; 0: no scaling."""
     rand_augment_layers: int = 0

@@ -13,6 +13,7 @@ Task = Literal[
     "reconstruction",
     "forecasting",
     "masking",
+    "flow",
 ]
 """What the outputs of a model are compared with: see `training.targets`."""
 

@@ -1,4 +1,4 @@
-"""Readers of files whose elements have labels: points, bytes of texts and pixels."""
+"""Readers of files that hold what is to be predicted of each element, such as its class."""
 
 from abc import abstractmethod
 from collections import Counter
@@ -26,24 +26,14 @@ NamedSource = tuple[str, Any]  # name for messages; what is decoded
 
 
 @dataclass(frozen=True)
-class LabelledReader(Reader):
-    """Decodes files to examples whose elements have classes.
+class TargetReader(Reader):
+    """Decodes files to examples that hold what is to be predicted of their elements.
 
-    An example is {"content": what `reader` decodes, "labels": int16 (E)}; a label is the index of a
-    class, or -1 where there is none. Each modality with labels derives its own reader.
+    An example is {"content": what `reader` decodes, "labels": an array of the targets}.
     """
 
     reader: ArrayReader
-    """The reader of the files without their labels."""
-    classes: tuple[str, ...] = ()
-    """Names of the classes in the order of their indices."""
-    names: Mapping[int, str] = field(default_factory=dict)
-    """Names of the values that stand for classes in files; empty: a class is named by its value."""
-    label: str | None = None
-    """Name of what holds the labels, where they have a name; None: it is recognised."""
-
-    unnamed: ClassVar[str] = ""
-    """Where the labels are, if they have no name."""
+    """The reader of the files without their targets."""
 
     @property
     @override
@@ -68,27 +58,27 @@ class LabelledReader(Reader):
     @property
     @abstractmethod
     def layout(self) -> str:
-        """Say where labels are expected, for messages."""
+        """Say where targets are expected, for messages."""
 
     def sources(self, path: Path) -> list[NamedSource]:
-        """Return the examples of a file; none if it holds labels of another file.
+        """Return the examples of a file; none if it holds targets of another file.
 
         Raises:
             ValueError: the file cannot be read; the message names it.
         """
         return [(str(path), str(path))]
 
-    @abstractmethod
-    def survey(self, source: PathOrBytes) -> Counter[str]:
-        """Count the labels of an example by the name of their class, without decoding the rest.
+    def files_of(self, source: Any) -> tuple[Path, ...]:
+        """Return the files that one of `sources` is read from."""
+        return (Path(source),)
 
-        Raises:
-            ValueError: the labels cannot be read, or do not fit the example.
-        """
+    @abstractmethod
+    def targets(self, examples: Examples) -> Tensor:
+        """Return the targets of decoded examples, (B, …)."""
 
     @abstractmethod
     @override
-    def decode(self, source: PathOrBytes) -> dict[str, np.ndarray]: ...
+    def decode(self, source: Any) -> dict[str, np.ndarray]: ...
 
     @override
     def decode_whole(self, source: PathOrBytes) -> Example:
@@ -107,6 +97,39 @@ class LabelledReader(Reader):
     def lengths(self, examples: Examples) -> Tensor | None:
         assert isinstance(examples, dict)
         return self.reader.lengths(examples[CONTENT])
+
+
+@dataclass(frozen=True)
+class LabelledReader(TargetReader):
+    """Decodes files to examples whose elements have classes.
+
+    The labels of an example are int16 (E): the index of a class, or -1 where there is none. Each
+    modality with labels derives its own reader.
+    """
+
+    classes: tuple[str, ...] = ()
+    """Names of the classes in the order of their indices."""
+    names: Mapping[int, str] = field(default_factory=dict)
+    """Names of the values that stand for classes in files; empty: a class is named by its value."""
+    label: str | None = None
+    """Name of what holds the labels, where they have a name; None: it is recognised."""
+
+    unnamed: ClassVar[str] = ""
+    """Where the labels are, if they have no name."""
+
+    @abstractmethod
+    def survey(self, source: PathOrBytes) -> Counter[str]:
+        """Count the labels of an example by the name of their class, without decoding the rest.
+
+        Raises:
+            ValueError: the labels cannot be read, or do not fit the example.
+        """
+
+    @override
+    def targets(self, examples: Examples) -> Tensor:
+        """Return the index of the class of each element, int64 (B, E), padded with -1."""
+        assert isinstance(examples, dict)
+        return _padded(examples[LABELS])
 
     def indices(self, values: np.ndarray) -> np.ndarray:
         """Return the index of the class of each value, int16; those below 0 have no label.
@@ -174,20 +197,19 @@ def split_labels(examples: Examples, reader: Reader | None, labels: Tensor) -> t
     Args:
         examples: examples as the reader decodes them.
         reader: the reader; None: examples are used as they are.
-        labels: labels of the examples, (B, …), which those of a `LabelledReader` replace.
+        labels: labels of the examples, (B, …), which the targets of a `TargetReader` replace.
 
     Returns:
-        The raw batch, and labels (B, …): of elements int64 (B, E), padded with -1.
+        The raw batch, and labels (B, …).
     """
-    if isinstance(reader, LabelledReader):
-        assert isinstance(examples, dict)
-        labels = _padded(examples[LABELS])
+    if isinstance(reader, TargetReader):
+        labels = reader.targets(examples)
     return reader.batch(examples) if reader else examples, labels
 
 
 def without_labels(reader: Reader) -> Reader:
-    """Return the reader inside a `LabelledReader`; any other reader is returned unchanged."""
-    return reader.reader if isinstance(reader, LabelledReader) else reader
+    """Return the reader inside a `TargetReader`; any other reader is returned unchanged."""
+    return reader.reader if isinstance(reader, TargetReader) else reader
 
 
 def _padded(labels: Tensor | Sequence[Tensor]) -> Tensor:

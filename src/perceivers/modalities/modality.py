@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from .adapter import Adapter
-    from .labelled import LabelledReader
+    from .labelled import LabelledReader, TargetReader
     from .output import Output
     from .reader import Reader
 
@@ -66,8 +66,8 @@ class Modality(ABC):
         label: str | None = None,
         classes: tuple[str, ...] = (),
         names: Mapping[int, str] | None = None,
-    ) -> "LabelledReader":
-        """Build the reader of files whose elements have labels.
+    ) -> "TargetReader":
+        """Build the reader of files that hold what is to be predicted of each element.
 
         Args:
             config: the input configuration of the model.

@@ -195,8 +195,8 @@ class PerceiverIOConfig(EncoderConfig):
     output: OutputConfig
     """What is queried, and what the decoded vectors mean."""
     train_queries: int = 0
-    """Number of queries of each part of a reconstruction that a training step decodes, drawn at
-    random; 0: all. Evaluation decodes all of them, in chunks."""
+    """Number of queries of each part of a reconstruction, or of pixels of a flow, that a training
+    step decodes, drawn at random; 0: all. Evaluation decodes all of them, in chunks."""
 
     @property
     @override

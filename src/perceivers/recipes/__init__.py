@@ -10,6 +10,7 @@ from .cifar10 import cifar10
 from .cifar100 import cifar100, cifar100_small
 from .co2 import co2
 from .digits import digits
+from .flow import flow
 from .folder import folder
 from .fsdd import fsdd, fsdd_raw
 from .grid_corpus import grid_audio, grid_av, grid_video
@@ -43,6 +44,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         bytes_lm,
         segment_points,
         autoencode_av,
+        flow,
         co2,
         folder,
     )

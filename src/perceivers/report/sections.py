@@ -65,6 +65,7 @@ def score_table(task: Task, names: Sequence[str], scores: Mapping[str, Any]) -> 
         "regression": "the mean of the training examples, for every example",
         "reconstruction": "the mean of the scored examples, for every example",
         "segmentation": f"always “{base.get('label')}”, the most frequent class",
+        "flow": "nothing moves",
     }[task]
     rows = [
         [s.title, _value(s, scores[s.name]), _value(s, base[s.name]) if s.name in base else "-"]

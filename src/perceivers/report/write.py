@@ -20,6 +20,7 @@ from .card import metrics_of, model_card
 from .elements import SEGMENTATION
 from .examples import EXAMPLES
 from .figures import curve_pictures, read_curves
+from .flows import FLOW
 from .forecasts import FORECASTING
 from .language import LANGUAGE
 from .masked import MASKING
@@ -39,6 +40,7 @@ REPORTS: dict[Task, TaskReport] = {
     "reconstruction": RECONSTRUCTION,
     "forecasting": FORECASTING,
     "masking": MASKING,
+    "flow": FLOW,
 }
 
 

@@ -216,6 +216,48 @@ class SquaredErrors(Metric):
         setattr(self, name, getattr(self, name) + value)
 
 
+class EndPointErrors(Metric):
+    """The mean end-point error of a flow in pixels, and the share of pixels where it is above 1.
+
+    `compute` returns both ("epe", "over_1px"). The baseline is the same if nothing moved. Pixels
+    whose true motion is NaN do not count.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("pixels", *(f"{kind}{part}" for kind in ("said", "still") for part in "01")):
+            zero = torch.zeros((), dtype=torch.float64)
+            self.add_state(name, zero, dist_reduce_fx="sum")
+
+    @override
+    def update(self, outputs: Tensor, truth: Tensor) -> None:
+        """Add motions in pixels, (…, 2) each."""
+        errors = {"said": (outputs - truth).norm(dim=-1), "still": truth.norm(dim=-1)}
+        known = ~errors["still"].isnan()
+        self.pixels += known.sum()
+        for kind, error in errors.items():
+            for part, values in enumerate((error, error > 1)):
+                state = f"{kind}{part}"
+                total = values.double().masked_fill(~known, 0.0).sum()
+                setattr(self, state, getattr(self, state) + total)
+
+    @override
+    def compute(self) -> dict[str, Tensor]:
+        return self._scores("said")
+
+    def baseline(self) -> dict[str, float]:
+        """Return the scores if nothing moved."""
+        return {name: float(value) for name, value in self._scores("still").items()}
+
+    def by_label(self) -> dict[str, Tensor]:
+        """Return no scores: there is one output."""
+        return {}
+
+    def _scores(self, kind: str) -> dict[str, Tensor]:
+        names = ("epe", "over_1px")
+        return {n: getattr(self, f"{kind}{part}") / self.pixels for part, n in enumerate(names)}
+
+
 def psnr(error: Tensor) -> Tensor:
     """Return the peak signal-to-noise ratio of a mean squared error, in dB, with a peak of 1."""
     return -10 * error.clamp(min=1e-10).log10()

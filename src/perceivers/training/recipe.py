@@ -83,6 +83,8 @@ class TrainerConfig:
         "val_accuracy",
         "val_psnr",
         "val_mase",
+        "val_epe",
+        "val_over_1px",
     ] = "val_loss"
     """Validation score that decides which weights are best and when to stop early; of equal scores
     the one with the lower loss is better. It must be a score of the task; auto: val_macro_f1 for

@@ -122,7 +122,7 @@ def read_recipe_splits(
             log.info("decoded %d of %d %s", done, total, reader.noun)
 
     data, task = recipe.data, recipe.model.task
-    if task in ("reconstruction", "masking"):  # it follows from the model
+    if task in ("reconstruction", "masking", "flow"):  # it follows from the model
         if data.task not in ("auto", task):
             raise ValueError(
                 f"data.task={data.task}, but the model is for {task}; leave it out or choose "
@@ -152,10 +152,10 @@ def _reader(recipe: Recipe, clips: int, classes: tuple[str, ...]) -> Reader:
         )
     if clips > 1 and recipe.model.task == "reconstruction":
         raise ValueError(f"clips={clips}, but clips are not averaged to rebuild; leave clips out")
-    if recipe.model.task != "segmentation":
+    if recipe.model.task not in ("segmentation", "flow"):
         return with_clips(build_reader(inputs), clips)
     if clips > 1:
-        raise ValueError(f"clips={clips}, but elements are labelled once; leave clips out")
+        raise ValueError(f"clips={clips}, but each element is predicted once; leave clips out")
     return modality_of(inputs).labelled_reader(inputs, label=label, classes=classes)
 
 

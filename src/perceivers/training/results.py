@@ -83,6 +83,7 @@ def score_lines(
         "reconstruction": "the mean of the scored examples",
         "segmentation": f"always {base.get('label')!r}",
         "forecasting": "the value one season earlier",
+        "flow": "nothing moves",
     }[task]
     lines.append(f"baseline ({constant}): {format_scores(task, labels, base)}")
     return lines + table(each)

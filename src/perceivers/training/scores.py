@@ -62,6 +62,10 @@ TASK_SCORES: dict[Task, tuple[Score, ...]] = {
     "segmentation": (Score("miou", "mIoU", ".2%"), MACRO_F1, ACCURACY),
     "forecasting": (Score("mase", "MASE", ".4f", higher_is_better=False), MAE, RMSE),
     "masking": (BITS, ACCURACY),
+    "flow": (
+        Score("epe", "end-point error", ".3f", higher_is_better=False, unit="px", short="EPE"),
+        Score("over_1px", "over 1 px", ".2%", higher_is_better=False),
+    ),
 }
 ALL_SCORES = {s.name: s for s in (LOSS, *(s for scores in TASK_SCORES.values() for s in scores))}
 
@@ -74,7 +78,8 @@ def scores_of(task: Task, labels: Sequence[str]) -> tuple[Score, ...]:
             always 100%), macro F1 and balanced accuracy; multilabel has mAP, macro F1 and micro F1;
             regression has MAE, RMSE and R²; language has the bits per byte; segmentation has mIoU,
             macro F1 and accuracy; reconstruction has PSNR; forecasting has MASE, MAE and RMSE;
-            masking has the bits per hidden byte, and the share of hidden bytes that are found.
+            masking has the bits per hidden byte, and the share of hidden bytes that are found; flow
+            has the mean end-point error in pixels, and the share of pixels where it is above 1.
         labels: names of the model's outputs. If all of them have the same unit, MAE and RMSE have
             it too.
     """

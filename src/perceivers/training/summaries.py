@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
 
-from .metrics import ClassCounts, LabelCounts, SquaredErrors
+from .metrics import ClassCounts, EndPointErrors, LabelCounts, SquaredErrors
 from .scores import ALL_SCORES
 from .targets_base import BASELINE
 
-Counts = ClassCounts | LabelCounts | SquaredErrors  # metrics with scores of their own baseline
+# Metrics with scores of their own baseline.
+Counts = ClassCounts | LabelCounts | SquaredErrors | EndPointErrors
 
 
 def summary(collection: MetricCollection) -> dict[str, float]:
@@ -72,7 +73,7 @@ def baseline(collection: MetricCollection, labels: tuple[str, ...]) -> dict[str,
         "balanced_accuracy" of always predicting it. For multilabel: "map", "macro_f1" and "f1" of
         predicting the labels that at least half of the examples have. For regression: "mae" and
         "rmse" of predicting the mean of the training split. For reconstruction: "psnr" of
-        predicting the mean of the scored examples.
+        predicting the mean of the scored examples. For flow: "epe" and "over_1px" if nothing moved.
     """
     counts = _counts(collection)
     if isinstance(counts, ClassCounts):

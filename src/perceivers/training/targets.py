@@ -19,6 +19,7 @@ from ..models.classifier import PerceiverClassifier, TargetScale
 from ..models.clips import average_clips
 from ..models.config import task_of
 from .element_targets import ElementTargets
+from .flow_targets import FlowTargets
 from .forecast_targets import ForecastTargets
 from .language import LanguageTargets
 from .masking import MaskingTargets
@@ -173,6 +174,7 @@ TARGETS: dict[Task, type[Targets]] = {
     "reconstruction": ValueTargets,
     "forecasting": ForecastTargets,
     "masking": MaskingTargets,
+    "flow": FlowTargets,
 }
 
 

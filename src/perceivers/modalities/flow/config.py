@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..config import InputConfig, OutputConfig
+from typing_extensions import override
+
+from ..config import InputConfig, OutputConfig, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,3 +37,8 @@ class FlowOutputConfig(OutputConfig):
 
     rescale_factor: float = 100.0
     """Number that what the decoder gives is divided by."""
+
+    @property
+    @override
+    def task(self) -> Task:
+        return "flow"
