@@ -1,6 +1,6 @@
 """Write pairs of frames whose motion is known exactly: real images that smooth flows have warped.
 
-    python examples/warped_pairs.py SOURCE DEST [--count 16000] [--size 24] [--largest 4]
+    python examples/warped_pairs.py SOURCE DEST [--count 4000] [--size 24] [--largest 4]
 
 SOURCE is the folder of CIFAR-100's official python files, or a folder of photographs. DEST gets
 NAME_img1.png, NAME_img2.png and NAME_flow.flo of each pair; for CIFAR-100 in DEST/train COUNT pairs
@@ -107,7 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("source", type=Path, help="folder of CIFAR-100, or of photographs")
     parser.add_argument("dest", type=Path, help="new folder")
-    parser.add_argument("--count", type=int, default=16_000, help="training pairs [16000]")
+    parser.add_argument("--count", type=int, default=4000, help="training pairs [4000]")
     parser.add_argument("--size", type=int, default=24, help="height and width of a frame [24]")
     parser.add_argument("--largest", type=float, default=4.0, help="longest motion in pixels [4]")
     options = parser.parse_args()

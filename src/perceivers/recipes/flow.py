@@ -34,5 +34,5 @@ def flow() -> Recipe:
         optimizer=OptimizerConfig(
             name="muon", lr=5e-3, momentum=0.95, warmup_epochs=0.1, clip_norm=1.0
         ),
-        trainer=TrainerConfig(max_epochs=2, monitor="val_epe", patience=0, ema_decay=0.98),
+        trainer=TrainerConfig(max_epochs=4, monitor="val_epe", patience=0, ema_decay=0.98),
     )
