@@ -328,9 +328,11 @@ def test_a_local_folder_never_takes_the_place_of_a_named_set_of_the_hub(tmp_path
         read(None, name="cifar10")
 
 
-def test_no_validation_examples(image_folder):
-    with pytest.raises(ValueError, match="data.validation=0.0; expected more than 0"):
-        read(image_folder, validation=0.0)
+def test_nothing_is_held_out_for_validation(image_folder):
+    whole, held_out = read(image_folder, validation=0.0), read(image_folder)
+    assert set(whole.examples) == {"train", "test"}
+    validation = len(held_out.examples["validation"])
+    assert len(whole.examples["train"]) == len(held_out.examples["train"]) + validation
 
 
 def parquet_set(image_folder, path, **labels):

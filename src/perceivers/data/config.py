@@ -50,7 +50,8 @@ class DataConfig(AugmentationConfig):
     """Number of examples in a batch."""
     validation: float = 0.1
     """Fraction of the training examples to hold out for validation, if the data has no validation
-    split of its own."""
+    split of its own; 0: none, so that all are trained on and the weights of the last epoch are
+    kept."""
     test: float = 0.1
     """Fraction of the training examples to hold out for testing, if the data has no test split of
     its own."""

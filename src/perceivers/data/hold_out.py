@@ -38,7 +38,7 @@ def hold_out_missing(
             examples are split by time.
 
     Raises:
-        ValueError: there is no training split, or nothing is to be held out for validation.
+        ValueError: there is no training split.
     """
     if "train" not in labels:
         raise ValueError(
@@ -47,7 +47,6 @@ def hold_out_missing(
         )
     steps = spans.get("train")
     if steps is not None:
-        _check_validation(config.validation > 0, config)
         return by_time(steps, config)
     splits = whole(labels)
     for name, fraction in (("test", config.test), ("validation", config.validation)):
@@ -55,16 +54,7 @@ def hold_out_missing(
             _, rest = splits["train"]
             kept, held_out = stratified_split(labels["train"][rest], fraction)
             splits[name], splits["train"] = ("train", rest[held_out]), ("train", rest[kept])
-    _check_validation("validation" in splits, config)
     return splits
-
-
-def _check_validation(exists: bool, config: DataConfig) -> None:
-    if not exists:
-        raise ValueError(
-            f"data.validation={config.validation}; expected more than 0: the best weights are "
-            "chosen by the validation examples"
-        )
 
 
 def by_time(spans: Tensor, config: DataConfig) -> Assignment:

@@ -18,7 +18,7 @@ from ..models.cost import cost
 from ..training.recipe import Recipe
 from ..training.recipe_data import read_recipe
 from ..training.recorder import format_duration
-from ..training.scores import format_scores
+from ..training.scores import LAST, format_scores
 from .page import Safe, element, joined, label, paragraph, table
 
 MAX_NAMED = 30  # labels or files that are listed
@@ -68,7 +68,7 @@ def facts(run_dir: Path, recipe: Recipe, metrics: Mapping[str, Any]) -> dict[str
         "seed": str(trainer.seed),
         "optimiser": f"{optimizer.name}, learning rate {optimizer.lr:g}, {optimizer.schedule}",
         "batch size": f"{data.batch_size:,}",
-        "best weights by": trainer.monitor,
+        "weights": "the last" if trainer.monitor == LAST else f"the best by {trainer.monitor}",
     }
     return {name: value for name, value in found.items() if value}
 
@@ -87,7 +87,7 @@ def _splits(run_dir: Path, metrics: Mapping[str, Any]) -> str:
 def _epochs(metrics: Mapping[str, Any], most: int) -> str:
     if "epochs" not in metrics:
         return ""
-    best = (metrics.get("best") or {}).get("epoch")
+    best = (metrics.get("best") or {}).get("epoch") if metrics.get("best_by") != LAST else None
     return f"{metrics['epochs']} of {most}" + (f", the best is {best}" if best else "")
 
 

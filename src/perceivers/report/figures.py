@@ -57,7 +57,7 @@ def curve_pictures(
     Scores that the rows lack, as in the records of an earlier version, are left out.
     """
     names = {name for rows in runs.values() for row in rows for name in row}
-    shown = [score for score in scores if f"val_{score.name}" in names]
+    shown = [x for x in scores if names & {f"train_{x.name}", f"val_{x.name}"}]
     pictures = (
         picture(png(curves(runs, [score], best)), f"{score.title} of each epoch") for score in shown
     )

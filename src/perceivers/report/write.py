@@ -14,7 +14,7 @@ from ..models.config import task_of
 from ..places import check_place, make_directory
 from ..training.recipe import Recipe
 from ..training.recipe_data import absolute_path, read_recipe
-from ..training.scores import LOSS, scores_of
+from ..training.scores import LAST, LOSS, scores_of
 from ..training.scoring import Scored
 from .card import metrics_of, model_card
 from .elements import SEGMENTATION
@@ -162,7 +162,8 @@ def _training(run_dir: Path, model: PerceiverModel) -> Safe:
     recipe = read_recipe(run_dir)
     parts = [model_card(run_dir, recipe, model)]
     if rows := read_curves(run_dir):
-        best = (metrics_of(run_dir).get("best") or {}).get("epoch", 0)
+        last = recipe.trainer.monitor == LAST
+        best = 0 if last else (metrics_of(run_dir).get("best") or {}).get("epoch", 0)
         scores = [LOSS, *scores_of(task_of(model.config), model.labels)[:2]]
         parts += [element("h3", "Curves"), curve_pictures({"": rows}, scores, best)]
     return joined(*parts)

@@ -15,6 +15,7 @@ from ..modalities.augmentation import AugmentationConfig
 from ..models.config import to_dict
 from .optim import build_optimizer, learning_rate
 from .recipe import Recipe
+from .scores import LAST
 from .task import Learner
 
 log = logging.getLogger(__name__)
@@ -99,6 +100,11 @@ def check_changes(run: Recipe, wanted: Recipe, epochs_done: int) -> None:
             f"optimizer.schedule is {run.optimizer.schedule} in the run, and a resumed run cannot "
             "change from or to plateau, whose state is of another kind; leave it out, or start a "
             "new run"
+        )
+    if wanted.trainer.patience and wanted.trainer.monitor == LAST:
+        raise ValueError(
+            f"trainer.patience={wanted.trainer.patience}, but the run keeps the weights of its "
+            "last epoch and does not stop early; leave it out"
         )
     epochs = wanted.trainer.max_epochs
     if epochs < epochs_done:

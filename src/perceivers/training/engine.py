@@ -102,8 +102,8 @@ def train(
             log.info("%s", line)
         for line in splits.record.describe_copies() if splits.record else ():
             log.info("%s", line)
+        recipe = fit_to_data(recipe, splits)
     notes = [*notes, *news(said.lines(), notes)]
-    recipe = fit_to_data(recipe, splits)
     seed_generators(recipe.trainer.seed)
     if model is None:
         model, started = build_model(recipe, splits.labels)

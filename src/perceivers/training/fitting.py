@@ -143,7 +143,9 @@ def _run_epochs(
         shuffle_seed=recipe.trainer.seed,
         pin_memory=pin_memory,
     )
-    val_loader = batches(splits.examples["validation"], recipe.data, pin_memory=pin_memory)
+    val_loader = None
+    if "validation" in splits.examples:
+        val_loader = batches(splits.examples["validation"], recipe.data, pin_memory=pin_memory)
     try:
         with interruptible(trainer), _restore_errors(trainer, checkpoint):
             trainer.fit(learner, train_loader, val_loader, ckpt_path=checkpoint, weights_only=True)

@@ -131,6 +131,7 @@ def quiet_lightning() -> Iterator[None]:
     with warnings.catch_warnings(), redirect_stdout(sys.stderr), logging_redirect_tqdm():
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
+        warnings.filterwarnings("ignore", ".*defined a `validation_step` but have no.*")
         warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
         warnings.filterwarnings("ignore", ".*dirpath has changed.*")  # the run was moved
         warnings.filterwarnings("ignore", ".*training_step. returned .None.*")  # no readable file

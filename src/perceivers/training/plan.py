@@ -139,7 +139,8 @@ def plan(recipe: Recipe, *, saved: SavedSplits | None = None, epochs_done: int =
     train_step, validation_step = _time_steps(
         model, optimizer, recipe, to_device(batch, place.device), place
     )
-    seconds = steps * train_step + len(splits.examples["validation"]) / batch_size * validation_step
+    validation = len(splits.examples.get("validation", ()))
+    seconds = steps * train_step + validation / batch_size * validation_step
     return Plan(
         recipe=recipe,
         labels=splits.labels,

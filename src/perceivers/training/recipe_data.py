@@ -25,7 +25,7 @@ from ..models.base import PerceiverModel
 from ..models.config import from_dict
 from ..reading import file_errors, limits_of, using
 from .recipe import Recipe
-from .scores import check_monitor, resolve_monitor
+from .scores import LAST, check_monitor, resolve_monitor
 
 MAX_MEASURED = 200  # files, approximately, that `measure_files` looks at
 
@@ -213,12 +213,24 @@ def fit_to_data(recipe: Recipe, splits: Splits) -> Recipe:
     """
     model = recipe.model.for_labels(splits.task, len(splits.labels))
     check_element_options(recipe, splits.task)
-    monitor = resolve_monitor(recipe.trainer.monitor, splits.task)
+    validated = "validation" in splits.examples
+    monitor = resolve_monitor(recipe.trainer.monitor, splits.task, validated)
     check_monitor(monitor, splits.task, splits.labels)
+    if not validated and recipe.optimizer.schedule == "plateau":
+        raise ValueError(
+            "optimizer.schedule=plateau follows the validation loss, and data.validation=0 holds "
+            "out no examples; choose another schedule"
+        )
+    if monitor == LAST and recipe.trainer.patience:
+        log.info(
+            "all %d epochs are trained, without early stopping: the weights of the last are kept",
+            recipe.trainer.max_epochs,
+        )
     data = dataclasses.replace(recipe.data, path=absolute_path(recipe.data.path), task=splits.task)
     trainer = dataclasses.replace(
         recipe.trainer,
         monitor=monitor,  # type: ignore[arg-type]
+        patience=recipe.trainer.patience if monitor != LAST else 0,
         init=absolute_path(recipe.trainer.init),
     )
     return dataclasses.replace(recipe, model=model, data=data, trainer=trainer)

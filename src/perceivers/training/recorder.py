@@ -5,17 +5,19 @@ import io
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lightning.pytorch as pl
+from lightning.pytorch.callbacks import WeightAveraging
 from typing_extensions import override
 
 from ..checkpoint import save_weights
 from ..files import write_if_possible
 from .optim import learning_rate
-from .scores import LOSS, Score, monitor_mode, monitored
+from .scores import LAST, LOSS, Score, monitor_mode, monitored
 from .summaries import summary
 from .task import Learner
 
@@ -32,8 +34,9 @@ MAX_LINE = 91  # characters of an epoch's line; with the time in front of it in 
 class Recorder(pl.Callback):
     """Callback that keeps the run directory up to date, so that a stopped run is always usable.
 
-    The weights are saved after each validation that is the best so far; if the weights are
-    averaged, the average is in place then. After each epoch metrics.csv is written and one line is
+    The weights are saved after each validation that is the best so far, or after each epoch if
+    those of the last are to be kept; if the weights are averaged, the average is in place then.
+    After each epoch metrics.csv is written and one line is
     logged; curves.png is drawn every ten seconds at most, and at the end, however it comes. The
     records are part of checkpoints, so that those of a resumed run have no gap. Early stopping
     follows from the records alone, so that a resumed run stops at the same epoch, and a patience
@@ -41,7 +44,8 @@ class Recorder(pl.Callback):
 
     Args:
         run_dir: directory to write to.
-        monitor: score that decides which weights are best, such as "val_loss" or "val_top1".
+        monitor: score that decides which weights are best, such as "val_loss" or "val_top1"; or
+            `LAST`.
         patience: epochs without a better score or a lower validation loss after which training
             stops; 0: it does not.
     """
@@ -83,14 +87,26 @@ class Recorder(pl.Callback):
     def on_validation_epoch_end(self, trainer: pl.Trainer, learner: Learner) -> None:
         scores = summary(learner.val_scores)
         self._validation = {f"val_{s.name}": scores[s.name] for s in learner.targets.scores}
-        if not self.best or self._rank(self._validation) > self._rank(self.best):
-            self.best = {"epoch": trainer.current_epoch + 1, **self._validation}
-            save_weights(learner.model, self.run_dir)
+        if self._is_best():
+            self._keep(trainer, learner)
+
+    def _is_best(self) -> bool:
+        """Return whether the weights of the epoch that was just validated are to be kept."""
+        if self.monitor == LAST or not self.best:
+            return True
+        return self._rank(self._validation) > self._rank(self.best)
+
+    def _keep(self, trainer: pl.Trainer, learner: Learner) -> None:
+        self.best = {"epoch": trainer.current_epoch + 1, **self._validation}
+        save_weights(learner.model, self.run_dir)
 
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, learner: Learner) -> None:
         seconds = time.perf_counter() - self._started
         scores = learner.targets.scores
+        if not self._validation:  # there are no validation examples
+            with averaged_weights(trainer, learner):
+                self._keep(trainer, learner)
         train_values = summary(learner.train_scores)
         row: Row = {
             "epoch": trainer.current_epoch + 1,
@@ -123,6 +139,7 @@ class Recorder(pl.Callback):
             "epochs": len(self.rows),
             "train_seconds": seconds,
             "best": self.best,
+            "best_by": self.monitor,
             "stopped_early": self.stopped_early,
         }
 
@@ -154,7 +171,8 @@ class Recorder(pl.Callback):
 
     def _draw_curves(self, learner: Learner) -> None:
         if self.rows:
-            figure = curves(self.rows, self._drawn(learner), self.best["epoch"])
+            best = None if self.monitor == LAST else self.best["epoch"]
+            figure = curves(self.rows, self._drawn(learner), best)
             write_if_possible(
                 self.run_dir / "curves.png",
                 lambda path: figure.savefig(path, dpi=110, format="png"),
@@ -163,7 +181,7 @@ class Recorder(pl.Callback):
 
     def _drawn(self, learner: Learner) -> Score:
         """Return the score to draw beside the loss: the monitored one or the task's main score."""
-        name = monitored(self.monitor).name
+        name = monitored(self.monitor).name if self.monitor != LAST else ""
         return next(
             (s for s in learner.targets.scores[1:] if s.name == name), learner.targets.scores[1]
         )
@@ -175,6 +193,24 @@ class Recorder(pl.Callback):
         writer.writeheader()
         writer.writerows(self.rows)
         return text.getvalue()
+
+
+@contextmanager
+def averaged_weights(trainer: pl.Trainer, learner: Learner) -> Iterator[None]:
+    """Put the averaged weights in place of the trained ones, if the run averages them.
+
+    Args:
+        trainer: trainer of the run.
+        learner: holds the model.
+    """
+    averages = [x for x in trainer.callbacks if isinstance(x, WeightAveraging)]  # type: ignore[attr-defined]
+    for average in averages:
+        average.on_validation_epoch_start(trainer, learner)
+    try:
+        yield
+    finally:
+        for average in averages:
+            average.on_validation_epoch_end(trainer, learner)
 
 
 def epoch_line(row: Row, scores: Sequence[Score], max_epochs: int) -> str:
@@ -193,8 +229,11 @@ def epoch_line(row: Row, scores: Sequence[Score], max_epochs: int) -> str:
 
     def line(num_train: int, num_val: int, times: str) -> str:
         train = " ".join(s.brief(row[f"train_{s.name}"]) for s in scores[:num_train])
-        val = " ".join(s.brief(row[f"val_{s.name}"]) for s in scores[:num_val])
-        return f"epoch {row['epoch']}/{max_epochs}: train {train} | val {val} | {times}"
+        parts = [f"epoch {row['epoch']}/{max_epochs}: train {train}"]
+        if "val_loss" in row:
+            val = " ".join(s.brief(row[f"val_{s.name}"]) for s in scores[:num_val])
+            parts.append(f"val {val}")
+        return " | ".join([*parts, times])
 
     shown = [(2, len(scores), f"{row['seconds']:.0f} s, {left}")]
     shown += [(2, count, left) for count in range(len(scores), 2, -1)]
@@ -203,24 +242,28 @@ def epoch_line(row: Row, scores: Sequence[Score], max_epochs: int) -> str:
     return next((text for text in lines if len(text) <= MAX_LINE), lines[-1][:MAX_LINE])
 
 
-def curves(rows: list[Row], score: Score, best_epoch: float) -> "Figure":
+def curves(rows: list[Row], score: Score, best_epoch: float | None) -> "Figure":
     """Plot the loss and one score of training and validation over the epochs.
 
     Args:
         rows: one row for each epoch, as in metrics.csv.
         score: score to plot beside the loss.
-        best_epoch: epoch whose weights are kept; it is marked.
+        best_epoch: epoch whose weights are kept; it is marked. None: the last one.
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     epochs = [row["epoch"] for row in rows]
+    splits = [("train", "training"), ("val", "validation")]
+    splits = [pair for pair in splits if any(f"{pair[0]}_loss" in row for row in rows)]
     for axes, shown in zip(figure.subplots(1, 2), (LOSS, score), strict=True):
         scale = 100 if shown.format_spec.endswith("%") else 1
-        for split, name in (("train", "training"), ("val", "validation")):
+        for split, name in splits:
             values = [scale * row.get(f"{split}_{shown.name}", math.nan) for row in rows]
             axes.plot(epochs, values, label=name, marker="." if len(rows) < 40 else "")
-        axes.axvline(best_epoch, color="0.5", linestyle=":", label=f"best epoch: {best_epoch:.0f}")
+        if best_epoch is not None:
+            label = f"best epoch: {best_epoch:.0f}"
+            axes.axvline(best_epoch, color="0.5", linestyle=":", label=label)
         axes.set(xlabel="epoch", ylabel=shown.axis)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)

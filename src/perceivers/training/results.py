@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.config import Task
-from .scores import format_scores
+from .scores import LAST, format_scores
 
 MAX_ROWS = 30  # of a table by class, label or number
 MAX_NAME = 30  # characters of a name in it
@@ -44,9 +44,11 @@ def result_lines(
     lines = []
     if result["interrupted"]:
         lines.append(f"stopped by {result['interrupted']} after epoch {result['epochs']}")
-    if best := result["best"]:
+    best = result["best"]
+    if best and "val_loss" in best:
+        which = "last" if result.get("best_by") == LAST else "best"
         scores = format_scores(task, labels, best, "val_")
-        lines.append(f"best epoch {best['epoch']}: validation {scores}")
+        lines.append(f"{which} epoch {best['epoch']}: validation {scores}")
     for split in ("test", "validation"):
         if split in result:
             lines += score_lines(split, result[split], task, labels)

@@ -93,8 +93,11 @@ def scores_of(task: Task, labels: Sequence[str]) -> tuple[Score, ...]:
     return scores
 
 
-def resolve_monitor(monitor: str, task: Task) -> str:
-    """Return the score that "auto" stands for: macro F1, mIoU or the loss; others unchanged.
+LAST = "last"  # instead of a score to monitor: the weights of the last epoch are kept
+
+
+def resolve_monitor(monitor: str, task: Task, validated: bool = True) -> str:
+    """Return what "auto" stands for: macro F1, mIoU, the loss or `LAST`; others unchanged.
 
     The loss of a classifier on few validation examples is lowest long before its weights are the
     best: a few examples that it is wrongly sure of decide it (docs/log.md, 2026-11-26).
@@ -102,9 +105,20 @@ def resolve_monitor(monitor: str, task: Task) -> str:
     Args:
         monitor: name of the score with its split, or "auto".
         task: task of the model.
+        validated: whether there are validation examples.
+
+    Raises:
+        ValueError: a score is to be monitored, and there are no validation examples.
     """
+    if not validated and monitor not in ("auto", LAST):
+        raise ValueError(
+            f"trainer.monitor={monitor} needs validation examples, and data.validation=0 holds out "
+            f"none; set trainer.monitor to {LAST} to keep the weights of the last epoch"
+        )
     if monitor != "auto":
         return monitor
+    if not validated:
+        return LAST
     main = {"classification": MACRO_F1, "segmentation": TASK_SCORES["segmentation"][0]}
     return f"val_{main.get(task, LOSS).name}"
 
@@ -123,14 +137,14 @@ def check_monitor(monitor: str, task: Task, labels: Sequence[str]) -> None:
     """Check that a task has the monitored score.
 
     Args:
-        monitor: name of the score with its split, such as "val_top1".
+        monitor: name of the score with its split, such as "val_top1", or `LAST`.
         task: task of the model.
         labels: names of the model's outputs.
 
     Raises:
         ValueError: the score is not one of the task's.
     """
-    known = [f"val_{score.name}" for score in (LOSS, *scores_of(task, labels))]
+    known = [LAST, *(f"val_{score.name}" for score in (LOSS, *scores_of(task, labels)))]
     if monitor not in known:
         few = f" of {len(labels)} classes" if monitor == f"val_{TOP5.name}" else ""
         raise ValueError(
