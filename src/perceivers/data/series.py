@@ -108,14 +108,15 @@ def long_series(
         config: its `label` names the columns to forecast.
     """
     cells = {name: x for name, x in cells.items() if name not in index} or cells
-    series = from_columns(cells, time=reader.time, columns=reader.columns)
+    formats = reader.formats
+    series = from_columns(cells, time=reader.time, columns=reader.columns, formats=formats)
     wanted = config.label if reader.horizon else ()
     missing = [name for name in wanted if name not in series.names]
     if missing:
         raise ValueError(f"no column {missing[0]!r} to forecast; known: {listed(series.names)}")
     order = (*wanted, *(name for name in series.names if name not in wanted))
     if order != series.names:
-        series = from_columns(cells, time=reader.time, columns=order)
+        series = from_columns(cells, time=reader.time, columns=order, formats=formats)
     if len(order) != reader.channels:
         raise ValueError(
             f"the series has {len(order)} channels ({listed(order)}), and the model reads "

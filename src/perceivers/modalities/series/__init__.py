@@ -71,6 +71,7 @@ class TimeSeries(FileModality):
             config.columns,
             config.time,
             config.step,
+            config.number_formats,
         )
 
     @override
@@ -176,6 +177,7 @@ def window_config(base: SeriesConfig, steps: int, channels: int) -> SeriesConfig
         channels=channels,
         columns=(),
         time=None,
+        number_formats={},
         patch_size=patch,
     )
 

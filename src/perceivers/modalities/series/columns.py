@@ -1,13 +1,16 @@
 """The columns and the step of the series of a training set."""
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ...errors import listed
+from ..table.dates import find_dates
+from ..table.numbers import PLAIN, find_format
 from .config import SeriesConfig
-from .decode import Series, Window, decode
+from .decode import Series, Window, decode, read_cells, unusual
 from .times import ROW, median_step
 
 
@@ -52,12 +55,36 @@ def measure_columns(config: SeriesConfig, sources: Sequence[Any]) -> tuple[Serie
         )
     step = median_step({name: each.times for name, each in found.items()})
     time = series.times.name
+    formats = config.number_formats or _formats(sources, list(found.values()))
     measured = dataclasses.replace(
-        config, columns=series.names, time=ROW if time is None else time, step=step
+        config,
+        columns=series.names,
+        time=ROW if time is None else time,
+        step=step,
+        number_formats=formats,
     )
+    written = [f"{name!r} is written like {example}" for name, example in formats.items()]
     unit = " days" if series.times.dated else ""
     times = "regular steps" if time is None else f"times in {time!r}, {step:.6g}{unit} a step"
-    return measured, [f"series: channels {listed(series.names)}; {times}"]
+    line = "; ".join([f"series: channels {listed(series.names)}", times, *written])
+    return measured, [line]
+
+
+def _formats(sources: Sequence[Any], found: Sequence[Series]) -> dict[str, str]:
+    """Return how numbers and times are written, as all cells of a column together show it."""
+    names = {name: None for series in found for name in series.formats}
+    if not names or isinstance(sources[0], Window):
+        return dict(found[0].formats)
+    cells: dict[str, list[str | None]] = {name: [] for name in names}
+    for source in sources:
+        with contextlib.suppress(ValueError):
+            for name, each in read_cells(source).items():
+                cells.get(name, []).extend(each)
+    written = {}
+    for name, each in cells.items():
+        with contextlib.suppress(ValueError):  # the files differ: each is read as it shows itself
+            written[name] = find_dates(each) or find_format(each) or PLAIN
+    return unusual(written)
 
 
 def _describe(series: Series) -> str:

@@ -1,6 +1,6 @@
 """Configuration of time series, as plain data."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, Literal, Self
 
 from typing_extensions import override
@@ -15,7 +15,9 @@ class SeriesConfig(InputConfig):
     """How time series become elements; see `perceivers.modalities.series.adapter.SeriesAdapter`."""
 
     kind: ClassVar[str] = "series"
-    reader_fields: ClassVar[frozenset[str]] = frozenset({"columns", "time", "step"})
+    reader_fields: ClassVar[frozenset[str]] = frozenset(
+        {"columns", "time", "step", "number_formats"}
+    )
 
     length: Count = 128
     """Steps of an example: a window of a longer series. What a shorter one lacks is missing."""
@@ -32,6 +34,10 @@ class SeriesConfig(InputConfig):
     step: Annotated[float, Range(1e-12, 1e30)] = 1.0
     """Time from one step to the next, in the unit of the files (dates: days), which is 1 to the
     model; training measures it as the median of its files."""
+    number_formats: dict[str, str] = field(default_factory=dict)
+    """How the numbers of a column are written, by its name, as in tables (1.234,5 or 1,5 kg), or
+    its times (31.12.2001, 12/31/2001); training takes it from its files. Files that cannot be read
+    so, and columns that are not named, are read as their own cells show."""
     patch_size: Count = 1
     """Steps in an element. It divides the length."""
     normalise: Literal["training", "window"] = "training"

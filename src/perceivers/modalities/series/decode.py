@@ -1,9 +1,10 @@
 """Decoding of files of time series: csv, tsv and parquet with a row for each step, and npy."""
 
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 
@@ -11,8 +12,9 @@ from ...errors import listed, unknown
 from ...reading import check_limit, parser_errors, read_bytes
 from ..files import PathOrBytes, suffix_of
 from ..table.columns import Columns, read_table
-from ..table.kinds import Cells, parse_numbers
-from ..table.numbers import find_format
+from ..table.dates import DateFormat
+from ..table.kinds import Cells, read_numbers
+from ..table.numbers import PLAIN, NumberFormat, find_format
 from .times import ROW, Times, find_time_column, read_times, regular_times
 
 # T steps · C channels
@@ -33,6 +35,9 @@ class Series:
     """Float64 (T, C); NaN for a missing value."""
     times: Times
     """The time of each step."""
+    formats: Mapping[str, str] = field(default_factory=dict)
+    """How the numbers and times of a column are written, by its name; see
+    `SeriesConfig.number_formats`."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -63,6 +68,7 @@ def decode(
     kind: str | None = None,
     time: str | None = None,
     columns: Sequence[str] = (),
+    formats: Mapping[str, str] = MappingProxyType({}),
 ) -> Series:
     """Decode a file of a time series, with a row for each step and a column for each channel.
 
@@ -76,31 +82,55 @@ def decode(
         time: name of the column of times; "row": there is none; None: it is found
             (`times.find_time_column`).
         columns: names of the columns of the channels, in their order; empty: all others.
+        formats: how numbers and times are written in training files; see
+            `SeriesConfig.number_formats`.
 
     Raises:
         ValueError: no such file or column, damaged, a single step, a column of text, times that do
             not increase, or no value at all; the message does not name the file.
         ImportError: the file is parquet and pyarrow is not installed.
     """
+    kind = _kind_of(source, kind)
+    if kind in ARRAYS:
+        return _from_array(read_bytes(source), time, columns)
+    return from_columns(_cells(source, kind), time=time, columns=columns, formats=formats)
+
+
+def read_cells(source: PathOrBytes) -> Columns:
+    """Return the cells of a file of a series by the names of the columns; none of an array."""
+    kind = _kind_of(source, None)
+    return {} if kind in ARRAYS else _cells(source, kind)
+
+
+def _kind_of(source: PathOrBytes, kind: str | None) -> str:
     if kind is None and isinstance(source, bytes):
         kind = next((kind for start, kind in MAGIC.items() if source.startswith(start)), "csv")
     kind = suffix_of(source, kind)
-    if kind in ARRAYS:
-        return _from_array(read_bytes(source), time, columns)
-    if kind not in TABLES:
+    if kind not in TABLES | ARRAYS:
         raise unknown("kind of series", kind, TABLES | ARRAYS)
+    return kind
+
+
+def _cells(source: PathOrBytes, kind: str) -> Columns:
     table = read_table(source, kind=kind, headless=True)
     named = {name: cells for name, cells in table.columns.items() if name not in table.index}
-    return from_columns(named or table.columns, time=time, columns=columns)
+    return named or table.columns
 
 
-def from_columns(cells: Columns, *, time: str | None = None, columns: Sequence[str] = ()) -> Series:
+def from_columns(
+    cells: Columns,
+    *,
+    time: str | None = None,
+    columns: Sequence[str] = (),
+    formats: Mapping[str, str] = MappingProxyType({}),
+) -> Series:
     """Return the series whose steps are the rows of a table; see `decode`.
 
     Args:
         cells: the columns of the table.
         time: as in `decode`.
         columns: as in `decode`.
+        formats: as in `decode`.
     """
     name = find_time_column(cells) if time is None else None if time == ROW else time
     for wanted in (*columns, *([] if name is None else [name])):
@@ -108,12 +138,29 @@ def from_columns(cells: Columns, *, time: str | None = None, columns: Sequence[s
             raise unknown("column", wanted, cells)
     count = len(next(iter(cells.values())))
     _check_length(count)
-    times = regular_times(count) if name is None else read_times(name, cells[name])
+    times = (
+        regular_times(count) if name is None else read_times(name, cells[name], formats.get(name))
+    )
     chosen = tuple(columns) or tuple(each for each in cells if each != name)
     if not chosen:
         raise ValueError(f"no columns besides the times {name!r}; expected at least one of values")
-    values = np.stack([_numbers(each, cells[each]) for each in chosen], axis=1)
-    return _checked(Series(chosen, values, times))
+    read = {each: _numbers(each, cells[each], formats.get(each)) for each in chosen}
+    written = {each: number_format for each, (_, number_format) in read.items()}
+    if name is not None:
+        written[name] = times.written
+    values = np.stack([numbers for numbers, _ in read.values()], axis=1)
+    return _checked(Series(chosen, values, times, unusual(written)))
+
+
+def unusual(written: Mapping[str, NumberFormat]) -> dict[str, str]:
+    """Return the examples of the formats that are not those of plain digits and plain dates.
+
+    Args:
+        written: the format of each column by its name.
+    """
+    return {
+        name: each.example for name, each in written.items() if each not in (PLAIN, DateFormat())
+    }
 
 
 def _from_array(raw: bytes, time: str | None, columns: Sequence[str]) -> Series:
@@ -139,22 +186,21 @@ def _from_array(raw: bytes, time: str | None, columns: Sequence[str]) -> Series:
     )
 
 
-def _numbers(name: str, cells: Cells) -> np.ndarray:
-    """Return the values of a column, float64 (T,), NaN where they are missing."""
-    filled = [cell for cell in cells if cell is not None]
-    if not filled:
-        return np.full(len(cells), np.nan)
-    number_format = find_format(filled)
-    if number_format is None:
-        row = next(i for i, cell in enumerate(cells, 1) if find_format([cell]) is None and cell)
+def _numbers(name: str, cells: Cells, known: str | None) -> tuple[np.ndarray, NumberFormat]:
+    """Return the values of a column, float64 (T,), NaN where they are missing, and their format."""
+    if all(cell is None for cell in cells):
+        return np.full(len(cells), np.nan), PLAIN
+    try:
+        read = read_numbers(cells, known)
+    except ValueError as error:
+        raise ValueError(f"column {name!r}, {error}") from None
+    if read is None:
+        row = next(i for i, cell in enumerate(cells, 1) if cell and find_format([cell]) is None)
         raise ValueError(
             f"column {name!r} holds text, such as {cells[row - 1]!r} in row {row}; expected the "
             "numbers of a series: remove the column"
         )
-    try:
-        return parse_numbers(cells, number_format)
-    except ValueError as error:
-        raise ValueError(f"column {name!r}, {error}") from None
+    return read
 
 
 def _check_length(count: int) -> None:

@@ -1,6 +1,7 @@
 """The reader of time series: it decodes files to windows of the shape that a model takes."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -36,6 +37,7 @@ class SeriesReader(ArrayReader):
         columns: names of the channels in tables; empty: all columns but that of the times.
         time: see `SeriesConfig.time`.
         step: time from one step to the next, in the unit of the files.
+        formats: how numbers and times are written; see `SeriesConfig.number_formats`.
     """
 
     length: int
@@ -44,6 +46,7 @@ class SeriesReader(ArrayReader):
     columns: tuple[str, ...] = ()
     time: str | None = None
     step: float = 1.0
+    formats: Mapping[str, str] = field(default_factory=dict)
 
     noun: ClassVar[str] = "time series"
     suffixes: ClassVar[frozenset[str]] = series.SERIES_SUFFIXES
@@ -102,7 +105,7 @@ class SeriesReader(ArrayReader):
         Raises:
             ValueError: it cannot be read, or has another number of channels.
         """
-        whole = series.decode(source, time=self.time, columns=self.columns)
+        whole = series.decode(source, time=self.time, columns=self.columns, formats=self.formats)
         if len(whole.names) != self.channels:
             raise ValueError(
                 f"the series has {len(whole.names)} channels ({listed(whole.names)}); the model "

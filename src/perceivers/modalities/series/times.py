@@ -10,8 +10,8 @@ import numpy as np
 
 from ..table.columns import Columns, fold_name
 from ..table.dates import DateFormat, date_text, find_dates
-from ..table.kinds import Cells, parse_numbers
-from ..table.numbers import find_format
+from ..table.kinds import Cells, read_numbers
+from ..table.numbers import PLAIN, NumberFormat, find_format
 
 ROW = "row"  # stands for the column of times of a series that has none
 CERTAIN = frozenset({"time", "times", "timestamp", "timestamps", "date", "dates", "datetime", "ds"})
@@ -33,6 +33,8 @@ class Times:
     """Whether they are dates."""
     in_months: bool = False
     """Whether they are written as months, such as 2001-12, which are dates of their first day."""
+    written: NumberFormat = PLAIN
+    """How the cells of their column are written."""
 
     def text(self, value: float) -> str:
         """Return a time as the cell of a table."""
@@ -107,12 +109,13 @@ def increases(cells: Cells) -> bool:
     return True
 
 
-def read_times(name: str, cells: Cells) -> Times:
+def read_times(name: str, cells: Cells, known: str | None = None) -> Times:
     """Read a column of times.
 
     Args:
         name: name of the column.
         cells: its cells: numbers or dates.
+        known: how the times of the training files are written; see `kinds.read_numbers`.
 
     Raises:
         ValueError: a cell is empty or no time, or the times do not increase from row to row.
@@ -123,20 +126,19 @@ def read_times(name: str, cells: Cells) -> Times:
             f"{len(empty)} of {len(cells)} times in column {name!r} are missing, the first in row "
             f"{empty[0]}; fill them in or remove these rows"
         )
-    dates = _dates(cells)
     texts = [f"{cell}-01" if MONTH.fullmatch(str(cell)) else cell for cell in cells]
-    number_format = dates or find_format(texts)
-    if number_format is None:
+    try:
+        read = read_numbers(texts, known, lambda each: find_dates(each) or find_format(each))
+    except ValueError as error:
+        raise ValueError(f"column {name!r}, {error}") from None
+    if read is None:
         raise ValueError(
             f"column {name!r} holds {cells[0]!r}; expected times: numbers, or dates such as "
             "2001-12-31"
         )
-    try:
-        values = parse_numbers(texts, number_format)
-    except ValueError as error:
-        raise ValueError(f"column {name!r}, {error}") from None
+    values, written = read
     in_months = all(MONTH.fullmatch(str(cell)) for cell in cells)
-    times = Times(values, name, dates is not None, in_months)
+    times = Times(values, name, isinstance(written, DateFormat), in_months, written)
     _check_order(times)
     return times
 

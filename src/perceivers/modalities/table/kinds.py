@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from .columns import Columns
-from .dates import find_dates
+from .dates import find_dates, format_of
 from .numbers import CODE, PLAIN, NumberFormat, find_format, parse_number
 from .spelling import distinct
 
@@ -109,6 +109,33 @@ def parse_numbers(cells: Cells, number_format: NumberFormat = PLAIN) -> np.ndarr
         except ValueError as error:
             raise ValueError(f"row {row + 1}: {error}") from None
     return values
+
+
+def read_numbers(
+    cells: Cells,
+    known: str | None = None,
+    find: Callable[[Cells], NumberFormat | None] = find_format,
+) -> tuple[np.ndarray, NumberFormat] | None:
+    """Parse the cells of a numeric column whose format may be known from training.
+
+    Args:
+        cells: the text of each cell; None for an empty one.
+        known: example of the format of the training data (`NumberFormat.example`). It is used if
+            all cells can be read in it, and else, or if it is None, the one that the cells show.
+        find: finds this format, such as `numbers.find_format`; None: there is none.
+
+    Returns:
+        The numbers, float64 (rows,), NaN where they are missing, and their format; None if no
+        format is found.
+
+    Raises:
+        ValueError: a cell is not a number, or is infinite; the message gives the row, from 1.
+    """
+    if known is not None:
+        with contextlib.suppress(ValueError):
+            return parse_numbers(cells, format_of(known)), format_of(known)
+    found = find(cells)
+    return None if found is None else (parse_numbers(cells, found), found)
 
 
 def readable_numbers(cells: Cells, number_format: NumberFormat = PLAIN) -> np.ndarray:
