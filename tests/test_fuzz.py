@@ -15,7 +15,7 @@ from fuzz.formats import Format, formats
 from fuzz.run import attempt
 
 SEED = 7
-FAST, SLOW = 40, 4  # mutants of a format
+FAST, SLOW = 37, 4  # mutants of a format
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ import torch
 from tiny import tiny_classifier
 
 import perceivers
-from fuzz import seeds
+from fuzz import labelled, seeds
 from fuzz.mutate import json_mutant, mutant, png_checksums
 from perceivers import checkpoint
 from perceivers.data import cifar
@@ -31,6 +31,7 @@ from perceivers.modalities import (
     MelConfig,
     PointsConfig,
     RowsConfig,
+    SeriesConfig,
     TabularConfig,
     TextConfig,
     VideoConfig,
@@ -103,11 +104,29 @@ def formats(folder: Path) -> dict[str, Format]:
         Format("txt", "txt", seeds.TEXTS,
                predicting(TextConfig(max_length=32, embedding_dim=8), own_size=False)),
         *_of_modality(seeds.tables(), _read_table()),
+        *_of_labels_and_series(folder),
         Format("hub-parquet", "parquet", seeds.parquet_images(), _read_parquet_images, slow=True),
         *_of_weights(folder),
         *_of_cifar(),
     ]  # fmt: skip
     return {format_.name: format_ for format_ in found}
+
+
+def _of_labels_and_series(folder: Path) -> list[Format]:
+    predict = predicting(SeriesConfig(length=8, channels=2), own_size=False)
+
+    def read_series(path):
+        labelled.measured_series(path)
+        predict(path)
+
+    plys, npzs = seeds.labelled_points()
+    return [
+        Format("csv-series", "csv", seeds.series(), read_series),
+        Format("spans", "jsonl", seeds.spans(), labelled.spans),
+        Format("ply-labels", "ply", plys, labelled.points),
+        Format("npz-labels", "npz", npzs, labelled.points, _zip_mutant),
+        Format("mask", "png", seeds.masks(), labelled.mask_of(folder), _png_mutant),
+    ]
 
 
 def _of_modality(files: dict[str, list[bytes]], read: Read) -> list[Format]:

@@ -176,6 +176,39 @@ def tables():
     }
 
 
+def series():
+    """Return tables of a series: plain, with a decimal comma, and with months."""
+    rows = range(1, 13)
+    return [
+        "\n".join(["date,load,wind", *(f"2024-01-{i:02d},{i * 1.5},{i}" for i in rows)]).encode(),
+        "\n".join(["date;load;wind", *(f"{i}.1.2024;{i}.000,5;{i}" for i in rows)]).encode(),
+        "\n".join(["month,load,wind", *(f"2024-{i:02d},{i},1e{i}" for i in rows)]).encode(),
+    ]
+
+
+def spans():
+    """Return lines of texts with spans of characters."""
+    row = {"text": "Zoë lives in Åre", "spans": [{"start": 0, "end": 3, "label": "NAME"}]}
+    return [b"\n".join(json.dumps(each).encode() for each in (row, {**row, "spans": []}))]
+
+
+def labelled_points():
+    """Return clouds with a label for each point, ply files and an npz file."""
+    from perceivers.modalities.points.ply import ply_bytes
+
+    labels, buffer = np.arange(len(POINTS)) % 3, io.BytesIO()
+    np.savez_compressed(buffer, points=POINTS, labels=labels)
+    ply = ply_bytes(POINTS.astype("f4"), {"label": labels.astype(np.int32)})
+    return [ply], [buffer.getvalue()]
+
+
+def masks():
+    """Return masks of an image of `SMOOTH`'s size, with grey values, a palette and 16 bits."""
+    values = (np.arange(33 * 40).reshape(33, 40) // 200).astype(np.uint8)
+    grey = Image.fromarray(values)
+    return pillow("PNG", grey, grey.convert("P"), Image.fromarray(values.astype(np.uint16)))
+
+
 def parquet_images():
     """Return a parquet file of images and classes, as the hub has them."""
     import datasets

@@ -21,6 +21,7 @@ from .reader import ArrayReader, Example, Examples, Reader
 IGNORED = -1  # the class of a place without a label
 CONTENT, LABELS = "content", "labels"  # parts of an example
 MAX_CLASSES = 1000
+MAX_VALUE = 2**53  # of a label; larger floats are no exact whole numbers
 
 NamedSource = tuple[str, Any]  # name for messages; what is decoded
 
@@ -184,10 +185,12 @@ def whole_numbers(values: np.ndarray, what: str) -> np.ndarray:
         raise ValueError(f"{what} is {values.dtype}; expected whole numbers")
     if values.dtype.kind == "f":
         values = np.where(np.isnan(values), IGNORED, values)
-        if (wrong := values != np.round(values)).any():
+        if (wrong := (values != np.round(values)) | (np.abs(values) > MAX_VALUE)).any():
             raise ValueError(
                 f"{what} holds {values[wrong][0]:g}; expected whole numbers, one for each class"
             )
+    elif values.dtype == np.uint64 and (wrong := values > MAX_VALUE).any():
+        raise ValueError(f"{what} holds {values[wrong][0]}; expected the small numbers of classes")
     return values.astype(np.int64)
 
 

@@ -96,6 +96,10 @@ def test_bad_labels(tmp_path):
     np.savez(tmp_path / "half.npz", points=POINTS, labels=LABELS / 2)
     with pytest.raises(ValueError, match=r"'labels' holds 0.5; expected whole numbers"):
         reader().survey(tmp_path / "half.npz")
+    for wrong in (np.where(LABELS, np.inf, 1), LABELS.astype(np.uint64) + 2**63):
+        np.savez(tmp_path / "wrong.npz", points=POINTS, labels=wrong)
+        with pytest.raises(ValueError, match="'labels' holds (inf|9223372036854775808); expected"):
+            reader().survey(tmp_path / "wrong.npz")
     write_ply(tmp_path / "more.ply", POINTS, LABELS)
     with pytest.raises(ValueError, match="unknown class of elements '2'"):
         reader(classes=("0", "1")).decode(tmp_path / "more.ply")

@@ -52,7 +52,9 @@ def test_long_texts_are_cut_after_a_whole_character():
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        (b"{", "not JSON"),
+        (b"{", "damaged line of JSON"),
+        (b"[" * 100_000, "damaged line of JSON"),
+        (line(text="half \ud800, and the rest"), "has half a character"),
         (b'{"spans": []}', "no text; expected"),
         (line(spans={}), "spans is a dict; expected a list"),
         (line(spans=[{"start": 0, "end": 3}]), "expected start, end and label"),
@@ -67,7 +69,20 @@ def test_bad_lines(raw, message):
         parse_line(raw)
 
 
+def test_a_line_without_spans_has_no_labels_to_learn():
+    """It may be a line that nobody has labelled; predictions need none."""
+    reader = LabelledTextReader(TextReader(40), classes=("NAME", "PLACE", "outside"))
+    raw = json.dumps({"text": TEXT, "entities": SPANS}).encode()
+    for read in (reader.survey, reader.decode):
+        with pytest.raises(ValueError, match="no spans; expected"):
+            read(raw)
+    assert reader.survey(line(spans=[])) == {"outside": len(TEXT.encode())}
+    assert parse_line(raw) == (TEXT, [])
+
+
 def test_files_with_spans(tmp_path):
+    (tmp_path / "deep.jsonl").write_bytes(b"[" * 100_000)
+    assert not has_spans(tmp_path / "deep.jsonl")
     (tmp_path / "a.jsonl").write_bytes(line())
     (tmp_path / "b.jsonl").write_text('{"text": "a", "label": "x"}')
     assert has_spans(tmp_path / "a.jsonl")

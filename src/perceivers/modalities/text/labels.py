@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +13,7 @@ import numpy as np
 from typing_extensions import override
 
 from ...errors import unknown
-from ...reading import read_bytes
+from ...reading import parser_errors, read_bytes
 from ..files import PathOrBytes
 from ..labelled import CONTENT, IGNORED, LABELS, LabelledReader, NamedSource
 from ..notices import notice
@@ -20,6 +21,7 @@ from .decode import decode_lines, encode
 
 OUTSIDE = "outside"  # class of the bytes that are in no span
 SUFFIX = ".jsonl"
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 # L bytes
 
@@ -71,13 +73,13 @@ class LabelledTextReader(LabelledReader):
 
     @override
     def survey(self, source: PathOrBytes) -> Counter[str]:
-        text, spans = parse_line(read_bytes(source))
+        text, spans = parse_line(read_bytes(source), labelled=True)
         return Counter(byte_labels(text, spans)[: self.reader.shape[0]])
 
     @override
     def decode(self, source: PathOrBytes) -> dict[str, np.ndarray]:
         """Decode a line to {"content": ids of bytes, int16 (L), "labels": int16 (L)}."""
-        text, spans = parse_line(read_bytes(source))
+        text, spans = parse_line(read_bytes(source), labelled=True)
         length = self.reader.shape[0]
         ids = encode([text], length)[0].numpy().astype(np.int16)
         names = byte_labels(text, spans)
@@ -92,20 +94,26 @@ class LabelledTextReader(LabelledReader):
         return {CONTENT: np.pad(ids, (0, length - len(ids))), LABELS: labels}
 
 
-def parse_line(raw: bytes) -> tuple[str, list[Span]]:
+def parse_line(raw: bytes, *, labelled: bool = False) -> tuple[str, list[Span]]:
     """Parse a line of JSON with a text and its spans.
+
+    Args:
+        raw: the line.
+        labelled: whether the line must have spans, of which there may be none.
 
     Raises:
         ValueError: it is no such line, or a span does not lie inside of the text, overlaps another
             or has no label.
     """
-    try:
+    with parser_errors("line of JSON"):
         row = json.loads(raw)
-    except ValueError as error:
-        raise ValueError(f"not JSON: {error}") from None
     if not isinstance(row, dict) or not isinstance(row.get("text"), str):
         raise ValueError('no text; expected {"text": "…", "spans": […]}')
     text, given = row["text"], row.get("spans", [])
+    if SURROGATE.search(text):
+        raise ValueError("the text has half a character (\\ud800 to \\udfff), which has no bytes")
+    if labelled and "spans" not in row:
+        raise ValueError('no spans; expected {"text": "…", "spans": […]}, with [] if it has none')
     if not isinstance(given, list):
         raise ValueError(f"spans is a {type(given).__name__}; expected a list")
     spans = sorted((_span(one, text) for one in given), key=lambda span: span.start)
@@ -172,6 +180,6 @@ def has_spans(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             row = json.loads(file.readline(2**20))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(row, dict) and isinstance(row.get("text"), str) and "spans" in row
