@@ -7,6 +7,9 @@ import torch
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 import perceivers
+from perceivers.modalities import ElementClassesConfig, PointsConfig
+from perceivers.models.build import build
+from perceivers.models.config import PerceiverIOConfig
 
 SMALL = {
     "num_latents": 4, "latent_dim": 8, "num_self_heads": 2, "cross_order": (0,),
@@ -125,6 +128,23 @@ def test_a_dataset_of_lists_and_dictionaries(tmp_path):
     mixed = perceivers.create("perceiver-audioset-av", num_classes=2, **options)
     run = perceivers.train(mixed, Clips(), out=tmp_path / "run", data={"batch_size": 4}, **FAST)
     assert run.metrics["train_examples"] == 20
+
+
+def test_a_dataset_of_classes_of_elements(tmp_path):
+    """Points are of the class that their side is of; the run is resumed with the same dataset."""
+    clouds = torch.rand(40, 6, 3) - 0.5
+    config = PerceiverIOConfig(
+        input=PointsConfig(num_points=6, num_bands=2), output=ElementClassesConfig(num_classes=2),
+        num_latents=2, latent_dim=8, num_layers_per_block=1, num_self_heads=2,
+    )  # fmt: skip
+    data = TensorDataset(clouds, (clouds[..., 0] > 0).long())
+    built, named = build(config), {"labels": ["left", "right"]}
+    run = perceivers.train(built, data, out=tmp_path / "run", **named, **FAST)
+    assert run.model.labels == ("left", "right")
+    assert run.metrics["test"]["by_label"]["left"]["elements"] > 0
+    options = {"trainer": {**FAST["trainer"], "max_epochs": 2}}
+    again = perceivers.train(tmp_path / "run", data, resume=True, **named, **options)
+    assert again.metrics["epochs"] == 2
 
 
 class Endless(IterableDataset):

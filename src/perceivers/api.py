@@ -113,7 +113,13 @@ def train(
         chosen = replace(chosen, data=replace(chosen.data, name=NAME, path=None))
         saved = read_saved_splits(Path(str(recipe))) if resume else None
         splits = read_datasets(
-            chosen.data, data, validation=validation, test=test, labels=labels, saved=saved
+            chosen.data,
+            data,
+            task=chosen.model.task,
+            validation=validation,
+            test=test,
+            labels=labels,
+            saved=saved,
         )
     elif data is not None:
         chosen = replace(chosen, data=replace(chosen.data, path=str(data)))
