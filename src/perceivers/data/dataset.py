@@ -182,9 +182,10 @@ def _read_items(name: str, dataset: Dataset[Any], row: Row) -> tuple[Tensor, lis
                 f"item {index} of the {name} dataset is a {type(item).__name__}; expected a pair "
                 "(example, label)"
             )
-        values.append(row(*item, f"item {index} of the {name} dataset"))
-        contents.append(_hash(item[0]))
-        if is_constant_item(item[0]):
+        example, label = item
+        values.append(row(example, label, f"item {index} of the {name} dataset"))
+        contents.append(_hash(example))
+        if is_constant_item(example):
             constant.append(index)
     if not values:
         raise ValueError(f"the {name} dataset is empty; expected at least one example")
