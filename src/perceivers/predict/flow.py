@@ -28,7 +28,7 @@ def predict_flow(
             or what it was exported to.
         first: the earlier frame: the path or the bytes of an image file, or uint8 (H, W, C).
         second: the later frame, of the same size.
-        overlap: pixels that neighbouring tiles share at least.
+        overlap: pixels that neighbouring tiles share at least; at most half of a tile.
 
     Returns:
         float32 (H, W, 2), motion in pixels along x (to the right) and y (down).
@@ -50,7 +50,7 @@ def predict_flow(
         )
     batch = torch.from_numpy(np.stack(frames))[None].to(device_of(model))
     size = config.height, config.width
-    flow = in_tiles(model.eval(), batch, size, min(overlap, min(size) - 1))
+    flow = in_tiles(model.eval(), batch, size, min(overlap, min(size) // 2))
     return flow[0].float().cpu().numpy()
 
 

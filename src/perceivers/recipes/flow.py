@@ -11,7 +11,10 @@ SIZE = 24
 def flow() -> Recipe:
     """Learn the motion of pixels from pairs of frames with .flo files: --data DIR.
 
-    `python examples/warped_pairs.py CIFAR-100 DIR`, then `perceivers train flow --data DIR`.
+    `python examples/warped_pairs.py CIFAR-100 DIR`, then `perceivers train flow --data DIR`: test
+    end-point error 0.623 pixels on 500 pairs (nothing moves: 2.184), seed 0, one run, about 12
+    minutes of training on one shared core (AMD EPYC, torch 2.13.0, float32), 2026-11-27;
+    docs/results.md. A model for larger frames needs `--model.input.height` and `width`.
     """
     return Recipe(
         name="flow",
