@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from .console import complain, say
 from .options import add_limits
 from .parser import Add, add_clips
-from .predict_others import predict_others
+from .predict_others import check_options, predict_others
 from .predict_output import Csv, Json, Lines, Output, check_new_file, is_correct
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def add(command: Add) -> None:
     )  # fmt: skip
     sub.add_argument(
         "--out", type=Path, metavar="DIR",
-        help="directory for the files that models of optical flow or of film and sound write "
-        "[predictions]",
+        help="directory for the files of models that give neither classes nor numbers, such as "
+        "masks, labelled clouds, forecasts or films [predictions]",
     )  # fmt: skip
     sub.add_argument(
         "--stdin-kind", metavar="SUFFIX",
@@ -95,10 +95,11 @@ def _predict(options: argparse.Namespace, rest: list[str]) -> int:
     if options.csv:
         check_new_file(options.csv)
     from ..predict import Predictor, check_top_k
-    from ..predict.outputs import load_if_other
+    from ..predict.outputs import answerer
 
     check_top_k(options.top_k)
-    if (other := load_if_other(options.model)) is not None:
+    if (other := answerer(options.model, top_k=options.top_k)) is not None:
+        check_options(options)
         return predict_others(other, options)
     if options.out:
         raise ValueError("--out is for models whose outputs are files; leave it out, or use --csv")

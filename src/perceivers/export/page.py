@@ -45,8 +45,8 @@ def export_page(
     config, _ = read_model_config(run_dir)
     if not isinstance(config, ModelConfig):
         raise ValueError(
-            f"--web: a page shows classes and numbers, and {run_dir} holds a model of kind "
-            f"{config.kind!r}; use --out"
+            f"--web: a page shows classes and numbers, and {run_dir} holds a model for "
+            f"{config.task or config.kind}; use --out, or perceivers serve"
         )
     scripts = modality_of(config.input).page_scripts()
     if not scripts:

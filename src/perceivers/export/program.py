@@ -25,6 +25,7 @@ from ..modalities.table.reader import CellReader
 from ..modalities.text.reader import TextReader
 from ..models.base import PerceiverModel
 from ..models.classifier import PerceiverClassifier
+from ..models.perceiver_ar import PerceiverARModel
 from ..models.perceiver_io import PerceiverIOModel
 
 log = logging.getLogger(__name__)
@@ -109,6 +110,11 @@ def outputs_of(model: PerceiverModel) -> list[Output]:
         if parts := model.output.by_part():
             return [Output(name + PART, part.meaning) for name, part in parts.items()]
         return [Output(model.output.name, model.output.meaning)]
+    if isinstance(model, PerceiverARModel):
+        raise ValueError(
+            "a model that continues texts keeps what it has read, which an exported program "
+            "cannot; use perceivers generate RUN_DIR, or perceivers.load(…).generate(…)"
+        )
     if not model.labels:
         raise ValueError(
             "the model has no outputs (num_classes=0); give it a head with "

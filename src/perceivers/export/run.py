@@ -94,8 +94,8 @@ def export_run(
     recipe, splits = _data_of(run_dir)
     if int8 and not isinstance(model, PerceiverClassifier):
         raise ValueError(
-            f"--int8 is for models of classes and numbers; {run_dir} holds one of kind "
-            f"{model.config.kind!r}: leave out --int8"
+            f"--int8 is for models of classes and numbers; {run_dir} holds one for "
+            f"{model.config.task or model.config.kind}: leave out --int8"
         )
     if int8 and splits is None:
         raise ValueError(

@@ -9,6 +9,8 @@ from ..palette import coloured
 
 VIEWS = ((0, 1), (0, 2), (1, 2))  # axes that are drawn to the right and upwards
 NAMES = "xyz"
+USUAL = 1024  # points; those of smaller clouds are drawn larger
+LARGEST = 5  # times as large, at most
 TURN, TILT = np.radians(35), np.radians(20)  # of the oblique view of classes
 
 
@@ -24,6 +26,7 @@ def draw(figure: Any, points: np.ndarray, values: np.ndarray | None, config: Any
     colours = np.full(len(points), 0.9) if values is None else relative(values)
     order = colours.argsort()  # points of high values are drawn last, over the others
     sizes = np.full(len(points), 3.0) if values is None else 2 + 10 * colours[order]
+    sizes *= _scale(points)
     for axes, (right, up) in zip(empty_axes(figure, 1, 3), VIEWS, strict=True):
         axes.scatter(
             points[order, right], points[order, up], s=sizes, c=colours[order],
@@ -50,5 +53,10 @@ def draw_classes(figure: Any, points: np.ndarray, classes: np.ndarray, count: in
     order = depth.argsort()[::-1]  # near points are drawn last
     (axes,) = empty_axes(figure)
     colours = coloured(classes, count)[order] / 255
-    axes.scatter(right[order], up[order], s=4, c=colours, linewidths=0)
+    axes.scatter(right[order], up[order], s=4 * _scale(points), c=colours, linewidths=0)
     axes.set(aspect="equal")
+
+
+def _scale(points: np.ndarray) -> float:
+    """Return how many times as large as usual the area of each point is drawn."""
+    return float(np.clip(USUAL / max(1, len(points)), 1, LARGEST))

@@ -28,6 +28,29 @@ function rowOf(output) {
   return row;
 }
 
+/** Show files, { name: data URL, … }: pictures, sounds and films, each with a link that saves it. */
+export function showFiles(place, files) {
+  place.replaceChildren(...Object.entries(files).map(([name, url]) => fileOf(name, url)));
+}
+
+function fileOf(name, url) {
+  const figure = document.createElement("figure");
+  const kind = url.slice("data:".length).split("/")[0];
+  const element = { image: "img", audio: "audio" }[kind];
+  if (element) {
+    const view = figure.appendChild(document.createElement(element));
+    view.src = url;
+    if (element === "img") view.alt = name;
+    else view.controls = true;
+  }
+  const caption = figure.appendChild(document.createElement("figcaption"));
+  const link = caption.appendChild(document.createElement("a"));
+  link.textContent = `Save ${name}`;
+  link.href = url;
+  link.download = name;
+  return figure;
+}
+
 /** Pass on the files that are dropped anywhere, pasted or chosen. */
 export function onFiles(take) {
   const drop = document.getElementById("drop");
