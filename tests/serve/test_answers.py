@@ -183,7 +183,7 @@ def test_a_model_that_continues_texts_is_not_served_or_exported(tmp_path, capsys
     for command, message in (
         (("serve", tmp_path / "model", "--port", 0), "use perceivers generate"),
         (("export", tmp_path / "model", "--out", tmp_path / "m.onnx"), "use perceivers generate"),
-        (("export", tmp_path / "model", "--web", tmp_path / "web"), "for language; use --out"),
+        (("export", tmp_path / "model", "--web", tmp_path / "web"), "use perceivers generate"),
         (("explain", tmp_path / "model", "x", "--out", tmp_path / "x.png"), "is for language"),
     ):
         status, _, err = run(capsys, *command)

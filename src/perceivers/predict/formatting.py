@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from ..data.labels import split_unit
+from ..printing import formatted
 
 NOT_FINITE = (
     "the outputs are not finite numbers; the example holds NaN, infinite or too large numbers, or "
@@ -77,4 +78,4 @@ def _number_text(value: float, spread: float) -> str:
         spread: standard deviation of the training data; a thousandth of it can be read.
     """
     needed = math.log10(abs(value) / spread) + 4 if value else 0
-    return f"{value:.{min(15, max(5, math.ceil(needed)))}g}"
+    return formatted(value, f".{min(15, max(5, math.ceil(needed)))}g")

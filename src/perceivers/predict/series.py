@@ -18,6 +18,7 @@ from ..modalities.reader import collate
 from ..modalities.series.decode import Series
 from ..modalities.series.draw import draw_forecast
 from ..modalities.series.reader import SeriesReader
+from ..printing import formatted
 from .answers import Answer, Answerer, Model
 from .formatting import check_finite
 
@@ -141,7 +142,7 @@ def forecast_series(model: Model, series: Series) -> Forecast:
 def summary(found: Forecast, most: int = 3) -> str:
     """Describe a forecast by its first and last step, such as "co2 371.4 … 372.9"."""
     parts: Sequence[str] = [
-        f"{name} {values[0]:.5g} … {values[-1]:.5g}"
+        f"{name} {formatted(values[0], '.5g')} … {formatted(values[-1], '.5g')}"
         for name, values in zip(found.names[:most], found.values.T, strict=False)
     ]
     more = ", …" if len(found.names) > most else ""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.config import Task
+from ..printing import formatted
 from .scores import LAST, format_scores
 
 MAX_ROWS = 30  # of a table by class, label or number
@@ -104,7 +105,7 @@ def table(each: Mapping[str, Mapping[str, float]]) -> list[str]:
     rows = [["", *(COLUMNS[name][0] for name in names)]]
     for label in shown:
         cells = [
-            f"{each[label][name]:{COLUMNS[name][1]}}" if name in each[label] else "-"
+            formatted(each[label][name], COLUMNS[name][1]) if name in each[label] else "-"
             for name in names
         ]
         rows.append([label if len(label) <= MAX_NAME else label[: MAX_NAME - 1] + "…", *cells])

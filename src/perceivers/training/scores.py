@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from ..data.config import NUMBER_TASKS, Task
 from ..data.labels import split_unit
+from ..printing import formatted
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,20 @@ class Score:
 
     def format(self, value: float) -> str:
         """Return the title, the value and the unit, such as "top-1 98.61%"."""
-        return f"{self.title} {value:{self.format_spec}} {self.unit}".rstrip()
+        return f"{self.title} {self.text(value)}"
+
+    def text(self, value: float) -> str:
+        """Return the value and the unit, such as "98.61%"."""
+        return f"{formatted(value, self.format_spec)} {self.unit}".rstrip()
 
     def brief(self, value: float) -> str:
         """Return a short form with fewer digits, such as "F1 98.6%"."""
         share = self.format_spec.endswith("%")
-        text = f"{value:.1%}".replace("100.0%", "100%") if share else f"{value:#.3g}".rstrip(".")
+        text = (
+            f"{value:.1%}".replace("100.0%", "100%")
+            if share
+            else formatted(value, "#.3g").rstrip(".")
+        )
         return f"{self.short or self.title} {text} {self.unit}".rstrip()
 
     @property
