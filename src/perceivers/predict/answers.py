@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from ..data.layout import visible_files
 from ..exported import ExportedModel
 from ..modalities import FileModality, build_reader, modality_of
+from ..modalities.accepts import check_suffix
 from ..modalities.files import PathOrBytes
 from ..modalities.reader import Reader
 from ..models.base import PerceiverModel
@@ -67,6 +68,8 @@ class Answerer(ABC):
 
     writes_files: ClassVar[bool] = True
     """Whether answers have files."""
+    more_suffixes: ClassVar[frozenset[str]] = frozenset()
+    """Suffixes of files that are read besides those of the reader."""
     hint: ClassVar[str] = ""
     """What a user has to know to write a text for the model."""
     nothing_served: ClassVar[str] = ""
@@ -110,6 +113,8 @@ class Answerer(ABC):
         Raises:
             ValueError: it cannot be read; the message does not name it.
         """
+        if isinstance(source, Path) and source.suffix.lower() not in self.more_suffixes:
+            check_suffix(source, self.reader)
         with self.reading():
             return self.read(source)
 

@@ -37,6 +37,8 @@ class ElementAnswerer(Answerer):
     palette), texts become jsonl with spans. A text is a whole file, or a line of a jsonl file.
     """
 
+    more_suffixes = frozenset({SUFFIX})  # of texts
+
     @property
     @override
     def takes_texts(self) -> bool:

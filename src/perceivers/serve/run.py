@@ -127,6 +127,6 @@ def _listen(config: ServeConfig) -> socket.socket:
         listening.close()
         raise OSError(
             f"cannot listen on {config.host}:{config.port} ({error.strerror or error}); choose "
-            "another --port, or 0 for a free one"
+            "another --port, or 0 for a free one, or another --host"
         ) from None
     return listening

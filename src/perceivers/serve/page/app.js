@@ -1,6 +1,6 @@
 // The page of the service. All text from files and answers is set as text, never as HTML.
 
-import { onFiles, say, showFiles, showOutputs } from "./outputs.js";
+import { onFiles, say, showFiles, showOutputs, showTexts } from "./outputs.js";
 
 const byId = (id) => document.getElementById(id);
 let model = null; // the answer of /v1/model
@@ -102,6 +102,7 @@ async function predict(makeBody, file = null, note = "") {
   byId("bars").hidden = !answer.predictions;
   showOutputs(byId("bars"), answer.predictions || []);
   byId("words").textContent = answer.words || "";
+  showTexts(byId("texts"), answer.texts || []);
   showFiles(byId("files"), answer.files || {});
   byId("result").hidden = false;
   say(note);
