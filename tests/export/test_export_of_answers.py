@@ -11,18 +11,27 @@ from tests.commands import run
 
 import perceivers
 from perceivers.export import export_onnx, export_torch, largest_difference
-from perceivers.export.program import inputs_of
+from perceivers.export.program import Program, inputs_of, trace
 from perceivers.exported import ExportedModel
 
-FAST = ("clouds", "masks")  # an export takes seconds
+
+@pytest.fixture(scope="module")
+def clouds(tmp_path_factory):
+    """Return the directory of a model of clouds, and its export."""
+    folder = tmp_path_factory.mktemp("clouds")
+    model = saved("clouds", folder)
+    export_onnx(perceivers.load(model), folder / "model.onnx")
+    return model, folder / "model.onnx"
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(x, marks=() if x in FAST else pytest.mark.slow) for x in MODELS]
+    "name", [pytest.param(x, marks=() if x == "clouds" else pytest.mark.slow) for x in MODELS]
 )
-def test_predict_writes_the_same_with_an_exported_model(name, tmp_path, capsys):
-    model, path = saved(name, tmp_path), tmp_path / "model.onnx"
-    export_onnx(perceivers.load(model), path)
+def test_predict_writes_the_same_with_an_exported_model(name, tmp_path, capsys, clouds):
+    model, path = clouds
+    if name != "clouds":
+        model, path = saved(name, tmp_path), tmp_path / "model.onnx"
+        export_onnx(perceivers.load(model), path)
     file = file_of(name, tmp_path)
     answers = []
     for source, out in ((model, "torch"), (path, "onnx")):
@@ -54,15 +63,20 @@ def test_predict_writes_the_same_with_an_exported_model(name, tmp_path, capsys):
         assert "the last 6 steps and 3 more" in description["inputs"][0]["preparation"]
 
 
-def test_clouds_of_different_sizes_are_a_list(tmp_path):
-    model = perceivers.load(saved("clouds", tmp_path))
-    export_onnx(model, tmp_path / "model.onnx")
+def test_clouds_of_different_sizes_are_a_list(clouds):
+    model, exported = perceivers.load(clouds[0]), ExportedModel(clouds[1])
     batch = [torch.randn(size, 3) for size in (7, 20)]
-    exported = ExportedModel(tmp_path / "model.onnx")
     assert [tuple(x.shape) for x in exported(batch)] == [(7, 2), (20, 2)]
     difference = largest_difference(model, exported, [batch])
     assert difference.examples == 2
     assert 0 < difference.logits < 1e-4
+
+
+def test_the_number_of_images_is_not_fixed(tmp_path):
+    """The classes of pixels had the batch that was traced alone."""
+    model = perceivers.load(saved("masks", tmp_path))
+    inputs = inputs_of(model)
+    trace(Program(model, inputs), inputs)
 
 
 @pytest.mark.slow
