@@ -62,7 +62,6 @@ def export_onnx(
         "format": FORMAT,
         "perceivers": __version__,
         "opset": OPSET,
-        "task": model.config.task,
         "labels": list(model.labels),
         "inputs": [given.describe() for given in inputs],
         "outputs": [

@@ -119,7 +119,7 @@ def _cell(score: Score, values: Mapping[str, Any], prefix: str = "") -> str:
     value = values.get(prefix + score.name)
     if not isinstance(value, int | float):
         return "-"
-    return score.text(value)
+    return f"{value:{score.format_spec}} {score.unit}".rstrip()
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
