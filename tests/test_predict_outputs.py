@@ -99,7 +99,7 @@ def test_predict_fills_texts(capsys, tmp_path, language):
     (tmp_path / "x.png").write_bytes(b"\x89PNG")
     status, _, err = run(capsys, "predict", tmp_path / "model", tmp_path / "x.png")
     assert status
-    assert f"{tmp_path / 'x.png'}: not UTF-8" in err
+    assert f"{tmp_path / 'x.png'}: .png files are images; this model reads texts" in err
     status, _, err = run(capsys, "predict", *arguments, "--clips", 3)
     assert status
     assert "--clips is for classes and numbers" in err
