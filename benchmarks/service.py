@@ -57,7 +57,7 @@ def running(run: str, name: str) -> Iterator[tuple[int, int]]:
         yield int(found[1]), process.pid
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(120)  # on a busy machine its end takes as long
     drain.wait(30)
 
 

@@ -77,6 +77,26 @@ def drawn_curves(_without_curves, monkeypatch):
     monkeypatch.setattr(Recorder, "_draw_curves", _without_curves)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _few_digits():
+    """Train on a fifth of the digits, in a fifth of the steps; return the function that reads all.
+
+    Nearly all of the time of a tiny run goes to its steps.
+    """
+    from perceivers.data import splits
+
+    read = splits.read_digits
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(splits, "read_digits", lambda: tuple(x[::5].clone() for x in read()))
+        yield read
+
+
+@pytest.fixture
+def all_digits(_few_digits, monkeypatch):
+    """Train on all 1,797 digits, for tests of what is learnt and of published numbers."""
+    monkeypatch.setattr("perceivers.data.splits.read_digits", _few_digits)
+
+
 @pytest.fixture
 def image_folder(tmp_path):
     """Return a folder of two classes, bright and dark, with 12 images of various sizes each."""

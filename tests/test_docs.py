@@ -11,7 +11,6 @@ from texts import tiny_ar
 
 import perceivers
 from perceivers import cli
-from perceivers.data.splits import read_digits
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
@@ -32,8 +31,6 @@ def test_python_blocks_run(path, tmp_path, monkeypatch):
     text = path.read_text()
     shutil.copytree(ROOT / "examples" / "digits", tmp_path / "examples" / "digits")
     monkeypatch.chdir(tmp_path)
-    images, labels = read_digits()  # a sixth of them is trained on in a sixth of the time
-    monkeypatch.setattr("perceivers.data.splits.read_digits", lambda: (images[::6], labels[::6]))
     perceivers.save(tiny_ar(), "runs/texts")
     namespace = models_of_other_libraries() if "keras_model" in text else {}
     for number, block in enumerate(BLOCK.findall(text), 1):

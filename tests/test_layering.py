@@ -1,6 +1,7 @@
 """The house: imports point downward, and heavy packages stay in their rooms."""
 
 import ast
+import functools
 import graphlib
 from pathlib import Path
 
@@ -47,7 +48,6 @@ CONFINED = {
     "datasets": {"data"},
     "PIL": {"modalities"},
     "av": {"modalities"},
-    "mcubes": {"modalities"},
     "trimesh": {"modalities"},
     "scipy": {"modalities"},
     "pyarrow": {"modalities"},
@@ -71,11 +71,18 @@ def room_of(parts: tuple[str, ...]) -> str:
     return Path(parts[0]).stem
 
 
+@functools.cache
+def nodes(path: Path) -> list[ast.AST]:
+    """Return the imports and constants of a file."""
+    kinds = (ast.Import, ast.ImportFrom, ast.Constant)
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kinds)]
+
+
 def imports(path: Path) -> list[tuple[str, bool]]:
     """(dotted name, whether it is ours) of every import in a file, relative ones resolved."""
     package = path.relative_to(PACKAGE).parts[:-1]
     found = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             found += [(alias.name, False) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level:
@@ -165,7 +172,7 @@ def test_a_kind_is_spelled_in_its_own_room_alone(modality: Modality) -> None:
         name = path.relative_to(PACKAGE).as_posix()
         if room in path.parents:
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             spelled = isinstance(node, ast.Constant) and node.value in words
             assert not spelled or node.value in OTHER_MEANING.get(name, ()), (
                 f"{name}, line {node.lineno}: {node.value!r} is a kind of {room.name}"

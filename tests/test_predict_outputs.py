@@ -26,7 +26,7 @@ from perceivers.modalities import (
     build_reader,
 )
 from perceivers.modalities.flow.files import read_flo
-from perceivers.modalities.video.encode import write_mkv
+from perceivers.modalities.video.encode import mkv_bytes
 from perceivers.models.build import build
 from perceivers.models.config import PerceiverIOConfig
 from perceivers.predict.flow import predict_flow
@@ -147,9 +147,13 @@ def test_other_commands_say_that_the_model_is_no_classifier(capsys, tmp_path, fl
         perceivers.Predictor(tmp_path / "model")
     with pytest.raises(ValueError, match="kind 'perceiver-io', which has no classes or numbers"):
         perceivers.Predictor(flow)
-    status, _, err = run(capsys, "serve", tmp_path / "model")
+    status, _, err = run(capsys, "serve", tmp_path / "model", "--port", 0)
     assert status
-    assert "no classes or numbers" in err
+    assert "cannot be served: optical flow is between two files" in err
+    arguments = (tmp_path / "model", tmp_path / "x.png", "--out", tmp_path / "map.png")
+    status, _, err = run(capsys, "explain", *arguments)
+    assert status
+    assert "explanations are of classes and numbers, and " in err
 
 
 @pytest.fixture(scope="module")
@@ -177,8 +181,8 @@ def autoencoder():
 def films(tmp_path):
     frames = np.random.default_rng(0).integers(0, 256, (8, 12, 12, 3), dtype=np.uint8)
     sound = np.sin(np.arange(512) / 9).astype(np.float32)
-    write_mkv(tmp_path / "loud.mkv", frames, 25, sound, 1_600)
-    write_mkv(tmp_path / "mute.mkv", frames, 25)
+    (tmp_path / "loud.mkv").write_bytes(mkv_bytes(frames, 25, sound, 1_600))
+    (tmp_path / "mute.mkv").write_bytes(mkv_bytes(frames, 25))
     return [tmp_path / "loud.mkv", tmp_path / "mute.mkv"]
 
 
@@ -219,7 +223,7 @@ def test_films_that_cannot_be_rebuilt(capsys, tmp_path, autoencoder, films):
         ([tmp_path / "sound.wav"], "out", "sound.wav: it holds sound alone; expected a film"),
         ([tmp_path / "text.mkv"], "out", "text.mkv: "),
         ([tmp_path / "none.mkv"], "out", "none.mkv"),
-        ([films[0], films[0]], "out", "two files have the same name"),
+        ([films[0], films[0]], "out", "several files are called loud"),
         ([films[0]], ".", "loud.mkv would be replaced; choose another --out"),
     ):
         status, _, err = run(capsys, "predict", tmp_path / "model", *files, "--out", tmp_path / out)

@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 import pytest
 
-from perceivers.printing import ERRORS, LineFormatter, portable, printable
+from perceivers.printing import ERRORS, LineFormatter, formatted, portable, printable
 
 SURROGATE = os.fsdecode(b"caf\xff.png")
 
@@ -54,3 +54,21 @@ def test_log_lines_are_escaped():
 
     assert line("perceivers.data", "a\n\x1b[2J") == r"read a\n\x1b[2J"
     assert line("other", "a\n\x1b[2J") == "read a\n" + r"\x1b[2J"
+
+
+@pytest.mark.parametrize(
+    ("value", "spec", "expected"),
+    [
+        (10_070.4, ".4g", "10070"),
+        (-21_103.0, "+.3g", "-21100"),
+        (21_103.0, "+.3g", "+21100"),
+        (2.5e-5, ".4g", "0.000025"),
+        (0.98613, ".2%", "98.61%"),
+        (1.5e20, ".4g", "1.5e+20"),
+        (1e-9, ".4g", "1e-09"),
+        (0.0, ".4g", "0"),
+        (float("inf"), ".4g", "inf"),
+    ],
+)
+def test_numbers_are_written_without_exponents(value, spec, expected):
+    assert formatted(value, spec) == expected

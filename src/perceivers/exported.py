@@ -43,10 +43,11 @@ class ExportedModel(nn.Module):
         self.limits = from_dict(Limits, description.get("limits", {}), f"{path.stem}.json: limits")
         self.labels: tuple[str, ...] = tuple(description["labels"])
         self.inputs: list[dict[str, Any]] = description["inputs"]
+        self.described_outputs: list[dict[str, Any]] = description["outputs"]
         self.target_scale: nn.Module = nn.Identity()
         # The probabilities of a classifier follow from its logits.
         self.outputs: list[str] = [
-            output["name"] for output in description["outputs"] if output["name"] != PROBABILITIES
+            output["name"] for output in self.described_outputs if output["name"] != PROBABILITIES
         ]
         if self.config.task == "regression":
             self.target_scale = TargetScale(len(self.labels))
@@ -56,13 +57,15 @@ class ExportedModel(nn.Module):
     def forward(self, batch: Any) -> Any:
         """Run a raw batch, as the exported model took it, to what it returned.
 
-        Examples of different lengths, which are a list, are run one after another by a classifier
-        or regressor.
+        Examples of different lengths, which are a list, are run one after another.
         """
         parts = batch if isinstance(batch, dict) else {self.inputs[0]["name"]: batch}
         if any(isinstance(x, list) for x in parts.values()):
             count = len(next(iter(parts.values())))
-            return torch.cat([self._run(_one(parts, index)) for index in range(count)])
+            each = [self._run(_one(parts, index)) for index in range(count)]
+            if isinstance(self.config, ModelConfig):
+                return torch.cat(each)
+            return [outputs[0] for outputs in each]
         return self._run(parts)
 
     def _run(self, parts: Mapping[str, Tensor]) -> Any:

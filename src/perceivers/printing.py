@@ -9,6 +9,7 @@ import codecs
 import logging
 import os
 import re
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
@@ -60,6 +61,19 @@ def portable(name: object) -> str:
 def encodable(text: str) -> str:
     r"""Return a text that UTF-8 can encode: bytes that are not UTF-8 become escapes (`\xff`)."""
     return text.encode(errors=ERRORS).decode()
+
+
+def formatted(value: float, spec: str) -> str:
+    """Format a number as `format` does, but 1.007e+04 as 10070.
+
+    Args:
+        value: the number; below 1e-6 and from 1e15 on it keeps its exponent.
+        spec: Python format specification, such as ".4g".
+    """
+    written = format(value, spec)
+    if "e" not in written or not 1e-6 <= abs(value) < 1e15:
+        return written
+    return format(Decimal(written), "+f" if "+" in spec else "f")
 
 
 class LineFormatter(logging.Formatter):

@@ -156,7 +156,7 @@ def test_dry_run_writes_nothing(capsys, sounds, tmp_path, monkeypatch):
     starts = [line.split(":")[0] for line in out.splitlines()]
     counted = ["data", "train", "validation", "test"]
     assert starts == [*counted, "parameters", "steps", "time", "run"]
-    assert "steps: 3 × 10 of 64 examples" in out
+    assert "steps: 3 × 2 of 64 examples" in out
     assert "run: runs/digits-" in out
     assert "(dry run, nothing was written)" in out
     status, out, _ = run(capsys, "train", "folder", "--data", sounds, "--dry-run", "--seed", "4")
@@ -267,7 +267,7 @@ def test_limits_are_options_of_every_command_that_reads(capsys):
         (["predict", "run", "file", "--limits.pixels", "0"], "limits.pixels=0"),
         (["predict", "run", "file", "--limits.pixel", "9"], "did you mean '--limits.pixels'"),
         (["predict", "run", "file", "--data.path", "x"], "unknown option '--data.path'"),
-        (["train", "digits", "--limits.seconds=-1"], "limits.seconds=-1"),
+        (["train", "digits", "--limits.seconds=-1"], "--limits.seconds is -1.0; expected"),
     ]:
         status, _, err = run(capsys, *arguments)
         assert status == 1

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.answering import MODELS, file_of, saved
 from tests.chromium import CHROMIUM, axe, drop, keep, top, until  # noqa: F401 - axe is a fixture
 from tests.serve import separable
 from tests.serve.running import running
@@ -48,7 +49,9 @@ def services(tmp_path_factory):
         started = {}
 
         def service(kind):
-            if kind not in started:
+            if kind in MODELS:
+                started.setdefault(kind, stack.enter_context(running(saved(kind, root))))
+            elif kind not in started:
                 model = tiny_classifier(ROWS) if kind == "row" else separable.train(kind)
                 save(model, root / kind)
                 (root / kind / "report.html").write_text(
@@ -110,6 +113,38 @@ def test_a_dropped_file_gets_the_right_label(page_of, kind):
     page.wait_for_selector("#maps:not([hidden])")
     assert page.evaluate("document.getElementById('map').naturalWidth") > 100
     keep(page, kind)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_other_answers_are_shown(page_of, kind, tmp_path):
+    file = file_of(kind, tmp_path)
+    page = page_of(kind)
+    drop(page, file.name, file.read_bytes())
+    until(page, f"document.getElementById('name').textContent === '{file.name}'")
+    assert page.text_content("#words").strip()
+    assert page.is_hidden("#bars")
+    assert page.is_hidden("#explain")
+    links = page.query_selector_all("#files a")
+    assert [link.text_content().startswith("Save ") for link in links] == [True] * len(links)
+    assert bool(links) == (kind != "filled")
+    assert bool(page.text_content("#hint")) == (kind == "filled")
+    sizes = "[...document.querySelectorAll('#files img')].map((image) => image.naturalWidth)"
+    until(page, f"{sizes}.every((width) => width > 4)")
+    assert len(page.evaluate(sizes)) == (kind in ("masks", "rebuilt", "forecast"))
+    if links:
+        with page.expect_download() as download:
+            links[0].click()
+        assert download.value.suggested_filename == links[0].get_attribute("download")
+        assert Path(download.value.path()).stat().st_size > 20
+    if kind in ("filled", "spans"):
+        page.fill("#text", "a [MASK] b")
+        page.keyboard.press("Control+Enter")
+        until(page, "document.getElementById('name').textContent === 'text 1'")
+    if kind == "spans":
+        marked = page.eval_on_selector_all("#texts small", "all => all.map((x) => x.remove())")
+        assert marked is not None
+        assert page.text_content("#texts p") == "a [MASK] b"
+    keep(page, f"answer-{kind}")
 
 
 def test_overlay_slider_and_terms(page_of):

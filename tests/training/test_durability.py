@@ -96,7 +96,7 @@ def test_a_file_that_cannot_be_written_does_not_stop_the_run(run, name, caplog, 
     path.write_text("") if name == "tensorboard" else (path / "x").mkdir(parents=True)
     result = engine.resume(run, tiny(2))
     assert result["epochs"] == 2
-    assert result["test"]["examples"] > 1000
+    assert result["test"]["examples"] == 217
     checkpoint = torch.load(run / "checkpoints/last.ckpt", weights_only=True)
     assert checkpoint["epoch"] == 1
     warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]

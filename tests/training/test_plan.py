@@ -85,7 +85,7 @@ def test_copies_are_said_as_the_run_says_them(image_folder, tmp_path, caplog):
     assert line.startswith("not counted in a dry run of more than data.hold_gb=1e-09: exact cop")
 
 
-def test_lines(monkeypatch):
+def test_lines(monkeypatch, all_digits):
     monkeypatch.setattr(planning, "_shortest_call", lambda function, device: 0.1)
     planned = plan(recipe(batch_size=100))
     assert planned.lines()[1].startswith("train: 0 128, 1 131, 2 128, ")

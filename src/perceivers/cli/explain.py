@@ -63,6 +63,7 @@ def _explain(options: argparse.Namespace, rest: list[str]) -> int:
     if options.row is not None and options.row < 1:
         raise ValueError(f"--row {options.row}; expected 1 or more")
     _check_out(options.out)
+    _check_model(options.model)
 
     from ..predict import Predictor
 
@@ -81,6 +82,22 @@ def _explain(options: argparse.Namespace, rest: list[str]) -> int:
             complain(error)
             failed += 1
     return 1 if failed else 0
+
+
+def _check_model(model: str) -> None:
+    """Check that a model gives classes or numbers, which alone can be explained."""
+    from ..checkpoint import local_directory, read_model_config
+    from ..exported import SUFFIX
+    from ..models.config import ModelConfig
+
+    if Path(model).suffix.lower() == SUFFIX:
+        raise ValueError(f"{model}: an exported model cannot be explained; give the run")
+    config, _ = read_model_config(local_directory(model))
+    if not isinstance(config, ModelConfig):
+        raise ValueError(
+            f"explanations are of classes and numbers, and {model} is for "
+            f"{config.task or 'other outputs'}; perceivers eval draws examples in report.html"
+        )
 
 
 def _check_out(out: Path) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from ..errors import unknown
-from ..models.config import with_value
 from ..reading import Limits
 from .parser import Parser
 
@@ -94,6 +93,8 @@ def apply(config: Any, values: dict[str, Any]) -> Any:
     Raises:
         ValueError: a field cannot have this value; the message names its option.
     """
+    from ..models.config import with_value  # here, so that the help of all commands stays quick
+
     for path, value in values.items():
         config = with_value(config, path, value)
     return config

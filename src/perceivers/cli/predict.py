@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from .console import complain, say
 from .options import add_limits
 from .parser import Add, add_clips
-from .predict_others import check_no_solids, predict_others
+from .predict_others import check_options, predict_others
 from .predict_output import Csv, Json, Lines, Output, check_new_file, is_correct
 
 if TYPE_CHECKING:
@@ -68,16 +68,8 @@ def add(command: Add) -> None:
     )  # fmt: skip
     sub.add_argument(
         "--out", type=Path, metavar="DIR",
-        help="directory for the files that models write whose outputs are files, such as films, "
-        "forecasts or meshes [predictions]",
-    )  # fmt: skip
-    sub.add_argument(
-        "--resolution", type=int, metavar="R",
-        help="models of solids: places along each axis of the grid that the mesh is made of [64]",
-    )  # fmt: skip
-    sub.add_argument(
-        "--format", choices=("ply", "obj", "stl"),
-        help="models of solids: format of the mesh that is written [ply]",
+        help="directory for the files of models that give neither classes nor numbers, such as "
+        "masks, labelled clouds, forecasts or films [predictions]",
     )  # fmt: skip
     sub.add_argument(
         "--stdin-kind", metavar="SUFFIX",
@@ -103,12 +95,12 @@ def _predict(options: argparse.Namespace, rest: list[str]) -> int:
     if options.csv:
         check_new_file(options.csv)
     from ..predict import Predictor, check_top_k
-    from ..predict.outputs import load_if_other
+    from ..predict.outputs import answerer
 
     check_top_k(options.top_k)
-    if (other := load_if_other(options.model)) is not None:
+    if (other := answerer(options.model, top_k=options.top_k)) is not None:
+        check_options(options)
         return predict_others(other, options)
-    check_no_solids(options)
     if options.out:
         raise ValueError("--out is for models whose outputs are files; leave it out, or use --csv")
     predictor = Predictor(

@@ -2,7 +2,6 @@
 
 from .ar_cache import ARCache
 from .attention import attend
-from .bottleneck import KLBottleneck
 from .decoder import Decoder
 from .feed_forward import FeedForward
 from .inputs import Inputs
@@ -15,7 +14,6 @@ from .perceiver_io import PerceiverIO
 from .positions import AxialPosition, FourierPosition, LearnedPosition, fourier_features, grid
 from .queries import LearnedQueries, Queries
 from .resampler import Resampler
-from .sampling import farthest_points
 from .sources import ChunkedKeyValues, KeyValueSource, StoredKeyValues, StreamedKeyValues
 
 __all__ = [
@@ -27,7 +25,6 @@ __all__ = [
     "FeedForward",
     "FourierPosition",
     "Inputs",
-    "KLBottleneck",
     "KeyValueSource",
     "LayerOptions",
     "LearnedPosition",
@@ -42,7 +39,6 @@ __all__ = [
     "StoredKeyValues",
     "StreamedKeyValues",
     "attend",
-    "farthest_points",
     "fourier_features",
     "grid",
 ]

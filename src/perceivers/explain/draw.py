@@ -15,6 +15,7 @@ from ..modalities.drawing import new_figure, quiet_fonts, shortened
 from ..modalities.fusion.adapter import FusionAdapter
 from ..modalities.reader import collate, to_device
 from ..models.classifier import PerceiverClassifier
+from ..printing import formatted
 from .deletion import Deletion, deletion_test
 from .maps import ElementMap, Maps, explain_maps
 
@@ -153,7 +154,7 @@ def _outcome(model: PerceiverClassifier, outputs: Tensor, index: int) -> str:
     """Say the output that is explained, such as "cat 97.1%"."""
     label = model.labels[index]
     if model.config.task == "regression":
-        return f"{label}: {float(outputs[index]):.5g}"
+        return f"{label}: {formatted(float(outputs[index]), '.5g')}"
     multilabel = model.config.task == "multilabel"
     probabilities = outputs.sigmoid() if multilabel else outputs.softmax(-1)
     return f"{label} {float(probabilities[index]):.1%}"

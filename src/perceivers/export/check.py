@@ -1,6 +1,6 @@
 """Compare an exported model with the model that it was made from."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,15 +43,23 @@ def largest_difference(
     largest, logits = [0.0], [0.0]
     examples = 0
     for batch in batches:
-        expected, got = _named(model(batch)), _named(run(batch))
-        examples += len(next(iter(expected.values())))
-        for name, outputs in expected.items():
-            ours, theirs = outputs.double(), got[name].double()
-            logits.append(_largest(ours - theirs))
-            values = _comparable(model, name, ours, ours) - _comparable(model, name, theirs, ours)
-            largest.append(_largest(values))
+        outputs_by_name, got = _named(model(batch)), _named(run(batch))
+        examples += len(next(iter(outputs_by_name.values())))
+        for name, outputs in outputs_by_name.items():
+            for ours, theirs in _pairs(outputs, got[name]):
+                logits.append(_largest(ours - theirs))
+                expected = _comparable(model, name, ours, ours)
+                largest.append(_largest(expected - _comparable(model, name, theirs, ours)))
     # Unlike Python's, NumPy's maximum of NaN and a number is NaN.
     return Difference(float(np.max(largest)), float(np.max(logits)), examples)
+
+
+def _pairs(ours: Any, theirs: Any) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield outputs of both models in float64; a list has those of examples of different sizes."""
+    if isinstance(ours, Tensor):
+        ours, theirs = [ours], [theirs]
+    for one, other in zip(ours, theirs, strict=True):
+        yield one.double(), other.double()
 
 
 def _named(outputs: Any) -> dict[str, Tensor]:

@@ -62,6 +62,7 @@ def export_onnx(
         "format": FORMAT,
         "perceivers": __version__,
         "opset": OPSET,
+        "task": model.config.task,
         "labels": list(model.labels),
         "inputs": [given.describe() for given in inputs],
         "outputs": [

@@ -10,6 +10,7 @@ from ..exported import weights_file
 from ..modalities import modality_of
 from ..models.config import ModelConfig
 from ..places import check_place, make_directory, write_errors
+from .program import check_exportable
 from .run import Exported, export_run
 from .runtime import check_runtime, copy_runtime
 
@@ -43,10 +44,11 @@ def export_page(
         raise FileExistsError(f"{out} exists already; choose another --web, or remove it")
     check_place(out)
     config, _ = read_model_config(run_dir)
+    check_exportable(config)
     if not isinstance(config, ModelConfig):
         raise ValueError(
-            f"--web: a page shows classes and numbers, and {run_dir} holds a model of kind "
-            f"{config.kind!r}; use --out"
+            f"--web: a page shows classes and numbers, and {run_dir} holds a model for "
+            f"{config.task or config.kind}; use --out, or perceivers serve"
         )
     scripts = modality_of(config.input).page_scripts()
     if not scripts:

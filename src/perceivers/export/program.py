@@ -25,6 +25,7 @@ from ..modalities.table.reader import CellReader
 from ..modalities.text.reader import TextReader
 from ..models.base import PerceiverModel
 from ..models.classifier import PerceiverClassifier
+from ..models.config import EncoderConfig, PerceiverARConfig
 from ..models.perceiver_io import PerceiverIOModel
 
 log = logging.getLogger(__name__)
@@ -109,6 +110,7 @@ def outputs_of(model: PerceiverModel) -> list[Output]:
         if parts := model.output.by_part():
             return [Output(name + PART, part.meaning) for name, part in parts.items()]
         return [Output(model.output.name, model.output.meaning)]
+    check_exportable(model.config)
     if not model.labels:
         raise ValueError(
             "the model has no outputs (num_classes=0); give it a head with "
@@ -120,6 +122,19 @@ def outputs_of(model: PerceiverModel) -> list[Output]:
         Output(LOGITS, "a logit for each label"),
         Output(PROBABILITIES, "the probability of each label"),
     ]
+
+
+def check_exportable(config: EncoderConfig) -> None:
+    """Refuse a model that works with what it has read before.
+
+    Raises:
+        ValueError: it does.
+    """
+    if isinstance(config, PerceiverARConfig):
+        raise ValueError(
+            "a model that continues texts keeps what it has read, which an exported program "
+            "cannot; use perceivers generate RUN_DIR, or perceivers.load(…).generate(…)"
+        )
 
 
 def inputs_of(model: PerceiverModel, example: Any = None) -> list[Input]:

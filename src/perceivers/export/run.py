@@ -23,7 +23,7 @@ from ..training.targets import targets_of
 from .archive import export_torch
 from .check import TOLERANCE, Difference, largest_difference
 from .onnx import export_onnx, quantise, require
-from .program import inputs_of
+from .program import inputs_of, outputs_of
 
 log = logging.getLogger(__name__)
 
@@ -91,12 +91,13 @@ def export_run(
         for package in ("onnx", "onnxscript", "onnxruntime"):
             require(package)
     model = load_model(run_dir)
-    recipe, splits = _data_of(run_dir)
+    outputs_of(model)  # a model without any is refused before its data is read
     if int8 and not isinstance(model, PerceiverClassifier):
         raise ValueError(
-            f"--int8 is for models of classes and numbers; {run_dir} holds one of kind "
-            f"{model.config.kind!r}: leave out --int8"
+            f"--int8 is for models of classes and numbers; {run_dir} holds one for "
+            f"{model.config.task or model.config.kind}: leave out --int8"
         )
+    recipe, splits = _data_of(run_dir)
     if int8 and splits is None:
         raise ValueError(
             f"--int8 scores the model before and after on the run's validation split, but the data "

@@ -74,7 +74,9 @@ def overlay(axes: Any, pixels: np.ndarray, values: np.ndarray | None) -> None:
     """
     height, width = pixels.shape[:2]
     extent = (0, width, height, 0)
-    axes.imshow(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels, cmap="gray", extent=extent)
+    shown = pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels
+    white = 255 if pixels.dtype == np.uint8 else 1  # grey is drawn as it is, not stretched
+    axes.imshow(shown, cmap="gray", vmin=0, vmax=white, extent=extent)
     if values is not None:
         axes.imshow(
             values,

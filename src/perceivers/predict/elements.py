@@ -1,16 +1,18 @@
 """Classes of the elements of files, written as files of the same modality."""
 
 import io
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from typing_extensions import override
 
-from ..files import write_atomically
+from ..exported import device_of
 from ..modalities import ImageConfig, InputConfig, PointsConfig, TextConfig, build_reader
+from ..modalities.files import PathOrBytes
 from ..modalities.image import decode as images
 from ..modalities.image.opening import pillow
 from ..modalities.image.reader import ImageReader
@@ -21,57 +23,60 @@ from ..modalities.points.ply import ply_bytes
 from ..modalities.points.reader import PointReader
 from ..modalities.text.decode import decode, decode_lines, encode
 from ..modalities.text.labels import SUFFIX, line_of, parse_line, spans_of
-from ..models.perceiver_io import PerceiverIOModel
+from .answers import Answer, Answerer, Model
+from .formatting import finite
 
 SEED = 0  # of the order in which the points of a large cloud are taken
 MAX_PALETTE = 256
 
 
-@dataclass(frozen=True)
-class LabelledFile:
-    """A file whose elements have been given classes."""
+class ElementAnswerer(Answerer):
+    """Gives each element of a file a class, in a file of the same modality.
 
-    file: str
-    """The file."""
-    counts: dict[str, int]
-    """Number of elements of each class that was said, the most frequent first."""
-    written: Path
-    """The file with the classes."""
-
-
-def label_file(model: PerceiverIOModel, source: Path, folder: Path) -> LabelledFile:
-    """Give each element of a file a class, and write a file of the same modality.
-
-    Args:
-        model: a model of segmentation, in eval mode.
-        source: the file. Of texts it is one text, or jsonl with one on each line.
-        folder: existing directory to write to. A cloud becomes a coloured ply file with the
-            property `label`, an image a mask (png with a palette), texts become jsonl with spans.
-
-    Raises:
-        ValueError: the file cannot be read, inputs of this kind are not labelled from files, or the
-            file would be replaced.
-        OSError: the result cannot be written.
+    A cloud becomes a coloured ply file with the property `label`, an image a mask (png with a
+    palette), texts become jsonl with spans. A text is a whole file, or a line of a jsonl file.
     """
-    kind = type(model.config.input)
-    if kind not in WRITERS:
-        raise ValueError(
-            f"inputs of kind {model.config.input.kind!r} are not labelled from files; pass "
-            "tensors: model(batch)"
-        )
-    suffix, label = WRITERS[kind]
-    target = folder / f"{source.stem}{suffix}"
-    if target.exists() and source.resolve() == target.resolve():
-        raise ValueError(f"the result would replace {source}; choose another --out")
-    content, classes = label(model, source)
-    write_atomically(target, lambda part: part.write_bytes(content))
-    return LabelledFile(str(source), count_classes(classes, model.labels), target)
+
+    more_suffixes = frozenset({SUFFIX})  # of texts
+
+    @property
+    @override
+    def takes_texts(self) -> bool:
+        return isinstance(self.model.config.input, TextConfig)
+
+    @override
+    def check(self) -> None:
+        config = self.model.config.input
+        if type(config) not in KINDS:
+            raise ValueError(
+                f"inputs of kind {config.kind!r} are not labelled from files; pass tensors: "
+                "perceivers.load(…)(batch)"
+            )
+
+    @override
+    def read(self, source: PathOrBytes) -> Any:
+        return KINDS[type(self.model.config.input)][0](self.model, source)
+
+    @override
+    def answer(self, example: Any) -> Answer:
+        classes, files, details = KINDS[type(self.model.config.input)][1](self.model, example)
+        counts = count_classes(classes, self.labels)
+        words = ", ".join(f"{label} {count:,}" for label, count in counts.items())
+        return Answer(words, {"elements": counts}, files, details)
 
 
-def _label_cloud(model: PerceiverIOModel, source: Path) -> tuple[bytes, np.ndarray]:
+Found = tuple[np.ndarray, dict[str, bytes], dict[str, Any]]
+"""Indices of the classes of all elements, files, and what they hold as plain data."""
+
+
+def _read_cloud(model: Model, source: PathOrBytes) -> Cloud:
     cloud = points.read(source)
     if not isinstance(cloud, Cloud):
         raise ValueError("a mesh, whose points are sampled; give a cloud of points")
+    return cloud
+
+
+def _label_cloud(model: Model, cloud: Cloud) -> Found:
     classes, values = label_points(model, cloud), label_values(model.labels)
     content = ply_bytes(
         cloud.values[:, : points.AXES].astype(np.float64),
@@ -79,10 +84,10 @@ def _label_cloud(model: PerceiverIOModel, source: Path) -> tuple[bytes, np.ndarr
         coloured(classes, len(model.labels)),
         tuple(f"label {v} {name}" for v, name in zip(values, model.labels, strict=True)),
     )
-    return content, classes
+    return classes, {".ply": content}, {"classes": classes.tolist()}
 
 
-def label_points(model: PerceiverIOModel, cloud: Cloud) -> np.ndarray:
+def label_points(model: Model, cloud: Cloud) -> np.ndarray:
     """Return the index of the class of each point of a cloud, (M,).
 
     A cloud that is larger than the examples of the training is read in parts of their size, each a
@@ -104,8 +109,16 @@ def label_points(model: PerceiverIOModel, cloud: Cloud) -> np.ndarray:
     return classes
 
 
-def _label_image(model: PerceiverIOModel, source: Path) -> tuple[bytes, np.ndarray]:
-    classes, values = label_pixels(model, source), label_values(model.labels)
+def _read_image(model: Model, source: PathOrBytes) -> np.ndarray:
+    reader = build_reader(model.config.input)
+    assert isinstance(reader, ImageReader)
+    return images.decode(
+        source, channels=reader.channels, size=None, value_range=reader.value_range
+    )
+
+
+def _label_image(model: Model, pixels: np.ndarray) -> Found:
+    classes, values = label_pixels(model, pixels), label_values(model.labels)
     if max(values) >= MAX_PALETTE:
         values = list(range(len(values)))
     mask = pillow().fromarray(np.array(values, np.uint8)[classes]).convert("P")
@@ -114,23 +127,22 @@ def _label_image(model: PerceiverIOModel, source: Path) -> tuple[bytes, np.ndarr
     mask.putpalette(colours.tobytes())
     file = io.BytesIO()
     mask.save(file, "png")
-    return file.getvalue(), classes
+    return classes, {".png": file.getvalue()}, {}
 
 
-def label_pixels(model: PerceiverIOModel, source: Path) -> np.ndarray:
-    """Return the index of the class of each pixel of an upright image, (H, W).
+def label_pixels(model: Model, pixels: np.ndarray) -> np.ndarray:
+    """Return the index of the class of each pixel of an image, (H, W).
 
     The image is covered with squares of its shorter side, each of which is resized as in training;
     the classes are enlarged to the nearest pixel.
 
     Args:
         model: a model of segmentation that reads images.
-        source: the image file.
+        pixels: the upright image, uint8 (H, W, C).
     """
     reader = build_reader(model.config.input)
     assert isinstance(reader, ImageReader)
     channels, size = reader.channels, reader.size
-    pixels = images.decode(source, channels=channels, size=None, value_range=reader.value_range)
     height, width = pixels.shape[:2]
     side, longer = min(height, width), max(height, width)
     classes = np.empty((height, width), np.int64)
@@ -144,21 +156,25 @@ def label_pixels(model: PerceiverIOModel, source: Path) -> np.ndarray:
     return classes
 
 
-def _label_texts(model: PerceiverIOModel, source: Path) -> tuple[bytes, np.ndarray]:
-    if source.suffix.lower() == SUFFIX:
-        texts = [parse_line(line.encode())[0] for line in decode_lines(source)]
-    else:
-        texts = [decode(source)]
+def _read_texts(model: Model, source: PathOrBytes) -> list[str]:
+    if isinstance(source, Path) and source.suffix.lower() == SUFFIX:
+        return [parse_line(line.encode())[0] for line in decode_lines(source)]
+    return [decode(source)]
+
+
+def _label_texts(model: Model, texts: list[str]) -> Found:
     lines, said = [], []
     for text in texts:
         classes = label_bytes(model, text)
         said.append(classes)
         spans = spans_of(text, [model.labels[index] for index in classes.tolist()])
         lines.append(line_of(text, spans))
-    return ("\n".join(lines) + "\n").encode(), np.concatenate(said or [np.empty(0, np.int64)])
+    content = ("\n".join(lines) + "\n").encode()
+    details = {"texts": [json.loads(line) for line in lines]}
+    return np.concatenate(said or [np.empty(0, np.int64)]), {SUFFIX: content}, details
 
 
-def label_bytes(model: PerceiverIOModel, text: str) -> np.ndarray:
+def label_bytes(model: Model, text: str) -> np.ndarray:
     """Return the index of the class of each UTF-8 byte of a text, (L,).
 
     A text that is longer than those of the training is read in parts of whole characters.
@@ -178,11 +194,11 @@ def label_bytes(model: PerceiverIOModel, text: str) -> np.ndarray:
 
 
 @torch.inference_mode()
-def _said(model: PerceiverIOModel, example: torch.Tensor) -> np.ndarray:
+def _said(model: Model, example: torch.Tensor) -> np.ndarray:
     """Return the indices of the classes of one example, shaped as the example."""
-    batch = example[None].to(next(model.parameters()).device)
+    batch = example[None].to(device_of(model))
     logits: Any = model(batch)
-    said: np.ndarray = logits[0].argmax(-1).cpu().numpy()
+    said: np.ndarray = finite(logits[0]).argmax(-1).cpu().numpy()
     return said
 
 
@@ -200,10 +216,9 @@ def label_values(labels: Sequence[str]) -> list[int]:
     return list(range(len(labels)))
 
 
-Writer = Callable[[PerceiverIOModel, Path], tuple[bytes, np.ndarray]]
-# Suffix of the result by the input of the model, and what makes it.
-WRITERS: dict[type[InputConfig], tuple[str, Writer]] = {
-    PointsConfig: (".ply", _label_cloud),
-    ImageConfig: (".png", _label_image),
-    TextConfig: (SUFFIX, _label_texts),
+# What reads a file, and what labels it, by the input of the model.
+KINDS: dict[type[InputConfig], tuple[Callable[..., Any], Callable[..., Found]]] = {
+    PointsConfig: (_read_cloud, _label_cloud),
+    ImageConfig: (_read_image, _label_image),
+    TextConfig: (_read_texts, _label_texts),
 }

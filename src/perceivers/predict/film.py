@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from ..exported import ExportedModel, device_of
+from ..exported import device_of
 from ..modalities import (
     AudioConfig,
     FramesOutputConfig,
@@ -20,13 +21,15 @@ from ..modalities import (
     WaveOutputConfig,
     build_reader,
 )
+from ..modalities.files import PathOrBytes
 from ..modalities.fusion.presence import PRESENT
+from ..modalities.image.opening import png_bytes
 from ..modalities.reader import collate, to_device
 from ..modalities.video.decode import probe
-from ..modalities.video.encode import write_mkv
-from ..models.base import PerceiverModel
+from ..modalities.video.encode import mkv_bytes
 from ..models.config import PerceiverIOConfig
-from .formatting import Prediction
+from .answers import Answer, Answerer, Model
+from .formatting import Prediction, as_json, finite, probabilities_as_text
 
 COLUMNS = 8  # frames of a strip
 LINE = 4  # pixels of white between its lines
@@ -51,9 +54,9 @@ class RebuiltFilm:
     psnr: dict[str, float]
     """Peak signal-to-noise ratio in dB of each part that the file has, against what was read."""
 
-    def write(self, path: Path) -> None:
-        """Write film and sound as an `.mkv` file, see `write_mkv`."""
-        write_mkv(path, self.frames, self.rate, self.sound, self.sample_rate)
+    def film(self) -> bytes:
+        """Return film and sound as the content of an `.mkv` file, see `mkv_bytes`."""
+        return mkv_bytes(self.frames, self.rate, self.sound, self.sample_rate)
 
     def strip(self) -> np.ndarray:
         """Return a picture of up to `COLUMNS` frames, uint8: as read above, as rebuilt below."""
@@ -64,10 +67,31 @@ class RebuiltFilm:
         return np.concatenate([read, white, rebuilt])
 
 
-@torch.inference_mode()
-def rebuild_film(
-    model: PerceiverModel | ExportedModel, file: str | Path, *, top_k: int = 5
-) -> RebuiltFilm:
+class FilmAnswerer(Answerer):
+    """Rebuilds the film and the sound of files: a film, and a picture of some of its frames."""
+
+    @override
+    def check(self) -> None:
+        names_of_parts(self.model)
+
+    @override
+    def read(self, source: PathOrBytes) -> "ReadFilm":
+        return _read(self.model, source)
+
+    @override
+    def answer(self, example: "ReadFilm") -> Answer:
+        film = _rebuilt(self.model, example, self.top_k)
+        ratios = ", ".join(f"{name} {value:.1f} dB" for name, value in film.psnr.items())
+        named = f"{probabilities_as_text(film.classes)}; " if film.classes else ""
+        data = {
+            "psnr_db": {name: round(value, 2) for name, value in film.psnr.items()},
+            "classes": as_json(film.classes, numbers=False),
+        }
+        files = {".mkv": film.film(), ".png": png_bytes(film.strip())}
+        return Answer(f"{named}PSNR of {ratios}", data, files)
+
+
+def rebuild_film(model: Model, file: str | Path, *, top_k: int = 5) -> RebuiltFilm:
     """Rebuild the film and the sound of a file, and predict its class.
 
     Args:
@@ -81,34 +105,55 @@ def rebuild_film(
         ValueError: the model gives no film, or the file cannot be read.
         OSError: the file does not exist.
     """
-    film, sound, label = _names_of_parts(model)
-    inputs = model.config.input.parts  # type: ignore[union-attr]
-    reader, path = build_reader(model.config.input), Path(file)
+    names_of_parts(model)
     try:
-        example = reader.decode(path)
-        if not example[f"{film}{PRESENT}"]:
-            raise ValueError("it holds sound alone; expected a film")
-        seconds = inputs[film].seconds or probe(path).seconds
+        example = _read(model.eval(), Path(file))
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
-    batch: Any = reader.batch(collate([example]))
-    outputs = model.eval()(to_device(batch, device_of(model)))
-    values = {name: out[0].float().cpu() for name, out in outputs.items()}
-    read = {film: torch.from_numpy(example[film]) / 255}
-    if example.get(f"{sound}{PRESENT}"):
-        read[sound] = torch.from_numpy(example[sound])
+    return _rebuilt(model, example, top_k)
+
+
+@dataclass(frozen=True)
+class ReadFilm:
+    """What a model reads of a film."""
+
+    example: dict[str, Any]
+    """The parts, as the reader of the model decodes them."""
+    seconds: float
+    """Length of the film that they are from."""
+
+
+def _read(model: Model, source: PathOrBytes) -> ReadFilm:
+    film, _, _ = names_of_parts(model)
+    example: Any = build_reader(model.config.input).decode(source)
+    if not example[f"{film}{PRESENT}"]:
+        raise ValueError("it holds sound alone; expected a film")
+    parts: Any = model.config.input
+    return ReadFilm(example, parts.parts[film].seconds or probe(source).seconds)
+
+
+@torch.inference_mode()
+def _rebuilt(model: Model, read: ReadFilm, top_k: int) -> RebuiltFilm:
+    film, sound, label = names_of_parts(model)
+    config: Any = model.config.input
+    batch: Any = build_reader(config).batch(collate([read.example]))
+    outputs = model(to_device(batch, device_of(model)))
+    values = {name: finite(out[0].float()).cpu() for name, out in outputs.items()}
+    given = {film: torch.from_numpy(read.example[film]) / 255}
+    if read.example.get(f"{sound}{PRESENT}"):
+        given[sound] = torch.from_numpy(read.example[sound])
     return RebuiltFilm(
         frames=(values[film] * 255).round().clamp(0, 255).to(torch.uint8).numpy(),
-        given=example[film],
-        rate=len(values[film]) / seconds,
+        given=read.example[film],
+        rate=len(values[film]) / read.seconds,
         sound=values[sound].numpy() if sound in values else None,
-        sample_rate=inputs[sound].sample_rate if sound in inputs else 0,
+        sample_rate=config.parts[sound].sample_rate if sound in config.parts else 0,
         classes=_likeliest(values[label], model.labels, top_k) if label in values else [],
-        psnr={name: psnr(values[name], x) for name, x in read.items() if name in values},
+        psnr={name: psnr(values[name], x) for name, x in given.items() if name in values},
     )
 
 
-def _names_of_parts(model: PerceiverModel | ExportedModel) -> tuple[str, str, str]:
+def names_of_parts(model: Model) -> tuple[str, str, str]:
     """Return the names of the outputs that are film, sound and class; "" for one that is missing.
 
     Raises:

@@ -1,23 +1,60 @@
 """Optical flow of two frames with a trained model."""
 
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from typing_extensions import override
 
-from ..exported import ExportedModel, device_of
+from ..exported import device_of
 from ..modalities import FramePairConfig
 from ..modalities.files import PathOrBytes
+from ..modalities.flow.files import colours, flo_bytes
 from ..modalities.flow.tiles import OVERLAP, in_tiles
 from ..modalities.image import decode as images
-from ..models.base import PerceiverModel
+from ..modalities.image.opening import png_bytes
+from .answers import Answer, Answerer, Asked, Model
+from .formatting import finite
+
+
+class FlowAnswerer(Answerer):
+    """Predicts the motion between consecutive frames: a .flo file and a picture of each pair."""
+
+    nothing_served = "optical flow is between two files, and a service answers about one"
+
+    @override
+    def asked(self, names: Sequence[str], texts: Sequence[str] = ()) -> Iterator[Asked]:
+        if texts:
+            raise ValueError("--text is for models of texts; give files")
+        files = [Path(name) for name in names]
+        if len(files) < 2:
+            raise ValueError(f"got {len(files)} file; expected two or more frames, in their order")
+        for pair in pairwise(files):
+            first, second = pair
+            named = {"first": str(first), "second": str(second)}
+            yield Asked(f"{first} → {second}", f"{first.stem}-{second.stem}", pair, pair, named)
+
+    @override
+    def read(self, source: Any) -> Any:
+        return _two_frames(self.model, *source)
+
+    @override
+    def answer(self, example: Any) -> Answer:
+        flow = predict_flow(self.model, *example)
+        lengths = np.hypot(flow[..., 0], flow[..., 1])
+        mean, largest = float(lengths.mean()), float(lengths.max())
+        return Answer(
+            f"{mean:.2f} pixels on average, up to {largest:.2f}",
+            {"mean_pixels": round(mean, 4), "largest_pixels": round(largest, 4)},
+            {".flo": flo_bytes(flow), ".png": png_bytes(colours(flow))},
+        )
 
 
 @torch.inference_mode()
-def predict_flow(
-    model: PerceiverModel | ExportedModel, first: Any, second: Any, *, overlap: int = OVERLAP
-) -> np.ndarray:
+def predict_flow(model: Model, first: Any, second: Any, *, overlap: int = OVERLAP) -> np.ndarray:
     """Predict how far each pixel of a frame has moved in the next one.
 
     Frames of any size are predicted in tiles of the size that the model was trained on, which are
@@ -41,6 +78,15 @@ def predict_flow(
         raise ValueError(
             f"the model reads inputs of kind {config.kind!r}; expected a model of optical flow"
         )
+    frames = _two_frames(model, first, second)
+    batch = torch.from_numpy(np.stack(frames))[None].to(device_of(model))
+    size = config.height, config.width
+    flow = in_tiles(model.eval(), batch, size, min(overlap, min(size) // 2))
+    return finite(flow[0].float()).cpu().numpy()
+
+
+def _two_frames(model: Model, first: Any, second: Any) -> list[np.ndarray]:
+    config: Any = model.config.input
     frames = [_pixels(frame, config.channels) for frame in (first, second)]
     sizes = [f"{frame.shape[1]}×{frame.shape[0]}" for frame in frames]
     if sizes[0] != sizes[1]:
@@ -48,10 +94,7 @@ def predict_flow(
             f"the frames are of {sizes[0]} and {sizes[1]} pixels; expected two of the same size: "
             "two pictures of one film"
         )
-    batch = torch.from_numpy(np.stack(frames))[None].to(device_of(model))
-    size = config.height, config.width
-    flow = in_tiles(model.eval(), batch, size, min(overlap, min(size) // 2))
-    return flow[0].float().cpu().numpy()
+    return frames
 
 
 def _pixels(frame: Any, channels: int) -> np.ndarray:

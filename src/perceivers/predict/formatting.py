@@ -4,8 +4,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..data.labels import split_unit
+from torch import Tensor
 
+from ..data.labels import split_unit
+from ..printing import formatted
+
+NOT_FINITE = (
+    "the outputs are not finite numbers; the example holds NaN, infinite or too large numbers, or "
+    "the weights of the model do"
+)
 Prediction = list[tuple[str, float]]
 """(label, probability) pairs, the most likely first; (label, number) pairs of a regression."""
 
@@ -21,10 +28,18 @@ def check_finite(values: Sequence[float], name: str = "") -> None:
         ValueError: one of them is infinite or NaN.
     """
     if not all(map(math.isfinite, values)):
-        raise ValueError(
-            f"{name}{': ' if name else ''}the outputs are not finite numbers; the example holds "
-            "NaN, infinite or too large numbers, or the weights of the model do"
-        )
+        raise ValueError(f"{name}{': ' if name else ''}{NOT_FINITE}")
+
+
+def finite(outputs: Tensor) -> Tensor:
+    """Return the outputs for an example, if all of them are numbers.
+
+    Raises:
+        ValueError: one of them is infinite or NaN.
+    """
+    if not outputs.isfinite().all():
+        raise ValueError(NOT_FINITE)
+    return outputs
 
 
 def probabilities_as_text(prediction: Prediction) -> str:
@@ -63,4 +78,4 @@ def _number_text(value: float, spread: float) -> str:
         spread: standard deviation of the training data; a thousandth of it can be read.
     """
     needed = math.log10(abs(value) / spread) + 4 if value else 0
-    return f"{value:.{min(15, max(5, math.ceil(needed)))}g}"
+    return formatted(value, f".{min(15, max(5, math.ceil(needed)))}g")

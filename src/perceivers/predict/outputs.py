@@ -1,62 +1,88 @@
-"""Models whose outputs are neither classes nor numbers: which they are, and what they give."""
+"""Models whose outputs are neither classes nor numbers: which they are, and how they answer."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from ..checkpoint import load, local_directory, read_model_config
-from ..data.layout import visible_files
+from ..checkpoint import load, local_directory, read_limits, read_model_config
 from ..exported import SUFFIX, ExportedModel, gives_other_outputs
 from ..machine import placement
-from ..modalities import FileModality, modality_of
+from ..modalities import (
+    ElementClassesConfig,
+    FlowOutputConfig,
+    ForecastConfig,
+    FramesOutputConfig,
+    FusionOutputConfig,
+    OutputConfig,
+    PixelsOutputConfig,
+    TextOutputConfig,
+    WaveOutputConfig,
+)
 from ..models.base import PerceiverModel
-from ..models.config import ModelConfig
+from ..models.config import ModelConfig, PerceiverIOConfig
+from ..reading import Limits
+from .answers import Answerer, Model
+from .elements import ElementAnswerer
+from .film import FilmAnswerer
+from .flow import FlowAnswerer
+from .rebuild import RebuiltAnswerer
+from .series import ForecastAnswerer
+from .text import FilledAnswerer
+
+# How models answer, by their output.
+ANSWERERS: dict[type[OutputConfig], type[Answerer]] = {
+    ElementClassesConfig: ElementAnswerer,
+    ForecastConfig: ForecastAnswerer,
+    TextOutputConfig: FilledAnswerer,
+    FlowOutputConfig: FlowAnswerer,
+    FusionOutputConfig: FilmAnswerer,
+    PixelsOutputConfig: RebuiltAnswerer,
+    WaveOutputConfig: RebuiltAnswerer,
+    FramesOutputConfig: RebuiltAnswerer,
+}
 
 
-def load_if_other(model: str, device: str = "auto") -> PerceiverModel | ExportedModel | None:
-    """Load a model that is no classifier or regressor; None if it is one.
+def answerer(name: str, device: str = "auto", *, top_k: int = 5) -> Answerer | None:
+    """Return what answers for a model that is no classifier or regressor; None if it is one.
 
     Args:
-        model: directory of a run or saved model, hf://owner/name, or an exported `.onnx` file.
+        name: directory of a run or saved model, hf://owner/name, or an exported `.onnx` file.
         device: where it runs; exported models run on the CPU.
+        top_k: as of `Answerer`.
 
     Raises:
-        ValueError: the files are damaged or do not fit each other.
-        OSError: they do not exist.
+        ValueError: the files are damaged or do not fit each other, or nothing is answered about
+            files with models of this kind.
+        OSError: the files do not exist.
     """
-    if Path(model).suffix.lower() == SUFFIX:
-        path = Path(model)
-        return ExportedModel(path) if gives_other_outputs(path) else None
-    path = local_directory(model)
+    loaded = _load(name, device)
+    if loaded is None:
+        return None
+    model, limits = loaded
+    config = model.config
+    if config.task == "language":
+        raise ValueError(f"{name} continues texts; use perceivers generate {name} --prompt …")
+    output = config.output if isinstance(config, PerceiverIOConfig) else None
+    kind = ANSWERERS.get(type(output)) if output else None
+    if kind is None:
+        raise ValueError(
+            f"models with input of kind {config.input.kind!r} and these outputs cannot predict "
+            "files; pass tensors: perceivers.load(…)(batch)"
+        )
+    return kind(model, limits=limits, top_k=top_k)
+
+
+def _load(name: str, device: str) -> tuple[Model, Limits] | None:
+    """Load a model that is no classifier or regressor, and the limits that it was trained with."""
+    if Path(name).suffix.lower() == SUFFIX:
+        if not gives_other_outputs(Path(name)):
+            return None
+        exported = ExportedModel(name)
+        return exported, exported.limits
+    path = local_directory(name)
     if isinstance(read_model_config(path)[0], ModelConfig):
         return None
     where: torch.device = placement(device).device
     loaded = load(path)
     assert isinstance(loaded, PerceiverModel)  # a resampler has no `read_model_config`
-    return loaded.to(where)
-
-
-def find_files(names: Sequence[str], model: PerceiverModel) -> list[str]:
-    """Return the files that arguments stand for: of a folder those that the model reads, sorted.
-
-    Args:
-        names: paths of files or folders.
-        model: a model that reads files.
-
-    Raises:
-        ValueError: a folder holds no such files.
-    """
-    config = model.config.input
-    modality = modality_of(config)
-    suffixes = modality.suffixes if isinstance(modality, FileModality) else frozenset()
-    found: list[str] = []
-    for name in names:
-        if not Path(name).is_dir():
-            found.append(name)
-            continue
-        files = [f for f in visible_files(Path(name)) if f.suffix.lower() in suffixes]
-        if not files:
-            raise ValueError(f"{name} holds no files that this model reads; give other files")
-        found += sorted(map(str, files))
-    return found
+    return loaded.to(where), read_limits(path)

@@ -1,14 +1,16 @@
 """Forecasts of files of time series."""
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from typing_extensions import override
 
-from ..files import write_atomically, write_csv
+from ..exported import device_of
 from ..modalities import SeriesConfig, build_reader
 from ..modalities.drawing import new_figure, quiet_fonts
 from ..modalities.files import PathOrBytes
@@ -16,7 +18,8 @@ from ..modalities.reader import collate
 from ..modalities.series.decode import Series
 from ..modalities.series.draw import draw_forecast
 from ..modalities.series.reader import SeriesReader
-from ..models.base import PerceiverModel
+from ..printing import formatted
+from .answers import Answer, Answerer, Model
 from .formatting import check_finite
 
 # H horizon · K forecast channels
@@ -48,22 +51,52 @@ class Forecast:
         pairs = zip(self.moments, self.values.tolist(), strict=True)
         return [head, *([moment, *values] for moment, values in pairs)]
 
+    def table(self) -> bytes:
+        """Return the rows as the content of a csv file."""
+        file = io.StringIO(newline="")
+        csv.writer(file).writerows(self.rows())
+        return file.getvalue().encode()
 
-@torch.inference_mode()
-def forecast(model: PerceiverModel, source: PathOrBytes) -> Forecast:
-    """Forecast the steps that follow a series.
+    def plot(self, length: int) -> bytes:
+        """Return a plot of the forecast after the last `length` steps of the series, as png."""
+        figure = new_figure(WIDTH, HEIGHT * len(self.names) + 0.4)
+        run = slice(max(0, len(self.series) - length), None)
+        draw_forecast(
+            figure, self.names, self.series.times, self.series.times.values[run],
+            self.series.values[run], self.times, said=self.values,
+        )  # fmt: skip
+        file = io.BytesIO()
+        with quiet_fonts():
+            figure.savefig(file, format="png", dpi=110)
+        return file.getvalue()
 
-    The model reads the last steps of the series, as many as it was trained on; what a shorter one
-    lacks is missing. Times go on as they are: by months if they are months apart, else by their
-    median distance.
 
-    Args:
-        model: a model that forecasts, such as perceivers.load("runs/co2-…").
-        source: path or bytes of a file with the columns of the training.
+class ForecastAnswerer(Answerer):
+    """Forecasts the steps that follow a series: a table of them, and a plot."""
+
+    @override
+    def check(self) -> None:
+        series_reader(self.model)
+
+    @override
+    def read(self, source: PathOrBytes) -> Series:
+        return series_reader(self.model).read(source)
+
+    @override
+    def answer(self, example: Series) -> Answer:
+        found = forecast_series(self.model, example)
+        head, *rows = found.rows()
+        steps = [dict(zip(head, row, strict=True)) for row in rows]
+        length = 2 * series_reader(self.model).length
+        files = {"-forecast.csv": found.table(), "-forecast.png": found.plot(length)}
+        return Answer(summary(found), {"forecast": steps}, files)
+
+
+def series_reader(model: Model) -> SeriesReader:
+    """Return the reader of a model that forecasts.
 
     Raises:
-        ValueError: the model has other outputs, the file cannot be read, or the forecast is not
-            finite; the message does not name the file.
+        ValueError: the model has other outputs.
     """
     config = model.config.input
     if not isinstance(config, SeriesConfig) or model.config.task != "forecasting":
@@ -72,47 +105,44 @@ def forecast(model: PerceiverModel, source: PathOrBytes) -> Forecast:
         )
     reader = build_reader(config)
     assert isinstance(reader, SeriesReader)
-    series = reader.read(source)
-    example = reader.window(series, len(series) - config.length)
-    batch = reader.batch(collate([example])).to(next(model.parameters()).device)
+    return reader
+
+
+def forecast(model: Model, source: PathOrBytes) -> Forecast:
+    """Forecast the steps that follow a series.
+
+    The model reads the last steps of the series, as many as it was trained on; what a shorter one
+    lacks is missing. Times go on as they are: by months if they are months apart, else by their
+    median distance.
+
+    Args:
+        model: a model that forecasts, such as perceivers.load("runs/co2-…"), or what it was
+            exported to.
+        source: path or bytes of a file with the columns of the training.
+
+    Raises:
+        ValueError: the model has other outputs, the file cannot be read, or the forecast is not
+            finite; the message does not name the file.
+    """
+    return forecast_series(model, series_reader(model).read(source))
+
+
+@torch.inference_mode()
+def forecast_series(model: Model, series: Series) -> Forecast:
+    """Forecast the steps that follow a series that its reader has read; see `forecast`."""
+    reader = series_reader(model)
+    example = reader.window(series, len(series) - reader.length)
+    batch = reader.batch(collate([example])).to(device_of(model))
     values: np.ndarray = model.eval()(batch)[0].double().cpu().numpy()
     check_finite(values.ravel().tolist())
     names = series.names[: values.shape[1]]
-    return Forecast(names, series.times.after(config.horizon), values, series)
-
-
-def write_forecast(found: Forecast, base: Path, length: int) -> list[Path]:
-    """Write a forecast as BASE.csv, and a plot of it after the series as BASE.png.
-
-    Args:
-        found: the forecast.
-        base: path without suffix; its folder exists.
-        length: steps of the series that are drawn before the forecast.
-
-    Raises:
-        OSError: a file cannot be written.
-    """
-    table, plot = (base.with_name(f"{base.name}.{suffix}") for suffix in ("csv", "png"))
-
-    def write_plot(part: Path) -> None:
-        figure = new_figure(WIDTH, HEIGHT * len(found.names) + 0.4)
-        run = slice(max(0, len(found.series) - length), None)
-        draw_forecast(
-            figure, found.names, found.series.times, found.series.times.values[run],
-            found.series.values[run], found.times, said=found.values,
-        )  # fmt: skip
-        with quiet_fonts():
-            figure.savefig(part, format="png", dpi=110)
-
-    write_csv(table, found.rows())
-    write_atomically(plot, write_plot)
-    return [table, plot]
+    return Forecast(names, series.times.after(reader.horizon), values, series)
 
 
 def summary(found: Forecast, most: int = 3) -> str:
     """Describe a forecast by its first and last step, such as "co2 371.4 … 372.9"."""
     parts: Sequence[str] = [
-        f"{name} {values[0]:.5g} … {values[-1]:.5g}"
+        f"{name} {formatted(values[0], '.5g')} … {formatted(values[-1], '.5g')}"
         for name, values in zip(found.names[:most], found.values.T, strict=False)
     ]
     more = ", …" if len(found.names) > most else ""

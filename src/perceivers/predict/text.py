@@ -3,16 +3,18 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from ..exported import ExportedModel, device_of
+from ..exported import device_of
 from ..modalities import TextConfig, TextOutputConfig
+from ..modalities.files import PathOrBytes
 from ..modalities.text.decode import MASK, NUM_IDS, OFFSET, decode, encode
-from ..models.base import PerceiverModel
 from ..models.config import PerceiverIOConfig
+from .answers import Answer, Answerer, Model
+from .formatting import finite
 
 # A mask in a text: one byte, or as many as the number says.
 MASKS = re.compile(r"\[MASK(?::(\d+))?\]")
@@ -30,20 +32,39 @@ class Filled:
     """Probability of the bytes of each mask, the product of those of its bytes."""
 
 
-def read_text(file: str | Path) -> str:
-    """Read a text file.
+class FilledAnswerer(Answerer):
+    """Fills the masks of texts; see `fill_masks`."""
 
-    Raises:
-        ValueError: it is no text; the message names the file.
-    """
-    try:
-        return decode(Path(file))
-    except ValueError as error:
-        raise ValueError(f"{file}: {error}") from error
+    writes_files = False
+    hint = "[MASK] stands for a byte to be found, [MASK:9] for nine."
+
+    @property
+    @override
+    def takes_texts(self) -> bool:
+        return True
+
+    @override
+    def check(self) -> None:
+        if not isinstance(self.model.config.input, TextConfig):
+            raise ValueError(
+                f"the model reads inputs of kind {self.model.config.input.kind!r}, whose masks "
+                "cannot be written; pass tensors: perceivers.load(…)(batch)"
+            )
+
+    @override
+    def read(self, source: PathOrBytes) -> str:
+        return decode(source)
+
+    @override
+    def answer(self, example: str) -> Answer:
+        [filled] = fill_masks(self.model, [example])
+        spans = zip(filled.spans, filled.probabilities, strict=True)
+        lines = [filled.text, *(f"  {span!r} {probability:.1%}" for span, probability in spans)]
+        return Answer("\n".join(lines), vars(filled))
 
 
 @torch.inference_mode()
-def fill_masks(model: PerceiverModel | ExportedModel, texts: Sequence[str]) -> list[Filled]:
+def fill_masks(model: Model, texts: Sequence[str]) -> list[Filled]:
     """Fill the masks of texts with the most probable bytes, all at once.
 
     Args:
@@ -64,7 +85,7 @@ def fill_masks(model: PerceiverModel | ExportedModel, texts: Sequence[str]) -> l
     return [_fill(model, text, config.input.max_length) for text in texts]
 
 
-def _fill(model: PerceiverModel | ExportedModel, text: str, max_length: int) -> Filled:
+def _fill(model: Model, text: str, max_length: int) -> Filled:
     ids, spans = masked_ids(text)
     if not spans:
         raise ValueError(f"{text[:40]!r} has no mask; write [MASK] for a byte, [MASK:9] for nine")
@@ -74,7 +95,7 @@ def _fill(model: PerceiverModel | ExportedModel, text: str, max_length: int) -> 
         )
     batch = ids[None].to(device_of(model))
     # Of the ids, those of bytes alone can stand in a text.
-    chances = model(batch)[0, :, OFFSET:].float().softmax(-1).cpu()
+    chances = finite(model(batch)[0, :, OFFSET:].float()).softmax(-1).cpu()
     best, found = chances.max(-1)
     filled = ids.clone()
     for start, stop in spans:

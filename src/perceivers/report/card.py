@@ -116,9 +116,10 @@ def model_card(run_dir: Path, recipe: Recipe, model: PerceiverModel) -> Safe:
     more = f", … ({len(model.labels):,} in all)" if len(model.labels) > MAX_NAMED else ""
     config = json.dumps(to_dict(recipe), indent=1, ensure_ascii=False)
     lines = Safe("\n".join(element("span", line) for line in config.split("\n")))
+    labels = Safe(f"<b>Labels:</b> {', '.join(named)}{more}")
     return joined(
         table((), rows, left=True),
-        paragraph(Safe(f"<b>Labels:</b> {', '.join(named)}{more}")),
+        paragraph(labels) if named else Safe(""),
         element(
             "details",
             joined(element("summary", "All options"), element("pre", lines, class_="config")),

@@ -119,7 +119,7 @@ def _cell(score: Score, values: Mapping[str, Any], prefix: str = "") -> str:
     value = values.get(prefix + score.name)
     if not isinstance(value, int | float):
         return "-"
-    return f"{value:{score.format_spec}} {score.unit}".rstrip()
+    return score.text(value)
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

@@ -161,4 +161,5 @@ def numbers_plots(judged: Judged) -> Any:
         right.set_ylabel("examples")
         for axes in (left, right):
             axes.grid(alpha=0.3)
+            axes.locator_params(axis="x", nbins=5)  # large numbers are wide
     return figure

@@ -9,10 +9,10 @@ from ..modalities.drawing import new_figure
 from ..modalities.series.draw import draw_forecast
 from ..modalities.series.times import regular_times
 from ..models.base import PerceiverModel
-from ..printing import encodable
+from ..printing import encodable, formatted
 from ..training.forecast_targets import forecasts
 from ..training.results import COLUMNS
-from ..training.scores import LOSS, scores_of
+from ..training.scores import LOSS, Score, scores_of
 from ..training.scoring import Scored
 from .figures import png
 from .outcome import Makers, Outcome, TaskReport
@@ -57,16 +57,15 @@ def _scores(model: PerceiverModel, scored: Scored) -> Safe:
     )
 
 
-def _value(score: object, values: dict[str, float]) -> str:
-    name, spec, unit = (getattr(score, x) for x in ("name", "format_spec", "unit"))
-    return f"{values[name]:{spec}} {unit}".rstrip() if name in values else "-"
+def _value(score: Score, values: dict[str, float]) -> str:
+    return score.text(values[score.name]) if score.name in values else "-"
 
 
 def _by_channel(scored: Scored) -> Safe:
     each = scored.scores["by_label"]
     shown = [name for name in COLUMNS if any(name in scores for scores in each.values())]
     rows = [
-        [label(channel), *(f"{scores[name]:{COLUMNS[name][1]}}" for name in shown)]
+        [label(channel), *(formatted(scores[name], COLUMNS[name][1]) for name in shown)]
         for channel, scores in each.items()
     ]
     return table(("", *(COLUMNS[name][0] for name in shown)), rows)

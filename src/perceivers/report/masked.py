@@ -49,7 +49,9 @@ def _scores(scored: Scored) -> Safe:
     bits = scored.scores["bits_per_byte"]
     rows = [("this model", f"{bits:.4f}")]
     rows += [(RIVALS[name], f"{value:.4f}") for name, value in scored.scores["baseline"].items()]
-    large = [(s.title, s.format(scored.scores[s.name])) for s in scores_of("masking", ())]
+    large = [
+        (s.title, f"{scored.scores[s.name]:{s.format_spec}}") for s in scores_of("masking", ())
+    ]
     return joined(tiles(large), table(("", "bits per byte"), rows))
 
 

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..data.config import Task
+from ..printing import formatted
 from ..training.results import COLUMNS
 from ..training.scores import LOSS, Score, scores_of
 from .figures import (
@@ -80,7 +81,7 @@ def score_table(task: Task, names: Sequence[str], scores: Mapping[str, Any]) -> 
 
 
 def _value(score: Score, value: float) -> str:
-    return f"{value:{score.format_spec}} {score.unit}".rstrip()
+    return score.text(value)
 
 
 def confusion(subject: Subject) -> Safe:
@@ -145,7 +146,7 @@ def by_label(scores: Mapping[str, Any], places: Mapping[str, int] = MappingProxy
             label(name),
             *([places[name]] if places else []),
             *(
-                f"{each[name][column]:{COLUMNS[column][1]}}" if column in each[name] else "-"
+                formatted(each[name][column], COLUMNS[column][1]) if column in each[name] else "-"
                 for column in names
             ),
         ]
@@ -264,13 +265,15 @@ def _said(judged: Judged, row: int) -> Safe:
             found = chosen.nonzero()[:, 0].tolist()[:MAX_SAID]
             if found:
                 lines.append(f"{words}: {', '.join(_named(judged, row, k) for k in found)}")
+        lines = lines or ["rightly said: none"]
     else:
         errors = (judged.values[row] - judged.truth[row]).tolist()
         for k, (name, error) in enumerate(zip(names[:MAX_SAID], errors, strict=False)):
             prefix = f"{label(name)}: " if len(names) > 1 else ""
             lines.append(
-                f"{prefix}said <b>{float(values[k]):.5g}</b>, is "
-                f"<b>{float(judged.truth[row, k]):.5g}</b> ({error:+.4g})"
+                f"{prefix}said <b>{formatted(float(values[k]), '.5g')}</b>, is "
+                f"<b>{formatted(float(judged.truth[row, k]), '.5g')}</b> "
+                f"({formatted(error, '+.4g')})"
             )
     return Safe("<br>".join(lines))
 

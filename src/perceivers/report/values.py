@@ -1,6 +1,6 @@
 """What a report shows of a model that rebuilds its inputs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,7 +73,21 @@ def _drawn(outcome: Outcome, row: int) -> Safe:
         for panel, (title, shown) in zip(panels, pairs, strict=True):
             panel.suptitle(title, fontsize=7)
             modality.draw(panel, shown, None, config)
+        _share_scales(*(panel.axes for panel in panels))
         return picture(encoded(figure), f"{outcome.names[row]}, read and rebuilt", "webp")
+
+
+def _share_scales(read: Sequence[Any], rebuilt: Sequence[Any]) -> None:
+    """Give the curves and the grey values of two drawings the same scales."""
+    for pair in zip(read, rebuilt, strict=True):
+        if all(axes.lines for axes in pair):
+            limits = [limit for axes in pair for limit in axes.get_ylim()]
+            for axes in pair:
+                axes.set_ylim(min(limits), max(limits))
+        images = [image for axes in pair for image in axes.images]
+        limits = [limit for image in images for limit in image.get_clim()]
+        for image in images:
+            image.set_clim(min(limits), max(limits))
 
 
 RECONSTRUCTION = TaskReport(value_rows, value_sections)

@@ -27,7 +27,6 @@ from .masked import MASKING
 from .outcome import Outcome, TaskReport
 from .page import Safe, Section, element, joined, page, paragraph
 from .predictions import PREDICTIONS
-from .solids import OCCUPANCY
 from .values import RECONSTRUCTION
 
 log = logging.getLogger(__name__)
@@ -42,7 +41,6 @@ REPORTS: dict[Task, TaskReport] = {
     "forecasting": FORECASTING,
     "masking": MASKING,
     "flow": FLOW,
-    "occupancy": OCCUPANCY,
 }
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import missing_extra
-from ..predict import Predictor
 from ..printing import printable
 from .batcher import Busy
 from .config import ServeConfig
@@ -15,7 +14,7 @@ from .docs import docs_page
 from .gate import Gate
 from .multipart import parts_of
 from .service import Service
-from .uploads import Refused, Upload, from_form, from_json, named_upload
+from .uploads import Refused, Responder, Upload, from_form, from_json, named_upload
 
 try:
     from fastapi import FastAPI, Request
@@ -61,12 +60,12 @@ BODY = {
 
 
 def create_app(
-    predictor: Predictor, config: ServeConfig | None = None, *, run_dir: Path | None = None
+    predictor: Responder, config: ServeConfig | None = None, *, run_dir: Path | None = None
 ) -> FastAPI:
     """Build the service of a model as an ASGI application.
 
     Args:
-        predictor: the model and its reader.
+        predictor: the model and its reader; an `Answerer` for a model of other outputs.
         config: settings; None: the defaults.
         run_dir: directory of the run, for its scores and report; None: there is none.
 
@@ -116,7 +115,11 @@ def _add_model_routes(app: FastAPI, service: Service) -> None:
 
     @app.post("/v1/predict", openapi_extra=BODY, response_model=None)
     async def predict(request: Request, top_k: int = 5) -> JSONResponse:
-        """Predict files, texts or rows: for each its "predictions", or an "error"."""
+        """Predict files, texts or rows: for each its "predictions", or an "error".
+
+        Models that give neither classes nor numbers answer with entries of their own, such as
+        "elements" or "forecast", with "words", and with "files" as data URLs by name.
+        """
         if top_k < 1:
             raise Refused(f"top_k={top_k}; expected 1 or more", 400)
         predictions = await service.predict(await _uploads(request, service), top_k)
@@ -131,8 +134,8 @@ def _add_model_routes(app: FastAPI, service: Service) -> None:
         uploads = await _uploads(request, service)
         if len(uploads) != 1:
             raise Refused(f"got {len(uploads)} examples; expected one to explain", 400)
-        if not service.explains:
-            raise Refused("an exported model cannot be explained; serve the run", 400)
+        if service.unexplained:
+            raise Refused(service.unexplained, 400)
         if "image/png" in request.headers.get("accept", ""):
             return Response(await service.explain_png(uploads[0], output), media_type="image/png")
         return JSONResponse(await service.explain(uploads[0], output))
@@ -208,7 +211,7 @@ async def _uploads(request: Request, service: Service) -> list[Upload]:
     return uploads
 
 
-def _from_form(body: bytes, predictor: Predictor, *, content_type: str, most: int) -> list[Upload]:
+def _from_form(body: bytes, predictor: Responder, *, content_type: str, most: int) -> list[Upload]:
     files, fields = [], {}
     for part in parts_of(body, content_type, most + MAX_FIELDS):
         if part.filename is None:

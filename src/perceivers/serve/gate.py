@@ -31,8 +31,8 @@ HEADERS = [
     (b"x-frame-options", b"DENY"),
 ]
 POLICY = (
-    b"default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; "
-    b"base-uri 'none'; frame-ancestors 'none'; form-action 'none'"
+    b"default-src 'self'; img-src 'self' data: blob:; media-src 'self' data: blob:; "
+    b"object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'"
 )
 # The report is one file: its style and pictures are inside. It has no script.
 REPORT_POLICY = (

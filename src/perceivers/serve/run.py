@@ -13,7 +13,9 @@ from typing import Any
 
 from ..errors import missing_extra
 from ..predict import Predictor
+from ..predict.outputs import answerer
 from .config import ServeConfig
+from .uploads import Responder
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +45,7 @@ def serve(model: str, config: ServeConfig, *, device: str | None = None) -> None
 
     listening = _listen(config)
     try:
-        predictor = Predictor(model, device=device, batch_size=config.max_batch)
+        predictor = _open(model, device, config)
         load_drawing()
         directory = Path(model)
         app = create_app(predictor, config, run_dir=directory if directory.is_dir() else None)
@@ -69,6 +71,20 @@ def serve(model: str, config: ServeConfig, *, device: str | None = None) -> None
             server.run(sockets=[listening])
     finally:
         listening.close()
+
+
+def _open(model: str, device: str | None, config: ServeConfig) -> Responder:
+    """Load a model with what answers about examples.
+
+    Raises:
+        ValueError, OSError: as `serve`.
+    """
+    other = answerer(model, device or "auto")
+    if other is None:
+        return Predictor(model, device=device, batch_size=config.max_batch)
+    if other.nothing_served:
+        raise ValueError(f"{model} cannot be served: {other.nothing_served}")
+    return other
 
 
 @contextmanager
@@ -111,6 +127,6 @@ def _listen(config: ServeConfig) -> socket.socket:
         listening.close()
         raise OSError(
             f"cannot listen on {config.host}:{config.port} ({error.strerror or error}); choose "
-            "another --port, or 0 for a free one"
+            "another --port, or 0 for a free one, or another --host"
         ) from None
     return listening

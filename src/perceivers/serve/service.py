@@ -1,26 +1,29 @@
 """What the service does with examples: decode, predict and explain, within limits."""
 
+import base64
 import json
+import mimetypes
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from .. import __version__
 from ..checkpoint import CONFIG, METRICS_FILE
 from ..explain import draw
-from ..export.program import inputs_of
+from ..export.program import inputs_of, outputs_of
 from ..exported import ExportedModel
 from ..modalities.accepts import accepted_suffixes, describe_files
 from ..modalities.clips import without_clips
 from ..modalities.fusion.rows import RowReader
 from ..modalities.text.reader import TextReader
 from ..predict import Prediction, Predictor, Prepared
+from ..predict.answers import Answer, Answerer
 from .batcher import Batcher
 from .config import ServeConfig, service_limits
 from .metrics import Metrics
 from .overlays import overlays
-from .uploads import Refused, Upload, decode, is_table, table_rows
+from .uploads import Refused, Responder, Upload, decode, is_table, table_rows
 
 Job = Callable[[], Any]
 MAX_EXPLAINING = 4  # explanations that may wait
@@ -31,13 +34,13 @@ class Service:
     """A model that answers requests.
 
     Args:
-        predictor: the model and its reader.
+        predictor: the model and its reader; an `Answerer` for a model of other outputs.
         config: limits and batches.
         run_dir: directory of the run, for its report; None: there is none.
     """
 
     def __init__(
-        self, predictor: Predictor, config: ServeConfig, run_dir: Path | None = None
+        self, predictor: Responder, config: ServeConfig, run_dir: Path | None = None
     ) -> None:
         self.predictor, self.config, self.run_dir = predictor, config, run_dir
         self.limits = config.limits or service_limits(predictor.limits)
@@ -51,7 +54,7 @@ class Service:
         self._explainer: Batcher[Job, Any] = Batcher(
             _run_all, max_batch=1, max_wait=0.0, max_queue=MAX_EXPLAINING, name="explain"
         )
-        self._batcher: Batcher[Prepared, Prediction] = Batcher(
+        self._batcher: Batcher[Prepared, Prediction | Answer] = Batcher(
             self._predict,
             max_batch=config.max_batch,
             max_wait=config.max_wait_ms / 1000,
@@ -77,6 +80,7 @@ class Service:
 
         Returns:
             For each example its "file" and its "predictions", or the "error" that prevented them.
+            An answer of another kind has its own entries instead, "words" and "files".
 
         Raises:
             Refused: there are too many examples, or none of them can be read.
@@ -97,10 +101,19 @@ class Service:
             elif isinstance(result, Exception):
                 raise result
             else:
-                few = self.predictor.first(result, top_k)
-                answer["predictions"] = self.predictor.as_json(few)
+                answer |= self._entries(upload.name, result, top_k)
             answers.append(answer)
         return answers
+
+    def _entries(self, name: str, result: Prediction | Answer, top_k: int) -> dict[str, Any]:
+        """Return the entries of an answer, whose files are data URLs by their names."""
+        if isinstance(result, Answer):
+            stem = PurePath(name).stem
+            files = {f"{stem}{end}": content for end, content in result.files.items()}
+            urls = {file: _data_url(file, content) for file, content in files.items()}
+            return {**result.data, **result.details, "words": result.words, "files": urls}
+        assert isinstance(self.predictor, Predictor)
+        return {"predictions": self.predictor.as_json(self.predictor.first(result, top_k))}
 
     async def explain(self, upload: Upload, label: str | None) -> dict[str, Any]:
         """Explain one example.
@@ -122,7 +135,7 @@ class Service:
         if isinstance(example, Refused):
             raise example
         explained: dict[str, Any] = await _one(
-            self._explainer, lambda: overlays(self.predictor, example, output)
+            self._explainer, lambda: overlays(self._explained, example, output)
         )
         return explained
 
@@ -133,7 +146,7 @@ class Service:
         [example] = await self._decode([upload])
         if isinstance(example, Refused):
             raise example
-        model = self.predictor.trained
+        model = self._explained.trained
         explained = await _one(
             self._explainer, lambda: draw(model, example, output=output, title=upload.name)
         )
@@ -141,9 +154,19 @@ class Service:
         return png
 
     @property
-    def explains(self) -> bool:
-        """Whether the model can be explained."""
-        return not isinstance(self.predictor.model, ExportedModel)
+    def unexplained(self) -> str:
+        """Why the model cannot be explained; empty: it can be."""
+        if isinstance(self.predictor, Answerer):
+            task = self.predictor.model.config.task or "these outputs"
+            return f"explanations are of classes and numbers; this model is for {task}"
+        exported = isinstance(self.predictor.model, ExportedModel)
+        return "an exported model cannot be explained; serve the run" if exported else ""
+
+    @property
+    def _explained(self) -> Predictor:
+        """The predictor, whose model can be explained."""
+        assert isinstance(self.predictor, Predictor)
+        return self.predictor
 
     def _describe(self) -> dict[str, Any]:
         """Return what the model is: task, labels, what it reads, and its scores."""
@@ -157,14 +180,18 @@ class Service:
             "reads": describe_files(reader),
             "suffixes": sorted(accepted_suffixes(reader)),
             "texts": isinstance(reader, TextReader),
+            "hint": predictor.hint if isinstance(predictor, Answerer) else "",
             "columns": list(reader.columns) if isinstance(reader, RowReader) else [],
             "files": dict(reader.files) if isinstance(reader, RowReader) else {},
-            "explains": self.explains,
+            "explains": not self.unexplained,
             "max_request_mb": self.config.max_request_mb,
             "parameters": sum(p.numel() for p in model.parameters()),
         }
-        if self.explains:
-            described["inputs"] = [given.describe() for given in inputs_of(self.predictor.trained)]
+        if isinstance(model, ExportedModel):
+            described |= {"inputs": model.inputs, "outputs": model.described_outputs}
+        else:
+            described["inputs"] = [given.describe() for given in inputs_of(model)]
+            described["outputs"] = [vars(output) for output in outputs_of(model)]
         metrics = self.run_dir and self.run_dir / METRICS_FILE
         if metrics and metrics.is_file():
             scores = json.loads(metrics.read_text())
@@ -212,7 +239,7 @@ class Service:
         """
         return await _one(self._decoder, job)
 
-    def _predict(self, examples: list[Prepared]) -> Sequence[Prediction | Exception]:
+    def _predict(self, examples: list[Any]) -> Sequence[Any]:
         """Predict a batch; if that fails, each example on its own, to find out which one fails."""
         count = len(self.predictor.labels)
         try:
@@ -228,6 +255,12 @@ class Service:
         if label not in self.predictor.labels:
             raise Refused(f"unknown output {label!r}", 422)
         return self.predictor.labels.index(label)
+
+
+def _data_url(name: str, content: bytes) -> str:
+    """Return the content of a file as a data URL of the type that its name stands for."""
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _run_all(jobs: Sequence[Job]) -> list[Any]:

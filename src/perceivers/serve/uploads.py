@@ -15,10 +15,15 @@ from ..modalities.fusion.rows import Row, RowReader
 from ..modalities.image.opening import ARRAY_SUFFIX
 from ..modalities.image.reader import ImageReader
 from ..modalities.table.config import TABLE_SUFFIXES
+from ..modalities.text.labels import SUFFIX as LINES
 from ..modalities.text.reader import TextReader
 from ..predict import Predictor, Prepared
+from ..predict.answers import Answerer
 from ..printing import printable
 from ..reading import Limits, using
+
+Responder = Predictor | Answerer
+"""What answers about examples."""
 
 MAX_NAME = 200  # characters of a file name that are kept
 
@@ -58,7 +63,7 @@ def named_upload(filename: str | None, content: bytes) -> Upload:
     return Upload(name or "file", PurePosixPath(name).suffix.lower(), content)
 
 
-def from_json(body: bytes, predictor: Predictor, *, most: int) -> list[Upload]:
+def from_json(body: bytes, predictor: Responder, *, most: int) -> list[Upload]:
     """Return the texts or rows of a JSON request.
 
     Args:
@@ -96,7 +101,7 @@ def from_json(body: bytes, predictor: Predictor, *, most: int) -> list[Upload]:
 
 
 def from_form(
-    files: Sequence[tuple[str, Upload]], fields: Mapping[str, str], predictor: Predictor
+    files: Sequence[tuple[str, Upload]], fields: Mapping[str, str], predictor: Responder
 ) -> list[Upload]:
     """Return the examples of a multipart request.
 
@@ -121,13 +126,13 @@ def from_form(
     return [upload for _, upload in files]
 
 
-def is_table(upload: Upload, predictor: Predictor) -> bool:
+def is_table(upload: Upload, predictor: Responder) -> bool:
     """Return whether an upload is a table whose rows are the examples."""
     reads_rows = isinstance(without_clips(predictor.reader), RowReader)
     return reads_rows and upload.cells is None and upload.suffix in TABLE_SUFFIXES
 
 
-def table_rows(upload: Upload, predictor: Predictor, limits: Limits) -> list[Upload]:
+def table_rows(upload: Upload, predictor: Responder, limits: Limits) -> list[Upload]:
     """Return the rows of an uploaded table.
 
     Raises:
@@ -145,7 +150,7 @@ def table_rows(upload: Upload, predictor: Predictor, limits: Limits) -> list[Upl
     ]
 
 
-def decode(upload: Upload, predictor: Predictor, limits: Limits) -> Prepared:
+def decode(upload: Upload, predictor: Responder, limits: Limits) -> Prepared:
     """Decode an example as in training.
 
     Args:
@@ -161,8 +166,9 @@ def decode(upload: Upload, predictor: Predictor, limits: Limits) -> Prepared:
         _check_suffix(upload, predictor)
     # The formats of images and texts do not depend on the name of the file: no file is needed.
     in_memory = isinstance(reader, ImageReader) and upload.suffix != ARRAY_SUFFIX
+    lines = isinstance(predictor, Answerer) and upload.suffix == LINES  # several texts
     with using(limits):
-        if isinstance(reader, TextReader) or in_memory:
+        if (isinstance(reader, TextReader) and not lines) or in_memory:
             try:
                 return predictor.prepare(upload.content)
             except ValueError as error:
@@ -215,7 +221,7 @@ def _write(upload: Upload, folder: Path, stem: str) -> Path:
     return path
 
 
-def _check_suffix(upload: Upload, predictor: Predictor) -> None:
+def _check_suffix(upload: Upload, predictor: Responder) -> None:
     reader = without_clips(predictor.reader)
     if upload.suffix not in accepted_suffixes(reader):
         raise Refused(f"{upload.name}: {describe_files(reader)}", 415)

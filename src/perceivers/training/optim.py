@@ -10,7 +10,6 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 from typing_extensions import override
 
 from ..core import Perceiver
-from .muon import Muon
 from .recipe import OptimizerConfig
 
 
@@ -73,7 +72,8 @@ class Lamb(torch.optim.Optimizer):
 class MuonAdamW(torch.optim.Optimizer):
     """Muon for the matrices of hidden layers and AdamW for all other parameters, as one optimiser.
 
-    The step of `Muon` is scaled to the size of AdamW's, so that one learning rate serves both.
+    Muon (https://kellerjordan.github.io/posts/muon/) orthogonalises each update. Its step is scaled
+    to the size of AdamW's (arXiv 2502.16982), so that one learning rate serves both.
 
     Args:
         hidden: groups of matrices for Muon.
@@ -94,7 +94,13 @@ class MuonAdamW(torch.optim.Optimizer):
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.999),
     ) -> None:
-        muon = Muon(hidden, lr=lr, weight_decay=weight_decay, momentum=momentum)
+        muon = torch.optim.Muon(
+            hidden,
+            lr=lr,
+            weight_decay=weight_decay,
+            momentum=momentum,
+            adjust_lr_fn="match_rms_adamw",
+        )
         self.parts = (muon, torch.optim.AdamW(others, lr=lr, betas=betas, fused=True))
         super().__init__([group for part in self.parts for group in part.param_groups], {"lr": lr})
         self._share_state()

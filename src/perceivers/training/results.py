@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ..data.config import Task
-from .scores import LAST, NEAREST, format_scores
+from ..printing import formatted
+from .scores import LAST, format_scores
 
 MAX_ROWS = 30  # of a table by class, label or number
 MAX_NAME = 30  # characters of a name in it
@@ -86,11 +87,8 @@ def score_lines(
         "segmentation": f"always {base.get('label')!r}",
         "forecasting": "the value one season earlier",
         "flow": "nothing moves",
-        "occupancy": "every place inside",
     }[task]
     lines.append(f"baseline ({constant}): {format_scores(task, labels, base)}")
-    if rival := format_scores(task, labels, base, NEAREST):
-        lines.append(f"rival (the side of the nearest point of the surface): {rival}")
     return lines + table(each)
 
 
@@ -107,7 +105,7 @@ def table(each: Mapping[str, Mapping[str, float]]) -> list[str]:
     rows = [["", *(COLUMNS[name][0] for name in names)]]
     for label in shown:
         cells = [
-            f"{each[label][name]:{COLUMNS[name][1]}}" if name in each[label] else "-"
+            formatted(each[label][name], COLUMNS[name][1]) if name in each[label] else "-"
             for name in names
         ]
         rows.append([label if len(label) <= MAX_NAME else label[: MAX_NAME - 1] + "…", *cells])

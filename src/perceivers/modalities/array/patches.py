@@ -89,7 +89,9 @@ def join_patches(values: Tensor, patch_size: Sequence[int], shape: Sequence[int]
     grid = [size // patch for size, patch in zip(shape, patch_size, strict=True)]
     cells = values.unflatten(1, (*grid, *patch_size))
     order = [axis for i in range(axes) for axis in (1 + i, 1 + axes + i)]
-    return cells.permute(0, *order, 2 * axes + 1).reshape(len(values), *shape, values.shape[-1])
+    # Not len(values): an exported program would take the size of its first batch for a constant.
+    sizes = (values.shape[0], *shape, values.shape[-1])
+    return cells.permute(0, *order, 2 * axes + 1).reshape(sizes)
 
 
 def shape_text(sizes: Sequence[int]) -> str:

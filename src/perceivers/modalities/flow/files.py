@@ -81,9 +81,18 @@ def write_flo(path: Path, flow: np.ndarray) -> None:
         path: the file; an existing one is replaced.
         flow: (H, W, 2), motion in pixels along x and y.
     """
+    path.write_bytes(flo_bytes(flow))
+
+
+def flo_bytes(flow: np.ndarray) -> bytes:
+    """Return a flow field as the content of a `.flo` file.
+
+    Args:
+        flow: (H, W, 2), motion in pixels along x and y.
+    """
     height, width = flow.shape[:2]
     values = np.ascontiguousarray(flow, dtype="<f4").tobytes()
-    path.write_bytes(HEADER.pack(MAGIC, width, height) + values)
+    return HEADER.pack(MAGIC, width, height) + values
 
 
 def read_flo(path: Path) -> np.ndarray:

@@ -167,3 +167,14 @@ def pillow() -> Any:
     except ImportError:
         raise missing_extra("Pillow", "images") from None
     return Image
+
+
+def png_bytes(pixels: np.ndarray) -> bytes:
+    """Return pixels as the content of a png file.
+
+    Args:
+        pixels: uint8 (H, W, C), grey or RGB.
+    """
+    file = io.BytesIO()
+    pillow().fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(file, "png")
+    return file.getvalue()

@@ -86,10 +86,17 @@ class TimeSeries(FileModality):
     @override
     def preparation(self, config: Any) -> str:
         channels = listed(config.columns) or f"{config.channels} channels"
+        steps, cut = f"{config.length} steps", "the middle; a shorter one ends in NaN"
+        if config.horizon:
+            steps = f"the last {config.length} steps and {config.horizon} more"
+            cut = (
+                f"the end; a shorter one begins with NaN. Of the {config.horizon} steps to "
+                "forecast the times are given, and their values are not read"
+            )
         return (
-            f"{config.length} steps, float64 (steps, {1 + config.channels}): the time since the "
-            f"first step, where {config.step:g} of the file is 1, then {channels}; NaN where a "
-            "value is missing. Of a longer series the middle; a shorter one ends in NaN"
+            f"{steps}, float64 (steps, {1 + config.channels}): the time since the first step, "
+            f"where {config.step:g} of the file is 1, then {channels}; NaN where a value is "
+            f"missing. Of a longer series {cut}"
         )
 
     @override

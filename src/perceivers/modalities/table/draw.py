@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from ...printing import formatted
 from ..drawing import COLOURS, empty_axes, relative, shortened
 from .config import TabularConfig
 from .dates import DateFormat, date_text, format_of
@@ -65,7 +66,7 @@ def _cell(row: np.ndarray, index: int, config: TabularConfig) -> str:
     if index < len(config.numeric):
         example = config.number_formats.get(config.numeric[index])
         is_date = example is not None and isinstance(format_of(example), DateFormat)
-        return date_text(value) if is_date else f"{value:.4g}"
+        return date_text(value) if is_date else formatted(value, ".4g")
     names = config.categories[index - len(config.numeric)]
     return (
         shortened(names[int(value)], MAX_CELL)

@@ -1,7 +1,7 @@
 """Films as files: frames and sound in Matroska, without loss."""
 
+import io
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 
@@ -10,20 +10,18 @@ from ..media import import_av
 SOUND_FRAME = 1024  # samples that are encoded at a time
 
 
-def write_mkv(
-    path: Path,
+def mkv_bytes(
     frames: np.ndarray,
     rate: float,
     sound: np.ndarray | None = None,
     sample_rate: int = 48_000,
-) -> None:
-    """Write a film as an `.mkv` file that VLC, mpv and FFmpeg play.
+) -> bytes:
+    """Return a film as the content of an `.mkv` file that VLC, mpv and FFmpeg play.
 
     The frames are FFV1 and the sound is PCM of 16 bits, so that a reader gets exactly what was
     written.
 
     Args:
-        path: the file; an existing one is replaced.
         frames: uint8 (T, H, W, 1 or 3), grey or RGB.
         rate: frames per second.
         sound: samples (S,) in [-1, 1]; values beyond are clipped. None: no sound.
@@ -40,7 +38,8 @@ def write_mkv(
     av, step = import_av(), Fraction(rate).limit_denominator(100_000)
     grey = frames.shape[3] == 1
     given, stored = ("gray", "gray") if grey else ("rgb24", "bgr0")
-    with av.open(str(path), "w", format="matroska") as file:
+    content = io.BytesIO()
+    with av.open(content, "w", format="matroska") as file:
         film = file.add_stream("ffv1", rate=step)
         film.height, film.width = frames.shape[1:3]
         film.pix_fmt = stored
@@ -60,6 +59,7 @@ def write_mkv(
                 block.pts = start
                 file.mux(track.encode(block))
             file.mux(track.encode(None))
+    return content.getvalue()
 
 
 def _blocks(sound: np.ndarray) -> list[tuple[int, np.ndarray]]:

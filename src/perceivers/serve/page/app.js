@@ -1,6 +1,6 @@
 // The page of the service. All text from files and answers is set as text, never as HTML.
 
-import { onFiles, say, showOutputs } from "./outputs.js";
+import { onFiles, say, showFiles, showOutputs, showTexts } from "./outputs.js";
 
 const byId = (id) => document.getElementById(id);
 let model = null; // the answer of /v1/model
@@ -35,7 +35,10 @@ async function begin() {
   byId("access").hidden = true;
   const more = model.labels.length > 6 ? `, … (${model.labels.length} in all)` : "";
   const reads = model.reads[0].toUpperCase() + model.reads.slice(1);
-  byId("about").textContent = `${reads}. Its outputs: ${model.labels.slice(0, 6).join(", ")}${more}.`;
+  const named = model.labels.slice(0, 6).join(", ") + more;
+  const outputs = named || model.outputs.map((output) => output.meaning).join("; ");
+  byId("about").textContent = `${reads}. Its outputs: ${outputs}.`;
+  byId("hint").textContent = model.hint;
   byId("file").accept = model.suffixes.join(",");
   byId("write").hidden = !model.texts;
   byId("explain").hidden = !model.explains;
@@ -96,7 +99,11 @@ async function predict(makeBody, file = null, note = "") {
   current = makeBody;
   byId("name").textContent = answer.file;
   preview(file);
-  showOutputs(byId("bars"), answer.predictions);
+  byId("bars").hidden = !answer.predictions;
+  showOutputs(byId("bars"), answer.predictions || []);
+  byId("words").textContent = answer.words || "";
+  showTexts(byId("texts"), answer.texts || []);
+  showFiles(byId("files"), answer.files || {});
   byId("result").hidden = false;
   say(note);
 }
