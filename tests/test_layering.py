@@ -48,6 +48,7 @@ CONFINED = {
     "datasets": {"data"},
     "PIL": {"modalities"},
     "av": {"modalities"},
+    "mcubes": {"modalities"},
     "trimesh": {"modalities"},
     "scipy": {"modalities"},
     "pyarrow": {"modalities"},

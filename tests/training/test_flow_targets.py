@@ -67,7 +67,7 @@ def test_a_batch_without_known_motion_changes_nothing():
 def test_some_pixels_give_the_outputs_that_they_give_among_all():
     net = model(train_queries=5).eval()
     made = targets_of(net)
-    at = made.draw()
+    at = made.draw(None)
     assert len(at[""].unique()) == 5
     frames = torch.randint(0, 256, (2, 2, HEIGHT, WIDTH, 3), dtype=torch.uint8)
     inputs = net.elements(frames)
@@ -75,6 +75,6 @@ def test_some_pixels_give_the_outputs_that_they_give_among_all():
     torch.testing.assert_close(some, whole[:, at[""]], atol=1e-5, rtol=1e-5)
     truth = torch.randn(2, 12, 2)
     assert torch.equal(made.at(truth, at), truth[:, at[""]])
-    assert targets_of(model()).draw() is None
+    assert targets_of(model()).draw(None) is None
     arranged = net.output.arrange(truth, frames)
     assert torch.equal(made.truth(frames, arranged), truth)

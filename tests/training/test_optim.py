@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from perceivers.training.muon import Muon, orthogonalised
 from perceivers.training.optim import Lamb, build_optimizer, build_schedule
 from perceivers.training.recipe import OptimizerConfig
 
@@ -67,14 +68,9 @@ def test_lamb_evaluates_a_closure():
 
 
 def two_optimizers(model, lr):
-    """Return torch's Muon and AdamW as two optimisers."""
-    muon = torch.optim.Muon(
-        [model[0].weight, model[2].weight],
-        lr=lr,
-        weight_decay=0.1,
-        momentum=0.95,
-        adjust_lr_fn="match_rms_adamw",
-    )
+    """Return Muon and AdamW as two optimisers."""
+    weights = [model[0].weight, model[2].weight]
+    muon = Muon(weights, lr=lr, weight_decay=0.1, momentum=0.95)
     rest = [model[0].bias, *model[1].parameters(), model[2].bias]
     return muon, torch.optim.AdamW(rest, lr=lr, weight_decay=0.0, betas=(0.9, 0.98))
 
@@ -103,6 +99,40 @@ def test_muon_with_adamw_equals_two_optimizers_also_after_restoring():
             group["lr"] *= 0.5  # as a schedule does
     for ours, theirs in zip(one.parameters(), two.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs)
+
+
+def test_muon_is_torchs_up_to_the_digits_of_bfloat16():
+    torch.manual_seed(0)
+    shapes = [(6, 5), (6, 5), (5, 9), (8, 3)]
+    ours = [nn.Parameter(torch.randn(shape)) for shape in shapes]
+    theirs = [nn.Parameter(p.detach().clone()) for p in ours]
+    options = {"lr": 0.1, "weight_decay": 0.1, "momentum": 0.9}
+    one = Muon(ours, **options)
+    two = torch.optim.Muon(theirs, **options, adjust_lr_fn="match_rms_adamw")
+    for _ in range(3):
+        for a, b in zip(ours, theirs, strict=True):
+            a.grad = torch.randn_like(a)
+            b.grad = a.grad.clone()
+        one.step()
+        two.step()
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b, atol=4e-3, rtol=0)  # a step changes them by 0.1
+    ours[0].grad = None
+    before = ours[0].detach().clone()
+    one.step()
+    assert torch.equal(ours[0], before)
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (2, 7, 3), (3, 8)])
+def test_orthogonalised_matrices_keep_their_singular_vectors(shape):
+    torch.manual_seed(0)
+    matrices = torch.randn(shape, dtype=torch.float64)
+    u, s, v = torch.linalg.svd(matrices, full_matrices=False)
+    s = s / s.square().sum(-1, keepdim=True).sqrt()
+    for _ in range(5):
+        s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
+    torch.testing.assert_close(orthogonalised(matrices), u * s[..., None, :] @ v)
+    assert (s - 1).abs().max() < 0.4
 
 
 MODEL = nn.Sequential(nn.Linear(4, 3), nn.LayerNorm(3))

@@ -84,7 +84,7 @@ def test_a_perfect_reconstruction_is_the_batch():
 def test_some_queries_give_the_outputs_that_they_give_among_all():
     model = av_model(train_queries=2).eval()
     made, examples = targets_of(model), batch()
-    at = made.draw()
+    at = made.draw({})
     assert {name: len(index) for name, index in at.items()} == {"audio": 2, "video": 2}
     inputs = model.elements(examples)
     whole, some = model.respond(inputs), model.respond(inputs, at)
@@ -92,7 +92,7 @@ def test_some_queries_give_the_outputs_that_they_give_among_all():
         torch.testing.assert_close(some[name], whole[name][:, index], atol=1e-5, rtol=1e-5)
     truth = made.truth(examples, None)
     assert torch.equal(made.at(truth, at)["video"], truth["video"][:, at["video"]])
-    assert targets_of(av_model()).draw() is None
+    assert targets_of(av_model()).draw({}) is None
 
 
 def test_the_errors_of_parts_are_relative_to_their_variance():

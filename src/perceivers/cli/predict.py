@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from .console import complain, say
 from .options import add_limits
 from .parser import Add, add_clips
-from .predict_others import check_options, predict_others
+from .predict_others import check_no_solids, check_options, predict_others
 from .predict_output import Csv, Json, Lines, Output, check_new_file, is_correct
 
 if TYPE_CHECKING:
@@ -72,6 +72,14 @@ def add(command: Add) -> None:
         "masks, labelled clouds, forecasts or films [predictions]",
     )  # fmt: skip
     sub.add_argument(
+        "--resolution", type=int, metavar="R",
+        help="models of solids: places along each axis of the grid that the mesh is made of [64]",
+    )  # fmt: skip
+    sub.add_argument(
+        "--format", choices=("ply", "obj", "stl"),
+        help="models of solids: format of the mesh that is written [ply]",
+    )  # fmt: skip
+    sub.add_argument(
         "--stdin-kind", metavar="SUFFIX",
         help="format of the file on stdin, such as obj, where its bytes do not tell",
     )  # fmt: skip
@@ -101,6 +109,7 @@ def _predict(options: argparse.Namespace, rest: list[str]) -> int:
     if (other := answerer(options.model, top_k=options.top_k)) is not None:
         check_options(options)
         return predict_others(other, options)
+    check_no_solids(options)
     if options.out:
         raise ValueError("--out is for models whose outputs are files; leave it out, or use --csv")
     predictor = Predictor(

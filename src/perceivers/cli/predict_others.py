@@ -28,6 +28,17 @@ def check_options(options: argparse.Namespace) -> None:
             raise ValueError(f"--{name.replace('_', '-')} is for classes and numbers; leave it out")
 
 
+def check_no_solids(options: argparse.Namespace) -> None:
+    """Refuse the options of models of solids where they would be ignored.
+
+    Raises:
+        ValueError: one of them is given.
+    """
+    for name in ("resolution", "format"):
+        if getattr(options, name) is not None:
+            raise ValueError(f"--{name} is for models that write meshes; leave it out")
+
+
 def predict_others(answerer: "Answerer", options: argparse.Namespace) -> int:
     """Answer about each file or text; what the answers hold as files is written.
 
@@ -40,7 +51,13 @@ def predict_others(answerer: "Answerer", options: argparse.Namespace) -> int:
         OSError: a file cannot be written.
     """
     from ..places import make_directory
+    from ..predict.solids import SolidAnswerer
 
+    if isinstance(answerer, SolidAnswerer):
+        answerer.resolution = options.resolution or answerer.resolution
+        answerer.kind = options.format or answerer.kind
+    else:
+        check_no_solids(options)
     examples = list(answerer.asked(options.files, options.text))
     folder = options.out or OUT
     if answerer.writes_files:

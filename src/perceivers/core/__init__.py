@@ -2,6 +2,7 @@
 
 from .ar_cache import ARCache
 from .attention import attend
+from .bottleneck import KLBottleneck
 from .decoder import Decoder
 from .feed_forward import FeedForward
 from .inputs import Inputs
@@ -14,6 +15,7 @@ from .perceiver_io import PerceiverIO
 from .positions import AxialPosition, FourierPosition, LearnedPosition, fourier_features, grid
 from .queries import LearnedQueries, Queries
 from .resampler import Resampler
+from .sampling import farthest_points
 from .sources import ChunkedKeyValues, KeyValueSource, StoredKeyValues, StreamedKeyValues
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "FeedForward",
     "FourierPosition",
     "Inputs",
+    "KLBottleneck",
     "KeyValueSource",
     "LayerOptions",
     "LearnedPosition",
@@ -39,6 +42,7 @@ __all__ = [
     "StoredKeyValues",
     "StreamedKeyValues",
     "attend",
+    "farthest_points",
     "fourier_features",
     "grid",
 ]

@@ -123,7 +123,9 @@ class Perceiver(nn.Module):
         self.blocks = nn.ModuleList(block() for _ in range(num_blocks))
         self.init_weights()
 
-    def forward(self, inputs: Inputs, group: ProcessGroup | None = None) -> Tensor:
+    def forward(
+        self, inputs: Inputs, group: ProcessGroup | None = None, *, initial: Tensor | None = None
+    ) -> Tensor:
         """Encode M input elements to latents (B, N, D).
 
         Args:
@@ -131,6 +133,7 @@ class Perceiver(nn.Module):
             group: ranks that each hold a part of the same examples' elements. All ranks get the
                 same latents. If all compute the same loss from them, each also gets the gradients
                 of all weights that one process with all elements would get.
+            initial: latents to begin with, (1 or B, N, D); None: the learned ones.
 
         Raises:
             ValueError: there are no examples, the inputs have other channels than `input_dim`, or
@@ -139,10 +142,10 @@ class Perceiver(nn.Module):
         self._check(inputs)
         if group is None:
             variance = element_variance(inputs)
-            z = self._read(lambda cross: cross.source(inputs, variance))
+            z = self._read(lambda cross: cross.source(inputs, variance), initial)
         else:
             check_parts(inputs, group)
-            z = self._read(lambda cross: cross.sharded_source(inputs, group))
+            z = self._read(lambda cross: cross.sharded_source(inputs, group), initial)
         return z.expand(inputs.content.shape[0], -1, -1)
 
     @torch.no_grad()
@@ -192,21 +195,33 @@ class Perceiver(nn.Module):
                 f"this model was built for input_dim={self.input_dim}"
             )
 
-    def _read(self, make_source: Callable[[CrossAttend], KeyValueSource]) -> Tensor:
+    def _read(
+        self,
+        make_source: Callable[[CrossAttend], KeyValueSource],
+        initial: Tensor | None = None,
+    ) -> Tensor:
         """Alternate cross-attends and blocks, as in the paper's figure: (1 or B, N, D)."""
         cross_attends = cast(Sequence[CrossAttend], self.cross_attends)
         sources: dict[int, KeyValueSource] = {}  # one per distinct cross-attend
-        z = self.latents[None]  # the same for all examples until the first cross-attend
+        # The learned latents are the same for all examples until the first cross-attend.
+        z = self.latents[None] if initial is None else initial
         for cross, block in zip(self.cross_order, self.block_order, strict=True):
             if cross is not None:
                 if cross not in sources:
                     sources[cross] = make_source(cross_attends[cross])
-                z = self._apply_layer(cross_attends[cross], z, sources[cross])
+                z = self.apply_layer(cross_attends[cross], z, sources[cross])
             if block is not None:
-                z = self._apply_layer(self.blocks[block], z)
+                z = self.apply_layer(self.blocks[block], z)
         return z
 
-    def _apply_layer(self, layer: nn.Module, z: Tensor, *source: KeyValueSource) -> Tensor:
+    def apply_layer(self, layer: nn.Module, z: Tensor, *source: KeyValueSource) -> Tensor:
+        """Apply a layer to latents (B, N, D), as `activation_checkpointing` says.
+
+        Args:
+            layer: a cross-attend, a self-attend or a block of them.
+            z: the latents.
+            source: what a cross-attend reads.
+        """
         if self.activation_checkpointing and torch.is_grad_enabled():
             return checkpoint(layer, z, *source, use_reentrant=False)
         return layer(z, *source)

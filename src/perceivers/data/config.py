@@ -11,6 +11,8 @@ EXAMPLE_TASKS: tuple[Task, ...] = ("classification", "multilabel", "regression")
 """The tasks with one row of labels, and of outputs, for each example."""
 NUMBER_TASKS: tuple[Task, ...] = ("regression", "forecasting")
 """The tasks whose labels are numbers."""
+UNLABELLED: tuple[Task, ...] = ("reconstruction", "flow", "occupancy")
+"""The tasks that need no labels: what is to be found is in the examples themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +29,9 @@ class DataConfig(AugmentationConfig):
     (multilabel), numbers (regression), a class for each element (segmentation), the values of a
     series that follow (forecasting), or none, because the text itself is to be continued
     (language), hidden bytes of it are to be found (masking), the example itself is to be rebuilt
-    (reconstruction), or the motion of each pixel is part of it (flow); the last six follow from the
-    model; auto: decided by the type of the labels."""
+    (reconstruction), the motion of each pixel is part of it (flow), or what lies inside a solid is
+    to be told from its surface (occupancy); the last seven follow from the model; auto: decided by
+    the type of the labels."""
     label: tuple[str, ...] = ()
     """Tables: names of the columns to predict; empty: the column called label, labels or target; to
     forecast, all columns."""

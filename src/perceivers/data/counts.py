@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from .config import NUMBER_TASKS, Task
+from .config import NUMBER_TASKS, UNLABELLED, Task
 from .examples import ExampleSet
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def describe_splits(
 def _describe(labels: Tensor, names: Sequence[str], task: Task) -> str:
     if task == "language":
         return f"{int(labels.sum()):,} bytes"
-    if task in ("reconstruction", "flow"):
+    if task in UNLABELLED:
         return f"{len(labels):,} examples"
     if task in NUMBER_TASKS:
         columns = labels.view(len(labels), -1)

@@ -140,6 +140,11 @@ def read_datasets(
     """
     given = {"train": train, "validation": validation, "test": test}
     datasets = {name: dataset for name, dataset in given.items() if dataset is not None}
+    if task == "occupancy":
+        raise ValueError(
+            "solids are read from a folder of closed meshes, not from a torch Dataset; give the "
+            "path of a folder"
+        )
     row = _label_row if task is None else ROWS.get(task, _label_row)
     read = {name: _read_items(name, dataset, row) for name, dataset in datasets.items()}
     known = labels or getattr(train, "classes", None)

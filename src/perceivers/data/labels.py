@@ -4,7 +4,7 @@
 - multilabel: any number of K labels per example, float (n, K) of 0 and 1;
 - segmentation: a class for each element of an example; here only how many elements of an example
   have each of K classes, int32 (n, K), because the classes themselves are a part of the example;
-- reconstruction: none, int32 (n, 0);
+- reconstruction, occupancy: none, int32 (n, 0);
 - regression: K numbers per example in the data's units, float64 (n,) or (n, K). A name may end in
   its unit, such as "age [years]" or "age (years)";
 - forecasting: the means of the values that follow a window, of each of K channels, float64 (n, K).
@@ -39,6 +39,7 @@ EXPECTED_LABELS: dict[str, str] = {
     "forecasting": "a series, and a model with a horizon (model.input.horizon)",
     "masking": "none: hidden bytes of texts are to be found",
     "flow": "pairs of frames with .flo files, and a model of optical flow",
+    "occupancy": "closed meshes, and a model that tells what is inside",
 }
 
 
@@ -56,7 +57,7 @@ def infer_task(values: Tensor, names: Sequence[str], task: TaskOption = "auto") 
         ValueError: the labels have a wrong type or shape, do not fit `task`, are not finite or no
             index of a class, or their number of columns differs from the number of names.
     """
-    if task in ("masking", "flow"):
+    if task in ("masking", "flow", "occupancy"):
         return task
     width = values.shape[1] if values.ndim == 2 else 1
     inferred: Task = "classification"
@@ -110,6 +111,7 @@ def describe_labels(task: Task, names: Sequence[str]) -> str:
         "forecasting": f"{len(names)} channel{'s' * (len(names) > 1)} to forecast ({few})",
         "masking": "none",
         "flow": "the motion of each pixel",
+        "occupancy": "which places are inside",
     }[task] + f": {task}"
 
 

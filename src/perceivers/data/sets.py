@@ -21,6 +21,9 @@ _TORONTO = "https://www.cs.toronto.edu/~kriz/cifar.html"
 
 SETS = {
     "digits": NamedSet("1,797 handwritten digits, 8×8 grey, 10 classes; inside the package"),
+    "shapes": NamedSet(
+        "4,000 unions of boxes, balls and tori whose inside is known exactly; made by the package"
+    ),
     "cifar10": NamedSet(
         "60,000 photographs, 32×32 RGB, 10 classes; official files or the hub",
         "uoft-cs/cifar10",

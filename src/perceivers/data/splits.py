@@ -36,6 +36,7 @@ from .official import has_official_files, read_official
 from .saved_splits import SavedSplits
 from .series import read_series
 from .sets import named_set
+from .shapes import read_shapes
 from .unlabelled import read_unlabelled, without_labels
 
 log = logging.getLogger(__name__)
@@ -221,7 +222,7 @@ def _find(config: DataConfig, reader: Reader) -> tuple[Mapping[str, ExampleSet],
                 f"{config.path} is not a table, and forecasts are learnt from one whose rows are "
                 "the steps of a series; check the path"
             )
-    if config.name == "folder":
+    if config.name == "folder" or (config.name == "shapes" and config.path is not None):
         return _find_own(config, reader)
     if config.name == "dataset":
         raise ValueError(
@@ -234,6 +235,8 @@ def _find(config: DataConfig, reader: Reader) -> tuple[Mapping[str, ExampleSet],
             images, classes = read_digits()
             digits = _fit_images((images.numpy(), classes.numpy()), reader, "digits")
             return {"train": digits}, tuple("0123456789")
+        if config.name == "shapes":
+            return {"train": read_shapes(reader)}, ()
         if named.hub_id is None:
             raise FileNotFoundError(
                 f"{config.name} does not come with the package; {named.how_to_get}"

@@ -25,7 +25,7 @@ from .label import Label
 from .label.config import LabelConfig, LabelOutputConfig
 from .modality import Modality, modality_of, register
 from .points import Points
-from .points.config import PointsConfig
+from .points.config import OccupancyConfig, PointsConfig
 from .series import TimeSeries
 from .series.config import ForecastConfig, SeriesConfig
 from .sound import Sound
@@ -73,6 +73,7 @@ __all__ = [
     "LabelOutputConfig",
     "MelConfig",
     "Modality",
+    "OccupancyConfig",
     "OutputConfig",
     "PixelsOutputConfig",
     "PointsConfig",

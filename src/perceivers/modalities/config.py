@@ -14,6 +14,7 @@ Task = Literal[
     "forecasting",
     "masking",
     "flow",
+    "occupancy",
 ]
 """What the outputs of a model are compared with: see `training.targets`."""
 

@@ -99,6 +99,14 @@ class Modality(ABC):
         """Return the class of the readers of `labelled_reader`; None: elements have no labels."""
         return None
 
+    def solid_reader(self, config: Any) -> "TargetReader":
+        """Build the reader of closed meshes, with places of which it is known if they are inside.
+
+        Raises:
+            ValueError: inputs of this modality are no points.
+        """
+        raise ValueError(f"inputs of kind {config.kind!r} have no inside; expected points")
+
     def measure(self, config: Any, sources: Callable[[], Sequence[Any]]) -> tuple[Any, list[str]]:
         """Complete a configuration by what has to be measured in training files.
 
@@ -252,6 +260,25 @@ class Modality(ABC):
             ValueError: one of the augmentations moves elements, and labels cannot follow.
         """
         return batch, labels
+
+    def augment_solids(
+        self, batch: Any, labels: Any, config: Any, augmentation: AugmentationConfig
+    ) -> tuple[Any, Any]:
+        """Augment points of surfaces, and move the places of their labels with them.
+
+        Args:
+            batch: points, (B, M, C).
+            labels: places and what is known of them, (B, Q, 4).
+            config: the input configuration of the model.
+            augmentation: which augmentations, and how strong.
+
+        Returns:
+            The batch and the labels.
+
+        Raises:
+            ValueError: one of the augmentations moves points, and places cannot follow.
+        """
+        raise ValueError(f"inputs of kind {config.kind!r} have no inside; expected points")
 
     def augmentation_words(self, config: Any, augmentation: AugmentationConfig) -> list[str]:
         """Name the augmentations that are switched on, such as ["mirroring", "zoom"]."""

@@ -57,6 +57,19 @@ class Output(nn.Module, ABC):
             inputs: the elements that were encoded; None where the queries do not depend on them.
         """
 
+    def queries_at(self, inputs: Inputs | None, at: Any) -> Queries | Mapping[str, Queries]:
+        """Return the queries for some of the outputs.
+
+        Args:
+            inputs: see `queries`.
+            at: indices of the queries, int64 (K,), by the name of their set ("" if there is one
+                without a name).
+        """
+        queries = self.queries(inputs)
+        sets = queries if isinstance(queries, Mapping) else {"": queries}
+        some = {name: sets[name].at(index) for name, index in at.items()}
+        return some if isinstance(queries, Mapping) else some[""]
+
     def forward(self, decoded: Tensor, adapter: Adapter, part: str = "") -> Tensor:
         """Turn what the decoder gives for some queries into outputs, (B, O, E) → (B, O, K).
 

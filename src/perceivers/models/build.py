@@ -19,12 +19,14 @@ from .config import (
     PerceiverARConfig,
     PerceiverIOClassifierConfig,
     PerceiverIOConfig,
+    PerceiverVAEConfig,
     check,
     with_changes,
 )
 from .keras_example import KerasExample
 from .perceiver_ar import PerceiverARModel
 from .perceiver_io import PerceiverIOClassifier, PerceiverIOModel
+from .perceiver_vae import PerceiverVAE
 from .presets import PRESETS
 from .transfer import take_weights
 
@@ -35,6 +37,7 @@ MODELS: dict[type[EncoderConfig], Callable[..., PerceiverModel]] = {
     KerasExampleConfig: KerasExample,
     PerceiverIOClassifierConfig: PerceiverIOClassifier,
     PerceiverIOConfig: PerceiverIOModel,
+    PerceiverVAEConfig: PerceiverVAE,
     PerceiverARConfig: PerceiverARModel,
 }
 

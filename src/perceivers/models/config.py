@@ -19,6 +19,7 @@ __all__ = [
     "PerceiverARConfig",
     "PerceiverIOClassifierConfig",
     "PerceiverIOConfig",
+    "PerceiverVAEConfig",
     "check",
     "from_dict",
     "task_of",
@@ -195,8 +196,9 @@ class PerceiverIOConfig(EncoderConfig):
     output: OutputConfig
     """What is queried, and what the decoded vectors mean."""
     train_queries: int = 0
-    """Number of queries of each part of a reconstruction, or of pixels of a flow, that a training
-    step decodes, drawn at random; 0: all. Evaluation decodes all of them, in chunks."""
+    """Number of queries of each part of a reconstruction, of pixels of a flow, or of places of a
+    solid, that a training step decodes, drawn at random; 0: all. Evaluation decodes all of them, in
+    chunks."""
 
     @property
     @override
@@ -212,6 +214,27 @@ class PerceiverIOConfig(EncoderConfig):
     def for_labels(self, task: Task, count: int) -> Self:
         fitting = super().for_labels(task, count)
         return dataclasses.replace(fitting, output=self.output.for_labels(count))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceiverVAEConfig(PerceiverIOConfig):
+    """A Perceiver IO with a bottleneck of normal distributions between encoder and decoder.
+
+    See `perceivers.models.perceiver_vae.PerceiverVAE`.
+    """
+
+    kind: ClassVar[str] = "perceiver-vae"
+
+    latents: Literal["learned", "sampled"] = "sampled"
+    """What the latents begin with: learned vectors alone (learned), or with a linear map of an
+    element added to each, which are spread evenly over the input (sampled)."""
+    bottleneck_dim: Annotated[int, Range(1, 2**16)] = 16
+    """Channels of the code of each latent, which has num_latents · bottleneck_dim numbers."""
+    kl_weight: float = 1e-3
+    """Weight in the loss of the Kullback-Leibler divergence of the codes from a standard normal
+    distribution, averaged over the numbers of a code."""
+    num_decoder_layers: Layers = 6
+    """Number of self-attends after the bottleneck; their options are those of the encoder."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -131,25 +131,29 @@ class PerceiverIOModel(PerceiverModel):
             The output's own arrangement: see the class that `config.output` names.
         """
         inputs = self.elements(x, mask)
-        latents = self.perceiver(inputs)
-        values = self.decode(latents, self.output.queries(inputs), chunk_size=chunk_size)
+        latents = self.latents(inputs)
+        values = self.decode(latents, self.queries(inputs), chunk_size=chunk_size)
         return self.output.arrange(values, x)
 
+    def latents(self, inputs: Inputs) -> Tensor:
+        """Encode elements to what `decode` takes, (B, N, D)."""
+        return self.perceiver(inputs)
+
     @override
-    def respond(self, inputs: Inputs, at: Mapping[str, Tensor] | None = None) -> Any:
+    def respond(self, inputs: Inputs, at: Any = None) -> Any:
         """Compute the outputs for elements, before they are arranged.
 
         Args:
             inputs: the elements.
-            at: indices of the queries to decode, int64 (K,), by the name of their set ("" if there
-                is one without a name); None: all queries.
+            at: which outputs are wanted, see `Output.queries_at`; None: all queries.
         """
-        queries = self.output.queries(inputs)
-        if at is not None:
-            sets = queries if isinstance(queries, Mapping) else {"": queries}
-            some = {name: sets[name].at(index) for name, index in at.items()}
-            queries = some if isinstance(queries, Mapping) else some[""]
-        return self.decode(self.perceiver(inputs), queries)
+        return self.decode(self.latents(inputs), self.queries(inputs, at))
+
+    def queries(self, inputs: Inputs, at: Any = None) -> Queries | Mapping[str, Queries]:
+        """Return the queries for elements; the arguments are those of `respond`."""
+        if at is None:
+            return self.output.queries(inputs)
+        return self.output.queries_at(inputs, at)
 
     def decode(
         self,

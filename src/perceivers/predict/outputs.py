@@ -13,6 +13,7 @@ from ..modalities import (
     ForecastConfig,
     FramesOutputConfig,
     FusionOutputConfig,
+    OccupancyConfig,
     OutputConfig,
     PixelsOutputConfig,
     TextOutputConfig,
@@ -27,6 +28,7 @@ from .film import FilmAnswerer
 from .flow import FlowAnswerer
 from .rebuild import RebuiltAnswerer
 from .series import ForecastAnswerer
+from .solids import SolidAnswerer
 from .text import FilledAnswerer
 
 # How models answer, by their output.
@@ -39,6 +41,7 @@ ANSWERERS: dict[type[OutputConfig], type[Answerer]] = {
     PixelsOutputConfig: RebuiltAnswerer,
     WaveOutputConfig: RebuiltAnswerer,
     FramesOutputConfig: RebuiltAnswerer,
+    OccupancyConfig: SolidAnswerer,
 }
 
 

@@ -20,6 +20,7 @@ from .mlm import mlm
 from .perceiver_pytorch_cifar10 import perceiver_pytorch_cifar10
 from .rt_polarity import rt_polarity
 from .segment_points import segment_points
+from .shape_vae import shape_vae
 from .vowels import vowels
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
@@ -43,6 +44,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         vowels,
         bytes_lm,
         segment_points,
+        shape_vae,
         autoencode_av,
         flow,
         co2,

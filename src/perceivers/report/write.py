@@ -27,6 +27,7 @@ from .masked import MASKING
 from .outcome import Outcome, TaskReport
 from .page import Safe, Section, element, joined, page, paragraph
 from .predictions import PREDICTIONS
+from .solids import OCCUPANCY
 from .values import RECONSTRUCTION
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ REPORTS: dict[Task, TaskReport] = {
     "forecasting": FORECASTING,
     "masking": MASKING,
     "flow": FLOW,
+    "occupancy": OCCUPANCY,
 }
 
 

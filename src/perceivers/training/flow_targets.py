@@ -50,7 +50,7 @@ class FlowTargets(Targets):
         return labels.flatten(1, 2)
 
     @override
-    def draw(self) -> At | None:
+    def draw(self, truth: Any) -> At | None:
         """Draw `train_queries` pixels, the same for all examples."""
         if not self.count:
             return None

@@ -10,6 +10,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 from typing_extensions import override
 
 from ..core import Perceiver
+from .muon import Muon
 from .recipe import OptimizerConfig
 
 
@@ -72,8 +73,7 @@ class Lamb(torch.optim.Optimizer):
 class MuonAdamW(torch.optim.Optimizer):
     """Muon for the matrices of hidden layers and AdamW for all other parameters, as one optimiser.
 
-    Muon (https://kellerjordan.github.io/posts/muon/) orthogonalises each update. Its step is scaled
-    to the size of AdamW's (arXiv 2502.16982), so that one learning rate serves both.
+    The step of `Muon` is scaled to the size of AdamW's, so that one learning rate serves both.
 
     Args:
         hidden: groups of matrices for Muon.
@@ -94,13 +94,7 @@ class MuonAdamW(torch.optim.Optimizer):
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.999),
     ) -> None:
-        muon = torch.optim.Muon(
-            hidden,
-            lr=lr,
-            weight_decay=weight_decay,
-            momentum=momentum,
-            adjust_lr_fn="match_rms_adamw",
-        )
+        muon = Muon(hidden, lr=lr, weight_decay=weight_decay, momentum=momentum)
         self.parts = (muon, torch.optim.AdamW(others, lr=lr, betas=betas, fused=True))
         super().__init__([group for part in self.parts for group in part.param_groups], {"lr": lr})
         self._share_state()

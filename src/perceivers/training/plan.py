@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..data.contradictions import log_contradictions
 from ..data.counts import SPLIT_ORDER
@@ -18,7 +19,6 @@ from ..data.mixing import check_mixing
 from ..data.saved_splits import SavedSplits
 from ..data.splits import Splits
 from ..machine import Placement, describe_machine, placement
-from ..modalities import modality_of
 from ..modalities.reader import to_device
 from ..models.base import PerceiverModel
 from ..models.config import check, task_of
@@ -127,7 +127,7 @@ def plan(recipe: Recipe, *, saved: SavedSplits | None = None, epochs_done: int =
     counted = cost(recipe.model)
     batch_size, num_train = recipe.data.batch_size, len(splits.examples["train"])
     steps = max(1, num_train // batch_size)
-    batch, seconds_per_example = _sample_batch(splits.examples["train"], batch_size)
+    batch, labels, seconds_per_example = _sample_batch(splits.examples["train"], batch_size)
     in_memory = _fits_in_memory(splits, recipe.data.hold_gb)
     _log_copies(recipe, splits, saved, in_memory)
     decode_seconds = _decode_seconds(splits, seconds_per_example, in_memory)
@@ -136,9 +136,8 @@ def plan(recipe: Recipe, *, saved: SavedSplits | None = None, epochs_done: int =
     freeze(model.to(place.device), recipe)
     optimizer = build_optimizer(model, recipe.optimizer)
     build_schedule(optimizer, recipe.optimizer, epochs=recipe.trainer.max_epochs, steps=steps)
-    train_step, validation_step = _time_steps(
-        model, optimizer, recipe, to_device(batch, place.device), place
-    )
+    batch, labels = (to_device(x, place.device) for x in (batch, labels))
+    train_step, validation_step = _time_steps(model, optimizer, recipe, batch, labels, place)
     validation = len(splits.examples.get("validation", ()))
     seconds = steps * train_step + validation / batch_size * validation_step
     return Plan(
@@ -185,17 +184,17 @@ def _log_copies(recipe: Recipe, splits: Splits, saved: SavedSplits | None, in_me
         log.info("%s", line)
 
 
-def _sample_batch(examples: ExampleSet, batch_size: int) -> tuple[Any, float]:
-    """Return a batch of evenly spaced examples and the seconds that each took to decode."""
+def _sample_batch(examples: ExampleSet, batch_size: int) -> tuple[Any, Tensor, float]:
+    """Return a batch of evenly spaced examples, and the seconds that each took to decode."""
     began = time.perf_counter()
     step = max(1, len(examples) // batch_size)
-    batch, _ = examples.__getitems__(range(0, len(examples), step)[:batch_size])
+    batch, labels = examples.__getitems__(range(0, len(examples), step)[:batch_size])
     if batch is None:
         raise ValueError(
             f"none of {min(batch_size, len(examples))} training files can be read; the log lines "
             "above say why"
         )
-    return batch, (time.perf_counter() - began) / min(batch_size, len(examples))
+    return batch, labels, (time.perf_counter() - began) / min(batch_size, len(examples))
 
 
 def _fits_in_memory(splits: Splits, limit_gb: float) -> bool:
@@ -221,19 +220,22 @@ def _time_steps(
     optimizer: torch.optim.Optimizer,
     recipe: Recipe,
     batch: Any,
+    labels: Tensor,
     place: Placement,
 ) -> tuple[float, float]:
     """Return the time of a training step and of a validation step, in seconds."""
-    inputs = recipe.model.input
-    modality, targets = modality_of(inputs), targets_of(model)
+    targets = targets_of(model)
     respond: Callable[..., Any] = model.respond
 
     def train_step() -> None:
         optimizer.zero_grad()
-        at = targets.draw()
+        examples, truth = targets.augment(batch, labels, recipe.data)
+        truth = targets.truth(examples, truth)
+        drawn = targets.draw(truth)
+        at = targets.asked(targets.at(truth, drawn), drawn)
         with place.autocast():
-            elements = model.elements(modality.augment(batch, inputs, recipe.data))
-            outputs = model.respond(elements) if at is None else respond(elements, at)
+            elements = model.elements(examples)
+            outputs = respond(elements) if at is None else respond(elements, at)
         # Any loss will do: nearly all of the time goes to the model.
         parts = outputs.values() if isinstance(outputs, dict) else [outputs]
         sum(part.float().logsumexp(-1).mean() for part in parts).backward()
@@ -241,8 +243,10 @@ def _time_steps(
 
     @torch.inference_mode()
     def validation_step() -> None:
+        at = targets.asked(targets.truth(batch, labels), None)
         with place.autocast():
-            model(batch)
+            elements = model.elements(batch)
+            respond(elements) if at is None else respond(elements, at)
 
     model.train()
     train_seconds = _shortest_call(train_step, place.device)

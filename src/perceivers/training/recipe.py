@@ -86,11 +86,13 @@ class TrainerConfig:
         "val_mase",
         "val_epe",
         "val_over_1px",
+        "val_iou",
+        "val_kl",
     ] = "val_loss"
     """Validation score that decides which weights are best and when to stop early; of equal scores
     the one with the lower loss is better. It must be a score of the task; last: none, the weights
     of the last epoch are kept; auto: val_macro_f1 for classification, val_miou for segmentation,
-    else val_loss, and last if there are no validation examples."""
+    val_iou for occupancy, else val_loss, and last if there are no validation examples."""
     ema_decay: float = 0.0
     """Decay per step of a running average of the weights, which is then scored and saved instead
     of them; 0: no average."""

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ..checkpoint import CONFIG, read_config
-from ..data.config import EXAMPLE_TASKS, NUMBER_TASKS, Task
+from ..data.config import EXAMPLE_TASKS, NUMBER_TASKS, UNLABELLED, Task
 from ..data.documents import read_documents
 from ..data.file_examples import FileExamples
 from ..data.labels import matching_names
@@ -122,7 +122,7 @@ def read_recipe_splits(
             log.info("decoded %d of %d %s", done, total, reader.noun)
 
     data, task = recipe.data, recipe.model.task
-    if task in ("reconstruction", "masking", "flow"):  # it follows from the model
+    if task in (*UNLABELLED, "masking"):  # it follows from the model
         if data.task not in ("auto", task):
             raise ValueError(
                 f"data.task={data.task}, but the model is for {task}; leave it out or choose "
@@ -152,10 +152,12 @@ def _reader(recipe: Recipe, clips: int, classes: tuple[str, ...]) -> Reader:
         )
     if clips > 1 and recipe.model.task == "reconstruction":
         raise ValueError(f"clips={clips}, but clips are not averaged to rebuild; leave clips out")
-    if recipe.model.task not in ("segmentation", "flow"):
+    if recipe.model.task not in ("segmentation", "flow", "occupancy"):
         return with_clips(build_reader(inputs), clips)
     if clips > 1:
         raise ValueError(f"clips={clips}, but each element is predicted once; leave clips out")
+    if recipe.model.task == "occupancy":
+        return modality_of(inputs).solid_reader(inputs)
     return modality_of(inputs).labelled_reader(inputs, label=label, classes=classes)
 
 
@@ -265,7 +267,7 @@ def check_labels(model: PerceiverModel, splits: Splits) -> None:
     Raises:
         ValueError: the data has another task or other labels.
     """
-    if splits.task in (*NUMBER_TASKS, "segmentation", "reconstruction"):
+    if splits.task in (*NUMBER_TASKS, *UNLABELLED, "segmentation"):
         known = splits.labels == model.labels
     else:
         known = None not in matching_names(splits.labels, model.labels)

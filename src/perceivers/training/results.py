@@ -6,7 +6,7 @@ from typing import Any
 
 from ..data.config import Task
 from ..printing import formatted
-from .scores import LAST, format_scores
+from .scores import LAST, NEAREST, format_scores
 
 MAX_ROWS = 30  # of a table by class, label or number
 MAX_NAME = 30  # characters of a name in it
@@ -87,8 +87,11 @@ def score_lines(
         "segmentation": f"always {base.get('label')!r}",
         "forecasting": "the value one season earlier",
         "flow": "nothing moves",
+        "occupancy": "every place inside",
     }[task]
     lines.append(f"baseline ({constant}): {format_scores(task, labels, base)}")
+    if rival := format_scores(task, labels, base, NEAREST):
+        lines.append(f"rival (the side of the nearest point of the surface): {rival}")
     return lines + table(each)
 
 

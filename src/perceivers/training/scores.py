@@ -50,6 +50,7 @@ class Score:
         return f"{self.title}, {unit}" if unit else self.title
 
 
+NEAREST = "nearest_"  # prefix of the scores of a rival of models of solids
 LOSS = Score("loss", "loss", ".4f", higher_is_better=False)
 MAE = Score("mae", "MAE", ".4g", higher_is_better=False)
 RMSE = Score("rmse", "RMSE", ".4g", higher_is_better=False)
@@ -75,6 +76,11 @@ TASK_SCORES: dict[Task, tuple[Score, ...]] = {
         Score("epe", "end-point error", ".3f", higher_is_better=False, unit="px", short="EPE"),
         Score("over_1px", "over 1 px", ".2%", higher_is_better=False),
     ),
+    "occupancy": (
+        Score("iou", "IoU", ".2%"),
+        ACCURACY,
+        Score("kl", "KL divergence", ".4f", higher_is_better=False, short="KL"),
+    ),
 }
 ALL_SCORES = {s.name: s for s in (LOSS, *(s for scores in TASK_SCORES.values() for s in scores))}
 
@@ -88,7 +94,9 @@ def scores_of(task: Task, labels: Sequence[str]) -> tuple[Score, ...]:
             regression has MAE, RMSE and R²; language has the bits per byte; segmentation has mIoU,
             macro F1 and accuracy; reconstruction has PSNR; forecasting has MASE, MAE and RMSE;
             masking has the bits per hidden byte, and the share of hidden bytes that are found; flow
-            has the mean end-point error in pixels, and the share of pixels where it is above 1.
+            has the mean end-point error in pixels, and the share of pixels where it is above 1;
+            occupancy has the IoU of the solids, the share of places near their surface that are
+            told right, and the divergence of their codes.
         labels: names of the model's outputs. If all of them have the same unit, MAE and RMSE have
             it too.
     """
@@ -106,7 +114,7 @@ LAST = "last"  # instead of a score to monitor: the weights of the last epoch ar
 
 
 def resolve_monitor(monitor: str, task: Task, validated: bool = True) -> str:
-    """Return what "auto" stands for: macro F1, mIoU, the loss or `LAST`; others unchanged.
+    """Return what "auto" stands for: macro F1, mIoU, IoU, the loss or `LAST`; others unchanged.
 
     The loss of a classifier on few validation examples is lowest long before its weights are the
     best: a few examples that it is wrongly sure of decide it (docs/log.md, 2026-11-26).
@@ -128,7 +136,8 @@ def resolve_monitor(monitor: str, task: Task, validated: bool = True) -> str:
         return monitor
     if not validated:
         return LAST
-    main = {"classification": MACRO_F1, "segmentation": TASK_SCORES["segmentation"][0]}
+    own_first: tuple[Task, ...] = ("segmentation", "occupancy")
+    main = {"classification": MACRO_F1, **{name: TASK_SCORES[name][0] for name in own_first}}
     return f"val_{main.get(task, LOSS).name}"
 
 

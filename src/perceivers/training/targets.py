@@ -24,6 +24,7 @@ from .forecast_targets import ForecastTargets
 from .language import LanguageTargets
 from .masking import MaskingTargets
 from .metrics import AveragePrecisions, ClassCounts, LabelCounts
+from .occupancy_targets import OccupancyTargets
 from .targets_base import BASELINE, Targets
 from .value_targets import ValueTargets
 
@@ -175,6 +176,7 @@ TARGETS: dict[Task, type[Targets]] = {
     "forecasting": ForecastTargets,
     "masking": MaskingTargets,
     "flow": FlowTargets,
+    "occupancy": OccupancyTargets,
 }
 
 

@@ -90,8 +90,12 @@ class Targets(abc.ABC):
         """
         return truth
 
-    def draw(self) -> Any:
-        """Draw the outputs that a training step computes; None: all of them."""
+    def draw(self, truth: Any) -> Any:
+        """Draw the outputs that a training step computes; None: all of them.
+
+        Args:
+            truth: result of `truth`.
+        """
         return None
 
     def at(self, truth: Any, at: Any) -> Any:
@@ -102,6 +106,15 @@ class Targets(abc.ABC):
             at: result of `draw`.
         """
         return truth
+
+    def asked(self, truth: Any, at: Any) -> Any:
+        """Return what the model is asked for: see `PerceiverIOModel.respond`; None: all outputs.
+
+        Args:
+            truth: result of `at`.
+            at: result of `draw`.
+        """
+        return at
 
     @property
     def names(self) -> tuple[str, ...]:

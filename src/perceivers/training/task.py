@@ -95,9 +95,9 @@ class Learner(pl.LightningModule):
         examples, targets = mix(
             examples, self.targets.as_floats(truth), mixup=data.mixup, cutmix=data.cutmix
         )
-        at = self.targets.draw()
+        at = self.targets.draw(truth)
         truth, targets = self.targets.at(truth, at), self.targets.at(targets, at)
-        outputs = self._outputs(examples, seed, at)
+        outputs = self._outputs(examples, seed, self.targets.asked(truth, at))
         loss = self.targets.loss(outputs, targets, self.recipe.trainer.label_smoothing)
         self.targets.update(self.train_scores, detached(outputs), truth, loss)
         return loss
@@ -170,8 +170,9 @@ class Learner(pl.LightningModule):
             batch_index: number of the batch, which seeds a random permutation.
         """
         examples, labels = self.targets.hide(examples, labels, 0)
-        outputs = self.targets.over_clips(self._outputs(examples, batch_index), len(labels))
         truth = self.targets.truth(examples, labels)
+        outputs = self._outputs(examples, batch_index, self.targets.asked(truth, None))
+        outputs = self.targets.over_clips(outputs, len(labels))
         return outputs, truth, self.targets.loss(outputs, truth)
 
 

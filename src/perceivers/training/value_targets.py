@@ -49,7 +49,7 @@ class ValueTargets(Targets):
         return values if isinstance(values, dict) else {"": values}
 
     @override
-    def draw(self) -> Parts | None:
+    def draw(self, truth: Parts) -> Parts | None:
         """Draw `train_queries` queries of each part, the same for all examples."""
         count = self.io.config.train_queries
         if not count:

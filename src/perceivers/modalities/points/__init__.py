@@ -10,14 +10,17 @@ from typing_extensions import override
 from ..augmentation import AugmentationConfig
 from ..file_modality import FileModality, InputChoice
 from ..measures import Measures, median_of, number
-from .config import PointsConfig
+from .config import OccupancyConfig, PointsConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ..adapter import Adapter
     from .adapter import PointAdapter
     from .labels import LabelledPointReader
+    from .output import OccupancyOutput
     from .reader import PointReader
+    from .solids import SolidReader
 
 AXES = 3
 MAX_POINTS = 1024  # points that `choose` reads from each file at most
@@ -29,6 +32,7 @@ class Points(FileModality):
     name = "points"
     recipe = "kicad"
     configs = (PointsConfig,)
+    outputs = (OccupancyConfig,)
     augments = frozenset({"point_scaling", "point_dropout", "rotate", "flip"})
     measured_whole = True
     labels_words = "a property of the points, or an array beside them"
@@ -38,6 +42,12 @@ class Points(FileModality):
         from .adapter import PointAdapter
 
         return PointAdapter(**config.adapter_options())
+
+    @override
+    def output(self, config: Any, adapter: "Adapter") -> "OccupancyOutput":
+        from .output import OccupancyOutput
+
+        return OccupancyOutput(adapter, **config.options())
 
     @override
     def reader_class(self) -> "type[PointReader]":
@@ -60,6 +70,12 @@ class Points(FileModality):
         from .labels import LabelledPointReader
 
         return LabelledPointReader
+
+    @override
+    def solid_reader(self, config: Any) -> "SolidReader":
+        from .solids import SolidReader
+
+        return SolidReader(self.reader(config))
 
     @override
     def measure(self, config: Any, sources: Callable[[], Sequence[Any]]) -> tuple[Any, list[str]]:
@@ -128,6 +144,24 @@ class Points(FileModality):
             batch, labels = drop_points_and_labels(batch, labels, share)
             augmentation = replace(augmentation, point_dropout=0.0)
         return self.augment(batch, config, augmentation), labels
+
+    @override
+    def augment_solids(
+        self, batch: Any, labels: "Tensor", config: Any, augmentation: AugmentationConfig
+    ) -> tuple[Any, "Tensor"]:
+        from .augment import augment_solids
+
+        if augmentation.point_scaling:
+            raise ValueError(
+                "data.point_scaling moves each point by itself, and the inside of a solid cannot "
+                "follow; leave it out"
+            )
+        if config.channels > AXES and (augmentation.flip or augmentation.rotate != "none"):
+            raise ValueError(
+                "data.flip and data.rotate of solids move coordinates alone, and the points have "
+                f"{config.channels} channels; leave them out"
+            )
+        return augment_solids(batch, labels, augmentation)
 
     @override
     def augmentation_remarks(self, config: Any, augmentation: AugmentationConfig) -> list[str]:

@@ -202,6 +202,28 @@ def augment_points(
     return points
 
 
+def augment_solids(
+    points: Tensor, labels: Tensor, config: AugmentationConfig
+) -> tuple[Tensor, Tensor]:
+    """Drop, mirror and rotate the points of solids at random, and their places with them.
+
+    Args:
+        points: points of surfaces, (B, M, C); mirrored or rotated with C = 3 alone.
+        labels: places and what is known of them, (B, Q, 4).
+        config: which augmentations, and how strong.
+    """
+    if config.point_dropout:
+        points = drop_points(points, config.point_dropout)
+    count = points.shape[1]
+    if config.flip or config.rotate != "none":
+        moved = torch.cat([points, labels[..., :AXES]], dim=1)
+        moved = mirror(moved) if config.flip else moved
+        moved = rotate(moved, config.rotate) if config.rotate != "none" else moved
+        points = moved[:, :count]
+        labels = torch.cat([moved[:, count:], labels[..., AXES:]], dim=-1)
+    return points, labels
+
+
 def centred_extent(points: Tensor) -> Tensor:
     """Return the largest absolute coordinate of each cloud once it is centred, (B, 1).
 

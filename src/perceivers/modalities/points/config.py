@@ -1,9 +1,11 @@
 """Configuration of point-cloud inputs, as plain data."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from ..config import InputConfig
+from typing_extensions import override
+
+from ..config import InputConfig, OutputConfig, Range, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,3 +42,21 @@ class PointsConfig(InputConfig):
     max_resolution: float = 2240.0
     """Resolution of the Fourier positions along each axis: their highest frequency is half of it
     (Nyquist)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OccupancyConfig(OutputConfig):
+    """Whether places lie inside a solid; see `perceivers.modalities.points.output`."""
+
+    kind: ClassVar[str] = "occupancy"
+
+    resolution: Annotated[int, Range(1, 1024)] = 32
+    """Places along each axis of the grid that the model gives for a batch of points; predict
+    chooses its own."""
+    learned_dim: Annotated[int, Range(1, 2**16)] = 64
+    """Channels of the learned vector that each query holds beside its position."""
+
+    @property
+    @override
+    def task(self) -> Task:
+        return "occupancy"

@@ -210,6 +210,26 @@ def centre_and_scale(points: np.ndarray) -> np.ndarray:
     return augment.centre_and_scale(values[None])[0].numpy().astype(points.dtype)
 
 
+def frame(points: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return what `centre_and_scale` subtracts from coordinates, and what it divides them by.
+
+    Args:
+        points: (M, 3 or more channels).
+
+    Returns:
+        The mean (3,), and the largest absolute coordinate of the centred points.
+
+    Raises:
+        ValueError: all points are equal.
+    """
+    xyz = points[:, :AXES].astype(np.float64)
+    centre = xyz.mean(0)
+    extent = float(np.abs(xyz - centre).max())
+    if not extent > 16 * np.finfo(np.float64).eps * np.abs(xyz).max():
+        raise ValueError(f"all {len(points):,} points are equal, so that they enclose nothing")
+    return centre, extent
+
+
 @parser_errors("file of points")
 def open_large(
     source: PathOrBytes, max_bytes: int, *, channels: int = 3, size_channel: bool = False

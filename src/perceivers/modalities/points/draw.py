@@ -11,7 +11,9 @@ VIEWS = ((0, 1), (0, 2), (1, 2))  # axes that are drawn to the right and upwards
 NAMES = "xyz"
 USUAL = 1024  # points; those of smaller clouds are drawn larger
 LARGEST = 5  # times as large, at most
-TURN, TILT = np.radians(35), np.radians(20)  # of the oblique view of classes
+TURN, TILT = np.radians(35), np.radians(20)  # of the oblique view
+SEEN = 1.5  # half of what is seen of a surface in [-1, 1]
+LIGHT = np.array([0.4, 0.7, -0.6]) / np.sqrt(1.01)  # where it comes from: right, up and near
 
 
 def draw(figure: Any, points: np.ndarray, values: np.ndarray | None, config: Any) -> None:
@@ -46,14 +48,58 @@ def draw_classes(figure: Any, points: np.ndarray, classes: np.ndarray, count: in
         classes: (M,), below 0 where there is no class.
         count: number of classes.
     """
-    x, y, z = points[:, :3].T
+    _scatter(figure, points, coloured(classes, count) / 255)
+
+
+def draw_points(figure: Any, points: np.ndarray) -> None:
+    """Draw the points from obliquely above, nearer ones darker.
+
+    Args:
+        figure: matplotlib figure or part of one.
+        points: (M, 3 or more channels).
+    """
+    depth = seen(points)[:, 2]
+    grey = 0.75 * relative(depth - depth.min())
+    _scatter(figure, points, np.repeat(grey[:, None], 3, axis=1))
+
+
+def draw_surface(figure: Any, vertices: np.ndarray, faces: np.ndarray) -> None:
+    """Draw a surface from obliquely above, as `draw_points` draws its points.
+
+    Args:
+        figure: matplotlib figure or part of one.
+        vertices: (V, 3), in [-1, 1].
+        faces: corners of the triangles, counter-clockwise if seen from outside, (F, 3).
+    """
+    from matplotlib.collections import PolyCollection
+
+    corners = seen(vertices)[faces]  # F 3 3
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    lengths = np.sqrt(np.square(normals).sum(1, keepdims=True)).clip(min=1e-12)
+    shades = 0.35 + 0.6 * np.abs(normals / lengths @ LIGHT)
+    order = corners[:, :, 2].mean(1).argsort()[::-1]  # near triangles are drawn last
+    colours = shades[order, None] * np.array([0.75, 0.85, 1.0])
+    (axes,) = empty_axes(figure)
+    axes.add_collection(
+        PolyCollection(corners[order, :, :2], facecolors=colours, edgecolors=colours)
+    )
+    axes.set(aspect="equal", xlim=(-SEEN, SEEN), ylim=(-SEEN, SEEN))
+
+
+def seen(points: np.ndarray) -> np.ndarray:
+    """Turn points (…, 3 or more) as they are seen from obliquely above: right, up and depth."""
+    x, y, z = np.moveaxis(points[..., :3], -1, 0)
     right = x * np.cos(TURN) - y * np.sin(TURN)
     depth = x * np.sin(TURN) + y * np.cos(TURN)
-    up = z * np.cos(TILT) + depth * np.sin(TILT)
-    order = depth.argsort()[::-1]  # near points are drawn last
+    up, away = z * np.cos(TILT) + depth * np.sin(TILT), depth * np.cos(TILT) - z * np.sin(TILT)
+    return np.stack([right, up, away], axis=-1)
+
+
+def _scatter(figure: Any, points: np.ndarray, colours: np.ndarray) -> None:
+    right, up, away = seen(points).T
+    order = away.argsort()[::-1]  # near points are drawn last
     (axes,) = empty_axes(figure)
-    colours = coloured(classes, count)[order] / 255
-    axes.scatter(right[order], up[order], s=4 * _scale(points), c=colours, linewidths=0)
+    axes.scatter(right[order], up[order], s=4 * _scale(points), c=colours[order], linewidths=0)
     axes.set(aspect="equal")
 
 

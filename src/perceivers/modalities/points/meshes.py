@@ -122,6 +122,25 @@ def read_geometry(raw: bytes, kind: str) -> Cloud | Mesh:
     return result
 
 
+def mesh_bytes(vertices: np.ndarray, faces: np.ndarray, kind: str) -> bytes:
+    """Return a mesh as the content of a file: binary ply or stl, or obj.
+
+    Args:
+        vertices: (V, 3).
+        faces: corners of the triangles, (F, 3).
+        kind: "ply", "obj" or "stl".
+
+    Raises:
+        ImportError: trimesh is not installed.
+    """
+    try:
+        import trimesh
+    except ImportError:
+        raise missing_extra("trimesh", "media") from None
+    content: Any = trimesh.Trimesh(vertices, faces, process=False).export(file_type=kind)
+    return content.encode() if isinstance(content, str) else content
+
+
 def _from_trimesh(geometry: Any) -> Cloud | Mesh:
     vertices = np.asarray(geometry.vertices, np.float64)
     # Normals and colours come from the raw data: trimesh drops the normals of a cloud, and of
