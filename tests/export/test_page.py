@@ -159,9 +159,9 @@ def test_typed_text_is_classified(pages, tmp_path):  # noqa: F811
         pytest.param(WAVE, "a.mp3", b"nothing", "This is no sound", marks=slow),
         pytest.param(CLOUD, "a.csv", b"x,y,z\n1,2,3\n1,2\n", "Row 2 is not 3 numbers.", marks=slow),
         pytest.param(CLOUD, "a.obj", b"v 1 2 3", "convert the file", marks=slow),
-        (TEXT, "a.txt", b"\xff", "not UTF-8"),
-        (TEXT, "a.txt", b"\xff\xfea", "not UTF-16LE"),
-        (TEXT, "a.txt", b"a\x00b\x00", "Too many characters are zero"),
+        pytest.param(TEXT, "a.txt", b"\xff", "not UTF-8", marks=slow),
+        pytest.param(TEXT, "a.txt", b"\xff\xfea", "not UTF-16LE", marks=slow),
+        pytest.param(TEXT, "a.txt", b"a\x00b\x00", "Too many characters are zero", marks=slow),
     ],
 )
 def test_file_that_cannot_be_read_is_said(pages, config, name, content, message):  # noqa: F811
