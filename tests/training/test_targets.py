@@ -173,7 +173,7 @@ def test_resumed_regression_keeps_its_target_scale(tmp_path, relabelled):
         (
             "regression",
             {"trainer.monitor": "val_top1"},
-            "val_top1 is not a score of regression; expected last, val_loss, val_mae, val_rmse, val_r2",
+            "val_top1 is not a score of regression; expected last, val_loss, val_mae, val_rmse",
         ),
         ("multilabel", {"model.task": "regression"}, "but the labels are for multilabel; omit"),
         ("multilabel", {"data.task": "classification"}, "but the labels are for multilabel"),
