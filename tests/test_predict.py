@@ -297,9 +297,7 @@ def test_saved_model_keeps_its_units(of_task, photo, tmp_path):
 
 def test_unknown_task(predictor):
     config = dataclasses.replace(predictor.model.config, task="multilable")
-    with pytest.raises(
-        ValueError, match="task is 'multilable'; expected one of .*multilabel"
-    ):
+    with pytest.raises(ValueError, match="task is 'multilable'; expected one of .*multilabel"):
         build(config)
 
 
