@@ -1,0 +1,45 @@
+"""The script `solids.py` compares what a run makes of points with solids that are known exactly."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.solids import tiny_shape_model
+
+import perceivers
+from perceivers.data.shapes import Ball, Part, Union
+from perceivers.predict.solids import read_points
+
+SCRIPT = Path(__file__).parents[2] / "examples" / "solids.py"
+
+
+@pytest.fixture
+def script(monkeypatch):
+    spec = importlib.util.spec_from_file_location("solids", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "RESOLUTION", 24)
+    return module
+
+
+def test_the_truth_is_in_the_frame_of_the_points(script, tmp_path):
+    """A ball fills π/6 of the cube that its points fill, wherever it lies."""
+    solid = Union([Part(Ball(0.5), np.eye(3), np.array([3.0, -1.0, 2.0]))])
+    points = solid.sample(1000, np.random.default_rng(0))
+    np.save(tmp_path / "ball.npy", points)
+    inside = script.truth(solid, read_points(tiny_shape_model(), tmp_path / "ball.npy")) > 0
+    assert inside.mean() == pytest.approx(np.pi / 6, abs=0.05)
+    assert inside[12, 12, 12]
+    assert not inside[0, 0, 0]
+
+
+def test_clouds_and_a_picture_are_written(script, tmp_path, capsys, monkeypatch):
+    perceivers.save(tiny_shape_model(), tmp_path / "model")
+    grid = np.where(np.indices((24, 24, 24)).sum(0) < 30, 1.0, -1.0)
+    monkeypatch.setattr(script, "occupancy", lambda *_: grid)
+    script.main(str(tmp_path / "model"), tmp_path / "out", 2)
+    assert "IoU of 2 solids: mean " in capsys.readouterr().out
+    assert sorted(x.name for x in (tmp_path / "out").iterdir()) == [
+        "0000.ply", "0001.ply", "solids.png",
+    ]  # fmt: skip
