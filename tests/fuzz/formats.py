@@ -60,6 +60,10 @@ class Format:
         return self.mutate(rng.choice(self.files), self.files, rng)
 
 
+class Returned(Exception):
+    """An error of the library's own that it made and returned, without raising it."""
+
+
 def predicting(config, *, own_size=True, probed=True) -> Read:
     """Return a function that predicts a file, also at its own size, and measures it."""
     model = tiny_classifier(config)
@@ -77,7 +81,7 @@ def predicting(config, *, own_size=True, probed=True) -> Read:
             except ValueError as error:
                 errors.append(error)
         if errors:
-            raise errors[0]
+            raise errors[0] if errors[0].__traceback__ else Returned(errors[0])
 
     return read
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fuzz.formats import Format
+from fuzz.formats import Format, Returned
 from perceivers.reading import _is_ours
 
 SECONDS = 20.0  # a mutant that takes more processor time hangs
@@ -104,6 +104,8 @@ def attempt(format_: Format, path: Path) -> tuple[str, str]:
     except (ValueError, OSError, ImportError) as error:
         if _is_raw(error):
             return "traceback", "raw error: " + _trace(error)
+        return "refused", str(error)
+    except Returned as error:
         return "refused", str(error)
     except BaseException as error:
         return "traceback", _trace(error)
