@@ -64,6 +64,13 @@ class Malicious:
         return os.mkdir, (str(self.path),)
 
 
+def test_numbers_of_objects_that_would_fill_the_memory_are_refused():
+    """The table of objects would take 1.6 GB for a file of ten bytes."""
+    raw = b"\x80\x02]r" + (10**8).to_bytes(4, "little") + b"."
+    with pytest.raises(ValueError, match="an object has the number 100000000, in a file of 9"):
+        restricted_loads(raw)
+
+
 def test_a_pickle_that_runs_code_is_refused(tmp_path):
     target = tmp_path / "owned"
     with pytest.raises(ValueError, match=r"refers to \w+.mkdir.* is refused"):

@@ -106,7 +106,7 @@ def test_other_tasks_are_refused_in_one_line(capsys, texts, tmp_path):
             ["mlm", "--data.task", "classification"],
             "the model is for masking",
         ),
-        (["mlm", "--model.output.hidden_share", 2], "hidden_share=2.0; expected a share from"),
+        (["mlm", "--model.output.hidden_share", 2], "hidden_share is 2.0; expected a number"),
         (["mlm", "--trainer.monitor", "val_top1"], "is not a score of masking"),
     ):
         status, _, err = run(capsys, "train", *options, "--data", texts, "--out", tmp_path / "x")

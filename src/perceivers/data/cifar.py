@@ -6,6 +6,7 @@ The forms are the python and the binary version, each as an archive or unpacked.
 import hashlib
 import io
 import pickle
+import pickletools
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -255,6 +256,7 @@ def restricted_loads(raw: bytes) -> Any:
         ValueError: the pickle is damaged, or refers to any other class or function.
     """
     try:
+        _check_memo(raw)
         return _NumpyUnpickler(io.BytesIO(raw), encoding="bytes").load()
     except Exception as error:
         if isinstance(error, ValueError) and str(error).startswith("the pickle refers"):
@@ -262,3 +264,13 @@ def restricted_loads(raw: bytes) -> Any:
         raise ValueError(
             f"the file is not a readable CIFAR pickle ({reason(error)}); download it again"
         ) from error
+
+
+def _check_memo(raw: bytes) -> None:
+    """Raise a ValueError if a pickle numbers its objects so high that the numbers fill the memory.
+
+    The unpickler keeps a table that is twice as long as the largest number.
+    """
+    for opcode, argument, _ in pickletools.genops(raw):
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument) > len(raw):
+            raise ValueError(f"an object has the number {argument}, in a file of {len(raw)} bytes")
