@@ -31,6 +31,7 @@ WRONG = [
     ("model.num_layers_per_block", 1001, "a whole number of at least 0 and at most 1000"),
     ("model.cross_order", (0, 5000), "a whole number of at least 0 and at most 1000"),
     ("model.input.image_size", -8, "a whole number of at least 0"),
+    ("model.input.num_bands", 10**9, "a whole number of at least 0 and at most 65536"),
     ("limits.pixels", "many", "a whole number of at least 0"),
 ]
 

@@ -272,5 +272,5 @@ def _check_memo(raw: bytes) -> None:
     The unpickler keeps a table that is twice as long as the largest number.
     """
     for opcode, argument, _ in pickletools.genops(raw):
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument) > len(raw):
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > len(raw):
             raise ValueError(f"an object has the number {argument}, in a file of {len(raw)} bytes")

@@ -28,6 +28,7 @@ class Range:
 
 
 Signed = Annotated[float, Range(-1e30, 1e30)]  # plain numbers are at least 0
+Bands = Annotated[int, Range(0, 2**16)]  # of a Fourier position, which makes all of them at once
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from ..config import InputConfig
+from ..config import Bands, InputConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +15,7 @@ class GridConfig(InputConfig):
     position: Literal["fourier", "learned", "none"] = "fourier"
     """Position features of a patch: Fourier features (any input size), a learned vector (only the
     configured size), or none."""
-    num_bands: int = 64
+    num_bands: Bands = 64
     """Number of Fourier frequencies per axis, if position is fourier."""
     spacing: Literal["linear", "log"] = "linear"
     """How the Fourier frequencies are spaced: linearly or logarithmically."""

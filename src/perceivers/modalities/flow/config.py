@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from ..config import InputConfig, OutputConfig, Task
+from ..config import Bands, InputConfig, OutputConfig, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class FramePairConfig(InputConfig):
     """Height and width in pixels of the patch around each pixel."""
     projection_dim: int = 64
     """Channels to which the patches of both frames are linearly projected."""
-    num_bands: int = 64
+    num_bands: Bands = 64
     """Number of Fourier frequencies per axis; the highest is the Nyquist frequency of the size that
     the model is trained on."""
 

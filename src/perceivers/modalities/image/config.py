@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from typing_extensions import override
 
 from ..array.config import GridConfig
-from ..config import InputConfig, OutputConfig, Range, Signed, Task
+from ..config import Bands, InputConfig, OutputConfig, Range, Signed, Task
 
 Share = Annotated[float, Range(0.01, 1)]
 
@@ -56,7 +56,7 @@ class ConvImageConfig(InputConfig):
     """As of images without a convolution."""
     conv_dim: int = 64
     """Channels of the convolution, whose outputs are the elements."""
-    num_bands: int = 64
+    num_bands: Bands = 64
     """Number of Fourier frequencies per axis."""
     max_resolution: float | None = None
     """Resolution of both axes; the highest Fourier frequency is half of it (Nyquist). None: a
@@ -73,7 +73,7 @@ class PixelsOutputConfig(OutputConfig):
     """Height and width in pixels."""
     channels: int = 3
     """Number of channels: 1 for grey, 3 for RGB."""
-    num_bands: int = 32
+    num_bands: Bands = 32
     """Number of Fourier frequencies of the queries per axis."""
     max_resolution: float | None = None
     """Resolution of both axes for the queries; the highest frequency is half of it. None: the

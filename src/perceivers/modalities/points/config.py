@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from typing_extensions import override
 
-from ..config import InputConfig, OutputConfig, Range, Task
+from ..config import Bands, InputConfig, OutputConfig, Range, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +34,10 @@ class PointsConfig(InputConfig):
     normals: bool = False
     """Whether channels 4 to 6 are normals of the file, which rotation and mirroring turn too; other
     channels of the file stay as they are."""
-    content_bands: int = 0
+    content_bands: Bands = 0
     """Fourier frequencies added to the content for each channel beyond x, y and z; 0: only the
     channel's value."""
-    num_bands: int = 64
+    num_bands: Bands = 64
     """Fourier frequencies of the positions, per axis."""
     max_resolution: float = 2240.0
     """Resolution of the Fourier positions along each axis: their highest frequency is half of it

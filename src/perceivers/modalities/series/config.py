@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from typing_extensions import override
 
-from ..config import InputConfig, OutputConfig, Range, Task
+from ..config import Bands, InputConfig, OutputConfig, Range, Task
 
 Count = Annotated[int, Range(1, 2**31 - 1)]
 
@@ -43,7 +43,7 @@ class SeriesConfig(InputConfig):
     normalise: Literal["training", "window"] = "training"
     """What the values of a channel are normalised by: its mean and standard deviation in the
     training files, or those of each window itself."""
-    num_bands: int = 16
+    num_bands: Bands = 16
     """Fourier frequencies of the positions, which are times."""
 
 

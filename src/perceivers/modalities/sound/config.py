@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from typing_extensions import override
 
 from ..array.config import GridConfig
-from ..config import OutputConfig, Task
+from ..config import Bands, OutputConfig, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ class WaveOutputConfig(OutputConfig):
     """Length of the waveform in samples."""
     patch_size: int = 16
     """Samples of a patch, for each of which there is a query."""
-    num_bands: int = 192
+    num_bands: Bands = 192
     """Number of Fourier frequencies of the queries."""
     max_resolution: float | None = None
     """Resolution of the queries' positions; the highest frequency is half of it. None: the number

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from ..config import InputConfig
+from ..config import Bands, InputConfig
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
 
@@ -24,7 +24,7 @@ class TabularConfig(InputConfig):
     category as its index in this list, counted from 0."""
     embedding_dim: int = 32
     """Number of channels of the embedding of a cell, and of the learned vector of a column."""
-    num_bands: int = 8
+    num_bands: Bands = 8
     """Number of learned frequencies of each numeric column; each adds the sine and cosine of a
     number to its features. 0: the number is the only feature."""
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from ..array.config import GridConfig
-from ..config import OutputConfig, Signed, Task
+from ..config import Bands, OutputConfig, Signed, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class FramesOutputConfig(OutputConfig):
     """Height and width in pixels."""
     channels: int = 3
     """Number of channels: 1 for grey, 3 for RGB."""
-    num_bands: int = 32
+    num_bands: Bands = 32
     """Number of Fourier frequencies of the queries per axis."""
     max_resolution: tuple[float, ...] | None = None
     """Resolution of time, height and width for the queries; the highest frequency of an axis is
