@@ -8,7 +8,6 @@ from torch import Tensor
 from torchmetrics import Metric
 from typing_extensions import override
 
-from ..modalities import AugmentationConfig, modality_of
 from ..modalities.elements.output import ElementClasses
 from ..modalities.labelled import IGNORED
 from ..models.base import PerceiverModel
@@ -29,21 +28,13 @@ class ElementTargets(Targets):
 
     uses_label_smoothing = True
 
+    labels_move = True
+
     def __init__(self, model: PerceiverModel) -> None:
         super().__init__(model)
         assert isinstance(model, PerceiverIOModel)
         assert isinstance(model.output, ElementClasses)
         self.output = model.output
-
-    @override
-    def augment(
-        self, examples: Any, labels: Tensor, augmentation: AugmentationConfig
-    ) -> tuple[Any, Tensor]:
-        inputs = self.model.config.input
-        moved: tuple[Any, Tensor] = modality_of(inputs).augment_labelled(
-            examples, labels, inputs, augmentation
-        )
-        return moved
 
     @override
     def truth(self, examples: Any, labels: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torchmetrics import Metric
 from typing_extensions import override
 
 from ..core.inputs import take
-from ..modalities import AugmentationConfig, FramePairConfig, modality_of
+from ..modalities import FramePairConfig
 from ..models.base import PerceiverModel
 from ..models.perceiver_io import PerceiverIOModel
 from .metrics import EndPointErrors
@@ -27,22 +27,14 @@ class FlowTargets(Targets):
     known. The baseline is that nothing moves.
     """
 
+    labels_move = True
+
     def __init__(self, model: PerceiverModel) -> None:
         super().__init__(model)
         assert isinstance(model, PerceiverIOModel)
         assert isinstance(model.config.input, FramePairConfig)
         self.pixels = model.config.input.height * model.config.input.width
         self.count = model.config.train_queries
-
-    @override
-    def augment(
-        self, examples: Any, labels: Tensor, augmentation: AugmentationConfig
-    ) -> tuple[Any, Tensor]:
-        inputs = self.model.config.input
-        moved: tuple[Any, Tensor] = modality_of(inputs).augment_labelled(
-            examples, labels, inputs, augmentation
-        )
-        return moved
 
     @override
     def truth(self, examples: Any, labels: Tensor) -> Tensor:

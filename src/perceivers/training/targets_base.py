@@ -28,6 +28,8 @@ class Targets(abc.ABC):
 
     uses_label_smoothing: ClassVar[bool] = False
     """Whether the loss uses label smoothing."""
+    labels_move: ClassVar[bool] = False
+    """Whether labels belong to elements, with which augmentation moves or drops them."""
 
     def __init__(self, model: PerceiverModel) -> None:
         self.model = model
@@ -56,7 +58,12 @@ class Targets(abc.ABC):
             augmentation: which augmentations, and how strong.
         """
         inputs = self.model.config.input
-        return modality_of(inputs).augment(examples, inputs, augmentation), labels
+        modality = modality_of(inputs)
+        if self.labels_move:
+            moved: tuple[Any, Tensor]
+            moved = modality.augment_labelled(examples, labels, inputs, augmentation)
+            return moved
+        return modality.augment(examples, inputs, augmentation), labels
 
     def hide(self, examples: Any, labels: Tensor, seed: int) -> tuple[Any, Tensor]:
         """Hide what the model has to find in a batch, in training and in scores; default: nothing.
