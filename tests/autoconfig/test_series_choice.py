@@ -43,7 +43,7 @@ def test_numbers_that_may_be_points_are_series_if_that_is_said(tmp_path):
     (tmp_path / "rises" / "0.csv").rename(tmp_path / "rises" / "0.wav")
     for path in (tmp_path / "rises").glob("*.csv"):
         path.unlink()
-    with pytest.raises(ValueError, match=r"holds 7 wav files; expected time series \(.csv, .npy"):
+    with pytest.raises(ValueError, match=r"holds 7 wav files; expected time series \(.csv, .jsonl"):
         choose_for(folder, DataConfig(time="row"))
 
 
@@ -52,7 +52,7 @@ def test_a_table_with_times_and_no_label_is_forecast(tmp_path):
     choice = choose_for(str(table))
     found, reads, task, splits, trains = choice.lines
     assert found == (
-        "found: a series of 200 steps of 2 channels (load [MW], wind), times in 'date', 1 days a "
+        "found: a series of 200 steps of 2 channels (load [MW], wind), times in 'date', 1 day a "
         "step, 1 values missing; a season of 6 steps (correlation 0.99)"
     )
     assert reads == "reads: windows of 24 steps, one element for each step"
@@ -86,6 +86,12 @@ def test_a_table_with_times_and_a_label_keeps_its_rows_and_names_the_option(tmp_
     first = splits.examples["train"]
     assert first.names([0]) == [f"{tmp_path / 't.csv'} rows 1-11"]
     assert first.labels[0] == 1  # of row 11, the last one
+
+
+def test_times_that_cannot_be_used_are_the_reason_given(tmp_path):
+    (tmp_path / "t.csv").write_text("date,x\n2001-01-01,2\n2001-01-01,3\n2001-01-02,5\n")
+    with pytest.raises(ValueError, match=r"'date' has 2001-01-01 in rows 1 and 2.*--data.label"):
+        choose_for(str(tmp_path / "t.csv"))
 
 
 def test_series_too_short_for_three_parts(tmp_path):

@@ -335,19 +335,27 @@ def test_nothing_is_held_out_for_validation(image_folder):
     assert len(whole.examples["train"]) == len(held_out.examples["train"]) + validation
 
 
-def parquet_set(image_folder, path, **labels):
-    """Write splits as on the hub, with the labels of up to 24 images."""
+def parquet_set(image_folder, path, without=None, **labels):
+    """Write splits as on the hub, with the labels of up to 24 images, of which one may be none."""
     import datasets
 
     features = datasets.Features(
         image=datasets.Image(), label=datasets.ClassLabel(names=["bright", "dark"])
     )
     images = sorted(str(file) for file in image_folder.rglob("*.png"))
+    if without is not None:
+        images[without] = None
     path.mkdir()
     for split, values in labels.items():
         rows = {"image": images[: len(values)], "label": values}
         datasets.Dataset.from_dict(rows, features).to_parquet(path / f"{split}-0.parquet")
     return path
+
+
+def test_a_missing_image_of_a_parquet_set_is_skipped_and_named(image_folder, tmp_path, caplog):
+    path = parquet_set(image_folder, tmp_path / "set", train=[0, 1] * 12, without=3)
+    assert sum(map(len, read(path).examples.values())) == 23
+    assert "train row 3: the file is empty" in caplog.text
 
 
 @pytest.mark.parametrize("missing", [-1, None])

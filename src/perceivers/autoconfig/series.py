@@ -18,9 +18,9 @@ from ..errors import listed
 from ..modalities import ForecastConfig, SeriesConfig
 from ..modalities.measures import counted
 from ..modalities.series import describe_elements, window_config
-from ..modalities.series.decode import Series, from_columns
+from ..modalities.series.decode import Series, from_columns, steps_of
 from ..modalities.series.seasons import find_season
-from ..modalities.series.times import ROW, find_time_column, increases
+from ..modalities.series.times import ROW, describe_times, find_time_column, increases, read_times
 from ..modalities.table.columns import Columns, read_table
 from ..models.config import PerceiverIOConfig
 from ..recipes import get_recipe
@@ -61,10 +61,9 @@ def find_series(path: Path, config: DataConfig) -> Found | None:
     said = config.time is not None or config.task == "forecasting"
     with prefix_errors(path):
         table = read_table(path, headless=said)
-        cells = {name: x for name, x in table.columns.items() if name not in config.ignore}
-        if not said and (config.label or _has_label(cells) or not times_of(cells)):
+        cells = {name: x for name, x in steps_of(table).items() if name not in config.ignore}
+        if not said and (config.label or _has_label(cells) or not _has_times(cells)):
             return None
-        cells = {name: x for name, x in cells.items() if name not in table.index} or cells
         labels = None
         if config.task != "forecasting" and (config.label or _has_label(cells)):
             each = {name: cells.pop(name) for name in label_names(cells, config)}
@@ -98,6 +97,25 @@ def times_of_table(path: Path, config: DataConfig) -> str | None:
         f"of a series, whose windows are the examples: --data.time {name}, and to forecast it: "
         "--data.task forecasting"
     )
+
+
+def _has_times(cells: Columns) -> bool:
+    """Return whether a table without labels has a column of times.
+
+    Raises:
+        ValueError: it has one by its name, whose cells are no times or not in order.
+    """
+    name = find_time_column(cells)
+    if name is None:
+        return False
+    try:
+        read_times(name, cells[name])
+    except ValueError as error:
+        raise ValueError(
+            f"{error}. To learn from each row instead, name the column to predict: "
+            "--data.label NAME"
+        ) from None
+    return True
 
 
 def _has_label(cells: Columns) -> bool:
@@ -217,12 +235,7 @@ def _input_of(recipe: Recipe) -> SeriesConfig:
 def _describe(series: Series) -> str:
     times = series.times
     missing = int(np.isnan(series.values).sum())
-    unit = " days" if times.dated else ""
-    words = (
-        "without times"
-        if times.name is None
-        else f"times in {times.name!r}, {times.step:.6g}{unit} a step"
-    )
+    words = "without times" if times.name is None else describe_times(times)
     return (
         f"a series of {len(series):,} steps of {counted(len(series.names), 'channel')} "
         f"({listed(series.names)}), {words}" + (f", {missing:,} values missing" if missing else "")

@@ -215,6 +215,8 @@ class EncodedImages(Sequence[NamedSource]):
     def __getitem__(self, index: Any) -> Any:
         with file_errors(f"{self.where} row {index}", "parquet file"):
             image = self.split[index][self.column]
+        if image is None:  # an empty cell: the reader refuses it as it does an empty file
+            return f"{self.where} row {index}", b""
         name = image["path"] or f"{self.where} row {index}"
         return name, image["path"] if image["bytes"] is None else image["bytes"]
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import listed
-from ..modalities.series.decode import Series, Window, from_columns
+from ..modalities.series.decode import Series, Window, from_columns, steps_of
 from ..modalities.series.reader import SeriesReader
 from ..modalities.table.columns import Columns, read_table
 from .config import DataConfig
@@ -73,11 +73,11 @@ def read_series(
     """
     with prefix_errors(path):
         table = read_table(path, headless=True)
-        cells = {name: x for name, x in table.columns.items() if name not in config.ignore}
+        cells = {name: x for name, x in steps_of(table).items() if name not in config.ignore}
         labels: Columns = {}
         if not reader.horizon:
             labels = {name: cells.pop(name) for name in label_names(cells, config)}
-        series = long_series(cells, table.index, reader, config)
+        series = long_series(cells, reader, config)
         starts = _starts(series, reader, config.stride)
         if reader.horizon:
             names = tuple(config.label) or series.names
@@ -96,18 +96,14 @@ def read_series(
     return {"train": FileExamples(files, targets, rows, reader, config.strict)}, names
 
 
-def long_series(
-    cells: Columns, index: Sequence[str], reader: SeriesReader, config: DataConfig
-) -> Series:
+def long_series(cells: Columns, reader: SeriesReader, config: DataConfig) -> Series:
     """Return the series of a table, of which the columns to forecast come first.
 
     Args:
         cells: the columns of the table, without labels of windows.
-        index: those of them that hold the index of a DataFrame.
         reader: its `columns` and `time` are used.
         config: its `label` names the columns to forecast.
     """
-    cells = {name: x for name, x in cells.items() if name not in index} or cells
     formats = reader.formats
     series = from_columns(cells, time=reader.time, columns=reader.columns, formats=formats)
     wanted = config.label if reader.horizon else ()

@@ -53,6 +53,36 @@ def test_times_channels_and_formats_of_a_table(tmp_path):
     np.testing.assert_array_equal(only.values, [[7], [8]])
 
 
+def test_an_index_of_times_is_the_column_of_times(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    text = "when,x\n2001-12-31T23:00:00Z,1\n2002-01-01T00:00:00Z,2\n"
+    same = decode(written(tmp_path / "a.csv", text))
+    frame = pandas.read_csv(tmp_path / "a.csv", index_col="when", parse_dates=True)
+    frame.to_parquet(tmp_path / "a.parquet")
+    rows = frame.reset_index().to_json(orient="records", lines=True, date_format="iso")
+    for series in (decode(tmp_path / "a.parquet"), decode(written(tmp_path / "a.jsonl", rows))):
+        assert (series.names, series.times.name, series.times.zone) == (("x",), "when", "+00:00")
+        np.testing.assert_array_equal(series.values, same.values)
+        np.testing.assert_array_equal(series.times.values, same.times.values)
+    frame.index = [7, 3]
+    frame.to_parquet(tmp_path / "shuffled.parquet")
+    assert decode(tmp_path / "shuffled.parquet").names == ("x",)
+
+
+def test_steps_unlike_those_of_the_training_are_said_or_refused():
+    reader = SeriesReader(length=2, channels=1, step=1.0)
+    for step, said in ((1.5, ""), (3.0, "more than twice as long"), (600.0, "the same unit")):
+        source = f"time,x\n0,1\n{step},2\n".encode()
+        if step == 600:
+            with pytest.raises(ValueError, match="its times are 600 apart, 600 times as far"):
+                reader.read(source)
+        else:
+            with collecting() as found:
+                reader.read(source)
+            assert said in "".join(found)
+            assert bool(said) == bool(found)
+
+
 def test_rows_of_numbers_need_no_names():
     series = decode(b"1,2\n3,4\n")
     assert series.names == ("1", "2")

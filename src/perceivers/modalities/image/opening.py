@@ -45,8 +45,8 @@ STRIP_PIXELS = 2**22  # pixels of a large image that are converted together
 def open_image(source: PathOrBytes) -> Iterator[Any]:
     """Open a Pillow image without decoding its pixels; errors become those of `decode`."""
     image_module = pillow()
-    if not isinstance(source, bytes):
-        check_regular(source)
+    if not (len(source) if isinstance(source, bytes) else check_regular(source)):
+        raise ValueError("the file is empty; expected an image")
     file = io.BytesIO(source) if isinstance(source, bytes) else source
     most = limits().pixels
     if image_module.MAX_IMAGE_PIXELS is not None and most > 2 * image_module.MAX_IMAGE_PIXELS:

@@ -11,7 +11,7 @@ from ..table.dates import find_dates
 from ..table.numbers import PLAIN, find_format
 from .config import SeriesConfig
 from .decode import Series, Window, decode, read_cells, unusual
-from .times import ROW, median_step
+from .times import ROW, describe_times, median_step
 
 
 def measure_columns(config: SeriesConfig, sources: Sequence[Any]) -> tuple[SeriesConfig, list[str]]:
@@ -64,8 +64,7 @@ def measure_columns(config: SeriesConfig, sources: Sequence[Any]) -> tuple[Serie
         number_formats=formats,
     )
     written = [f"{name!r} is written like {example}" for name, example in formats.items()]
-    unit = " days" if series.times.dated else ""
-    times = "regular steps" if time is None else f"times in {time!r}, {step:.6g}{unit} a step"
+    times = "regular steps" if time is None else describe_times(series.times)
     line = "; ".join([f"series: channels {listed(series.names)}", times, *written])
     return measured, [line]
 

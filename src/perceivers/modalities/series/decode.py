@@ -11,16 +11,16 @@ import numpy as np
 from ...errors import listed, unknown
 from ...reading import check_limit, parser_errors, read_bytes
 from ..files import PathOrBytes, suffix_of
-from ..table.columns import Columns, read_table
+from ..table.columns import Columns, Table, read_table
 from ..table.dates import DateFormat
 from ..table.kinds import Cells, read_numbers
 from ..table.numbers import PLAIN, NumberFormat, find_format
-from .times import ROW, Times, find_time_column, read_times, regular_times
+from .times import ROW, Times, find_time_column, may_be_times, read_times, regular_times
 
 # T steps · C channels
 
 ARRAYS = frozenset({"npy"})
-TABLES = frozenset({"csv", "tsv", "parquet"})
+TABLES = frozenset({"csv", "tsv", "jsonl", "ndjson", "parquet"})
 MAGIC = {b"\x93NUMPY": "npy", b"PAR1": "parquet"}
 SERIES_SUFFIXES = frozenset(f".{kind}" for kind in ARRAYS | TABLES)
 
@@ -112,9 +112,20 @@ def _kind_of(source: PathOrBytes, kind: str | None) -> str:
 
 
 def _cells(source: PathOrBytes, kind: str) -> Columns:
-    table = read_table(source, kind=kind, headless=True)
-    named = {name: cells for name, cells in table.columns.items() if name not in table.index}
-    return named or table.columns
+    return steps_of(read_table(source, kind=kind, headless=True))
+
+
+def steps_of(table: Table) -> Columns:
+    """Return the columns of a series, without the index of a DataFrame, unless that is of times.
+
+    Args:
+        table: the table whose rows are the steps.
+    """
+    columns, index = (
+        table.columns,
+        [x for x in table.index if not may_be_times(x, table.columns[x])],
+    )
+    return {name: cells for name, cells in columns.items() if name not in index} or columns
 
 
 def from_columns(

@@ -98,4 +98,4 @@ def _shown(values: np.ndarray, times: Times) -> np.ndarray:
     """Return times for an axis: of dates as NumPy's own."""
     if not times.dated:
         return values
-    return np.datetime64("1970-01-01") + (values * 86400).round().astype("timedelta64[s]")
+    return np.datetime64("1970-01-01") + (values * 86400e3).round().astype("timedelta64[ms]")

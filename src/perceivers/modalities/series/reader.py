@@ -9,12 +9,17 @@ from typing_extensions import override
 
 from ...errors import listed
 from ..files import PathOrBytes
+from ..notices import notice
 from ..reader import ArrayReader
 from . import decode as series
 from .decode import Series, Window
 from .times import Times
 
 # T steps · C channels · K clips
+
+
+SAME_RATIO = 2.0  # of the steps of a series to those of the training
+MAX_RATIO = 500.0  # more than days to minutes
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,22 @@ class SeriesReader(ArrayReader):
                 f"the series has {len(whole.names)} channels ({listed(whole.names)}); the model "
                 f"reads {self.channels}"
             )
+        self._check_step(whole.times)
         return whole
+
+    def _check_step(self, times: Times) -> None:
+        """Say that the steps of a series are unlike those of the training; refuse another unit."""
+        ratio = times.step / self.step
+        if not 1 / MAX_RATIO < ratio < MAX_RATIO:
+            raise ValueError(
+                f"its times are {times.step_text} apart, {ratio:.3g} times as far as those of the "
+                "training; expected times in the same unit"
+            )
+        if not 1 / SAME_RATIO < ratio < SAME_RATIO:
+            notice(
+                "has steps that are more than twice as long or as short as those of the training, "
+                "so that the model reads it in a way that it has not learned"
+            )
 
     def window(self, whole: Series, start: int) -> np.ndarray:
         """Return an example of a series.

@@ -15,7 +15,8 @@ Order = Literal["ymd", "dmy", "mdy"]
 
 DATE = re.compile(
     r"(\d{4}|\d{1,2})([-./])(\d{1,2})\2(\d{4}|\d{1,2})"
-    r"(?:(?:T| +)(\d{1,2}):(\d\d)(?::(\d\d(?:[.,]\d+)?))? ?(?:(Z)|([+-])(\d\d):?(\d\d))?)?"
+    r"(?:(?:T| +)(\d{1,2}):(\d\d)(?::(\d\d(?:[.,]\d+)?))?"
+    r" ?(?:(Z)|([+-])([01]\d|2[0-3])(?::?([0-5]\d))?)?)?"
 )
 DATE_LIKE = re.compile(
     r"(?:\d{1,2}/\d{1,2}/\d\d|\d{1,2}([-./])\d{1,2}\1\d{4}|\d{4}([-/])\d{1,2}\2\d{1,2})(?:[ T].*)?"
@@ -136,17 +137,41 @@ def describe_dates(cells: Sequence[str | None], dates: DateFormat) -> Iterator[s
 
 
 def date_text(days: float) -> str:
-    """Return a date as text, with its time if it has one.
+    """Return a date as text, with its time to the second if it has one.
 
     Args:
         days: days since 1970-01-01.
     """
+    return moment_text(days).removesuffix(" 00:00:00")
+
+
+def moment_text(days: float, digits: int = 0) -> str:
+    """Return a date and its time as text, also at midnight.
+
+    Args:
+        days: days since 1970-01-01.
+        digits: digits of the fraction of a second, at most 6.
+    """
+    unit = 10 ** (6 - digits)  # microseconds
     try:
         moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(days=days)
+        moment += datetime.timedelta(microseconds=unit // 2)
     except OverflowError:
         return f"{days:.4g}"
-    moment = (moment + datetime.timedelta(milliseconds=500)).replace(microsecond=0)
-    return str(moment).removesuffix(" 00:00:00")
+    moment = moment.replace(microsecond=moment.microsecond // unit * unit)
+    text = moment.isoformat(" ", "microseconds")
+    return text[: len(text) - 6 + digits].removesuffix(".")
+
+
+def zone_of(text: str) -> str:
+    """Return the zone of a date, such as "+02:00"; empty if it has none.
+
+    Args:
+        text: a date in any format that `DateFormat` reads.
+    """
+    match = DATE.fullmatch(text)
+    utc, sign, hours, minutes = match.groups()[7:] if match else (None,) * 4
+    return "+00:00" if utc else f"{sign}{hours}:{minutes or '00'}" if sign else ""
 
 
 def _texts(cells: Sequence[str | None]) -> list[str]:

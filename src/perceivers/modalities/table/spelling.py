@@ -16,7 +16,7 @@ BOOLEANS = {"true": "1", "false": "0"}
 NUMBER = re.compile(r"[+-]?(?:0|[1-9]\d*)(?:\.(\d+))?(?:[eE][+-]?\d{1,3})?")
 DATE = re.compile(
     r"(\d{4}-\d\d-\d\d)"
-    r"(?:[T ](\d\d:\d\d)(?::(\d\d)(?:[.,](\d+))?)? ?(Z|[+-]\d\d:?\d\d)?)?"
+    r"(?:[T ](\d\d:\d\d)(?::(\d\d)(?:[.,](\d+))?)? ?(Z|[+-]\d\d(?::?\d\d)?)?)?"
 )
 TIME = re.compile(r"(\d\d:\d\d:\d\d)(?:\.(\d*?)0*)?")
 
@@ -96,7 +96,7 @@ def canonical(text: str) -> str:
     if minutes is None or (minutes, seconds or "00", fraction, zone) == ("00:00", "00", "", None):
         return date
     zone = "+00:00" if zone == "Z" else zone or ""
-    zone = f"{zone[:-2]}:{zone[-2:]}" if len(zone) == 5 else zone
+    zone = {3: f"{zone}:00", 5: f"{zone[:3]}:{zone[3:]}"}.get(len(zone), zone)
     return f"{date} {minutes}:{seconds or '00'}{'.' * bool(fraction)}{fraction}{zone}"
 
 
