@@ -3,6 +3,7 @@
 import argparse
 import ast
 import dataclasses
+import functools
 import inspect
 import textwrap
 import types
@@ -194,7 +195,7 @@ def _option_fields(config: Any, prefix: str = "") -> Iterator[tuple[str, Any, An
     Fields that are configurations themselves are left out, and so are the fields at the top level,
     such as the name of a recipe.
     """
-    hints, texts = typing.get_type_hints(type(config)), _field_docstrings(type(config))
+    hints, texts = typing.get_type_hints(type(config)), _field_docstrings(config.__class__)
     # The fields of the class itself come first: inherited ones are more general.
     own = type(config).__annotations__
     for field in sorted(dataclasses.fields(config), key=lambda f: f.name not in own):
@@ -208,6 +209,7 @@ def _option_fields(config: Any, prefix: str = "") -> Iterator[tuple[str, Any, An
             yield f"{prefix}{field.name}", hints[field.name], value, texts.get(field.name, "")
 
 
+@functools.cache  # parsing the source takes most of the time of reading a command line
 def _field_docstrings(cls: type) -> dict[str, str]:
     """Return the string literal below each field of a dataclass, including inherited fields."""
     bases = [base for base in cls.__bases__ if dataclasses.is_dataclass(base)]

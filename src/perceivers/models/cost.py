@@ -4,13 +4,16 @@ A multiplication and an addition count as two operations, as in the paper. Norms
 softmax are not counted, as in the paper; nor is the work of an adapter before the Perceiver.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..core import Inputs
+from ..core import Inputs, Perceiver
 from .base import PerceiverModel
 from .build import build_on_meta
 from .config import EncoderConfig
@@ -81,9 +84,32 @@ def cost(config: EncoderConfig, num_inputs: int | None = None) -> Cost:
     Raises:
         ValueError: the configuration is not valid, or `num_inputs` is less than 1.
     """
+    native = _native_cost(_ByText(config))
+    return native if num_inputs is None else native.at(num_inputs)
+
+
+@dataclass(frozen=True)
+class _ByText:
+    """A configuration that is compared by its text, since it may hold dictionaries."""
+
+    config: EncoderConfig
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ByText) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+
+@lru_cache(maxsize=32)  # a training plans, chooses and describes the same model
+def _native_cost(key: _ByText) -> Cost:
+    """Count a model for the number of input elements that its configuration gives."""
+    config = key.config
     model = build_on_meta(config).eval()  # attention dropout takes a detour
     if isinstance(model, PerceiverARModel):
-        return _cost_of_ar(model, num_inputs)
+        return _cost_of_ar(model)
+    num_parameters = sum(p.numel() for p in model.parameters())
+    latent = _take_blocks(model.perceiver)
     least = model.adapter.least_inputs
     one, two = _count(model, least), _count(model, least + 1)  # FLOPs are linear in M
     per_input = two["cross"] - one["cross"]
@@ -94,19 +120,18 @@ def cost(config: EncoderConfig, num_inputs: int | None = None) -> Cost:
         to_k, to_v = cross_attend.attention.to_k, cross_attend.attention.to_v
         weights = to_k.weight.numel() + to_v.weight.numel()
         remade = 2 * weights * (len(steps) - len(set(steps)))
-    native = Cost(
+    return Cost(
         num_inputs=model.adapter.num_inputs,
-        num_parameters=sum(p.numel() for p in model.parameters()),
+        num_parameters=num_parameters,
         cross_flops_fixed=one["cross"] - least * per_input,
         cross_flops_per_input=per_input,
         remade_flops_per_input=remade,
-        latent_flops=one["latent"],
+        latent_flops=latent,
         head_flops=one["head"],
     )
-    return native if num_inputs is None else native.at(num_inputs)
 
 
-def _cost_of_ar(model: PerceiverARModel, num_inputs: int | None) -> Cost:
+def _cost_of_ar(model: PerceiverARModel) -> Cost:
     """Count a Perceiver AR: a cross-attend to N latents and a prefix, and causal self-attends.
 
     Causal attention is counted as if all latents attended to all.
@@ -122,7 +147,7 @@ def _cost_of_ar(model: PerceiverARModel, num_inputs: int | None) -> Cost:
         later = sum(flops[f"{name}.layers.{i}"] for i in range(1, len(core.layers)))
         counts.append((flops["Global"], later, flops[f"{name}.to_logits"]))
     (total, later, head), (longer, *_) = counts
-    native = Cost(
+    return Cost(
         num_inputs=model.adapter.num_inputs,
         num_parameters=sum(p.numel() for p in model.parameters()),
         cross_flops_fixed=total - later - head - latents * (longer - total),
@@ -131,11 +156,26 @@ def _cost_of_ar(model: PerceiverARModel, num_inputs: int | None) -> Cost:
         latent_flops=later,
         head_flops=head,
     )
-    return native if num_inputs is None else native.at(num_inputs)
+
+
+def _take_blocks(perceiver: Perceiver) -> int:
+    """Take the blocks out of a Perceiver on the meta device; return the FLOPs of all their steps.
+
+    All self-attends are alike, so that one is counted. Tracing them all takes most of the time.
+    """
+    blocks = cast(Sequence[nn.Sequential], perceiver.blocks)
+    times = sum(index is not None for index in perceiver.block_order)
+    if not times or not len(blocks[0]):
+        return 0
+    latents = torch.empty(1, *perceiver.latents.shape, device="meta")
+    with FlopCounterMode(display=False) as counter:
+        blocks[0][0](latents)
+    perceiver.blocks = nn.ModuleList(nn.Identity() for _ in blocks)
+    return times * len(blocks[0]) * counter.get_total_flops()
 
 
 def _count(model: PerceiverModel, num_inputs: int) -> dict[str, int]:
-    """Count the FLOPs of each part with torch, on a model on the meta device in eval mode."""
+    """Count the FLOPs of a model without blocks, on the meta device and in eval mode."""
     adapter = model.adapter
     content_dim, position = adapter.dim, None
     if adapter.position_dim:
@@ -145,6 +185,5 @@ def _count(model: PerceiverModel, num_inputs: int) -> dict[str, int]:
     with FlopCounterMode(display=False) as counter:
         model.respond(Inputs(content, position, fusion=adapter.fusion))
     flops = {name: sum(ops.values()) for name, ops in counter.get_flop_counts().items()}
-    perceiver = flops["Perceiver"]
-    latent = sum(flops[f"Perceiver.blocks.{i}"] for i in range(len(model.perceiver.blocks)))
-    return {"cross": perceiver - latent, "latent": latent, "head": flops["Global"] - perceiver}
+    cross = flops.get("Perceiver", 0)  # absent if no step has a cross-attend
+    return {"cross": cross, "head": flops.get("Global", 0) - cross}
