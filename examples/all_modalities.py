@@ -49,7 +49,12 @@ def one_architecture(name: str, data: Path, seed: int) -> Recipe:
         model=replace(shared.model, input=recipe.model.input, num_classes=recipe.model.num_classes),
         data=replace(recipe.data, path=str(data / place) if place else None),
         optimizer=shared.optimizer,
-        trainer=replace(shared.trainer, max_epochs=recipe.trainer.max_epochs, seed=seed),
+        trainer=replace(
+            shared.trainer,
+            max_epochs=recipe.trainer.max_epochs,
+            monitor=recipe.trainer.monitor,
+            seed=seed,
+        ),
     )
 
 

@@ -62,6 +62,7 @@ def id_of(value):
         (AUDIO, {"patch_size": 2}),
         (AUDIO, {"patch_stride": 2}),
         (AUDIO, {"max_resolution": 9.0}),
+        (AUDIO, {"projection_dim": 3, "projection_activation": "gelu"}),
         (VIDEO, {"patch_frames": 1}),
         (VIDEO, {"patch_size": 4}),
         (VIDEO, {"max_resolution": (9.0, 1.0, 1.0)}),

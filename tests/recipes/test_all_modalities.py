@@ -35,6 +35,7 @@ def test_all_recipes_have_one_architecture_and_one_optimiser(scripts):
         assert shared.trainer.seed == 3
         assert shared.data.path == (f"/data/{place}" if place else None)
         own = get_recipe(name)
+        assert (own.trainer.monitor == "last") == (own.data.validation == 0)
         data = dataclasses.replace(shared.data, path=own.data.path)
         trainer = dataclasses.replace(shared.trainer, seed=own.trainer.seed)
         same = dataclasses.replace(shared, data=data, trainer=trainer) == own

@@ -19,7 +19,8 @@ def small(
     Args:
         name: name of the recipe.
         inputs: what the model reads.
-        data: the data set and its augmentation.
+        data: the data set and its augmentation. If it holds out no validation examples, the weights
+            of the last epoch are kept.
         num_classes: number of classes.
         max_epochs: number of epochs.
     """
@@ -39,9 +40,13 @@ def small(
         optimizer=OptimizerConfig(
             name="muon", lr=5e-3, momentum=0.95, warmup_epochs=2, clip_norm=1.0
         ),
-        # Weights are chosen by validation loss (the default): on small validation splits the
-        # accuracy is 100% long before the best epoch.
+        # Weights are chosen by validation loss: on small validation splits the accuracy is 100%
+        # long before the best epoch.
         trainer=TrainerConfig(
-            max_epochs=max_epochs, label_smoothing=0.1, patience=0, ema_decay=0.98
+            max_epochs=max_epochs,
+            label_smoothing=0.1,
+            patience=0,
+            monitor="val_loss" if data.validation else "last",
+            ema_decay=0.98,
         ),
     )

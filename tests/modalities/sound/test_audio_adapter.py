@@ -42,6 +42,31 @@ def test_patches_overlap_by_the_stride():
     assert got.tolist() == [[0, 1, 2, 3], [2, 3, 4, 5], [4, 5, 6, 7], [6, 7, 8, 0]]
 
 
+def test_projected_patches_have_an_activation():
+    """GELU is x · Φ(x), with Φ the normal distribution's cumulative function."""
+    options = {"num_samples": 12, "patch_size": 4, "position": "none", "projection_dim": 3}
+    adapter = AudioAdapter(**options, projection_activation="gelu")
+    waves = torch.randn(2, 12)
+    linear = waves.reshape(2, 3, 4) @ adapter.projection.weight.T + adapter.projection.bias
+    expected = linear * torch.special.ndtr(linear)
+    torch.testing.assert_close(adapter(waves).content, expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"projection_activation": "gelu"}, "'gelu' without a projection; set projection_dim"),
+        (
+            {"projection_activation": "relu", "projection_dim": 3},
+            "unknown projection_activation 'relu'; expected 'none' or 'gelu'",
+        ),
+    ],
+)
+def test_an_activation_that_cannot_be_applied_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        AudioAdapter(num_samples=8, patch_size=4, **options)
+
+
 def test_max_resolution_sets_the_highest_band():
     adapter = AudioAdapter(num_samples=8, patch_size=1, num_bands=2, max_resolution=4.0)
     expected = fourier_features(grid(8), num_bands=2, max_resolution=(4.0,))
