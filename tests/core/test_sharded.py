@@ -114,4 +114,5 @@ def process(rank: int, port: int) -> None:
 
 
 def test_three_processes_and_a_group_of_two_equal_one_process(free_port):
-    mp.spawn(process, args=(free_port,), nprocs=3)
+    # Forked, because importing torch three times takes longer than all the rest.
+    mp.start_processes(process, args=(free_port,), nprocs=3, start_method="fork")

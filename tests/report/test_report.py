@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tests.commands import run as run_command
 from tests.conftest import write_image_folder
 from tests.report.reports import scored_run
@@ -39,6 +40,15 @@ MEL = MelConfig(num_samples=800, sample_rate=8000, n_fft=160, hop_length=80, n_m
 VIDEO = VideoConfig(num_frames=4, image_size=8, num_bands=2)
 TABLE = TabularConfig(numeric=("age",), categorical=("town",), categories=(("Bern", "Oslo"),))
 TRUE = np.array(True)
+
+
+@pytest.fixture
+def unrendered(monkeypatch):
+    """Compose the pictures of a report but do not render them, which takes most of the time."""
+    pixel = io.BytesIO()
+    Image.new("L", (1, 1)).save(pixel, "png")
+    for name in ("figures.png", "sections.png", "pictures.encoded"):
+        monkeypatch.setattr(f"perceivers.report.{name}", lambda figure: pixel.getvalue())
 
 
 def image():
@@ -146,7 +156,7 @@ def test_examples_of_every_modality_are_shown(kind, tmp_path, caplog):
     assert "image/webp" in content
 
 
-def test_what_a_report_says_of_classes(tmp_path):
+def test_what_a_report_says_of_classes(unrendered, tmp_path):
     examples = [image() for _ in range(30)]
     run = scored_run(tmp_path / "run", IMAGE, examples, torch.arange(30) % 3)
     write(*run)
@@ -161,7 +171,7 @@ def test_what_a_report_says_of_classes(tmp_path):
 
 
 @pytest.mark.parametrize("task", ["multilabel", "regression"])
-def test_other_tasks(task, tmp_path, caplog):
+def test_other_tasks(task, unrendered, tmp_path, caplog):
     examples = [image() for _ in range(12)]
     labels = torch.from_numpy(RNG.integers(0, 2, (12, 3)))
     if task == "regression":
@@ -191,7 +201,7 @@ def test_other_tasks(task, tmp_path, caplog):
         assert float(rows[1][1]) == pytest.approx(float(labels[0, 0]))
 
 
-def test_one_number(tmp_path):
+def test_one_number(unrendered, tmp_path):
     labels = torch.from_numpy(RNG.normal(size=(12, 1)))
     run = scored_run(tmp_path / "run", IMAGE, [image() for _ in range(12)], labels, classes=("y",))
     write(*run)
@@ -219,7 +229,7 @@ def test_a_hundred_classes_stay_small_and_readable(tmp_path):
     assert "<td>class 42</td><td>42</td>" in content  # the number in the picture
 
 
-def test_names_and_labels_are_never_executed(tmp_path):
+def test_names_and_labels_are_never_executed(unrendered, tmp_path):
     evil = [
         "<script>alert(1)</script>.png", '"><img src=x onerror=alert(1)>.png', "a'b\u202egnp.exe",
         "line\nend\x1b[31m.png",
@@ -241,7 +251,7 @@ def test_names_and_labels_are_never_executed(tmp_path):
     assert [row[0] for row in rows[1:]] == evil
 
 
-def test_names_that_are_not_utf8_are_uris_in_the_table(tmp_path):
+def test_names_that_are_not_utf8_are_uris_in_the_table(unrendered, tmp_path):
     names = ["/data/caf\udce9.png", "/data/b.png", "/data/c.png"]
     run = scored_run(tmp_path / "run", IMAGE, [image()] * 3, torch.arange(3), names)
     write(*run)
@@ -275,7 +285,7 @@ def test_a_report_that_cannot_be_written_costs_no_scores(tmp_path, caplog):
     assert "could not write" in caplog.text
 
 
-def test_an_evaluation_without_its_report_has_failed(tmp_path, capsys):
+def test_an_evaluation_without_its_report_has_failed(unrendered, tmp_path, capsys):
     directory = tmp_path / "run"
     engine.train(tiny(epochs=1), directory)
     (directory / "predictions.csv").mkdir()
@@ -285,7 +295,7 @@ def test_an_evaluation_without_its_report_has_failed(tmp_path, capsys):
     assert "could not write" in err
 
 
-def test_inputs_that_have_no_drawing(tmp_path, caplog):
+def test_inputs_that_have_no_drawing(unrendered, tmp_path, caplog):
     """An adapter of the user's own: the names are shown, without a warning for each."""
 
     class Columns(perceivers.Adapter):
@@ -339,7 +349,7 @@ def test_a_trained_run_has_a_report_and_eval_replaces_it(tmp_path, capsys):
     assert sum(float(rows[0][f"probability {k}"]) for k in range(10)) == pytest.approx(1, abs=1e-4)
 
 
-def test_other_data_gets_a_report_of_its_own(tmp_path, capsys):
+def test_other_data_gets_a_report_of_its_own(unrendered, tmp_path, capsys):
     photos = write_image_folder(tmp_path / "photos")
     directory = tmp_path / "run"
     status, _, err = run_command(

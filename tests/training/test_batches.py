@@ -3,6 +3,7 @@
 import dataclasses
 import gc
 import math
+import multiprocessing
 import os
 import signal
 
@@ -21,6 +22,7 @@ from perceivers.recipes import get_recipe
 from perceivers.training import engine
 from perceivers.training.batches import ShuffleSampler, batches
 from perceivers.training.measuring import measure_normalisation
+from perceivers.training.task import Learner
 
 NAN, INF = math.nan, math.inf
 
@@ -242,6 +244,25 @@ def test_a_killed_worker_is_told_in_one_line(image_folder):
     with pytest.raises(OSError, match="ended unexpectedly .*lower --data.workers") as caught:
         list(batches(examples, config))
     assert "\n" not in str(caught.value)
+
+
+def test_no_worker_outlives_an_epoch_that_fails(image_folder, tmp_path, monkeypatch):
+    def fail(*_):
+        raise KeyError("a fault in the middle of an epoch")
+
+    others = multiprocessing.active_children()
+    monkeypatch.setattr(Learner, "training_step", fail)
+    recipe = run_recipe(image_folder, batch_size=2, workers=2, validation=0.2, test=0.2)
+    with pytest.raises(KeyError) as of_training:
+        engine.train(recipe, tmp_path / "run")
+    unreadable(image_folder, *(f"bad{index}.png" for index in range(6)))
+    strict = dataclasses.replace(recipe.data, strict=True)
+    examples = read_splits(strict, ImageReader(8, 3), decode=False).examples["train"]
+    with pytest.raises(ValueError, match="bad") as of_loader:
+        list(batches(examples, strict))
+    assert of_training.value.__traceback__, "holds what the frames hold"
+    assert of_loader.value.__traceback__
+    assert multiprocessing.active_children() == others
 
 
 @pytest.mark.parametrize("limit", [3, 7, 10, 100])

@@ -4,6 +4,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import Tensor
@@ -97,6 +98,7 @@ class BatchLoader(DataLoader[Batch]):
 
     def __init__(self, examples: ExampleSet, **options: Any) -> None:
         super().__init__(examples, collate_fn=_WithUnreadable(examples), **options)
+        self._begun: WeakSet[Any] = WeakSet()
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         examples: Any = self.dataset
@@ -104,15 +106,33 @@ class BatchLoader(DataLoader[Batch]):
         with _plain_errors():
             with _garbage_kept_from_workers(self.num_workers):
                 batches = super().__iter__()
-            for number, (batch, found) in enumerate(batches, start=1):
-                if found:
-                    examples.report(*found)
-                num_readable += len(batch[1])
-                if number == len(self) and not num_readable:
-                    raise ValueError(
-                        f"none of {len(examples)} files can be read; the log lines above say why"
-                    )
-                yield batch
+            self._begun.add(batches)
+            try:
+                for number, (batch, found) in enumerate(batches, start=1):
+                    if found:
+                        examples.report(*found)
+                    num_readable += len(batch[1])
+                    if number == len(self) and not num_readable:
+                        raise ValueError(
+                            f"none of {len(examples)} files can be read; the log lines above say "
+                            "why"
+                        )
+                    yield batch
+            finally:
+                self._end(batches)
+
+    def close(self) -> None:
+        """End the worker processes of epochs that were not read to their end.
+
+        They would live as long as the exception that ended the epoch. When the garbage collector
+        frees them, the pipes to the workers are often closed first, and it waits 5 s for each.
+        """
+        for batches in tuple(self._begun):
+            self._end(batches)
+
+    def _end(self, batches: Any) -> None:
+        if self.num_workers:
+            batches._shutdown_workers()
 
 
 @contextmanager

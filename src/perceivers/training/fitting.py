@@ -162,6 +162,10 @@ def _run_epochs(
         else:
             log.info("stopped before the first epoch ended; there is nothing to resume")
         return interrupted.signal
+    finally:
+        train_loader.close()
+        if val_loader is not None:
+            val_loader.close()
     return None
 
 
