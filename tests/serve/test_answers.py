@@ -53,6 +53,8 @@ def test_the_service_gives_what_the_command_writes(name, tmp_path, capsys):
     assert answer["words"]
     assert described["task"] == answerer(str(model)).model.config.task
     assert described["outputs"][0]["meaning"]
+    assert file.suffix in described["suffixes"]  # what the page's dialog offers
+    assert file.suffix[1:] in described["reads"]
     assert not described["explains"]
 
 

@@ -119,6 +119,7 @@ def test_a_dropped_file_gets_the_right_label(page_of, kind):
 def test_other_answers_are_shown(page_of, kind, tmp_path):
     file = file_of(kind, tmp_path)
     page = page_of(kind)
+    assert file.suffix in page.get_attribute("#file", "accept").split(",")
     drop(page, file.name, file.read_bytes())
     until(page, f"document.getElementById('name').textContent === '{file.name}'")
     assert page.text_content("#words").strip()

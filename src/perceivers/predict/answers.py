@@ -68,8 +68,6 @@ class Answerer(ABC):
 
     writes_files: ClassVar[bool] = True
     """Whether answers have files."""
-    more_suffixes: ClassVar[frozenset[str]] = frozenset()
-    """Suffixes of files that are read besides those of the reader."""
     hint: ClassVar[str] = ""
     """What a user has to know to write a text for the model."""
     nothing_served: ClassVar[str] = ""
@@ -86,6 +84,11 @@ class Answerer(ABC):
     def takes_texts(self) -> bool:
         """Whether an example may be a text that is typed, not only a file."""
         return False
+
+    @property
+    def more_suffixes(self) -> frozenset[str]:
+        """Suffixes of files that are read besides those of the reader."""
+        return frozenset()
 
     @property
     def labels(self) -> tuple[str, ...]:

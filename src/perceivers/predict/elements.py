@@ -37,12 +37,15 @@ class ElementAnswerer(Answerer):
     palette), texts become jsonl with spans. A text is a whole file, or a line of a jsonl file.
     """
 
-    more_suffixes = frozenset({SUFFIX})  # of texts
-
     @property
     @override
     def takes_texts(self) -> bool:
         return isinstance(self.model.config.input, TextConfig)
+
+    @property
+    @override
+    def more_suffixes(self) -> frozenset[str]:
+        return frozenset({SUFFIX} if self.takes_texts else ())
 
     @override
     def check(self) -> None:

@@ -172,13 +172,14 @@ class Service:
         """Return what the model is: task, labels, what it reads, and its scores."""
         predictor = self.predictor
         model, reader = predictor.model, without_clips(predictor.reader)
+        more = predictor.more_suffixes if isinstance(predictor, Answerer) else frozenset()
         described: dict[str, Any] = {
             "perceivers": __version__,
             "task": model.config.task,
             "labels": list(model.labels),
             "input": model.config.input.kind,
-            "reads": describe_files(reader),
-            "suffixes": sorted(accepted_suffixes(reader)),
+            "reads": describe_files(reader, more),
+            "suffixes": sorted(accepted_suffixes(reader) | more),
             "texts": isinstance(reader, TextReader),
             "hint": predictor.hint if isinstance(predictor, Answerer) else "",
             "columns": list(reader.columns) if isinstance(reader, RowReader) else [],

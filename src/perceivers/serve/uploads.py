@@ -15,7 +15,6 @@ from ..modalities.fusion.rows import Row, RowReader
 from ..modalities.image.opening import ARRAY_SUFFIX
 from ..modalities.image.reader import ImageReader
 from ..modalities.table.config import TABLE_SUFFIXES
-from ..modalities.text.labels import SUFFIX as LINES
 from ..modalities.text.reader import TextReader
 from ..predict import Predictor, Prepared
 from ..predict.answers import Answerer
@@ -166,7 +165,7 @@ def decode(upload: Upload, predictor: Responder, limits: Limits) -> Prepared:
         _check_suffix(upload, predictor)
     # The formats of images and texts do not depend on the name of the file: no file is needed.
     in_memory = isinstance(reader, ImageReader) and upload.suffix != ARRAY_SUFFIX
-    lines = isinstance(predictor, Answerer) and upload.suffix == LINES  # several texts
+    lines = isinstance(predictor, Answerer) and upload.suffix in predictor.more_suffixes
     with using(limits):
         if (isinstance(reader, TextReader) and not lines) or in_memory:
             try:
