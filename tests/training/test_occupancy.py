@@ -183,10 +183,15 @@ def test_predictions_csv_and_report(trained, monkeypatch):
     recipe, model = read_recipe(run), load_trained(run)
     splits = read_recipe_splits(recipe, saved=read_saved_splits(run), scored=True)
     scored = score(model, recipe, splits)
+    logits = -np.ones((5, 5, 5), np.float32)
+    monkeypatch.setattr("perceivers.report.solids.occupancy", lambda *_: logits)
     assert write(run, model, recipe, scored, out=run / "report")
+    assert "no surface" in (run / "report" / "report.html").read_text()
     rows = list(csv.DictReader((run / "report" / "predictions.csv").read_text().splitlines()))
     mean = sum(float(row["IoU"]) for row in rows) / len(rows)
     assert mean == pytest.approx(scored.scores["iou"], abs=1e-6)
+    logits[2, 2, 2] = 1.0
     page = report_page(run, recipe, Outcome(model, scored, recipe.data.path))
     assert "nearest point" in page
+    assert "no surface" not in page
     assert "Not drawn" not in page

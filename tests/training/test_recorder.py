@@ -59,6 +59,9 @@ def test_curves_mark_the_best_epoch_and_draw_the_monitored_score(monitor):
     assert axes.get_ylabel() == f"{score.title}, %"
     names = [text.get_text() for text in axes.get_legend().get_texts()]
     assert names == ["training", "validation", "best epoch: 2"]
+    alone, _ = curves(rows[:1], score, 1).axes
+    low, high = alone.get_xlim()
+    assert [tick for tick in alone.get_xticks() if low < tick < high] == [1]  # no half epochs
 
 
 def test_epoch_lines_fit_100_columns():

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..checkpoint import METRICS_FILE, read_config
 from ..core import Resampler
+from ..data.counts import SPLIT_ORDER
 from ..data.saved_splits import SavedSplits
 from ..files import read_json
 from ..modalities import modality_of
@@ -79,8 +80,8 @@ def _splits(run_dir: Path, metrics: Mapping[str, Any]) -> str:
     except (OSError, ValueError):
         saved = None
     if saved is not None:
-        counts = {split: len(members) for split, members in saved.examples.items()}
-        return ", ".join(f"{count:,} {split}" for split, count in counts.items())
+        counts = {split: len(saved.examples.get(split, ())) for split in SPLIT_ORDER}
+        return ", ".join(f"{count:,} {split}" for split, count in counts.items() if count)
     return f"{metrics['train_examples']:,} train" if "train_examples" in metrics else ""
 
 
@@ -93,7 +94,8 @@ def _epochs(metrics: Mapping[str, Any], most: int) -> str:
 
 def _flops(recipe: Recipe) -> str:
     try:
-        return f"{cost(recipe.model).flops / 1e6:,.1f} million"
+        flops = cost(recipe.model).flops
+        return f"{flops / 1e6:.1f} million" if flops < 1e9 else f"{flops / 1e9:,.2f} billion"
     except (ValueError, RuntimeError):  # an adapter of the user's own
         return ""
 

@@ -91,7 +91,7 @@ def curves(runs: Mapping[str, Sequence[Row]], scores: Sequence[Score], best: flo
         if best:
             axes.axvline(best, color="0.5", lw=1, ls="--", label=f"best epoch: {best:.0f}")
         axes.set(xlabel="epoch", ylabel=score.axis)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
     return figure

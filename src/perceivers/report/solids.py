@@ -66,17 +66,18 @@ def _examples(outcome: Outcome) -> Safe:
     order = ious.argsort(stable=True).tolist()
     cards = []
     for row in dict.fromkeys([*order[:SHOWN], *order[::-1][:SHOWN]]):
-        shown = _drawn(outcome, row)
-        said = element("div", f"IoU {ious[row]:.1%}")
-        file = element("div", outcome.names[row], class_="file")
-        cards.append(card(shown, said, file, kind="card maps"))
+        shown, empty = _drawn(outcome, row)
+        lack = "; no surface: to the model, nothing is inside" if empty else ""
+        said = element("div", f"IoU {ious[row]:.1%}{lack}")
+        cards.append(card(shown, said, element("div", outcome.names[row], class_="file")))
     note = (
         "The solids of the lowest and of the highest IoU: the points, and the surface made of them."
     )
-    return joined(paragraph(note, dim=True), *cards)
+    return joined(paragraph(note, dim=True), element("div", joined(*cards), class_="grid large"))
 
 
-def _drawn(outcome: Outcome, row: int) -> Safe:
+def _drawn(outcome: Outcome, row: int) -> tuple[Safe, bool]:
+    """Return the points of a solid beside its surface, and whether there is no surface."""
     model, scored, name = outcome.model, outcome.scored, outcome.names[row]
     assert isinstance(model, PerceiverIOModel)
     content = scored.examples.example(int(scored.indices[row]))
@@ -86,9 +87,10 @@ def _drawn(outcome: Outcome, row: int) -> Safe:
     left, right = figure.subfigures(1, 2)
     with quiet_fonts():
         draw_points(left, content)
-        if (logits > 0).any():
+        empty = not bool((logits > 0).any())
+        if not empty:
             draw_surface(right, *surface_of(logits))
-        return picture(encoded(figure), f"{name}, points and surface", "webp")
+        return picture(encoded(figure), f"{name}, points and surface", "webp"), empty
 
 
 OCCUPANCY = TaskReport(solid_rows, solid_sections)

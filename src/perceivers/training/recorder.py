@@ -265,7 +265,7 @@ def curves(rows: list[Row], score: Score, best_epoch: float | None) -> "Figure":
             label = f"best epoch: {best_epoch:.0f}"
             axes.axvline(best_epoch, color="0.5", linestyle=":", label=label)
         axes.set(xlabel="epoch", ylabel=shown.axis)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.grid(alpha=0.3)
         axes.legend()
     return figure

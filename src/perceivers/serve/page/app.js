@@ -35,9 +35,9 @@ async function begin() {
   byId("access").hidden = true;
   const more = model.labels.length > 6 ? `, … (${model.labels.length} in all)` : "";
   const reads = model.reads[0].toUpperCase() + model.reads.slice(1);
-  const named = model.labels.slice(0, 6).join(", ") + more;
-  const outputs = named || model.outputs.map((output) => output.meaning).join("; ");
-  byId("about").textContent = `${reads}. Its outputs: ${outputs}.`;
+  const outputs = `outputs: ${model.labels.slice(0, 6).join(", ")}${more}`;
+  const task = `task: ${model.task || "other outputs"}`;
+  byId("about").textContent = `${reads}. Its ${model.labels.length ? outputs : task}.`;
   byId("hint").textContent = model.hint;
   byId("file").accept = model.suffixes.join(",");
   byId("write").hidden = !model.texts;
