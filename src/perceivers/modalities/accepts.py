@@ -24,15 +24,15 @@ def accepted_suffixes(reader: Reader) -> frozenset[str]:
     return reader.suffixes.union(*parts)
 
 
-def describe_files(reader: Reader, more: frozenset[str] = frozenset()) -> str:
+def describe_files(reader: Reader, others: frozenset[str] = frozenset()) -> str:
     """Describe what a reader accepts, such as "this model reads images (jpg, png, bmp, …)".
 
     Args:
         reader: the reader.
-        more: suffixes of other files that are read, with their dot.
+        others: suffixes of other files that are read, with their dot.
     """
     lone = reader.lone_suffixes if isinstance(reader, ArrayReader) else frozenset()
-    suffixes = sorted(suffix.lstrip(".") for suffix in (reader.suffixes - lone) | more)
+    suffixes = sorted(suffix.lstrip(".") for suffix in (reader.suffixes - lone) | others)
     suffixes.sort(key=lambda suffix: suffix not in WELL_KNOWN)
     more = [] if len(suffixes) <= MAX_NAMED else ["…"]
     return f"this model reads {reader.noun} ({', '.join(suffixes[:MAX_NAMED] + more)})"

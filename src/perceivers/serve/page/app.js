@@ -134,10 +134,16 @@ async function explain() {
   byId("step").max = maps.steps.length - 1;
   byId("step").value = 0;
   for (const name of ["rollout", "saliency"]) byId(name).src = maps[name];
+  byId("original").onload = layOut;
   byId("original").src = maps.example;
   showMap();
   byId("maps").hidden = false;
   say("");
+}
+
+function layOut({ target }) {
+  // Pictures of texts and clouds are wide: one below the other, they can be read.
+  byId("pictures").classList.toggle("wide", target.naturalWidth > 2 * target.naturalHeight);
 }
 
 function showMap() {
