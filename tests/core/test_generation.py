@@ -89,6 +89,7 @@ def test_draws_follow_the_settings():
     two = (most.values[0] + most.values[1] / 2).item()
     assert draw(top_p=two) <= set(most.indices[:2].tolist())
     assert len(draw(temperature=50.0)) == 11
+    assert draw(temperature=1e-310) == {int(most.indices[0])}
 
 
 @pytest.mark.parametrize(

@@ -5,16 +5,26 @@ import logging
 
 import pytest
 import torch
+from tests.texts import tiny_ar_config
 from tests.tiny import tiny_classifier
 
 import perceivers
 from perceivers.core.positions import grid, resize_positions
-from perceivers.modalities import ArrayConfig, AudioConfig, FusionConfig, ImageConfig, PointsConfig
+from perceivers.modalities import (
+    ArrayConfig,
+    AudioConfig,
+    ElementClassesConfig,
+    ForecastConfig,
+    FusionConfig,
+    ImageConfig,
+    PointsConfig,
+    SeriesConfig,
+)
 from perceivers.modalities.fusion.config import RowsConfig
 from perceivers.modalities.table.config import TabularConfig
 from perceivers.modalities.text.config import TextConfig
 from perceivers.models.build import build
-from perceivers.models.config import EncoderConfig, ModelConfig, with_changes
+from perceivers.models.config import EncoderConfig, ModelConfig, PerceiverIOConfig, with_changes
 from perceivers.models.transfer import architecture_of, take_weights
 
 LEARNED = ImageConfig(image_size=8, channels=1, position="learned", position_dim=6)
@@ -53,6 +63,27 @@ def test_the_head_is_kept_for_the_same_labels_in_the_same_order():
     other = build(model.config, model.labels)
     assert "head.weight" in take_weights(other, source, "a")[1]
     assert not equal(other, source, "head.weight")
+
+
+def test_the_class_weights_of_elements_belong_to_their_labels():
+    output = ElementClassesConfig(num_classes=2)
+    options = {"num_latents": 4, "latent_dim": 16, "num_self_heads": 2, "num_layers_per_block": 1}
+    config = PerceiverIOConfig(input=LEARNED, output=output, **options)
+    source, model = build(config, ("a", "b")), build(config, ("b", "a"))
+    lines = take_weights(model, source, "a")
+    assert lines[1].endswith("start anew: decoder.output.weight, decoder.output.bias")
+    assert equal(model, source, "decoder.cross_attend.attention.to_q.weight")
+    assert not equal(model, source, "decoder.output.weight")
+
+
+def test_a_weight_that_will_not_be_trained_must_be_taken():
+    source, model = pair(
+        TextConfig(max_length=6, embedding_dim=8), TextConfig(max_length=6, embedding_dim=4)
+    )
+    with pytest.raises(
+        ValueError, match=r"no weights for adapter.* stay random; train them: leave"
+    ):
+        take_weights(model, source, "a", ["adapter.embedding.weight"])
 
 
 @pytest.mark.parametrize(
@@ -129,6 +160,22 @@ def test_another_modality_is_refused():
     )
     with pytest.raises(ValueError, match="runs/a reads inputs of kind 'image', and the data has"):
         architecture_of(image.config, cloud.config, "runs/a")
+    texts = tiny_classifier(TextConfig(max_length=6, embedding_dim=8)).config
+    for source, wanted in ((tiny_ar_config(), texts), (texts, tiny_ar_config())):
+        with pytest.raises(
+            ValueError, match="AR has weights of its own, which no other kind shares"
+        ):
+            architecture_of(source, wanted, "runs/a")
+
+
+def test_the_task_decides_the_steps_to_forecast():
+    series = SeriesConfig(length=8, channels=1, normalise="window")
+    known = tiny_classifier(series).config
+    ahead = PerceiverIOConfig(
+        input=dataclasses.replace(series, horizon=2), output=ForecastConfig(season=2)
+    )
+    assert architecture_of(ahead, known, "a").input.horizon == 0
+    assert architecture_of(known, ahead, "a").input.horizon == 2
 
 
 def test_a_model_that_nothing_fits_is_refused():

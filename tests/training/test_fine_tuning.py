@@ -10,12 +10,15 @@ import torch
 from safetensors.torch import load_file
 from tests.commands import run
 from tests.conftest import write_image_folder
+from tests.solids import tiny_shape_model
+from tests.texts import tiny_ar
 from tests.tiny import tiny_classifier
 from tests.tiny_recipes import tiny
 
 import perceivers
 from perceivers.modalities import ImageConfig
 from perceivers.training import engine
+from perceivers.training.fine_tuning import check_freeze, freeze
 from perceivers.training.optim import build_optimizer, layer_depths
 from perceivers.training.recipe import OptimizerConfig
 from perceivers.training.recipe_data import read_recipe
@@ -73,6 +76,25 @@ def test_a_frozen_encoder_stays_as_it_is(first, tmp_path):
 def test_a_new_model_is_not_frozen(tmp_path):
     with pytest.raises(ValueError, match="would keep the random weights .*--init RUN"):
         engine.train(tiny(1, trainer={"freeze": "encoder"}), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (tiny_ar(), "would leave nothing to train: a model of kind 'perceiver-ar' has no weights"),
+        (tiny_shape_model(), ""),
+    ],
+)
+def test_an_encoder_is_frozen_whole_or_refused(model, message):
+    recipe = engine_recipe("elsewhere", freeze="encoder")
+    if message:
+        with pytest.raises(ValueError, match=message):
+            check_freeze(recipe, model)
+        return
+    check_freeze(recipe, model)
+    freeze(model, recipe)
+    trained = {name.split(".")[0] for name, x in model.named_parameters() if x.requires_grad}
+    assert trained == {"from_codes", "layers", "output", "decoder"}
 
 
 def test_a_resumed_run_does_not_need_the_first_any_more(first, tmp_path):

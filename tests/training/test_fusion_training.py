@@ -160,7 +160,7 @@ def test_missing_parts_are_masked_in_prediction(run, films, tmp_path, caplog):
     write_film(tmp_path / "sound_only.mkv", 0, pictures=False)
     files = [tmp_path / f"{name}.mkv" for name in ("whole", "silent", "sound_only")]
     together = predictor(files)
-    assert "1 of 3 have no audio, 1 of 3 have no video; it is masked there" in caplog.text
+    assert "no audio in 1 of 3 examples, no video in 1 of 3 examples; what is m" in caplog.text
     assert [result[0][0] for result in together] == ["vivid", "vivid", "dull"]
     caplog.clear()
     assert not caplog.text
@@ -205,7 +205,7 @@ def test_command_line(run, films, tmp_path, capsys):
     out, err = capsys.readouterr()
     assert status == 1
     assert out.startswith(f"{silent}: vivid")
-    assert "1 of 1 have no audio" in err
+    assert "no audio in 1 of 1 examples" in err
     assert "bad.mkv: neither sound nor video" in err
     assert cli.main(["eval", str(run), "--clips", "2"]) == 0
     assert json.loads((run / "metrics.json").read_text())["eval"]["clips"] == 2

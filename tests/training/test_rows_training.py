@@ -119,7 +119,10 @@ def test_predictions_do_not_depend_on_the_batch(run, rows, mixed_table, monkeypa
 def test_missing_parts_are_logged(run, mixed_table, caplog):
     caplog.set_level(logging.INFO)
     perceivers.Predictor(run)([mixed_table / "0.png"])
-    assert "1 of 1 have no sound, 1 of 1 have no note, 1 of 1 have no table" in caplog.text
+    assert (
+        "no sound in 1 of 1 examples, no note in 1 of 1 examples, no cell of the table in 1 of 1 "
+        "examples; what is missing is masked"
+    ) in caplog.text
     with pytest.raises(
         ValueError, match=r"row: found nothing to read in the columns photo, sound, note, age"
     ):

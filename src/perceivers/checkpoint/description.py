@@ -24,6 +24,8 @@ def read_config(directory: Path) -> dict[str, Any]:
     """
     if not directory.exists():
         raise not_found("directory", str(directory))
+    if directory.is_file():
+        raise ValueError(f"{directory} is a file; expected the directory of a run or a saved model")
     path = directory / CONFIG
     if not path.exists():
         raise FileNotFoundError(

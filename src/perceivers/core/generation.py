@@ -38,7 +38,10 @@ class Sampling:
         """Draw a token for each example, (B, tokens) → (B, 1)."""
         if not self.temperature:
             return logits.argmax(dim=-1, keepdim=True)
-        scaled = (logits.double() / self.temperature).softmax(dim=-1)
+        below = logits.double() - logits.double().amax(
+            dim=-1, keepdim=True
+        )  # at most 0: no overflow
+        scaled = (below / self.temperature).softmax(dim=-1)
         probabilities, order = scaled.sort(descending=True, stable=True)
         before = probabilities.cumsum(dim=-1) - probabilities  # of more probable tokens
         probabilities = probabilities.masked_fill(before >= self.top_p, 0.0)

@@ -206,7 +206,7 @@ class FileExamples(ExampleSet):
         self.notices.log_counts(len(self), self.reader.noun)
         examples = storage.examples()
         if absent := describe_missing(examples):
-            log.info("%s; it is masked there", absent)
+            log.info("%s; what is missing is masked", absent)
         labels = self.labels[torch.as_tensor(kept, dtype=torch.int64)]
         return InMemoryExamples(examples, labels, self.reader, self.names(kept))
 

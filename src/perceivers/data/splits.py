@@ -305,7 +305,7 @@ def read_source(source: str, reader: Reader, *, strict: bool) -> tuple[FileSplit
     if path.exists():
         raise ValueError(
             f"{path} is a file; expected a folder with one sub-folder of files for each class, a "
-            "table (csv, tsv, jsonl or parquet), or the name of a data set on the hub"
+            "table (csv, tsv, jsonl or parquet), or hf://owner/name for a data set on the hub"
         )
     raise not_found("table" if path.suffix.lower() in TABLE_SUFFIXES else "folder", source)
 

@@ -61,6 +61,11 @@ class PerceiverModel(nn.Module, ABC):
         """
         return self.perceiver(self.elements(x, mask))
 
+    @property
+    def encoder(self) -> list[nn.Module]:
+        """The modules that turn a raw batch into what the outputs are made of."""
+        return [self.adapter, self.perceiver]
+
     @abstractmethod
     def respond(self, inputs: Inputs) -> Any:
         """Compute the outputs for elements; `forward` is this after `elements`."""

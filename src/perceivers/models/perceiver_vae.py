@@ -79,6 +79,12 @@ class PerceiverVAE(PerceiverIOModel):
         for layer in layers:
             layer.init_weights()
 
+    @property
+    @override
+    def encoder(self) -> list[nn.Module]:
+        sampled = [] if self.sampled is None else [self.sampled]
+        return [*super().encoder, *sampled, self.bottleneck]
+
     @override
     def encode(self, x: Any, mask: Tensor | None = None) -> Tensor:
         """Encode a raw batch to codes (B, N, L): the means of their distributions.

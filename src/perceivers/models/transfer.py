@@ -2,20 +2,20 @@
 
 import dataclasses
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from ..errors import listed
-from ..modalities import InputConfig, RowsConfig, build_adapter, modality_of
+from ..modalities import InputConfig, RowsConfig, SeriesConfig, build_adapter, modality_of
 from .base import PerceiverModel
-from .config import EncoderConfig, ModelConfig
+from .config import EncoderConfig, ModelConfig, PerceiverARConfig
 
 MAX_NAMED = 6  # weights that a line names
 TRUNK = ("perceiver.blocks.", "perceiver.layers.", "perceiver.latents")
-HEAD = ("head.", "target_scale.")
+HEAD = ("head.", "target_scale.", "decoder.output.", "output.")  # weights of the outputs
 OUTPUTS = frozenset({"num_classes", "task", "output"})  # fields that the data decides
 
 Config = TypeVar("Config", bound=EncoderConfig)
@@ -44,6 +44,13 @@ def architecture_of(source: EncoderConfig, config: Config, name: str) -> Config:
             f"{name} reads inputs of kind {theirs.kind!r}, and the data has inputs of kind "
             f"{ours.kind!r}; start from a model that was trained on the same kind"
         )
+    if source.kind != config.kind and PerceiverARConfig.kind in (source.kind, config.kind):
+        raise ValueError(
+            f"{name} is a model of kind {source.kind!r}, and the training is of kind "
+            f"{config.kind!r}; a Perceiver AR has weights of its own, which no other kind shares"
+        )
+    if isinstance(ours, SeriesConfig) and isinstance(theirs, SeriesConfig):
+        theirs = dataclasses.replace(theirs, horizon=ours.horizon)  # the task decides it
     if not isinstance(ours, RowsConfig):
         with torch.device("meta"):
             ours = _with_frequencies(theirs, build_adapter(theirs))
@@ -58,7 +65,9 @@ def architecture_of(source: EncoderConfig, config: Config, name: str) -> Config:
     return kind(**encoder, **given)  # type: ignore[return-value]
 
 
-def take_weights(model: PerceiverModel, source: PerceiverModel, name: str) -> list[str]:
+def take_weights(
+    model: PerceiverModel, source: PerceiverModel, name: str, needed: Collection[str] = ()
+) -> list[str]:
     """Copy the weights of another model wherever they fit, in place.
 
     The weights of inputs are those that `Adapter.weights_from` finds: learned positions of another
@@ -68,12 +77,14 @@ def take_weights(model: PerceiverModel, source: PerceiverModel, name: str) -> li
         model: model that is changed.
         source: model whose weights are taken.
         name: name of the source in messages.
+        needed: names of weights that must be taken, because they will not be trained.
 
     Returns:
         Lines that say what was taken and what keeps its initial values.
 
     Raises:
-        ValueError: the latents are of another width, so that hardly any weight fits.
+        ValueError: the latents are of another width, so that hardly any weight fits; or a needed
+            weight does not fit.
     """
     ours, theirs = model.state_dict(), source.state_dict()
     adapter = source.adapter.state_dict()
@@ -90,6 +101,11 @@ def take_weights(model: PerceiverModel, source: PerceiverModel, name: str) -> li
             f"the latents of {name} have {source.config.latent_dim} channels, those of this model "
             f"{model.config.latent_dim}, so that its weights do not fit; build the model with the "
             f"options of {name}: latent_dim={source.config.latent_dim}, …"
+        )
+    if random := [key for key in needed if key not in taken]:
+        raise ValueError(
+            f"{name} has no weights for {_few(random)} of this model, which would stay random; "
+            "train them: leave --trainer.freeze out"
         )
     model.load_state_dict({**ours, **taken})
     return list(_lines(ours, theirs, taken, name))

@@ -82,7 +82,7 @@ class Runner:
         if isinstance(first, dict):
             flags: list[Any] = [_presence(example) for example in examples]
             if lacking := describe_missing(collate(flags)):
-                log.info("%s; it is masked there", lacking)
+                log.info("%s; what is missing is masked", lacking)
         if self.own_size and self._is_streamed(first):
             outputs = self._trained.classify_stream(self._stream(first))
         else:

@@ -93,7 +93,7 @@ def curves(runs: Mapping[str, Sequence[Row]], scores: Sequence[Score], best: flo
         axes.set(xlabel="epoch", ylabel=score.axis)
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=8, loc="upper right")  # "best" warns if it takes long
     return figure
 
 

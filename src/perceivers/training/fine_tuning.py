@@ -4,7 +4,7 @@ import dataclasses
 
 from ..checkpoint import load, local_directory, read_model_config
 from ..models.base import PerceiverModel
-from ..models.build import build
+from ..models.build import build, build_on_meta
 from ..models.transfer import architecture_of, take_weights
 from .recipe import Recipe
 
@@ -48,7 +48,8 @@ def build_model(recipe: Recipe, labels: tuple[str, ...]) -> tuple[PerceiverModel
     source = load(name)
     if not isinstance(source, PerceiverModel):
         raise ValueError(f"{name} holds a {type(source).__name__}, which reads no files or batches")
-    return model, take_weights(model, source, name)
+    needed = frozen_weights(model) if recipe.trainer.freeze == "encoder" else []
+    return model, take_weights(model, source, name, needed)
 
 
 def check_freeze(recipe: Recipe, model: PerceiverModel | None) -> None:
@@ -59,17 +60,31 @@ def check_freeze(recipe: Recipe, model: PerceiverModel | None) -> None:
         model: model that is trained; None: a new one.
 
     Raises:
-        ValueError: they are random.
+        ValueError: they are random, or no other weights are left.
     """
-    if recipe.trainer.freeze != "none" and model is None and recipe.trainer.init is None:
+    if recipe.trainer.freeze == "none":
+        return
+    if model is None and recipe.trainer.init is None:
         raise ValueError(
             f"trainer.freeze={recipe.trainer.freeze} would keep the random weights of a new model; "
             "say what to start from: --init RUN"
         )
+    trained = model or build_on_meta(recipe.model)
+    if len(frozen_weights(trained)) == len(list(trained.parameters())):
+        raise ValueError(
+            f"trainer.freeze={recipe.trainer.freeze} would leave nothing to train: a model of kind "
+            f"{trained.config.kind!r} has no weights besides its encoder"
+        )
+
+
+def frozen_weights(model: PerceiverModel) -> list[str]:
+    """Return the names of the weights that `freeze` excludes from training."""
+    frozen = {id(weight) for module in model.encoder for weight in module.parameters()}
+    return [name for name, weight in model.named_parameters() if id(weight) in frozen]
 
 
 def freeze(model: PerceiverModel, recipe: Recipe) -> None:
     """Exclude the weights from training that `trainer.freeze` names."""
     if recipe.trainer.freeze == "encoder":
-        model.adapter.requires_grad_(False)
-        model.perceiver.requires_grad_(False)
+        for module in model.encoder:
+            module.requires_grad_(False)

@@ -23,7 +23,7 @@ from ..modalities.reader import to_device
 from ..models.base import PerceiverModel
 from ..models.config import check, task_of
 from ..models.cost import cost
-from .fine_tuning import build_model, freeze
+from .fine_tuning import build_model, check_freeze, freeze
 from .optim import build_optimizer, build_schedule
 from .recipe import Recipe
 from .recipe_data import fit_to_data, measure_files, read_recipe_splits
@@ -117,6 +117,8 @@ def plan(recipe: Recipe, *, saved: SavedSplits | None = None, epochs_done: int =
         OSError: data that cannot be read, with the same message as from `train`.
     """
     recipe = check(recipe, "recipe")
+    if saved is None:
+        check_freeze(recipe, None)
     check_mixing(recipe.data, recipe.model.input)
     if saved is None:
         recipe, measured = measure_files(recipe)

@@ -59,7 +59,7 @@ class TrainerConfig:
     architecture is used too. None: random weights."""
     freeze: Literal["none", "encoder"] = "none"
     """Which weights stay as they are: none, or those of the encoder (the inputs and the Perceiver),
-    so that the head alone is trained."""
+    so that what follows the latents alone is trained, the head or the decoder."""
     label_smoothing: float = 0.0
     """Share of each target that is spread evenly over all classes; for classification only."""
     patience: int = 15

@@ -184,7 +184,8 @@ def test_clips(tmp_path):
     examples = collate([example, reader.decode(Row({"a note": "hello"}, tmp_path))])
     assert (
         describe_missing(examples)
-        == "2 of 2 have no photo, 1 of 2 have no voice, 1 of 2 have no note, 1 of 2 have no t"
+        == "no photo in 2 of 2 examples, no voice in 1 of 2 examples, no note in 1 of 2 examples, "
+        "no t in 1 of 2 examples"
     )
     batch = reader.batch(examples)
     assert batch["voice"].shape == (6, 20, 1)

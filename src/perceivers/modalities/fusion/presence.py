@@ -45,7 +45,7 @@ def part_lengths(parts: Mapping[str, Any], examples: Mapping[str, Any]) -> Tenso
 
 
 def describe_missing(examples: Examples) -> str:
-    """Describe how many examples lack which modality, such as "2 of 3 have no audio".
+    """Describe how many examples lack which modality, such as "no audio in 2 of 3 examples".
 
     Args:
         examples: examples of one or several modalities. An example of several clips has a modality
@@ -63,7 +63,7 @@ def describe_missing(examples: Examples) -> str:
     }
     counts = {name: (int((~present).sum()), len(present)) for name, present in masks.items()}
     return ", ".join(
-        f"{missing:,} of {total:,} have no {name}"
+        f"no {'cell of the table' if name == 'table' else name} in {missing:,} of {total:,} examples"
         for name, (missing, total) in counts.items()
         if missing
     )
