@@ -162,9 +162,7 @@ def test_another_modality_is_refused():
         architecture_of(image.config, cloud.config, "runs/a")
     texts = tiny_classifier(TextConfig(max_length=6, embedding_dim=8)).config
     for source, wanted in ((tiny_ar_config(), texts), (texts, tiny_ar_config())):
-        with pytest.raises(
-            ValueError, match="AR has weights of its own, which no other kind shares"
-        ):
+        with pytest.raises(ValueError, match="AR, which has weights of its own"):
             architecture_of(source, wanted, "runs/a")
 
 

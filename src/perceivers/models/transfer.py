@@ -44,10 +44,11 @@ def architecture_of(source: EncoderConfig, config: Config, name: str) -> Config:
             f"{name} reads inputs of kind {theirs.kind!r}, and the data has inputs of kind "
             f"{ours.kind!r}; start from a model that was trained on the same kind"
         )
-    if source.kind != config.kind and PerceiverARConfig.kind in (source.kind, config.kind):
+    if isinstance(source, PerceiverARConfig) != isinstance(config, PerceiverARConfig):
+        which = f"{name} is" if isinstance(source, PerceiverARConfig) else "the training is of"
         raise ValueError(
-            f"{name} is a model of kind {source.kind!r}, and the training is of kind "
-            f"{config.kind!r}; a Perceiver AR has weights of its own, which no other kind shares"
+            f"{which} a Perceiver AR, which has weights of its own that no other kind of model "
+            "shares; start from a model of the same kind"
         )
     if isinstance(ours, SeriesConfig) and isinstance(theirs, SeriesConfig):
         theirs = dataclasses.replace(theirs, horizon=ours.horizon)  # the task decides it

@@ -62,8 +62,9 @@ def describe_missing(examples: Examples) -> str:
         if name.endswith(PRESENT) and isinstance(x, Tensor)
     }
     counts = {name: (int((~present).sum()), len(present)) for name, present in masks.items()}
+    nouns = {"table": "cell of the table"}
     return ", ".join(
-        f"no {'cell of the table' if name == 'table' else name} in {missing:,} of {total:,} examples"
+        f"no {nouns.get(name, name)} in {missing:,} of {total:,} examples"
         for name, (missing, total) in counts.items()
         if missing
     )
