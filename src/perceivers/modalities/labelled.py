@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from ..errors import listed, unknown
 from .files import PathOrBytes
+from .notices import notice
 from .reader import ArrayReader, Example, Examples, Reader
 
 # B examples · E places that can have a label: points, bytes or pixels
@@ -139,6 +140,9 @@ class LabelledReader(TargetReader):
             ValueError: a value stands for no class.
         """
         found = np.full(values.shape, IGNORED, np.int16)
+        if (unlabelled := values < 0).any():
+            which = "no element with a label" if unlabelled.all() else "elements without a label"
+            notice(f"has {which}, of which nothing is learned or scored")
         for value in np.unique(values[values >= 0]).tolist():
             name = self.name_of(value)
             if name not in self.classes:

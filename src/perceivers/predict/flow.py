@@ -1,6 +1,7 @@
 """Optical flow of two frames with a trained model."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from ..exported import device_of
 from ..modalities import FramePairConfig
 from ..modalities.files import PathOrBytes
 from ..modalities.flow.files import colours, flo_bytes
+from ..modalities.flow.reader import value_range
 from ..modalities.flow.tiles import OVERLAP, in_tiles
 from ..modalities.image import decode as images
+from ..modalities.image.levels import Range
 from ..modalities.image.opening import png_bytes
 from .answers import Answer, Answerer, Asked, Model
 from .formatting import finite
@@ -87,7 +90,8 @@ def predict_flow(model: Model, first: Any, second: Any, *, overlap: int = OVERLA
 
 def _two_frames(model: Model, first: Any, second: Any) -> list[np.ndarray]:
     config: Any = model.config.input
-    frames = [_pixels(frame, config.channels) for frame in (first, second)]
+    values = value_range([_wide(frame) for frame in (first, second)])
+    frames = [_pixels(frame, config.channels, values) for frame in (first, second)]
     sizes = [f"{frame.shape[1]}×{frame.shape[0]}" for frame in frames]
     if sizes[0] != sizes[1]:
         raise ValueError(
@@ -97,12 +101,22 @@ def _two_frames(model: Model, first: Any, second: Any) -> list[np.ndarray]:
     return frames
 
 
-def _pixels(frame: Any, channels: int) -> np.ndarray:
+def _wide(frame: Any) -> np.ndarray | None:
+    """Return the values of a frame of more than 8 bits; None if it has 8, or cannot be read."""
     if isinstance(frame, np.ndarray):
-        return images.from_pixels(frame, channels=channels, size=None)
+        return None if frame.dtype in (np.uint8, np.bool_) else frame
+    with suppress(ValueError):  # it is named when it is decoded
+        return images.wide_values(frame if isinstance(frame, bytes) else Path(frame))
+    return None
+
+
+def _pixels(frame: Any, channels: int, values: Range | None) -> np.ndarray:
+    options: Any = {"channels": channels, "size": None, "value_range": values}
+    if isinstance(frame, np.ndarray):
+        return images.from_pixels(frame, **options)
     source: PathOrBytes = frame if isinstance(frame, bytes) else Path(frame)
     try:
-        return images.decode(source, channels=channels, size=None)
+        return images.decode(source, **options)
     except ValueError as error:
         name = "a frame" if isinstance(source, bytes) else source
         raise ValueError(f"{name}: {error}") from error

@@ -56,6 +56,17 @@ def test_larger_frames_are_read_in_parts_that_cover_them(tmp_path):
         assert np.array_equal(example["labels"], flow[part])
 
 
+def test_frames_of_16_bits_are_scaled_by_the_range_of_their_pair(tmp_path):
+    write_pair(tmp_path)
+    wide = np.arange(1000, 1048, dtype=np.uint16).reshape(6, 8)
+    for number, values in enumerate((wide, wide + 4), 1):
+        Image.fromarray(values).save(tmp_path / f"a_img{number}.png")
+    [(_, source)] = reader().sources(tmp_path / "a_flow.flo")
+    first, second = reader().decode(source)["content"][..., 0]
+    assert (first.min(), second.max()) == (0, 255)
+    assert np.array_equal(first[:, 4:], second[:, :4])
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -70,6 +81,10 @@ def test_larger_frames_are_read_in_parts_that_cover_them(tmp_path):
             "the flow and its frames are of 9×6 and 8×6 pixels",
         ),
         (lambda d: (d / "a_flow.flo").write_bytes(b"no"), "is no .flo file"),
+        (
+            lambda d: write_flo(d / "a_flow.flo", np.full((6, 8, 2), np.nan)),
+            "the motion of none of its pixels is known",
+        ),
     ],
 )
 def test_bad_pairs_say_what_is_wrong(tmp_path, spoil, message):

@@ -6,6 +6,7 @@ import torch
 
 from perceivers.data.config import DataConfig
 from perceivers.modalities import PointsConfig, modality_of
+from perceivers.modalities.notices import collecting
 from perceivers.modalities.points.labels import LabelledPointReader, has_labels
 from perceivers.modalities.points.ply import ply_bytes, write_ply
 from perceivers.modalities.points.reader import PointReader
@@ -64,7 +65,9 @@ def test_names_of_classes_and_points_without_a_label(tmp_path):
     write_ply(tmp_path / "a.ply", POINTS, np.where(LABELS == 2, -1, LABELS))
     named = reader(classes=("wall", "roof"), names={0: "roof", 1: "wall"})
     assert named.survey(tmp_path / "a.ply") == {"roof": 14, "wall": 13}
-    found = named.decode(tmp_path / "a.ply")["labels"]
+    with collecting() as said:
+        found = named.decode(tmp_path / "a.ply")["labels"]
+    assert said == ["has elements without a label, of which nothing is learned or scored"]
     assert np.array_equal(found, np.array([1, 0, -1])[LABELS])
     with pytest.raises(ValueError, match="label 1 has no name; the names are of 0: add it"):
         reader(names={0: "roof"}).survey(tmp_path / "a.ply")
@@ -90,6 +93,9 @@ def test_bad_labels(tmp_path):
     np.savez(tmp_path / "few.npz", points=POINTS, labels=LABELS[:39])
     with pytest.raises(ValueError, match=r"'labels' has shape \(39,\) for 40 points"):
         reader().survey(tmp_path / "few.npz")
+    np.savez(tmp_path / "table.npz", points=POINTS, labels=LABELS[:, None])
+    with pytest.raises(ValueError, match=r"'labels' has shape \(40, 1\) for 40 points"):
+        reader().survey(tmp_path / "table.npz")
     np.savez(tmp_path / "none.npz", points=POINTS)
     with pytest.raises(ValueError, match="its points have no labels: no values beside"):
         reader().survey(tmp_path / "none.npz")

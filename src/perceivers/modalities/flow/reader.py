@@ -1,5 +1,6 @@
 """Readers of pairs of frames, and of the true motion between them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,6 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from ..image import decode as images
+from ..image.levels import Range, measure_range, sample
 from ..image.opening import SUFFIXES
 from ..labelled import CONTENT, LABELS, NamedSource, TargetReader
 from ..reader import ArrayReader, Examples
@@ -57,8 +59,10 @@ class FramePairReader(ArrayReader):
                 f"there are no two frames beside it: NAME{FLOW}{SUFFIX} needs NAME{FIRST}.png and "
                 f"NAME{SECOND}.png, or other images"
             )
+        values = value_range([images.wide_values(str(file)) for file in source.frames])
         first, second = (
-            images.decode(str(file), channels=self.channels, size=None) for file in source.frames
+            images.decode(str(file), channels=self.channels, size=None, value_range=values)
+            for file in source.frames
         )
         check_sizes(first, second, "its two frames")
         return first, second
@@ -147,6 +151,8 @@ class FlowReader(TargetReader):
         check_sizes(flow, frames[0], "the flow and its frames")
         flow, first, second = (self.reader.cut(x, source) for x in (flow, *frames))
         known = (np.abs(flow) < UNKNOWN).all(-1, keepdims=True)
+        if not known.any():
+            raise ValueError("the motion of none of its pixels is known; leave it out")
         return {CONTENT: np.stack([first, second]), LABELS: np.where(known, flow, np.nan)}
 
     @override
@@ -155,6 +161,18 @@ class FlowReader(TargetReader):
         assert isinstance(examples, dict)
         flow = examples[LABELS]
         return flow if isinstance(flow, Tensor) else torch.stack(flow)
+
+
+def value_range(wide: Sequence[np.ndarray | None]) -> Range | None:
+    """Return the range by which both frames of a pair are scaled to 8 bits; None: they have 8.
+
+    It is that of the pair, so that frames of a camera that uses few of its 16 bits are not black.
+
+    Args:
+        wide: the values of each frame that has more than 8 bits; None for any other.
+    """
+    values = [sample(frame) for frame in wide if frame is not None]
+    return measure_range(values) if values else None
 
 
 def check_sizes(first: np.ndarray, second: np.ndarray, what: str) -> None:

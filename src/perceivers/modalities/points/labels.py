@@ -133,7 +133,7 @@ def has_labels(path: Path, label: str | None = None) -> bool:
 
 
 def _arrays(raw: bytes) -> dict[str, np.ndarray]:
-    """Return the arrays of an npz file besides "points" that have one axis."""
+    """Return the arrays of an npz file besides "points" that have one axis, or name labels."""
     found = {}
     with parser_errors("npz file"), zipfile.ZipFile(io.BytesIO(raw)) as archive:
         for info in archive.infolist():
@@ -142,6 +142,6 @@ def _arrays(raw: bytes) -> dict[str, np.ndarray]:
                 check_limit("decoded_bytes", info.file_size, "bytes of numbers")
                 with archive.open(info) as file:
                     array = np.lib.format.read_array(file, allow_pickle=False)
-                if array.ndim == 1:
+                if array.ndim == 1 or name.lower() in LABEL_NAMES:
                     found[name] = array
     return found
