@@ -155,7 +155,7 @@ def test_an_npz_file_takes_less_than_a_gigabyte(models, tmp_path, megabytes):
     ("model", "name"),
     [
         ("text", "a.txt"),
-        ("points", "a.xyz"),
+        pytest.param("points", "a.xyz", marks=pytest.mark.slow),
         pytest.param("points", "a.ply", marks=pytest.mark.slow),
     ],
 )
