@@ -74,6 +74,8 @@ def test_spans_of_texts_that_are_sent_as_json(tmp_path):
         each = client.post("/v1/predict", json={"texts": texts}).json()["predictions"]
     assert [answer["texts"][0] for answer in each] == whole["texts"]
     assert [answer["file"] for answer in each] == ["text 1", "text 2"]
+    with pytest.raises(ValueError, match=r"images; this model reads texts \(txt, jsonl\)"):
+        answerer(str(model)).prepare(tmp_path / "x.png")
 
 
 def test_forecasts_are_those_of_python(tmp_path):

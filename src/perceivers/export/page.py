@@ -48,7 +48,7 @@ def export_page(
     if not isinstance(config, ModelConfig):
         raise ValueError(
             f"--web: a page shows classes and numbers, and {run_dir} holds a model for "
-            f"{config.task or config.kind}; use --out, or perceivers serve"
+            f"{config.task or config.kind}; use --out, or perceivers predict"
         )
     scripts = modality_of(config.input).page_scripts()
     if not scripts:

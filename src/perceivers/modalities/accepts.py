@@ -38,7 +38,7 @@ def describe_files(reader: Reader, others: frozenset[str] = frozenset()) -> str:
     return f"this model reads {reader.noun} ({', '.join(suffixes[:MAX_NAMED] + more)})"
 
 
-def check_suffix(path: Path, reader: Reader) -> None:
+def check_suffix(path: Path, reader: Reader, others: frozenset[str] = frozenset()) -> None:
     """Refuse a file whose suffix belongs to other kinds of files than those that are read.
 
     Files of unknown suffixes pass, because their content may be readable.
@@ -46,15 +46,16 @@ def check_suffix(path: Path, reader: Reader) -> None:
     Args:
         path: the file.
         reader: the reader, not of rows: these know the columns that a file may belong to.
+        others: suffixes of other files that are read, with their dot.
 
     Raises:
         ValueError: the suffix belongs to other kinds; the message does not name the file.
     """
     suffix = path.suffix.lower()
-    if isinstance(without_clips(reader), RowReader) or suffix in reader.suffixes:
+    if isinstance(without_clips(reader), RowReader) or suffix in reader.suffixes | others:
         return
     nouns = [modality.noun for modality in FILE_MODALITIES if suffix in modality.suffixes]
     nouns += ["tables"] if suffix in TABLE_SUFFIXES else []
     if nouns:
         kinds = " or ".join([", ".join(nouns[:-1]), nouns[-1]] if nouns[1:] else nouns)
-        raise ValueError(f"{suffix} files are {kinds}; {describe_files(reader)}")
+        raise ValueError(f"{suffix} files are {kinds}; {describe_files(reader, others)}")

@@ -116,8 +116,8 @@ class Answerer(ABC):
         Raises:
             ValueError: it cannot be read; the message does not name it.
         """
-        if isinstance(source, Path) and source.suffix.lower() not in self.more_suffixes:
-            check_suffix(source, self.reader)
+        if isinstance(source, Path):
+            check_suffix(source, self.reader, self.more_suffixes)
         with self.reading():
             return self.read(source)
 

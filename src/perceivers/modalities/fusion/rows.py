@@ -223,8 +223,8 @@ class RowReader(Reader):
         nouns = [f"{column_of_part[part]} ({reader.noun})" for part, reader in readers.items()]
         raise ValueError(
             f"no column reads files {f'with suffix {suffix}' if suffix else 'without a suffix'}; "
-            f"the model reads {listed(nouns) or 'numbers and categories'}: pass such a file, or "
-            "a table"
+            f"the model reads {listed(nouns) or 'numbers and categories'}: pass "
+            f"{'such a file, or a table' if nouns else 'a table'}"
         )
 
     def _cell_readers(self) -> list[CellReader]:
