@@ -194,11 +194,13 @@ def test_a_device_or_data_that_is_missing_changes_nothing(image_folder, tmp_path
     assert files_of(run) == before
 
 
-def test_a_finished_run_may_be_resumed(twice, tmp_path):
+def test_a_finished_run_may_be_resumed(twice, tmp_path, caplog):
+    caplog.set_level("INFO")
     shutil.copytree(twice, tmp_path / "run")
     first = json.loads((tmp_path / "run" / "metrics.json").read_text())
     again = engine.resume(tmp_path / "run", read_recipe(tmp_path / "run"))
     assert again["test"] == first["test"]
+    assert "no epoch is left, and the run is scored again" in caplog.text
 
 
 def test_a_dry_run_plans_the_epochs_that_are_left(capsys, image_folder, tmp_path):

@@ -19,6 +19,7 @@ import perceivers
 from perceivers.models.config import ModelConfig
 from perceivers.training import engine
 from perceivers.training.evaluation import evaluate
+from perceivers.training.plan import plan
 from perceivers.training.recipe_data import read_recipe
 from perceivers.training.recorder import Recorder
 
@@ -222,6 +223,8 @@ def test_missing_cuda_device(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match="torch finds no CUDA device"):
         engine.train(tiny(trainer={"device": "cuda"}), tmp_path / "run")
+    with pytest.raises(ValueError, match="cuda"):  # not a plan for the CPU
+        plan(tiny(trainer={"device": "cuda"}))
 
 
 @pytest.mark.parametrize("hold_gb", [1.0, 0.0], ids=["in memory", "batch by batch"])

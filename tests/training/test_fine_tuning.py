@@ -20,6 +20,7 @@ from perceivers.modalities import ImageConfig
 from perceivers.training import engine
 from perceivers.training.fine_tuning import check_freeze, freeze
 from perceivers.training.optim import build_optimizer, layer_depths
+from perceivers.training.plan import plan
 from perceivers.training.recipe import OptimizerConfig
 from perceivers.training.recipe_data import read_recipe
 
@@ -76,6 +77,8 @@ def test_a_frozen_encoder_stays_as_it_is(first, tmp_path):
 def test_a_new_model_is_not_frozen(tmp_path):
     with pytest.raises(ValueError, match="would keep the random weights .*--init RUN"):
         engine.train(tiny(1, trainer={"freeze": "encoder"}), tmp_path / "run")
+    with pytest.raises(ValueError, match="would keep the random weights .*--init RUN"):
+        plan(tiny(1, trainer={"freeze": "encoder"}))
 
 
 @pytest.mark.parametrize(

@@ -204,7 +204,9 @@ def _resume(
     report: Report | None,
 ) -> dict[str, Any]:
     """Continue a run whose directory is locked."""
-    check_resumable(run_dir, recipe)
+    done = check_resumable(run_dir, recipe)
+    if done >= recipe.trainer.max_epochs:
+        log.info("no epoch is left, and the run is scored again; more: --trainer.max_epochs")
     run, labels = read_recipe(run_dir), read_config(run_dir)["labels"]
     with remembered_log() as said:
         splits = splits or read_recipe_splits(recipe, saved=read_saved_splits(run_dir))
