@@ -118,7 +118,7 @@ def huge_png(side=30_000) -> bytes:
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        (b"", "not an image"),
+        (b"", "the file is empty; expected an image"),
         (b"hello", "not an image"),
         (encoded(Image.new("RGB", (50, 50), RED), "JPEG")[:300], "not an image|damaged image"),
         (encoded(Image.effect_noise((50, 50), 50))[:400], "damaged image"),
