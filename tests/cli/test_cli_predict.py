@@ -182,6 +182,9 @@ def test_texts(capsys, texts, tmp_path):
     )  # fmt: skip
     lone = os.fsdecode(b"caf\xff")
     assert "--text: not UTF-8" in run(capsys, "predict", texts, "--text", lone)[2]
+    status, _, err = run(capsys, "predict", texts, "--text", "")
+    assert status == 0
+    assert "a text is empty, or white space alone" in err
 
 
 def test_files_of_one_text_a_line(capsys, texts, tmp_path):

@@ -20,6 +20,7 @@ from ..modalities.notices import Notices, collecting
 from ..modalities.reader import Example, Reader
 from ..modalities.streaming import is_lazy
 from ..modalities.table.config import TABLE_SUFFIXES
+from ..modalities.text.reader import TextReader
 from ..reading import Limits, check_limit, limits, limits_of, using
 
 Prepared = Example | LazyArray | dict[str, Any]
@@ -106,7 +107,8 @@ class Preparer:
                 check_suffix(Path(source), self.reader)
             with collecting() as said, self.reading():
                 prepared: Prepared = decode(source)
-            self._say(name, [*said, *_constants(prepared, self.reader)])
+            typed = isinstance(source, bytes) and isinstance(self.reader, TextReader)
+            self._say("a text" if typed else name, [*said, *_constants(prepared, self.reader)])
             return prepared
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
