@@ -5,6 +5,7 @@ import functools
 import http.server
 import shutil
 import subprocess
+import tarfile
 import threading
 
 import numpy as np
@@ -77,7 +78,8 @@ def runtime(tmp_path_factory):
         pytest.skip(f"npm cannot download {PACKAGE} within 90 s")
     if done.returncode:
         pytest.skip(f"npm cannot download {PACKAGE}: {done.stderr.strip()[:200]}")
-    shutil.unpack_archive(folder / f"{PACKAGE}-{VERSION}.tgz", folder, filter="data")
+    safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python 3.11.4
+    shutil.unpack_archive(folder / f"{PACKAGE}-{VERSION}.tgz", folder, **safely)
     return folder / "package"
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import re
 import shutil
 
 import pytest
@@ -72,6 +73,21 @@ def test_a_frozen_encoder_stays_as_it_is(first, tmp_path):
     before, after = (load_file(x / "model.safetensors") for x in (first, tmp_path / "run"))
     changed = {name for name in after if not torch.equal(after[name], before[name])}
     assert changed == {"head.weight", "head.bias"}  # the labels are the same: it goes on
+
+
+def test_held_out_examples_that_the_first_run_was_trained_on_are_counted(first, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    said = re.compile(rf"{re.escape(str(first))} was trained on (\d+) of the \d+ test examples, so")
+    plan(engine_recipe(first))
+    assert not said.search(caplog.text), "the same digits are held out"
+    other = dataclasses.replace(
+        engine_recipe(first), data=dataclasses.replace(tiny().data, test=0.8)
+    )
+    plan(other)
+    engine.train(other, tmp_path / "run")
+    counts = [int(count) for count in said.findall(caplog.text)]
+    assert len(counts) == 2
+    assert counts[0] == counts[1] > 20
 
 
 def test_a_new_model_is_not_frozen(tmp_path):

@@ -44,9 +44,13 @@ class SavedSplits:
         }
         return cls(examples, tuple(identities))
 
-    def copies(self) -> dict[str, int]:
-        """Count the examples of each other split whose content a training example has too."""
-        trained = self.contents("train")
+    def copies(self, of: "SavedSplits | None" = None) -> dict[str, int]:
+        """Count the examples of each other split whose content a training example has too.
+
+        Args:
+            of: the splits whose training examples are meant; None: these.
+        """
+        trained = (of or self).contents("train")
         return {
             split: sum(example.content in trained for example in examples)
             for split, examples in self.examples.items()

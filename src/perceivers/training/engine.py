@@ -27,7 +27,7 @@ from ..models.config import EncoderConfig, check, from_dict, to_dict
 from ..places import check_place, make_directory
 from .checkpoint_io import AtomicCheckpointIO
 from .continuation import Continuation, check_changes, check_stopped
-from .fine_tuning import build_model, check_freeze
+from .fine_tuning import build_model, check_freeze, describe_copies
 from .fitting import fit_and_log
 from .logs import news, remembered_log
 from .loop import LAST_CHECKPOINT
@@ -100,7 +100,8 @@ def train(
         splits = splits or read_recipe_splits(recipe, identify=True)
         for line in splits.lines():
             log.info("%s", line)
-        for line in splits.record.describe_copies() if splits.record else ():
+        init = recipe.trainer.init
+        for line in describe_copies(splits.record, init) if splits.record else ():
             log.info("%s", line)
         recipe = fit_to_data(recipe, splits)
     notes = [*notes, *news(said.lines(), notes)]

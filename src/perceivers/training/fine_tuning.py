@@ -3,6 +3,7 @@
 import dataclasses
 
 from ..checkpoint import load, local_directory, read_model_config
+from ..data.saved_splits import SavedSplits
 from ..models.base import PerceiverModel
 from ..models.build import build, build_on_meta
 from ..models.transfer import architecture_of, take_weights
@@ -50,6 +51,31 @@ def build_model(recipe: Recipe, labels: tuple[str, ...]) -> tuple[PerceiverModel
         raise ValueError(f"{name} holds a {type(source).__name__}, which reads no files or batches")
     needed = frozen_weights(model) if recipe.trainer.freeze == "encoder" else []
     return model, take_weights(model, source, name, needed)
+
+
+def describe_copies(splits: SavedSplits, init: str | None) -> list[str]:
+    """Describe the examples outside the training split that a model was trained on all the same.
+
+    Args:
+        splits: the splits of a run.
+        init: what the run starts from, a run or another model; None: a new model.
+
+    Returns:
+        A line for each split that has copies of the run's own training examples, or of those of
+        the run that it starts from.
+
+    Raises:
+        ValueError: the splits of that run are damaged.
+    """
+    lines = splits.describe_copies()
+    source = SavedSplits.read(local_directory(init)) if init else None
+    for split, count in splits.copies(source).items() if source else ():
+        if count:
+            lines.append(
+                f"{init} was trained on {count:,} of the {len(splits.examples[split]):,} {split} "
+                "examples, so their scores say little about new data"
+            )
+    return lines
 
 
 def check_freeze(recipe: Recipe, model: PerceiverModel | None) -> None:

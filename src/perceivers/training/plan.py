@@ -23,7 +23,7 @@ from ..modalities.reader import to_device
 from ..models.base import PerceiverModel
 from ..models.config import check, task_of
 from ..models.cost import cost
-from .fine_tuning import build_model, check_freeze, freeze
+from .fine_tuning import build_model, check_freeze, describe_copies, freeze
 from .optim import build_optimizer, build_schedule
 from .recipe import Recipe
 from .recipe_data import fit_to_data, measure_files, read_recipe_splits
@@ -175,7 +175,7 @@ def _log_copies(recipe: Recipe, splits: Splits, saved: SavedSplits | None, in_me
         used, path = splits.examples, recipe.data.path
         identities = {name: relative(x.identities(), path) for name, x in used.items()}
         log_contradictions(identities, {name: x.labels for name, x in used.items()})
-        copies = SavedSplits.of(identities).describe_copies()
+        copies = describe_copies(SavedSplits.of(identities), recipe.trainer.init)
     else:
         line = (
             "not counted in a dry run of more than data.hold_gb=%g: exact copies in other splits "

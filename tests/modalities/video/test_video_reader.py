@@ -172,9 +172,10 @@ def test_batches_of_clips():
 def test_missing_modalities_are_counted():
     flags = torch.tensor([True, False, False])
     examples = {"audio": torch.zeros(3, 1), "audio.present": flags, "video.present": ~flags | True}
-    assert describe_missing(examples) == "2 of 3 have no audio"
+    assert describe_missing(examples) == "no audio in 2 of 3 examples"
     assert (
-        describe_missing({"audio.present": flags[:, None].expand(3, 5)}) == "2 of 3 have no audio"
+        describe_missing({"audio.present": flags[:, None].expand(3, 5)})
+        == "no audio in 2 of 3 examples"
     )
     assert (
         describe_missing({"audio.present": flags | True}) == describe_missing(torch.zeros(3)) == ""
@@ -205,7 +206,7 @@ def test_a_folder_of_videos(videos, caplog):
     splits = read_splits(config, reader)
     assert splits.labels == ("calm", "wild")
     assert [name.rpartition("/")[2] for name in splits.skipped] == ["7.mkv"]
-    assert "1 of 15 have no audio, 1 of 15 have no video; it is masked there" in caplog.text
+    assert "no audio in 1 of 15 examples, no video in 1 of 15 examples; what" in caplog.text
     examples = splits.examples["train"]
     batch, labels = examples.__getitems__(range(len(examples)))
     assert len(batch["video"]) == len(batch["audio"]) == len(labels) == len(examples)
