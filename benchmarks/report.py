@@ -157,7 +157,8 @@ def _table(timed: dict[str, Entry], peak_seconds: list[float]) -> list[str]:
     lines = ["| | time | ÷ ours | memory | ÷ ours | of peak |", "|---|---|---|---|---|---|"]
     for n, entry in timed.items():
         cells = [n, _seconds(*spread(entry["seconds"]))]
-        same = entry["options"] == first["options"] and entry["status"] == "ok"
+        sizes = [e["options"].get("elements") for e in (entry, first)]
+        same = sizes[0] == sizes[1] and entry["status"] == "ok"
         same = same and len(entry["seconds"]) == len(first["seconds"])
         memory = entry.get("memory")
         if entry is first or not same:

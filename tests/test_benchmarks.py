@@ -181,6 +181,18 @@ def test_ratios_and_exponents_of_given_times():
     assert last == pytest.approx(2.0)
 
 
+def test_contenders_of_the_same_input_have_a_ratio_whatever_their_options():
+    entry = {"status": "ok", "seconds": [1.0, 2.0], "memory": 10, "flops": 1.0}
+    timed = {
+        "perceivers": entry | {"options": {"library": False}},
+        "transformers": entry | {"options": {"library": True}, "seconds": [3.0, 6.0]},
+        "M = 100": entry | {"options": {"elements": 100}},
+    }
+    rows = report._table(timed, [1.0])
+    assert "**3.00** (3.00–3.00)" in rows[3]
+    assert "**" not in rows[4]  # another size of the input is no rival
+
+
 def test_slug_of_machines():
     assert report.slug({"cpu": "AMD EPYC", "cpus": 2}) == "2-cpu-amd-epyc"
     model = "Intel(R) Xeon(R) Platinum 8488C CPU @ 2.40GHz"
