@@ -111,6 +111,25 @@ def test_renumbered_files_are_told_apart_by_their_content(pictures, caplog):
     assert "1 example of the data: in no split" in caplog.text
 
 
+@pytest.mark.parametrize(("changed", "copied"), [("test", "train"), ("train", "validation")])
+def test_a_file_that_became_a_copy_of_another_split_is_left_out(
+    pictures, caplog, changed, copied
+):
+    """It was scored as a test example although the run was trained on its content."""
+    run = read(pictures)
+    target, origin = (run.record.examples[split][0].name for split in (changed, copied))
+    shutil.copy(pictures / origin, pictures / target)
+    now = read(pictures, saved=run.record)
+    assert sources(now) == {
+        split: [name for name in files if name != str(pictures / target)]
+        for split, files in sources(run).items()
+    }
+    assert (
+        f"1 example of the run's {changed} split: now the same as one of its {copied} split; "
+        f"left out ({target})" in caplog.text
+    )
+
+
 def test_changed_files_keep_their_split_and_are_said(pictures, caplog):
     run = read(pictures)
     draw(pictures / run.record.examples["test"][0].name, 233)

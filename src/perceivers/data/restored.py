@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -51,6 +51,9 @@ class Restored:
     the present one."""
     relabelled: dict[str, list[Relabelled]]
     """The examples of each split that have another label now."""
+    copied: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    """Names of the files that hold now what an example of another split held when the run began, by
+    their split and the other one."""
 
     def remarks(self) -> list[str]:
         """Describe how the data differs from that of the run, one line for each kind."""
@@ -63,6 +66,10 @@ class Restored:
         kinds += [
             ((f"the run's {split} split", f"now in the data's {now} split; left out"), x)
             for (split, now), x in self.moved.items()
+        ]
+        kinds += [
+            ((f"the run's {split} split", f"now the same as one of its {other} split; left out"), x)
+            for (split, other), x in self.copied.items()
         ]
         lines = [
             f"{len(names):,} example{'' if len(names) == 1 else 's'} of {where}: {what} "
@@ -128,7 +135,9 @@ def restore(
     gone: dict[str, list[str]] = {split: [] for split in saved.examples}
     changed: dict[str, list[str]] = {split: [] for split in saved.examples}
     moved: dict[tuple[str, str], list[str]] = defaultdict(list)
+    copied: dict[tuple[str, str], list[str]] = defaultdict(list)
     relabelled: dict[str, list[Relabelled]] = {split: [] for split in saved.examples}
+    other_split = _splits_by_content(saved)
     for (split, example, before), home, place in zip(examples, homes, found, strict=True):
         if place is None:
             gone[split].append(example.name)
@@ -137,9 +146,12 @@ def restore(
         if now != home:
             moved[split, now].append(identity.name)
             continue
-        indices[split].append(index)
         if identity.by == "name" and identity.content != example.content:
+            if other := other_split(split, identity.content):
+                copied[split, other].append(identity.name)
+                continue
             changed[split].append(identity.name)
+        indices[split].append(index)
         if before and not same_label(before, label):
             relabelled[split].append(Relabelled(identity.name, before, label))
     assignment = {
@@ -148,7 +160,18 @@ def restore(
     }
     taken = {place for place in found if place is not None}
     new = [identity.name for place, (_, _, identity, _) in enumerate(pool) if place not in taken]
-    return Restored(assignment, new, gone, changed, dict(moved), relabelled)
+    return Restored(assignment, new, gone, changed, dict(moved), relabelled, dict(copied))
+
+
+def _splits_by_content(saved: SavedSplits) -> Callable[[str, str], str | None]:
+    """Return a function that returns which other split of a run had an example of some content."""
+    contents = {split: saved.contents(split) for split in saved.examples}
+
+    def other_split(split: str, content: str) -> str | None:
+        others = (other for other in contents if other != split and content in contents[other])
+        return next(others, None)
+
+    return other_split
 
 
 def _labels_of(saved: SavedSplits, split: str) -> Sequence[str]:
