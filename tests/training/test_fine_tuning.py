@@ -90,6 +90,39 @@ def test_held_out_examples_that_the_first_run_was_trained_on_are_counted(first, 
     assert counts[0] == counts[1] > 20
 
 
+def test_the_runs_that_the_first_run_started_from_are_looked_at_too(first, tmp_path, caplog):
+    """Examples were new to the run of --init, and its own --init was trained on them."""
+    caplog.set_level(logging.INFO)
+    shutil.copytree(first, tmp_path / "a")
+    shutil.copytree(first, tmp_path / "b")
+    splits = json.loads((tmp_path / "b" / "splits.json").read_text())
+    splits["examples"]["train"] = splits["examples"]["train"][:1]  # b has seen next to nothing
+    (tmp_path / "b" / "splits.json").write_text(json.dumps(splits))
+    config = json.loads((tmp_path / "b" / "config.json").read_text())
+    config["recipe"]["trainer"]["init"] = str(tmp_path / "a")
+    (tmp_path / "b" / "config.json").write_text(json.dumps(config))
+    recipe = engine_recipe(tmp_path / "b")
+    recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, test=0.8))
+    plan(recipe)
+    engine.train(recipe, tmp_path / "c")
+    said = f"{tmp_path / 'a'}, which {tmp_path / 'b'} started from, was trained on "
+    assert caplog.text.count(said) == 4  # test and validation, in the plan and in the run
+    caplog.clear()
+    shutil.rmtree(tmp_path / "a")
+    plan(recipe)
+    said = f"what {tmp_path / 'a'}, which {tmp_path / 'b'} started from, was trained on is not known"
+    assert caplog.text.count(said) == 1
+
+
+def test_a_run_that_started_from_itself_is_looked_at_once(first, tmp_path):
+    """A run may have been trained anew in the place of the one that it started from."""
+    shutil.copytree(first, tmp_path / "a")
+    config = json.loads((tmp_path / "a" / "config.json").read_text())
+    config["recipe"]["trainer"]["init"] = str(tmp_path / "a")
+    (tmp_path / "a" / "config.json").write_text(json.dumps(config))
+    plan(engine_recipe(tmp_path / "a"))
+
+
 def test_a_new_model_is_not_frozen(tmp_path):
     with pytest.raises(ValueError, match="would keep the random weights .*--init RUN"):
         engine.train(tiny(1, trainer={"freeze": "encoder"}), tmp_path / "run")

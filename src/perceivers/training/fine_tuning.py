@@ -1,9 +1,11 @@
 """Start a training from the weights of another model, and keep some of them as they are."""
 
 import dataclasses
+from collections.abc import Iterator
 
-from ..checkpoint import load, local_directory, read_model_config
+from ..checkpoint import load, local_directory, read_config, read_model_config
 from ..data.saved_splits import SavedSplits
+from ..hub import is_hub_name
 from ..models.base import PerceiverModel
 from ..models.build import build, build_on_meta
 from ..models.transfer import architecture_of, take_weights
@@ -61,21 +63,58 @@ def describe_copies(splits: SavedSplits, init: str | None) -> list[str]:
         init: what the run starts from, a run or another model; None: a new model.
 
     Returns:
-        A line for each split that has copies of the run's own training examples, or of those of
-        the run that it starts from.
+        A line for each split that has copies of the run's own training examples, or of those of a
+        run that it starts from, directly or through others; and one if such a run cannot be read.
 
     Raises:
-        ValueError: the splits of that run are damaged.
+        ValueError: the splits of the run that it starts from are damaged.
     """
     lines = splits.describe_copies()
-    source = SavedSplits.read(local_directory(init)) if init else None
-    for split, count in splits.copies(source).items() if source else ():
-        if count:
-            lines.append(
-                f"{init} was trained on {count:,} of the {len(splits.examples[split]):,} {split} "
-                "examples, so their scores say little about new data"
-            )
+    for line in _ancestors(init):
+        if isinstance(line, str):
+            lines.append(line)
+            continue
+        name, source = line
+        for split, count in splits.copies(source).items():
+            if count:
+                lines.append(
+                    f"{name} was trained on {count:,} of the {len(splits.examples[split]):,} "
+                    f"{split} examples, so their scores say little about new data"
+                )
     return lines
+
+
+def _ancestors(init: str | None) -> Iterator[tuple[str, SavedSplits] | str]:
+    """Iterate over the runs that a run starts from, the last one first.
+
+    Args:
+        init: what it starts from; None: a new model.
+
+    Yields:
+        The name and the splits of a run, or a line that says why no more of them are known. Models
+        without a record of what they were trained on end the chain.
+    """
+    names: list[str] = []
+    while init is not None and init not in names:
+        whose = f"{init}, which {names[-1]} started from," if names else init
+        if names and is_hub_name(init):
+            return  # another model, which is not downloaded for its splits
+        try:
+            directory = local_directory(init)
+            splits, config = SavedSplits.read(directory), read_config(directory)
+        except (OSError, ValueError) as error:
+            if not names:
+                raise
+            yield (
+                f"what {whose} was trained on is not known, so it may hold test examples of this "
+                f"run: {error}"
+            )
+            return
+        if splits is not None:
+            yield whose, splits
+        names.append(init)
+        trainer = config.get("recipe", {}).get("trainer", {})
+        init = trainer.get("init")
 
 
 def check_freeze(recipe: Recipe, model: PerceiverModel | None) -> None:
