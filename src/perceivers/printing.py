@@ -11,6 +11,7 @@ import os
 import re
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote_from_bytes
 
 # Control characters, zero-width spaces, line and paragraph separators, marks, embeddings,
@@ -88,6 +89,15 @@ class LineFormatter(logging.Formatter):
         lines = [record.message] if ours else record.message.split("\n")
         record.message = "\n".join(map(printable, lines))
         return super().formatMessage(record)
+
+
+def option_text(value: Any) -> str:
+    """Return a value as it is typed after its option; an empty list is shown as "empty"."""
+    if isinstance(value, dict):
+        return ",".join(f"{name}={option_text(item)}" for name, item in value.items()) or "empty"
+    if isinstance(value, tuple | list):
+        return ",".join(option_text(item) for item in value) or "empty"
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def readable_errors(error: UnicodeError) -> tuple[str, int]:

@@ -112,9 +112,7 @@ def test_renumbered_files_are_told_apart_by_their_content(pictures, caplog):
 
 
 @pytest.mark.parametrize(("changed", "copied"), [("test", "train"), ("train", "validation")])
-def test_a_file_that_became_a_copy_of_another_split_is_left_out(
-    pictures, caplog, changed, copied
-):
+def test_a_file_that_became_a_copy_of_another_split_is_left_out(pictures, caplog, changed, copied):
     """It was scored as a test example although the run was trained on its content."""
     run = read(pictures)
     target, origin = (run.record.examples[split][0].name for split in (changed, copied))

@@ -1,13 +1,21 @@
 """Runs side by side."""
 
+import argparse
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 import torch
 from tests.commands import run
 from tests.report.reports import scored_run
 from tests.report.test_report import checked
+from tests.tiny_recipes import tiny
 
-from perceivers.modalities import ImageConfig
+from perceivers.cli.options import add_options
+from perceivers.modalities import FusionConfig, ImageConfig, PointsConfig
+from perceivers.models.config import ModelConfig
+from perceivers.report.compare import _flat
 
 IMAGE = ImageConfig(image_size=8, num_bands=2)
 
@@ -40,6 +48,34 @@ def test_two_runs(runs, capsys, tmp_path):
     assert page.tags.count("img") == 2  # loss and top-1; metrics.csv has no macro F1
     assert "b" not in page.tags
     assert lines[-1] == f"wrote {out}"
+
+
+def test_options_are_spelled_as_on_the_command_line(runs, capsys):
+    """None, True, and the name of a part of a configuration were shown as in Python."""
+    config = runs[0] / "config.json"
+    changed = json.loads(config.read_text())
+    changed["recipe"]["model"]["input"] |= {"patch_stride": 2, "value_range": [0.0, 9.5]}
+    changed["recipe"]["data"]["flip"] = True
+    config.write_text(json.dumps(changed))
+    status, text, err = run(capsys, "compare", *runs[:2])
+    assert status == 0, err
+    found = dict(line.split(maxsplit=1) for line in text.splitlines() if line.startswith("--"))
+    rows = {name: cells.split() for name, cells in found.items()}
+    assert rows["--model.input.patch_stride"] == ["2", "none"]
+    assert rows["--model.input.value_range"] == ["0.0,9.5", "none"]
+    assert rows["--data.flip"] == ["true", "false"]
+
+
+def test_kinds_are_no_options():
+    parts = {"image": IMAGE, "points": PointsConfig(num_points=8)}
+    recipe = dataclasses.replace(tiny(), model=ModelConfig(input=FusionConfig(parts=parts)))
+    found = dict(_flat(recipe, ""))
+    assert found["model.input.parts.points.kind"] == "points"
+    assert found["--model.input.parts.points.num_points"] == "8"
+    parser = argparse.ArgumentParser()
+    add_options(parser, recipe)
+    known = {name for action in parser._actions for name in action.option_strings}
+    assert {name for name in found if name.startswith("--")} <= known
 
 
 def test_tasks_are_shown_apart(runs, capsys, tmp_path):

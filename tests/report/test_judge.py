@@ -1,6 +1,7 @@
 """Calibration, worst mistakes and doubtful labels, against values found by hand."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,6 +9,8 @@ from tests.tiny import tiny_classifier
 
 from perceivers.modalities import ImageConfig
 from perceivers.report.judge import Judged, calibration, confused, doubtful_labels, judge
+from perceivers.report.page import Safe
+from perceivers.report.sections import Subject, doubtful
 
 
 def classes(probabilities, truth):
@@ -78,3 +81,16 @@ def test_a_missing_label_is_found():
 def test_a_class_without_examples_raises_no_doubt():
     judged = classes([[0.1, 0.9, 0.0]] * 3, [0, 0, 0])
     assert doubtful_labels(judged) == []
+
+
+@pytest.mark.parametrize(("top1", "shown"), [(0.5, False), (0.75, True)])
+def test_a_model_that_is_no_better_than_the_baseline_doubts_no_label(top1, shown):
+    """What such a model takes for probable is chance, and its list of labels was noise."""
+    values = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.95, 0.05], [0.1, 0.9]], dtype=torch.float64)
+    truth = torch.tensor([0, 1, 1, 1])
+    judged = Judged("classification", ("a", "b"), truth, values, truth.double(), truth != truth)
+    pictures = SimpleNamespace(show=lambda index, name: Safe(""), grid=lambda cards: Safe("grid"))
+    scores = {"top1": top1, "baseline": {"label": "b", "top1": 0.5}}
+    page = doubtful(Subject(judged, list("wxyz"), [0, 1, 2, 3], scores, pictures))
+    assert ("of 4 examples" in page) == shown
+    assert ("no better than the baseline (top-1 50.00% against 50.00%)" in page) != shown

@@ -110,7 +110,9 @@ def test_the_runs_that_the_first_run_started_from_are_looked_at_too(first, tmp_p
     caplog.clear()
     shutil.rmtree(tmp_path / "a")
     plan(recipe)
-    said = f"what {tmp_path / 'a'}, which {tmp_path / 'b'} started from, was trained on is not known"
+    said = (
+        f"what {tmp_path / 'a'}, which {tmp_path / 'b'} started from, was trained on is not known"
+    )
     assert caplog.text.count(said) == 1
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from ..errors import unknown
+from ..printing import option_text
 from ..reading import Limits
 from .parser import Parser
 
@@ -288,17 +289,8 @@ def _plain_value_type(hint: Any) -> Any:
 
 def shown_value(value: Any) -> str:
     """Format a default value for the help: as it is typed, without the middle of a long one."""
-    text = format_value(value)
+    text = option_text(value)
     if len(text) <= MAX_SHOWN:
         return text
     count = f" ({len(value):,} in all)" if isinstance(value, tuple | dict) else ""
     return f"{text[: MAX_SHOWN // 2]}…{count}"
-
-
-def format_value(value: Any) -> str:
-    """Format a value as it is typed after its option; an empty list is shown as "empty"."""
-    if isinstance(value, dict):
-        return ",".join(f"{name}={format_value(item)}" for name, item in value.items()) or "empty"
-    if isinstance(value, tuple):
-        return ",".join(format_value(item) for item in value) or "empty"
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)

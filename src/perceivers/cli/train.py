@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..autoconfig.choose import Choice, changes_with_epochs, choose_for, started
+from ..printing import option_text
 from ..recipes import RECIPES, get_recipe
 from ..training.logs import Remembered, news, remembered_log, without_findings
 from . import options as config_options
@@ -107,9 +108,7 @@ def _plan_and_train(
     lines = list(start.lines)
     options = {path: value for path, value in changes.items() if path != "data.path"}
     if lines and options:
-        changed = [
-            f"--{path} {config_options.format_value(value)}" for path, value in options.items()
-        ]
+        changed = [f"--{path} {option_text(value)}" for path, value in options.items()]
         lines.append(f"changed: {' '.join(changed)}")
     with remembered_log() as planning:
         if lines or namespace.dry_run:

@@ -1,5 +1,6 @@
 """Several runs side by side: a table, and their curves over each other."""
 
+import dataclasses
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +10,9 @@ from typing import Any
 from ..checkpoint import read_config
 from ..data.config import Task
 from ..files import write_atomically
-from ..models.config import task_of, to_dict
+from ..models.config import task_of
 from ..places import check_place
+from ..printing import option_text
 from ..training.recipe import Recipe
 from ..training.recipe_data import read_recipe
 from ..training.scores import LOSS, Score, scores_of
@@ -61,8 +63,8 @@ class Run:
         return found if isinstance(found, dict) else {}
 
     def options(self) -> dict[str, str]:
-        """Return all options by path, but those that the facts have already."""
-        return {name: value for name, value in _flat(to_dict(self.recipe)) if name not in IN_FACTS}
+        """Return the values of all options, but of those that the facts have already."""
+        return dict(_flat(self.recipe, ""))
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class Group:
         options = [r.options() for r in self.runs]
         names = dict.fromkeys(name for each in options for name in each)
         different = [n for n in names if len({each.get(n, "-") for each in options}) > 1]
-        rows += [[f"--{name}", *(each.get(name, "-") for each in options)] for name in different]
+        rows += [[name, *(each.get(name, "-") for each in options)] for name in different]
         return [row for row in rows if set(row[1:]) != {"-"}]
 
     def curves(self) -> dict[str, list[Row]]:
@@ -122,12 +124,24 @@ def _cell(score: Score, values: Mapping[str, Any], prefix: str = "") -> str:
     return score.text(value)
 
 
-def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict) and value:
-        for name, part in value.items():
-            yield from _flat(part, f"{path}.{name}" if path else str(name))
-    else:
-        yield path, ",".join(map(str, value)) if isinstance(value, list) else str(value)
+def _flat(config: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yield the options of a configuration and their values, spelled as on the command line.
+
+    The kinds of configurations, which no option sets, are yielded without dashes.
+    """
+    if isinstance(config, dict):
+        for name, part in config.items():
+            yield from _flat(part, f"{path}.{name}")
+        return
+    if hasattr(config, "kind"):
+        yield f"{path}.kind", config.kind
+    for field in dataclasses.fields(config):
+        value, name = getattr(config, field.name), f"{path}.{field.name}".removeprefix(".")
+        items = value.values() if isinstance(value, dict) else [value]
+        if items and all(map(dataclasses.is_dataclass, items)):
+            yield from _flat(value, name)
+        elif name not in IN_FACTS:
+            yield f"--{name}", option_text(value)
 
 
 def compare(paths: Sequence[Path]) -> list[Group]:

@@ -210,6 +210,11 @@ def mistakes(subject: Subject) -> Safe:
 def doubtful(subject: Subject) -> Safe:
     """Return the examples whose label is probably wrong, and how that is decided."""
     judged = subject.judged
+    if poor := _no_better(subject):
+        return paragraph(
+            f"Left out, because the model is no better than the baseline ({poor}): what it takes "
+            "for more probable says nothing about the labels."
+        )
     doubts = doubtful_labels(judged)
     how = paragraph(
         "Decided as in confident learning (arXiv 1911.00068): a label is doubtful if another class "
@@ -238,6 +243,15 @@ def doubtful(subject: Subject) -> Safe:
     what = "labels of" if judged.task == "multilabel" else "of"
     count = paragraph(f"{len(doubts):,} {what} {len(judged.wrong):,} examples.")
     return joined(count, how, subject.pictures.grid(cards))
+
+
+def _no_better(subject: Subject) -> str:
+    """Compare the main score with that of the baseline, if it is no better; else return ""."""
+    main, scores = scores_of(subject.judged.task, subject.judged.names)[0], subject.scores
+    own, base = scores.get(main.name), scores["baseline"].get(main.name)
+    if own is None or base is None or own > base:
+        return ""
+    return f"{main.title} {main.text(own)} against {main.text(base)}"
 
 
 def _card(subject: Subject, row: int, said: Safe) -> Safe:
