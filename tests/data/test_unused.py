@@ -180,3 +180,19 @@ def test_links_to_files_that_do_not_exist_are_examples_that_cannot_be_read(tmp_p
     assert len(examples) == 8
     assert caplog.text.count("no such file") == 3
     assert inspect_folder(root).num_examples == 11
+
+
+@pytest.mark.parametrize("pattern", ["{}.png", "{}_mask.png"])
+def test_images_and_masks_are_no_classes(tmp_path, pattern):
+    """A model learned to tell photographs from masks, in silence."""
+    for folder, name in (("images", "{}.png"), ("labels", pattern)):
+        (tmp_path / folder).mkdir()
+        for index in range(3):
+            shade = Image.new("L", (4, 4), 80 * index)
+            shade.save(tmp_path / folder / name.format(index))
+    with pytest.raises(ValueError, match="images and labels hold files of the same names"):
+        inspect_folder(tmp_path)
+    with pytest.raises(ValueError, match="call the folders images and masks"):
+        read_folder(tmp_path, ImageReader(4, 1), strict=False)
+    (tmp_path / "labels").rename(tmp_path / "letters")
+    assert inspect_folder(tmp_path).classes == ("images", "letters")

@@ -13,7 +13,7 @@ from ..data.layout import (
     used_suffixes,
     visible_files,
 )
-from ..data.unused import check_unused, count_endings, unused_files
+from ..data.unused import check_masks, check_unused, count_endings, unused_files
 from ..modalities import FILE_MODALITIES, FileModality
 from ..modalities.measures import Distribution
 from ..modalities.notices import collecting
@@ -52,6 +52,7 @@ def inspect_folder(
     if not path.is_dir():
         raise ValueError(f"{path} is a file; expected a folder with one sub-folder for each class")
     splits = class_locations(path, line_modality().suffixes)
+    check_masks(splits)
     classes = tuple(sorted({name for places in splits.values() for name in places}))
     if not classes:
         files = count_files(_suffixes([path]))

@@ -10,12 +10,13 @@ from pathlib import Path
 import torch
 
 from ..hub import not_found
-from ..modalities.labelled import LabelledReader, NamedSource, read_names
+from ..modalities.labelled import NAMES_FILE, LabelledReader, NamedSource, read_names
 from ..reading import limits, using
 from .config import DataConfig
 from .file_examples import FileExamples, FileSplits, Unreadable
 from .layout import visible_files
 from .split_names import splits_of
+from .unused import MAX_NAMED, count_endings, name_counts
 
 log = logging.getLogger(__name__)
 
@@ -46,16 +47,20 @@ def read_elements(config: DataConfig, reader: LabelledReader) -> tuple[FileSplit
     if not root.exists():
         raise not_found("folder", config.path)
     reader = dataclasses.replace(reader, names=read_names(root if root.is_dir() else root.parent))
-    found = {split: list(_sources(folder, reader)) for split, folder in split_roots(root).items()}
+    used: set[Path] = set()
+    roots = split_roots(root)
+    found = {split: list(_sources(folder, reader, used)) for split, folder in roots.items()}
     if not any(found.values()):
         raise ValueError(
             f"{root} has no {reader.noun} with labels of their elements; expected "
             f"{', '.join(sorted(reader.suffixes))} files: {reader.layout}"
         )
+    _log_unused(root, used)
     counts, unreadable = {}, {}
     for split, files in found.items():
         counts[split], unreadable[split] = _survey(files, reader, strict=config.strict)
     classes = _classes(reader, [c for each in counts.values() for c in each], root)
+    _log_missing(reader, classes, [c for each in counts.values() for c in each])
     reader = dataclasses.replace(reader, classes=classes)
     splits = {}
     for split, files in found.items():
@@ -76,11 +81,40 @@ def split_roots(root: Path) -> dict[str, Path]:
     return {"train": root}
 
 
-def _sources(root: Path, reader: LabelledReader) -> Iterator[NamedSource]:
+def _sources(root: Path, reader: LabelledReader, used: set[Path]) -> Iterator[NamedSource]:
+    """Yield the examples below a folder, and add the files that they are read from to `used`."""
     files = sorted(visible_files(root)) if root.is_dir() else [root]
     for path in files:
-        if path.suffix.lower() in reader.suffixes:
-            yield from reader.sources(path)
+        if path.suffix.lower() in reader.suffixes and (sources := reader.sources(path)):
+            used.update((path, *reader.companions(path)))
+            yield from sources
+
+
+def _log_unused(root: Path, used: set[Path]) -> None:
+    """Log the files of a folder that are not read, such as masks without an image."""
+    if not root.is_dir():
+        return
+    unused = sorted(f for f in visible_files(root) if f not in used and f != root / NAMES_FILE)
+    if unused:
+        counts = name_counts(count_endings(unused))
+        first = unused[0].relative_to(root)
+        log.warning("%s: not read: %s (such as %s)", root, counts, first)
+
+
+def _log_missing(
+    reader: LabelledReader, classes: tuple[str, ...], counts: list[Counter[str]]
+) -> None:
+    """Log the named classes that no element has."""
+    if missing := [name for name in classes if not any(each[name] for each in counts)]:
+        few = ", ".join(map(repr, missing[:MAX_NAMED])) + (
+            ", …" if len(missing) > MAX_NAMED else ""
+        )
+        log.warning(
+            "no element has the class%s %s%s",
+            "" if len(missing) == 1 else "es",
+            few,
+            reader.unused_class_words(missing[0]),
+        )
 
 
 def _survey(

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from ..modalities.reader import ArrayReader, Reader
-from ..modalities.text.decode import decode_lines
+from ..modalities.text.decode import numbered_lines
 from ..modalities.text.reader import TextReader
 from .file_examples import FileExamples, FileSplits, NamedSource
 from .layout import (
@@ -18,7 +18,7 @@ from .layout import (
     descriptions,
     used_suffixes,
 )
-from .unused import check_unused, count_endings, loose_files, name_counts, unused_files
+from .unused import check_masks, check_unused, count_endings, loose_files, name_counts, unused_files
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ def read_folder(path: Path, reader: Reader, *, strict: bool) -> tuple[FileSplits
     """
     line_suffixes = reader.suffixes if isinstance(reader, TextReader) else frozenset()
     locations = class_locations(path, line_suffixes)
+    check_masks(locations)
     places = [location for classes in locations.values() for location in classes.values()]
     lone = reader.lone_suffixes if isinstance(reader, ArrayReader) else frozenset()
     suffixes = used_suffixes(places, reader.suffixes, lone)
@@ -135,7 +136,7 @@ def line_sources(path: Path) -> list[NamedSource]:
         ValueError: the file cannot be read; the message names it.
     """
     try:
-        lines = decode_lines(path)
+        lines = numbered_lines(path)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    return [(f"{path} line {i}", line.encode()) for i, line in enumerate(lines, 1)]
+    return [(f"{path} line {i}", line.encode()) for i, line in lines]

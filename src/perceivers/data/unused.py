@@ -10,6 +10,15 @@ from pathlib import Path
 from .layout import is_hidden, visible_files
 
 MAX_NAMED = 5  # endings that `name_counts` names at most
+# Names of folders that hold images, and a class for each of their pixels, in lower case.
+IMAGE_FOLDERS = frozenset(
+    {"images", "image", "imgs", "img", "jpegimages", "photos", "pictures", "leftimg8bit", "rgb"}
+)
+MASK_FOLDERS = frozenset(
+    {"masks", "mask", "labels", "label", "annotations", "annotation", "annots", "segmentation"}
+    | {"segmentations", "segmentationclass", "segmaps", "gt", "groundtruth", "ground_truth"}
+    | {"gtfine", "targets", "target"}
+)
 
 
 def count_endings(files: Iterable[Path]) -> dict[str, int]:
@@ -96,6 +105,33 @@ def check_unused(
             f"{len(used):,} {noun}; {noun} are read from {', '.join(sorted(suffixes))}: convert "
             "the other files, or move them out of the folder"
         )
+
+
+def check_masks(splits: Mapping[str, Mapping[str, Path]]) -> None:
+    """Refuse images and their masks that would be taken for two classes.
+
+    Args:
+        splits: the folders of the classes of each split by name.
+
+    Raises:
+        ValueError: two folders are called like images and masks, and most images have a file of
+            their name among the masks.
+    """
+    for places in splits.values():
+        images = [place for name, place in places.items() if name.lower() in IMAGE_FOLDERS]
+        masks = [place for name, place in places.items() if name.lower() in MASK_FOLDERS]
+        folders = [*images, *masks]
+        if len(images) != 1 or len(masks) != 1 or not all(f.is_dir() for f in folders):
+            continue
+        stems, found = ({file.stem for file in visible_files(folder)} for folder in folders)
+        found |= {stem.rpartition(mark)[0] for stem in found for mark in "_-"}  # such as 1_mask
+        if len(stems & found) > len(stems) / 2:
+            raise ValueError(
+                f"{folders[0]} and {folders[1].name} hold files of the same names, which are no "
+                f"classes if {folders[1].name} are masks of the images: to learn a class for each "
+                "pixel, call the folders images and masks, and the mask of images/NAME.jpg "
+                "masks/NAME.png; if they are two classes, rename a folder"
+            )
 
 
 def _name(file: Path) -> str:

@@ -22,6 +22,7 @@ from .reader import ArrayReader, Example, Examples, Reader
 IGNORED = -1  # the class of a place without a label
 CONTENT, LABELS = "content", "labels"  # parts of an example
 MAX_CLASSES = 1000
+NAMES_FILE = "classes.txt"  # beside the files
 MAX_VALUE = 2**53  # of a label; larger floats are no exact whole numbers
 
 NamedSource = tuple[str, Any]  # name for messages; what is decoded
@@ -127,6 +128,14 @@ class LabelledReader(TargetReader):
             ValueError: the labels cannot be read, or do not fit the example.
         """
 
+    def companions(self, path: Path) -> tuple[Path, ...]:
+        """Return the files that are read with a file of `sources`, such as its mask."""
+        return ()
+
+    def unused_class_words(self, name: str) -> str:
+        """Return what may be why no element has a named class; it follows a sentence."""
+        return ""
+
     @override
     def targets(self, examples: Examples) -> Tensor:
         """Return the index of the class of each element, int64 (B, E), padded with -1."""
@@ -188,7 +197,7 @@ def whole_numbers(values: np.ndarray, what: str) -> np.ndarray:
     if values.dtype.kind not in "fiub":
         raise ValueError(f"{what} is {values.dtype}; expected whole numbers")
     if values.dtype.kind == "f":
-        values = np.where(np.isnan(values), IGNORED, values)
+        values = np.where(np.isnan(values), IGNORED, values.astype(np.float64))
         if (wrong := (values != np.round(values)) | (np.abs(values) > MAX_VALUE)).any():
             raise ValueError(
                 f"{what} holds {values[wrong][0]:g}; expected whole numbers, one for each class"
@@ -231,11 +240,12 @@ def read_names(folder: Path) -> dict[int, str]:
     Line i, counted from 0, has the name of the classes that value i stands for.
 
     Raises:
-        ValueError: the file cannot be read, or a name is there twice.
+        ValueError: the file cannot be read, a name is there twice, or a line before others is
+            empty.
     """
     from .text.decode import decode
 
-    path = folder / "classes.txt"
+    path = folder / NAMES_FILE
     if not path.exists():
         return {}
     try:
@@ -243,6 +253,12 @@ def read_names(folder: Path) -> dict[int, str]:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     names = {value: line.strip() for value, line in enumerate(lines) if line.strip()}
+    if names and len(names) <= max(names):
+        value = next(value for value in range(max(names)) if value not in names)
+        raise ValueError(
+            f"{path}: line {value + 1} is empty, so that value {value} has no name, and "
+            "predictions could not have the values of the classes; name it, such as unused"
+        )
     if twice := [name for name, count in Counter(names.values()).items() if count > 1]:
         raise ValueError(f"{path}: {twice[0]!r} is there twice; expected each class once")
     return names

@@ -21,20 +21,22 @@ from ..modalities.points import decode as points
 from ..modalities.points.meshes import Cloud
 from ..modalities.points.ply import ply_bytes
 from ..modalities.points.reader import PointReader
-from ..modalities.text.decode import decode, decode_lines, encode
-from ..modalities.text.labels import SUFFIX, line_of, parse_line, spans_of
+from ..modalities.text.decode import decode, encode
+from ..modalities.text.labels import SUFFIX, line_of, spans_of, texts_of
 from .answers import Answer, Answerer, Model
 from .formatting import finite
 
 SEED = 0  # of the order in which the points of a large cloud are taken
 MAX_PALETTE = 256
+MAX_GREY = 2**16 - 1  # value of a mask of 16 bits
 
 
 class ElementAnswerer(Answerer):
     """Gives each element of a file a class, in a file of the same modality.
 
     A cloud becomes a coloured ply file with the property `label`, an image a mask (png with a
-    palette), texts become jsonl with spans. A text is a whole file, or a line of a jsonl file.
+    palette, or of 16 bits if a class is called 256 or more), texts become jsonl with spans. A text
+    is a whole file, or a line of a jsonl file.
     """
 
     @property
@@ -122,12 +124,18 @@ def _read_image(model: Model, source: PathOrBytes) -> np.ndarray:
 
 def _label_image(model: Model, pixels: np.ndarray) -> Found:
     classes, values = label_pixels(model, pixels), label_values(model.labels)
-    if max(values) >= MAX_PALETTE:
-        values = list(range(len(values)))
-    mask = pillow().fromarray(np.array(values, np.uint8)[classes]).convert("P")
-    colours = np.zeros((MAX_PALETTE, 3), np.uint8)
-    colours[values] = palette(len(values))
-    mask.putpalette(colours.tobytes())
+    if max(values) > MAX_GREY:
+        raise ValueError(
+            f"a class is called {max(values)}, and masks hold values of up to {MAX_GREY:,}; train "
+            "on masks with smaller ones"
+        )
+    if max(values) < MAX_PALETTE:
+        mask = pillow().fromarray(np.array(values, np.uint8)[classes]).convert("P")
+        colours = np.zeros((MAX_PALETTE, 3), np.uint8)
+        colours[values] = palette(len(values))
+        mask.putpalette(colours.tobytes())
+    else:  # 16 bits have no palette
+        mask = pillow().fromarray(np.array(values, np.uint16)[classes])
     file = io.BytesIO()
     mask.save(file, "png")
     return classes, {".png": file.getvalue()}, {}
@@ -161,7 +169,7 @@ def label_pixels(model: Model, pixels: np.ndarray) -> np.ndarray:
 
 def _read_texts(model: Model, source: PathOrBytes) -> list[str]:
     if isinstance(source, Path) and source.suffix.lower() == SUFFIX:
-        return [parse_line(line.encode())[0] for line in decode_lines(source)]
+        return texts_of(source)
     return [decode(source)]
 
 
@@ -191,6 +199,8 @@ def label_bytes(model: Model, text: str) -> np.ndarray:
     while rest:
         part = rest[:most].decode(errors="ignore")
         length = len(part.encode())
+        if not length:
+            raise ValueError(f"a character takes more than the {most} bytes that the model reads")
         parts.append(_said(model, encode([part], most)[0])[:length])
         rest = rest[length:]
     return np.concatenate(parts) if parts else np.empty(0, np.int64)

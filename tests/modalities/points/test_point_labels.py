@@ -6,6 +6,7 @@ import torch
 
 from perceivers.data.config import DataConfig
 from perceivers.modalities import PointsConfig, modality_of
+from perceivers.modalities.labelled import whole_numbers
 from perceivers.modalities.notices import collecting
 from perceivers.modalities.points.labels import LabelledPointReader, has_labels
 from perceivers.modalities.points.ply import ply_bytes, write_ply
@@ -109,3 +110,9 @@ def test_bad_labels(tmp_path):
     write_ply(tmp_path / "more.ply", POINTS, LABELS)
     with pytest.raises(ValueError, match="unknown class of elements '2'"):
         reader(classes=("0", "1")).decode(tmp_path / "more.ply")
+
+
+def test_labels_of_half_precision(recwarn):
+    """The largest exact whole number overflowed to infinity, with a warning of NumPy."""
+    assert whole_numbers(np.array([0, 3, np.nan], np.float16), "'label'").tolist() == [0, 3, -1]
+    assert len(recwarn) == 0

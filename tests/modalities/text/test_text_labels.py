@@ -1,10 +1,12 @@
 """Spans of characters as labels of bytes, and back."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from perceivers.modalities import TextConfig, modality_of
 from perceivers.modalities.text.decode import OFFSET
 from perceivers.modalities.text.labels import (
     LabelledTextReader,
@@ -14,8 +16,10 @@ from perceivers.modalities.text.labels import (
     line_of,
     parse_line,
     spans_of,
+    texts_of,
 )
 from perceivers.modalities.text.reader import TextReader
+from perceivers.predict.elements import label_bytes
 
 TEXT = "Zoë Ólaf lives in Åre."
 SPANS = [{"start": 0, "end": 8, "label": "NAME"}, {"start": 18, "end": 21, "label": "PLACE"}]
@@ -87,3 +91,31 @@ def test_files_with_spans(tmp_path):
     (tmp_path / "b.jsonl").write_text('{"text": "a", "label": "x"}')
     assert has_spans(tmp_path / "a.jsonl")
     assert not has_spans(tmp_path / "b.jsonl")
+
+
+def test_files_whose_first_line_is_empty_or_has_no_spans(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'\n{"text": "a"}\n' + line())
+    assert has_spans(path)
+
+
+def test_wrong_lines_have_their_number_in_the_file(tmp_path):
+    """Empty lines were not counted, predictions named no line, and one line stopped a plan."""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\n\n" + line() + b"\n" + line(spans=[{"start": 0, "end": 99, "label": "A"}]))
+    reader = LabelledTextReader(TextReader(40), classes=("NAME", "PLACE", "outside"))
+    assert [name for name, _ in reader.sources(path)] == [f"{path} line 3", f"{path} line 4"]
+    assert texts_of(path, skip=True) == [TEXT]
+    assert modality_of(TextConfig()).probe(path) == {"bytes": len(TEXT.encode())}
+    with pytest.raises(ValueError, match=r"^line 4: the span 'A' goes from 0 to 99"):
+        texts_of(path)
+    path.write_text("{}")
+    with pytest.raises(ValueError, match="line 1: no text"):
+        texts_of(path, skip=True)
+
+
+def test_a_character_that_is_longer_than_what_the_model_reads():
+    """It was looked at again and again, for ever."""
+    config = SimpleNamespace(config=SimpleNamespace(input=TextConfig(max_length=2)))
+    with pytest.raises(ValueError, match="a character takes more than the 2 bytes"):
+        label_bytes(config, "\U0001f600")

@@ -77,12 +77,12 @@ class Image(FileModality):
 
     @override
     def labelled_files(self, folder: Path) -> list[Path]:
-        from .labels import IMAGES, MASKS
+        from .labels import IMAGES, folder_of_masks
 
-        if not all((folder / name).is_dir() for name in (IMAGES, MASKS)):
+        places = [f for f in folder.iterdir() if f.name.lower() == IMAGES and f.is_dir()]
+        if len(places) != 1 or not folder_of_masks(places[0]).is_dir():
             return []
-        files = (folder / IMAGES).iterdir()
-        return sorted(f for f in files if f.suffix.lower() in self.suffixes)
+        return sorted(f for f in places[0].rglob("*") if f.suffix.lower() in self.suffixes)
 
     @override
     def has_element_labels(self, path: Path, label: str | None) -> bool:

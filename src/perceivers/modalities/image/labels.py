@@ -10,12 +10,14 @@ from typing_extensions import override
 
 from ..files import PathOrBytes
 from ..labelled import CONTENT, IGNORED, LABELS, LabelledReader, NamedSource, whole_numbers
+from ..notices import notice
 from . import decode as images
 from .opening import open_image, pillow
 from .reader import ImageReader
 
 IMAGES, MASKS = "images", "masks"  # folders
 MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif")
+TURNED = range(2, 9)  # orientations in EXIF data that change what is seen
 VOID = 255  # without a label, where classes have names and this one has none
 
 # H, W height and width
@@ -26,8 +28,9 @@ class LabelledImageReader(LabelledReader):
     """Decodes images with a class for each pixel.
 
     The mask of `images/NAME.jpg` is `masks/NAME.png`: an image of the same size whose palette
-    indices or grey values are the classes. It is resized and cropped as its image is, to the value
-    of the nearest pixel.
+    indices or grey values are the classes; the same folders may lie in both. It is resized and
+    cropped as its image is, to the value of the nearest pixel. An image that is turned or mirrored
+    by its EXIF data has the mask of what is seen.
     """
 
     unnamed: ClassVar[str] = "masks beside the images"
@@ -42,7 +45,21 @@ class LabelledImageReader(LabelledReader):
 
     @override
     def sources(self, path: Path) -> list[NamedSource]:
-        return [(str(path), str(path))] if path.parent.name.lower() == IMAGES else []
+        return [(str(path), str(path))] if _places(path) else []
+
+    @override
+    def companions(self, path: Path) -> tuple[Path, ...]:
+        mask = mask_of(path)
+        return () if mask is None else (mask,)
+
+    @override
+    def unused_class_words(self, name: str) -> str:
+        if VOID in self.names:
+            return ""
+        return (
+            f"; {VOID} stands for no label in masks where it has no name: if it is {name!r}, write "
+            f"the masks with the number of its line, counted from 0"
+        )
 
     @override
     def survey(self, source: PathOrBytes) -> Counter[str]:
@@ -56,6 +73,8 @@ class LabelledImageReader(LabelledReader):
         size, crop = self.reader.size, self.reader.crop
         mask = pillow().fromarray(self._values(source).astype(np.int32))
         fitted = np.asarray(images.fitted(mask, size, crop, nearest=True))
+        if not isinstance(source, bytes) and _upright(Path(source))[1]:
+            notice("is turned or mirrored by its EXIF data, and its mask is taken for the result's")
         return {CONTENT: self.reader.decode(source), LABELS: self.indices(fitted)}
 
     def _values(self, source: PathOrBytes) -> np.ndarray:
@@ -63,12 +82,11 @@ class LabelledImageReader(LabelledReader):
         if isinstance(source, bytes):
             raise ValueError("the bytes of an image have no mask; give its path")
         path = Path(source)
-        with open_image(path) as image:
-            turned = image.getexif().get(images.EXIF_ORIENTATION, 1) in images.SIDEWAYS
-            size = image.size[::-1] if turned else image.size
+        size, _ = _upright(path)
         mask = mask_of(path)
         if mask is None:
-            raise ValueError(f"no mask {path.parent.parent / MASKS / path.stem}.png beside it")
+            places = _places(path) or (path.parent.parent / MASKS, Path(path.name))
+            raise ValueError(f"no mask {places[0] / places[1].with_suffix('.png')} beside it")
         values = read_mask(mask)
         if values.shape != size[::-1]:
             raise ValueError(
@@ -80,11 +98,40 @@ class LabelledImageReader(LabelledReader):
         return values
 
 
+def _upright(image: Path) -> tuple[tuple[int, int], bool]:
+    """Return the width and height of an image as it is seen, and if EXIF data turns it."""
+    with open_image(image) as opened:
+        orientation, (width, height) = opened.getexif().get(images.EXIF_ORIENTATION, 1), opened.size
+    size = (height, width) if orientation in images.SIDEWAYS else (width, height)
+    return size, orientation in TURNED
+
+
 def mask_of(image: Path) -> Path | None:
     """Return the mask of an image; None if there is none."""
-    folder = image.parent.parent / MASKS
-    found = (folder / f"{image.stem}{suffix}" for suffix in MASK_SUFFIXES)
+    if (places := _places(image)) is None:
+        return None
+    folder, name = places
+    suffixes = (spelled for s in MASK_SUFFIXES for spelled in (s, s.upper()))
+    found = (folder / name.parent / f"{name.stem}{suffix}" for suffix in suffixes)
     return next((path for path in found if path.is_file()), None)
+
+
+def _places(image: Path) -> tuple[Path, Path] | None:
+    """Return the folder of the masks, and the path of an image below the folder of the images.
+
+    Returns:
+        None if it lies in no folder called "images".
+    """
+    for parent in image.parents:
+        if parent.name.lower() == IMAGES:
+            return folder_of_masks(parent), image.relative_to(parent)
+    return None
+
+
+def folder_of_masks(images: Path) -> Path:
+    """Return the folder of the masks of a folder of images, which need not be there."""
+    spelled = MASKS if images.name.islower() else MASKS.upper() if images.name.isupper() else None
+    return images.parent / (spelled or MASKS.capitalize())
 
 
 def read_mask(path: Path) -> np.ndarray:

@@ -141,12 +141,12 @@ class Text(FileModality):
 
     @override
     def probe(self, path: Path) -> dict[str, float]:
-        from .decode import decode, decode_lines
-        from .labels import SUFFIX, parse_line
+        from .decode import decode
+        from .labels import SUFFIX, texts_of
 
         if path.suffix.lower() == SUFFIX:  # the longest of its texts
-            lines = [parse_line(line.encode())[0] for line in decode_lines(path)]
-            return {"bytes": max((len(text.encode()) for text in lines), default=0)}
+            texts = texts_of(path, skip=True)  # training names the other lines
+            return {"bytes": max((len(text.encode()) for text in texts), default=0)}
         return {"bytes": len(decode(path).encode())}
 
     @override

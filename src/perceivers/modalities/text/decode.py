@@ -87,7 +87,20 @@ def decode_lines(source: PathOrBytes) -> list[str]:
     Raises:
         ValueError: as in `decode`.
     """
-    return [line for line in decode(source).split("\n") if line.strip()]
+    return [line for _, line in numbered_lines(source)]
+
+
+def numbered_lines(source: PathOrBytes) -> list[tuple[int, str]]:
+    """Read lines as `decode_lines` does, each with its number in the file, counted from 1.
+
+    Args:
+        source: a path, or the bytes of a file.
+
+    Raises:
+        ValueError: as in `decode`.
+    """
+    lines = enumerate(decode(source).split("\n"), 1)
+    return [(number, line) for number, line in lines if line.strip()]
 
 
 def _encode_one(text: str | bytes, index: int, max_length: int) -> bytes:

@@ -17,10 +17,11 @@ from ...reading import parser_errors, read_bytes
 from ..files import PathOrBytes
 from ..labelled import CONTENT, IGNORED, LABELS, LabelledReader, NamedSource
 from ..notices import notice
-from .decode import decode_lines, encode
+from .decode import encode, numbered_lines
 
 OUTSIDE = "outside"  # class of the bytes that are in no span
 SUFFIX = ".jsonl"
+LOOKED_AT = 5  # lines of a file in which spans are looked for
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 # L bytes
@@ -66,10 +67,10 @@ class LabelledTextReader(LabelledReader):
     @override
     def sources(self, path: Path) -> list[NamedSource]:
         try:
-            lines = decode_lines(path)
+            lines = numbered_lines(path)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
-        return [(f"{path} line {i}", line.encode()) for i, line in enumerate(lines, 1)]
+        return [(f"{path} line {i}", line.encode()) for i, line in lines]
 
     @override
     def survey(self, source: PathOrBytes) -> Counter[str]:
@@ -176,10 +177,38 @@ def spans_of(text: str, names: Sequence[str]) -> list[Span]:
 
 
 def has_spans(path: Path) -> bool:
-    """Return whether the first line of a file is a text with spans."""
+    """Return whether one of the first lines of a file is a text with spans."""
     try:
         with path.open("rb") as file:
-            row = json.loads(file.readline(2**20))
-    except (OSError, ValueError, RecursionError):
+            return any(_has_spans(file.readline(2**20)) for _ in range(LOOKED_AT))
+    except OSError:
+        return False
+
+
+def _has_spans(raw: bytes) -> bool:
+    try:
+        row = json.loads(raw)
+    except (ValueError, RecursionError):
         return False
     return isinstance(row, dict) and isinstance(row.get("text"), str) and "spans" in row
+
+
+def texts_of(path: Path, *, skip: bool = False) -> list[str]:
+    """Return the texts of the lines of a jsonl file.
+
+    Args:
+        path: the file.
+        skip: leave out lines that hold no text or wrong spans, unless all do.
+
+    Raises:
+        ValueError: the file cannot be read, or a line; the message has its number.
+    """
+    texts, errors = [], []
+    for number, line in numbered_lines(path):
+        try:
+            texts.append(parse_line(line.encode())[0])
+        except ValueError as error:
+            errors.append(f"line {number}: {error}")
+    if errors and (not skip or not texts):
+        raise ValueError(errors[0])
+    return texts
