@@ -192,3 +192,32 @@ def test_what_may_be_points_is_no_series_unless_it_is_said(tmp_path):
     with collecting() as said:
         probe(cloud)
     assert "if the rows are steps of a time series, say so: --data.time row" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("part", "first", "said"),
+    [("middle", 3.0, "those in the middle"), ("end", 6.0, "the last ones")],
+)
+def test_what_is_read_of_a_longer_series_is_said(tmp_path, part, first, said):
+    path = written(tmp_path / "a.csv", "x\n" + "\n".join(map(str, range(10))) + "\n")
+    reader = build_reader(SeriesConfig(length=4, channels=1, columns=("x",), part=part))
+    with collecting() as texts:
+        example = reader.decode(path)
+    assert example[0, 1] == first
+    assert texts == [f"has more than 4 steps, of which only {said} are read"]
+    with collecting() as texts:
+        short = build_reader(SeriesConfig(length=12, channels=1, part=part)).decode(path)
+    assert not texts
+    assert np.isnan(short[:, 1]).tolist() == (
+        [True] * 2 + [False] * 10 if part == "end" else [False] * 10 + [True] * 2
+    )
+    assert reader.has_clips == (part == "middle")
+
+
+def test_rows_of_one_series_are_predicted_from_their_end():
+    """A model of the labels of rows read the middle of a table, and gave that row's label."""
+    series = decode(b"x\n" + b"\n".join(b"%d" % i for i in range(10)))
+    config = SeriesConfig(length=4, channels=1)
+    modality = modality_of(config)
+    assert modality.measure(config, lambda: [Window(series, 0, 4)])[0].part == "end"
+    assert modality.measure(config, lambda: [b"x\n1\n2\n"])[0].part == "middle"

@@ -72,21 +72,31 @@ class TimeSeries(FileModality):
             config.time,
             config.step,
             config.number_formats,
+            config.part == "end",
         )
 
     @override
     def measure(self, config: Any, sources: Callable[[], Sequence[Any]]) -> tuple[Any, list[str]]:
-        """Take the names of the columns and the time of a step from training files."""
+        """Take the names of the columns and the time of a step from training files.
+
+        Where the examples are windows of one series, each has the label of its last step, and so
+        predictions are made of the end of a series.
+        """
         if config.columns:
             return config, []
         from .columns import measure_columns
+        from .decode import Window
 
+        if not config.horizon and any(isinstance(source, Window) for source in sources()[:1]):
+            config = replace(config, part="end")
         return measure_columns(config, sources())
 
     @override
     def preparation(self, config: Any) -> str:
         channels = listed(config.columns) or f"{config.channels} channels"
         steps, cut = f"{config.length} steps", "the middle; a shorter one ends in NaN"
+        if config.part == "end":
+            steps, cut = f"the last {config.length} steps", "the end; a shorter one begins with NaN"
         if config.horizon:
             steps = f"the last {config.length} steps and {config.horizon} more"
             cut = (

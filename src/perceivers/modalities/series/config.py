@@ -16,7 +16,7 @@ class SeriesConfig(InputConfig):
 
     kind: ClassVar[str] = "series"
     reader_fields: ClassVar[frozenset[str]] = frozenset(
-        {"columns", "time", "step", "number_formats"}
+        {"columns", "time", "step", "number_formats", "part"}
     )
 
     length: Count = 128
@@ -38,6 +38,9 @@ class SeriesConfig(InputConfig):
     """How the numbers of a column are written, by its name, as in tables (1.234,5 or 1,5 kg), or
     its times (31.12.2001, 12/31/2001); training takes it from its files. Files that cannot be read
     so, and columns that are not named, are read as their own cells show."""
+    part: Literal["middle", "end"] = "middle"
+    """What is read of a longer series; training on the rows of one series sets it to the end, so
+    that predictions are of the last row. Forecasts always go on from the end."""
     patch_size: Count = 1
     """Steps in an element. It divides the length."""
     normalise: Literal["training", "window"] = "training"

@@ -27,8 +27,9 @@ class SeriesReader(ArrayReader):
     """Decode time series to windows, float64 (length + horizon, 1 + C): times, then channels.
 
     Times are those since the first step of the window, in units of `step`. NaN is a missing value.
-    Of a longer series the middle is read; what a shorter one lacks at its end is missing. Clips are
-    evenly spread over a series.
+    Of a longer series the middle is read; what a shorter one lacks at its end is missing. With
+    `at_end`, the end is read, and what is missing is at the beginning. Clips are evenly spread over
+    a series.
 
     With a horizon, the window is the end of the series, and what a shorter one lacks is missing at
     the beginning. The steps to forecast follow the window: their times, and NaN. Those of a window
@@ -43,6 +44,7 @@ class SeriesReader(ArrayReader):
         time: see `SeriesConfig.time`.
         step: time from one step to the next, in the unit of the files.
         formats: how numbers and times are written; see `SeriesConfig.number_formats`.
+        at_end: whether the end of a longer series is read, instead of the middle.
     """
 
     length: int
@@ -52,6 +54,7 @@ class SeriesReader(ArrayReader):
     time: str | None = None
     step: float = 1.0
     formats: Mapping[str, str] = field(default_factory=dict)
+    at_end: bool = False
 
     noun: ClassVar[str] = "time series"
     suffixes: ClassVar[frozenset[str]] = series.SERIES_SUFFIXES
@@ -69,7 +72,7 @@ class SeriesReader(ArrayReader):
     @property
     @override
     def has_clips(self) -> bool:
-        return not self.horizon
+        return not (self.horizon or self.at_end)
 
     @override
     def is_constant(self, example: np.ndarray) -> bool:
@@ -84,12 +87,17 @@ class SeriesReader(ArrayReader):
             return self.window(source.series, source.start)
         whole = self.read(source)
         spare = len(whole) - self.length
-        return self.window(whole, spare if self.horizon else max(0, spare) // 2)
+        if spare > 0 and not self.horizon:
+            which = "the last ones" if self.at_end else "those in the middle"
+            notice(f"has more than {self.length:,} steps, of which only {which} are read")
+        return self.window(whole, spare if self.horizon or self.at_end else max(0, spare) // 2)
 
     @override
     def clips(self, source: PathOrBytes | Window, count: int) -> np.ndarray:
         if self.horizon:
             raise ValueError("a forecast goes on from the end of a series, which has no clips")
+        if self.at_end:
+            raise ValueError("each row has its own label, so windows are not averaged")
         if isinstance(source, Window):
             return np.stack([self.decode(source)] * count)
         whole = self.read(source)
