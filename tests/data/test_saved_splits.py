@@ -325,6 +325,8 @@ def test_another_spelling_of_a_label_is_the_same(tmp_path, caplog):
     assert "labelled otherwise" not in caplog.text
     assert not same_label("01234", "1234")
     assert same_label("0.1 2", "0.10000000149011612 2.0")
+    assert same_label("10.999999999999943 2", "11 2")
+    assert not same_label("10.99999943", "11")
 
 
 def test_saved_labels_are_read_again(pictures, tmp_path):

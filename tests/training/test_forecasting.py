@@ -227,6 +227,23 @@ def test_rows_that_were_added_since_are_new_and_change_no_split(run, table, tmp_
     assert new[0].startswith("10 examples of the data")
 
 
+def test_labels_of_windows_do_not_depend_on_what_lies_before(run, table, tmp_path, caplog):
+    """Windows of a series whose beginning was cut off were said to be labelled otherwise."""
+    first, *rows = table.read_text().splitlines()
+    values = [
+        f"{row.split(',')[0]},{1e6 / 3 if i < 30 else 0.1 * (i % 7)},{i % 11}"
+        for i, row in enumerate(rows)
+    ]
+    labels = []
+    for name, kept in (("whole", values), ("cut", values[30:])):
+        path = tmp_path / f"{name}.csv"
+        path.write_text("\n".join([first, *kept]))
+        recipe, _ = measure_files(tiny_forecast_recipe(path, inputs={"channels": 2}))
+        splits = read_splits(recipe.data, build_reader(recipe.model.input), hold_out=False)
+        labels.append(splits.examples["train"].labels)
+    assert torch.equal(labels[0][30:], labels[1])
+
+
 def test_the_forecast_of_a_file(run, table, tmp_path):
     model = perceivers.load(run)
     found = forecast(model, table)

@@ -15,6 +15,7 @@ Masking has no labels: what is to be found is hidden in the examples. Classes th
 nevertheless decide which examples are held out.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Literal
@@ -26,6 +27,7 @@ from ..modalities.table.spelling import speller
 from .config import Task
 
 SEPARATOR = "|"
+ROUNDED = 16  # characters of a number from which on its last digits may be rounding errors
 
 TaskOption = Task | Literal["auto"]
 
@@ -146,13 +148,26 @@ def label_texts(values: Tensor, names: Sequence[str]) -> list[str]:
 
 
 def same_label(text: str, other: str) -> bool:
-    """Return whether two texts of `label_texts` are the same label, in any spelling."""
+    """Return whether two texts of `label_texts` are the same label, in any spelling.
+
+    Numbers are the same up to rounding errors.
+    """
     if text == other:
         return True
     words, others = text.split(" "), other.split(" ")
     return len(words) == len(others) and all(
-        speller([word])(word) == speller([word])(x) for word, x in zip(words, others, strict=True)
+        speller([word])(word) == speller([word])(x) or _same_number(word, x)
+        for word, x in zip(words, others, strict=True)
     )
+
+
+def _same_number(text: str, other: str) -> bool:
+    if max(len(text), len(other)) < ROUNDED:
+        return False
+    try:
+        return math.isclose(float(text), float(other), rel_tol=1e-9)
+    except ValueError:
+        return False
 
 
 def _is_multi_hot(values: Tensor) -> bool:

@@ -20,6 +20,8 @@ from .manifest import label_names, prefix_errors
 
 log = logging.getLogger(__name__)
 
+WINDOWS_AT_ONCE = 4096  # whose values are in memory together
+
 # n windows · H horizon · K forecast channels
 
 
@@ -138,13 +140,15 @@ def _means_after(
 ) -> np.ndarray:
     """Return the mean of the values after each window, float64 (n, K); NaN if there are none."""
     values = series.values[:, :targets]
-    present = ~np.isnan(values)
-    sums = np.cumsum(np.vstack([np.zeros(targets), np.where(present, values, 0)]), axis=0)
-    counts = np.cumsum(np.vstack([np.zeros(targets), present]), axis=0)
-    first = np.array(starts) + reader.length
-    last = first + reader.horizon
-    with np.errstate(invalid="ignore"):
-        means: np.ndarray = (sums[last] - sums[first]) / (counts[last] - counts[first])
+    means = np.empty((len(starts), targets))
+    # Sums up to each step would be shorter, but round each mean by what lies before its window.
+    for block in range(0, len(starts), WINDOWS_AT_ONCE):
+        first = np.array(starts[block : block + WINDOWS_AT_ONCE]) + reader.length
+        after = values[first[:, None] + np.arange(reader.horizon)]  # n H K
+        present = ~np.isnan(after)
+        with np.errstate(invalid="ignore"):
+            sums = np.where(present, after, 0).sum(1)
+            means[block : block + len(first)] = sums / present.sum(1)
     return means
 
 
