@@ -7,18 +7,10 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from ..modalities.image.folders import IMAGE_FOLDERS, MASK_FOLDERS
 from .layout import is_hidden, visible_files
 
 MAX_NAMED = 5  # endings that `name_counts` names at most
-# Names of folders that hold images, and a class for each of their pixels, in lower case.
-IMAGE_FOLDERS = frozenset(
-    {"images", "image", "imgs", "img", "jpegimages", "photos", "pictures", "leftimg8bit", "rgb"}
-)
-MASK_FOLDERS = frozenset(
-    {"masks", "mask", "labels", "label", "annotations", "annotation", "annots", "segmentation"}
-    | {"segmentations", "segmentationclass", "segmaps", "gt", "groundtruth", "ground_truth"}
-    | {"gtfine", "targets", "target"}
-)
 
 
 def count_endings(files: Iterable[Path]) -> dict[str, int]:
