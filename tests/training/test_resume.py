@@ -75,14 +75,14 @@ def images_recipe(path, **options):
     return tiny(path, ImageConfig(image_size=8, num_bands=2), **options)
 
 
-def train_interrupted(monkeypatch, recipe, run, stops, **resumed):
-    """Train, and at each stop send SIGINT, then resume until the end."""
+def train_interrupted(monkeypatch, recipe, run, stops, sent=signal.SIGINT, **resumed):
+    """Train, and at each stop send a signal, then resume until the end."""
     left = list(stops)
 
     def stop(self, trainer, learner, batch, number):
         if left and (trainer.current_epoch, number) == left[0]:
             left.pop(0)
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(sent)
 
     with monkeypatch.context() as patch:
         patch.setattr(Recorder, "on_train_batch_start", stop, raising=False)
