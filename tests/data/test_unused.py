@@ -79,11 +79,13 @@ def test_annotations_beside_each_example_are_no_reason_to_refuse(tmp_path, caplo
 
 def test_files_beside_the_class_folders_are_said(tmp_path, caplog):
     root = photos(tmp_path / "p", [".jpg"])
-    for name in ("cover.jpg", "x.jpg", ".hidden.jpg"):
+    for name in ("cover.jpg", "x.jpg", ".hidden.jpg", "paper.pdf", "Notes.DOCX"):
         (root / name).write_bytes(b"x")
-    (root / "readme.txt").write_text("x")
+    for name in ("readme.txt", "LICENSE", "labels.csv", "meta.json"):
+        (root / name).write_text("x")
     read_folder(root, READER, strict=False)
-    assert "they lie beside the folders of the classes: 2 jpg files" in caplog.text
+    said = "they lie beside the folders of the classes: 2 jpg, 1 docx and 1 pdf files"
+    assert said in caplog.text
 
 
 def test_an_empty_class_says_what_it_holds_instead(tmp_path):

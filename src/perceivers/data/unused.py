@@ -10,6 +10,11 @@ from pathlib import Path
 from ..modalities.image.folders import IMAGE_FOLDERS, MASK_FOLDERS
 from .layout import is_hidden, visible_files
 
+# Endings of the files that describe a data set, in lower case.
+DESCRIBING = frozenset(
+    {"", ".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".yaml", ".yml"}
+    | {".xml", ".toml", ".html", ".htm", ".cff", ".bib", ".log", ".py", ".sh", ".ipynb"}
+)
 MAX_NAMED = 5  # endings that `name_counts` names at most
 
 
@@ -54,20 +59,20 @@ def unused_files(folders: Iterable[Path], suffixes: Collection[str]) -> list[Pat
 
 
 def loose_files(roots: Iterable[Path], suffixes: Collection[str]) -> list[Path]:
-    """Return the files that could be examples but lie beside the folders of the classes.
+    """Return the files that lie beside the folders of the classes.
 
-    Texts and tables there describe the data set.
+    Texts and tables there, and files without an ending, describe the data set, and are left out.
 
     Args:
         roots: the folders that hold the folders of classes.
         suffixes: suffixes of the files that are read, in lower case with their dot.
     """
-    wanted = set(suffixes) - {".txt", ".csv"}
+    left_out = DESCRIBING - (set(suffixes) - {".txt", ".csv"})
     return [
         file
         for root in roots
         for file in root.iterdir()
-        if file.suffix.lower() in wanted and not is_hidden(file) and file.is_file()
+        if file.suffix.lower() not in left_out and not is_hidden(file) and file.is_file()
     ]
 
 

@@ -14,6 +14,7 @@ from perceivers.modalities.table.dates import (
     DateFormat,
     date_text,
     describe_dates,
+    describe_unread_dates,
     find_dates,
     format_of,
 )
@@ -37,6 +38,15 @@ DAY = (datetime.date(2021, 3, 5) - datetime.date(1970, 1, 1)).days
         ("2021-03-05 14:00:00+02:00", "dmy", DAY + 0.5),
         ("05.03.2021 18:00:00.0", "dmy", DAY + 0.75),
         ("1969-12-31", "ymd", -1),
+        ("5 Mar 2021", "ymd", DAY),
+        ("05-MAR-2021", "dmy", DAY),
+        ("Mar. 5, 2021", "mdy", DAY),
+        ("March 5 2021 6:00 pm", "ymd", DAY + 0.75),
+        ("Fri, 05 Mar 2021 12:00:00 GMT", "ymd", DAY + 0.5),
+        ("03/05/2021 12:00 AM", "mdy", DAY),
+        ("2021-03-05 12:00 PM", "ymd", DAY + 0.5),
+        ("2021-03-05 02:00 p.m. +02:00", "ymd", DAY + 0.5),
+        ("2021-03-05 6 PM", "ymd", DAY + 0.75),
     ],
 )
 def test_dates_are_days(text, order, days):
@@ -48,7 +58,9 @@ def test_dates_are_days(text, order, days):
     [
         ["2021-13-01"], ["2021-02-30"], ["31.04.2021"], ["1.2.24"], ["2021.10.2"], ["10:30"],
         ["2021-03-05 25:00"], ["2021"], ["5/3"], ["2021-03-05", "soon", "x"], [None], ["20210305"],
-        ["13/13/2021"], ["1/2-2021"], ["192.168.1.2021"],
+        ["13/13/2021"], ["1/2-2021"], ["192.168.1.2021"], ["5-Mar-21"], ["5 Mär 2021"],
+        ["31 Feb 2021"], ["2021-03-05 13:00 PM"], ["2021-03-05 0:00 AM"], ["Mar 2021"], ["6 PM"],
+        ["Mayor 5, 2021"],
     ],
 )  # fmt: skip
 def test_cells_that_are_no_dates(cells):
@@ -148,3 +160,20 @@ def test_dates_may_be_declared_as_categories(tmp_path):
     contents = inspect_table(path, DataConfig(categorical=("day",)))
     assert contents.columns["day"].what == "categorical"
     assert not contents.columns["day"].notes
+
+
+@pytest.mark.parametrize("text", ["5-Mar-21", "5 Mär 2021", "Mars 5, 2021", "5 März 2021 10:00"])
+def test_dates_with_names_that_are_not_clear_are_said(text):
+    assert "look like dates" in describe_unread_dates([text] * 3)
+
+
+def test_dates_in_words_are_those_of_pandas():
+    pandas = pytest.importorskip("pandas")
+    for form in ("%d %b %Y", "%B %d, %Y %I:%M %p", "%m/%d/%Y %I:%M:%S %p", "%a, %d %b %Y %H:%M:%S"):
+        cells = [pandas.Timestamp("2001-01-31 23:59").strftime(form) for _ in range(1)]
+        cells += [f"{x:{form}}" for x in pandas.date_range("2001-02-01", periods=40, freq="7h")]
+        dates = find_dates(cells)
+        days = pandas.to_datetime(cells, format=form).asi8
+        unit = np.datetime_data(pandas.to_datetime(cells, format=form).dtype)[0]
+        expected = days / float(np.timedelta64(1, "D") / np.timedelta64(1, unit))
+        np.testing.assert_allclose([dates.parse(cell) for cell in cells], expected, atol=1e-9)

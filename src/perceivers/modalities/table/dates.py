@@ -19,8 +19,26 @@ DATE = re.compile(
     r" ?(?:(Z)|([+-])([01]\d|2[0-3])(?::?([0-5]\d))?)?)?"
 )
 DATE_LIKE = re.compile(
-    r"(?:\d{1,2}/\d{1,2}/\d\d|\d{1,2}([-./])\d{1,2}\1\d{4}|\d{4}([-/])\d{1,2}\2\d{1,2})(?:[ T].*)?"
+    r"(?:\d{1,2}/\d{1,2}/\d\d|\d{1,2}([-./])\d{1,2}\1\d{4}|\d{4}([-/])\d{1,2}\2\d{1,2}"
+    r"|\d{1,2}([- ])[^\W\d_]{3,9}\.?\3(?:\d{4}|\d\d)|[^\W\d_]{3,9}\.? \d{1,2},? \d{4})(?:[ T].*)?"
 )
+WORDS = re.compile(r"[A-Za-z]{2}|[AaPp]\.")  # in dates that are not digits alone
+NAMED = re.compile(
+    r"(?:(?:mon|tue|tues|wed|wednes|thu|thur|thurs|fri|sat|satur|sun)(?:day)?,? )?"
+    r"(?:(?P<day>\d{1,2})(?P<mark>[- ])(?P<month>[a-z]{3,9})\.?(?P=mark)(?P<year>\d{4})"
+    r"|(?P<month_first>[a-z]{3,9})\.? (?P<day_second>\d{1,2}),? (?P<year_last>\d{4}))"
+    r"(?P<rest>(?:,? .*)?)",
+    re.IGNORECASE,
+)
+HALF_DAY = re.compile(
+    r"(?P<date>.*[ T])(?P<hour>0?[1-9]|1[0-2])(?P<minutes>(?::\d\d){0,2}(?:[.,]\d+)?) ?"
+    r"(?P<half>[ap])(?:m|\.m\.)(?P<rest>.*)",
+    re.IGNORECASE,
+)
+NAMES = "january february march april may june july august september october november december"
+MONTHS = {name: number for number, name in enumerate(NAMES.split(), 1)}
+MONTHS |= {name[:3]: number for name, number in MONTHS.items()} | {"sept": 9}
+LONGEST = 60  # characters of a date in words
 EPOCH = datetime.date(1970, 1, 1).toordinal()
 EXAMPLES: dict[Order, str] = {"ymd": "2001-12-31", "dmy": "31.12.2001", "mdy": "12/31/2001"}
 
@@ -29,7 +47,8 @@ EXAMPLES: dict[Order, str] = {"ymd": "2001-12-31", "dmy": "31.12.2001", "mdy": "
 class DateFormat(NumberFormat):
     """How the dates of a column are written. Dates like 2001-12-31 can be read as well.
 
-    They may have a time, and a zone that is converted to UTC.
+    They may have a time, and a zone that is converted to UTC. Months may have their English names,
+    as in 31 Dec 2001, and times AM or PM.
     """
 
     noun = "date"
@@ -50,7 +69,7 @@ class DateFormat(NumberFormat):
         Args:
             text: text of the cell, without white space around it.
         """
-        match = None if isinstance(text, Number) else DATE.fullmatch(text)
+        match = None if isinstance(text, Number) else DATE.fullmatch(in_digits(text))
         if match is None:
             return None
         first, separator, middle, last = match.groups()[:4]
@@ -70,6 +89,26 @@ class DateFormat(NumberFormat):
         except ValueError:
             return None
         return day - EPOCH + exact / 86400
+
+
+def in_digits(text: str) -> str:
+    """Return a date with a named month, AM or PM, UTC or GMT in digits; other texts as they are.
+
+    Names of months are English: in other languages, "mar" may be another month, or a weekday.
+    """
+    if len(text) > LONGEST or not WORDS.search(text):
+        return text
+    text = re.sub(r" (?:UTC|GMT)$", "Z", text)
+    if named := NAMED.fullmatch(text):
+        month = MONTHS.get((named["month"] or named["month_first"]).lower())
+        if month is None:
+            return text
+        year, day = named["year"] or named["year_last"], named["day"] or named["day_second"]
+        text = f"{year}-{month}-{day}{named['rest'].removeprefix(',')}"
+    if half := HALF_DAY.fullmatch(text):
+        hour = int(half["hour"]) % 12 + 12 * (half["half"].lower() == "p")
+        text = f"{half['date']}{hour}{half['minutes'] or ':00'}{half['rest']}"
+    return text
 
 
 def format_of(example: str) -> NumberFormat:
@@ -92,7 +131,7 @@ def find_dates(cells: Sequence[str | None]) -> DateFormat | None:
     Args:
         cells: the text of each cell; None for an empty one.
     """
-    first = next((x for x in cells if x is not None and DATE.fullmatch(x)), None)
+    first = next((x for x in cells if x is not None and DATE.fullmatch(in_digits(x))), None)
     texts = [] if first is None else _texts(cells)
     formats = [DateFormat(order=order) for order in get_args(Order)]
     counts = [sum(dates.parse(text) is not None for text in texts) for dates in formats]
@@ -169,7 +208,7 @@ def zone_of(text: str) -> str:
     Args:
         text: a date in any format that `DateFormat` reads.
     """
-    match = DATE.fullmatch(text)
+    match = DATE.fullmatch(in_digits(text))
     utc, sign, hours, minutes = match.groups()[7:] if match else (None,) * 4
     return "+00:00" if utc else f"{sign}{hours}:{minutes or '00'}" if sign else ""
 
