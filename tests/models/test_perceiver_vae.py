@@ -134,3 +134,40 @@ def test_a_plain_perceiver_io_tells_the_inside_too():
     model = build(config).eval()
     assert model(POINTS).shape == (2, 2, 2, 2)
     assert model.respond(model.elements(POINTS), torch.rand(2, 5, 3)).shape == (2, 5, 1)
+
+
+PLACES = torch.rand(2, 7, 3, generator=torch.Generator().manual_seed(1)) * 2 - 1
+
+
+@pytest.mark.parametrize(
+    ("places", "message"),
+    [
+        (PLACES.mT, r"places are torch.float32 of shape \(2, 3, 7\); expected floats of shape"),
+        (PLACES[0], r"of shape \(7, 3\); expected floats"),
+        ((PLACES * 9).int(), "places are torch.int32"),
+        (PLACES > 0, "places are torch.bool"),
+        (PLACES.numpy(), "places are a ndarray; expected floats of shape"),
+        (PLACES * torch.nan, "coordinates of up to nan; expected about"),
+        (PLACES * 100, r"coordinates of up to \d+.\d+; expected about \[-1, 1\]"),
+    ],
+)
+def test_places_that_cannot_be_asked_about(places, message):
+    """Attention answered NaN with a number, and whole numbers were taken for coordinates."""
+    with pytest.raises(ValueError, match=message):
+        tiny_shape_model().queries(None, places)
+
+
+def test_codes_and_queries_of_any_float_type_and_no_other_shape():
+    model = tiny_shape_model()
+    codes, queries = model.encode(POINTS), model.queries(None, PLACES)
+    said = model.decode(codes, queries)
+    torch.testing.assert_close(model.decode(codes.double(), queries), said)
+    torch.testing.assert_close(
+        model.decode(codes, model.queries(None, PLACES.double())), said, atol=1e-5, rtol=1e-5
+    )
+    assert model.decode(codes, model.queries(None, PLACES[:, :0])).shape == (2, 0, 1)
+    for wrong in (codes.mT, codes[0]):
+        with pytest.raises(ValueError, match=r"codes have shape .* expected \(batch, codes, 3\)"):
+            model.decode(wrong, queries)
+    with pytest.raises(ValueError, match=r"queries are a Tensor; expected those of model.queries"):
+        model.decode(codes, PLACES)

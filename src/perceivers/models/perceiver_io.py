@@ -149,7 +149,7 @@ class PerceiverIOModel(PerceiverModel):
         """
         return self.decode(self.latents(inputs), self.queries(inputs, at))
 
-    def queries(self, inputs: Inputs, at: Any = None) -> Queries | Mapping[str, Queries]:
+    def queries(self, inputs: Inputs | None, at: Any = None) -> Queries | Mapping[str, Queries]:
         """Return the queries for elements; the arguments are those of `respond`."""
         if at is None:
             return self.output.queries(inputs)
@@ -172,7 +172,15 @@ class PerceiverIOModel(PerceiverModel):
 
         Returns:
             (B, O, K), or a dictionary of them by the names of the queries.
+
+        Raises:
+            ValueError: `queries` is none of these.
         """
+        if not isinstance(queries, Queries | Mapping):
+            raise ValueError(
+                f"queries are a {type(queries).__name__}; expected those of model.queries(inputs), "
+                "or of model.queries(None, places) for the places of solids"
+            )
         names = queries if isinstance(queries, Mapping) else [""]
         heads = {name: partial(self.output, adapter=self.adapter, part=name) for name in names}
         return self.decoder(latents, queries, chunk_size=chunk_size, heads=heads)

@@ -146,8 +146,17 @@ class PerceiverVAE(PerceiverIOModel):
 
         Returns:
             (B, O, K), or a dictionary of them by the names of the queries.
+
+        Raises:
+            ValueError: the codes have another shape, or the queries are none.
         """
-        z = self.from_codes(latents)
+        width = self.from_codes.in_features
+        if latents.ndim != 3 or latents.shape[-1] != width:
+            raise ValueError(
+                f"codes have shape {tuple(latents.shape)}; expected (batch, codes, {width}), as "
+                "encode returns"
+            )
+        z = self.from_codes(latents.to(self.from_codes.weight.dtype))
         for layer in self.layers:
             z = self.perceiver.apply_layer(layer, z)
         return super().decode(z, queries, chunk_size=chunk_size)

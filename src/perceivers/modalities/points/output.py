@@ -12,6 +12,8 @@ from ..adapter import Adapter
 from ..output import Output
 from .adapter import AXES, PointAdapter
 
+MAX_PLACE = 4.0  # coordinate of a place; those of the training are less, also if turned and scaled
+
 # B batch · O places · R resolution
 
 
@@ -84,11 +86,32 @@ class OccupancyOutput(Output):
 
         Args:
             inputs: not used.
-            at: places, (B, O, 3), or (1, O, 3) for all examples.
+            at: places, floats (B, O, 3), or (1, O, 3) for all examples.
+
+        Raises:
+            ValueError: they have another shape or type, are NaN, or lie far outside the cube.
         """
+        _check_places(at)
         return Queries(self.learned.expand(1, at.shape[1], -1), self.position(at))
 
     @override
     def arrange(self, values: Tensor, batch: Any) -> Tensor:
         """Arrange logits (B, R³, 1) as the grid, (B, R, R, R)."""
         return values[..., 0].unflatten(1, (self.resolution,) * AXES)
+
+
+def _check_places(at: Tensor) -> None:
+    """Check places: attention gives NaN a plausible answer, and far ones are unlike all learned."""
+    expected = "expected floats of shape (batch, places, 3), in the coordinates of the points"
+    if not isinstance(at, Tensor):
+        raise ValueError(f"places are a {type(at).__name__}; {expected}")
+    if not at.is_floating_point() or at.ndim != 3 or at.shape[-1] != AXES:
+        raise ValueError(f"places are {at.dtype} of shape {tuple(at.shape)}; {expected}")
+    if torch.compiler.is_compiling() or not at.numel():
+        return
+    largest = float(at.detach().abs().max())
+    if not largest <= MAX_PLACE:
+        raise ValueError(
+            f"places have coordinates of up to {largest:.4g}; expected about [-1, 1]: centre and "
+            "scale them as the points"
+        )
