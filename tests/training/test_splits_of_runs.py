@@ -83,6 +83,32 @@ def test_other_data_that_the_run_was_trained_on_is_counted(run, image_folder, tm
     assert "the run was trained on 3 of these 5 examples" in caplog.text
 
 
+def test_other_data_that_the_run_before_was_trained_on_is_counted(
+    run, image_folder, tmp_path, caplog
+):
+    """A run of --init was trained on them, and their scores looked like those of new data."""
+    shutil.copytree(run, tmp_path / "before")
+    splits = json.loads((run / "splits.json").read_text())
+    other = tmp_path / "other"
+    for line in splits["examples"]["train"]:
+        name = line.split(" ", 1)[1]
+        (other / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(image_folder / name, other / name)
+    splits["examples"]["train"] = splits["examples"]["train"][:1]
+    splits["classes"]["train"] = splits["classes"]["train"][:1]
+    (run / "splits.json").write_text(json.dumps(splits))
+    config = json.loads((run / "config.json").read_text())
+    config["recipe"]["trainer"]["init"] = str(tmp_path / "before")
+    (run / "config.json").write_text(json.dumps(config))
+    scores = evaluate(run, str(other))
+    assert scores["trained_on"] == 1
+    count = scores["examples"]
+    assert f"{tmp_path / 'before'} was trained on {count} of these {count} examples" in caplog.text
+    shutil.rmtree(tmp_path / "before")
+    evaluate(run, str(other))
+    assert f"what {tmp_path / 'before'} was trained on is not known" in caplog.text
+
+
 def test_copies_of_training_examples_are_counted(image_folder, tmp_path, caplog):
     caplog.set_level("INFO")
     for file in list(image_folder.rglob("*.png")):

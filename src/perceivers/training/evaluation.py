@@ -8,6 +8,7 @@ from typing import Any
 from ..checkpoint import METRICS_FILE, load_trained
 from ..data.saved_splits import SPLITS_FILE, SavedSplits
 from ..files import read_json, write_json
+from .fine_tuning import ancestors
 from .recipe_data import (
     absolute_path,
     check_labels,
@@ -79,7 +80,12 @@ def evaluate(
     if clips > 1:
         scores["clips"] = clips
     if other and saved and splits.record:
-        scores["trained_on"] = _count_trained_on(saved, splits.record)
+        scores["trained_on"] = _count_trained_on("the run", saved, splits.record)
+        for source in ancestors(recipe.trainer.init, begun=True):
+            if isinstance(source, str):
+                log.warning("%s", source)
+            else:
+                _count_trained_on(*source, splits.record)
     path = run_dir / METRICS_FILE
     try:
         write_json(path, {**(read_json(path) if path.exists() else {}), "eval": scores})
@@ -91,14 +97,15 @@ def evaluate(
     return scores
 
 
-def _count_trained_on(run: SavedSplits, scored: SavedSplits) -> int:
-    """Count, and log, the examples whose content the run was trained on."""
+def _count_trained_on(whose: str, run: SavedSplits, scored: SavedSplits) -> int:
+    """Count, and log, the examples whose content a run was trained on."""
     trained, [examples] = run.contents("train"), scored.examples.values()
     names = [name for content, name in examples if content in trained]
     if names:
         log.warning(
-            "the run was trained on %d of these %d examples (such as %s), so their scores say "
-            "nothing about new data",
+            "%s was trained on %d of these %d examples (such as %s), so their scores say nothing "
+            "about new data",
+            whose,
             len(names),
             len(examples),
             names[0],

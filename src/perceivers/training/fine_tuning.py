@@ -70,7 +70,7 @@ def describe_copies(splits: SavedSplits, init: str | None) -> list[str]:
         ValueError: the splits of the run that it starts from are damaged.
     """
     lines = splits.describe_copies()
-    for line in _ancestors(init):
+    for line in ancestors(init):
         if isinstance(line, str):
             lines.append(line)
             continue
@@ -84,30 +84,34 @@ def describe_copies(splits: SavedSplits, init: str | None) -> list[str]:
     return lines
 
 
-def _ancestors(init: str | None) -> Iterator[tuple[str, SavedSplits] | str]:
+def ancestors(init: str | None, *, begun: bool = False) -> Iterator[tuple[str, SavedSplits] | str]:
     """Iterate over the runs that a run starts from, the last one first.
 
     Args:
         init: what it starts from; None: a new model.
+        begun: whether the run has begun, and does not need them any more.
 
     Yields:
         The name and the splits of a run, or a line that says why no more of them are known. Models
         without a record of what they were trained on end the chain.
+
+    Raises:
+        OSError, ValueError: what the run starts from cannot be read, and it has not begun.
     """
     names: list[str] = []
     while init is not None and init not in names:
         whose = f"{init}, which {names[-1]} started from," if names else init
-        if names and is_hub_name(init):
+        if (names or begun) and is_hub_name(init):
             return  # another model, which is not downloaded for its splits
         try:
             directory = local_directory(init)
             splits, config = SavedSplits.read(directory), read_config(directory)
         except (OSError, ValueError) as error:
-            if not names:
+            if not (names or begun):
                 raise
             yield (
-                f"what {whose} was trained on is not known, so it may hold test examples of this "
-                f"run: {error}"
+                f"what {whose} was trained on is not known, so that examples of it are not counted "
+                f"among those held out or scored: {error}"
             )
             return
         if splits is not None:
