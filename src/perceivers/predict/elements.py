@@ -1,6 +1,7 @@
 """Classes of the elements of files, written as files of the same modality."""
 
 import io
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -144,8 +145,8 @@ def _label_image(model: Model, pixels: np.ndarray) -> Found:
 def label_pixels(model: Model, pixels: np.ndarray) -> np.ndarray:
     """Return the index of the class of each pixel of an image, (H, W).
 
-    The image is covered with squares of its shorter side, each of which is resized as in training;
-    the classes are enlarged to the nearest pixel.
+    The image is covered with squares of its shorter side, or of the part of it that the reader cuts
+    out, each of which is resized as in training; the classes are enlarged to the nearest pixel.
 
     Args:
         model: a model of segmentation that reads images.
@@ -155,10 +156,10 @@ def label_pixels(model: Model, pixels: np.ndarray) -> np.ndarray:
     assert isinstance(reader, ImageReader)
     channels, size = reader.channels, reader.size
     height, width = pixels.shape[:2]
-    side, longer = min(height, width), max(height, width)
+    side = max(1, round(reader.crop * min(height, width)))
     classes = np.empty((height, width), np.int64)
-    for start in [*range(0, longer - side, side), longer - side]:
-        top, left = (start, 0) if height > width else (0, start)
+    starts = [[*range(0, length - side, side), length - side] for length in (height, width)]
+    for top, left in itertools.product(*starts):
         rows, columns = slice(top, top + side), slice(left, left + side)
         square = images.fit(pixels[None, rows, columns], channels=channels, size=size)[0]
         said = pillow().fromarray(_said(model, torch.from_numpy(square)).astype(np.int32))

@@ -156,3 +156,22 @@ def test_predicted_masks_have_the_values_of_the_masks_of_the_training(names, mod
         assert np.array_equal(np.asarray(mask), expected)
     with pytest.raises(ValueError, match="a class is called 70000, and masks hold values of up to"):
         elements._label_image(SimpleNamespace(labels=("0", "70000")), GREY)
+
+
+@pytest.mark.parametrize(("crop", "sides"), [(1.0, [20, 20]), (0.5, [10] * 8)])
+def test_an_image_is_labelled_in_squares_of_the_scale_of_the_training(crop, sides, monkeypatch):
+    """Of a model that reads a cut image, squares were of the whole side."""
+    config = ImageConfig(image_size=20, channels=1, crop=crop)
+    fitted, seen = elements.images.fit, []
+
+    def fit(pixels, **options):
+        seen.append(pixels.shape[1])
+        return fitted(pixels, **options)
+
+    monkeypatch.setattr(elements.images, "fit", fit)
+    monkeypatch.setattr(elements, "_said", lambda model, example: (example[..., 0] > 100).numpy())
+    pixels = np.zeros((20, 36, 1), np.uint8)
+    pixels[3:9, 20:31] = 200
+    model = SimpleNamespace(config=SimpleNamespace(input=config))
+    assert np.array_equal(elements.label_pixels(model, pixels), pixels[..., 0] > 100)
+    assert seen == sides
