@@ -46,6 +46,8 @@ def test_create_suggests_the_nearest_name():
         perceivers.create("perceiver-imagnet")
     with pytest.raises(ValueError, match="did you mean 'num_latents'"):
         perceivers.create("perceiver-imagenet", num_latent=3)
+    with pytest.raises(TypeError, match=r"got ModelConfig; perceivers\.build\(config\) builds"):
+        perceivers.create(TINY)  # type: ignore[arg-type]
 
 
 def test_logits_start_at_zero_and_have_labels():

@@ -98,8 +98,14 @@ def create(
             `input={"parts": {"audio": {"num_bands": 16}}}`.
 
     Raises:
+        TypeError: the preset is no string.
         ValueError: there is no such preset or field, or no weight of `init` fits.
     """
+    if not isinstance(preset, str):
+        raise TypeError(
+            f"create takes the name of a preset, got {type(preset).__name__}; "
+            "perceivers.build(config) builds a configuration"
+        )
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
     model = build(with_changes(PRESETS[preset](), overrides, "model"), adapter=adapter)

@@ -12,7 +12,7 @@ from ..modalities import (
 from ..models.config import DecoderConfig, PerceiverIOConfig
 from ..training.recipe import OptimizerConfig, Recipe, TrainerConfig
 
-FRAMES, SIZE, SAMPLES, PATCH = 8, 32, 5_120, 16
+FRAMES, SIZE, SAMPLES, PATCH = 8, 32, 5_120, 128
 
 
 def autoencode_av() -> Recipe:
@@ -45,7 +45,7 @@ def autoencode_av() -> Recipe:
             output=FusionOutputConfig(
                 parts={
                     "audio": WaveOutputConfig(
-                        num_samples=SAMPLES, patch_size=PATCH, num_bands=32, max_resolution=320.0
+                        num_samples=SAMPLES, patch_size=PATCH, num_bands=32, max_resolution=40.0
                     ),
                     "video": FramesOutputConfig(
                         num_frames=FRAMES, image_size=SIZE, channels=1, num_bands=16
