@@ -2,12 +2,15 @@
 
     python examples/few_labels.py digits OUT [--count 50] [--seeds 3]
     python examples/few_labels.py reviews OUT --data rt-polaritydata --count 500
+    python examples/few_labels.py clips OUT --data DEST
 
-Digits are rebuilt from a few latents for pretraining, reviews have hidden bytes to find (recipe
-`mlm`); only training examples are used, without their labels. Then both models, of the same
-architecture, get the same labelled examples, all of them training examples, in the same order; as
-many other labelled examples as `--validation` says choose the epoch. The test split is seen by
-neither. The table is also written to OUT/few-labels.json. OUT/pretrained is used if it exists.
+Digits, and films with their sound (recipe `autoencode-av`; DEST is written by
+`examples/grid_clips.py`), are rebuilt from a few latents for pretraining, reviews have hidden bytes
+to find (recipe `mlm`); only training examples are used, without their labels. Then both models, of
+the same architecture, get the same labelled examples, all of them training examples, in the same
+order; as many other labelled examples as `--validation` says choose the epoch. The test split is
+seen by neither. The table is also written to OUT/few-labels.json. OUT/pretrained is used if it
+exists.
 """
 
 import argparse
@@ -56,6 +59,7 @@ def rebuilt_digits() -> Recipe:
 # The recipe of the pretraining, the recipe of the classifier, and changes of the latter.
 SETS: dict[str, tuple[Any, str, dict[str, Any]]] = {
     "digits": (rebuilt_digits, "digits", {"data": {"batch_size": 10}}),
+    "clips": (lambda: get_recipe("autoencode-av"), "grid-av", {"data": {"batch_size": 10}}),
     "reviews": (lambda: get_recipe("mlm"), "rt-polarity", {"data": {"batch_size": 16}}),
 }
 
@@ -106,7 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("set", choices=SETS, help="what is classified")
     parser.add_argument("out", type=Path, help="directory for the runs")
-    parser.add_argument("--data", help="folder of rt-polarity, for reviews")
+    parser.add_argument("--data", help="folder of rt-polarity, for reviews, or of clips")
     parser.add_argument("--count", type=int, default=50, help="labelled training examples [50]")
     parser.add_argument("--validation", type=int, default=50, help="labelled others [50]")
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds [3]")

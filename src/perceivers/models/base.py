@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..core import Inputs, Perceiver
+from ..core import Inputs, LayerOptions, Perceiver
 from ..modalities import build_adapter
 from ..modalities.adapter import Adapter
 from .config import EncoderConfig
@@ -18,6 +18,19 @@ CORE_OPTIONS = tuple(
     for name in inspect.signature(Perceiver).parameters
     if name in EncoderConfig.__dataclass_fields__
 )
+
+# Options that all layers of a model have in common.
+SHARED_OPTIONS = ("qkv_bias", "attention_dropout", "widening_factor", "activation", "dropout")
+
+
+def layer_options(config: EncoderConfig, **own: Any) -> LayerOptions:
+    """Return the options of a layer: those that it shares with the encoder, and its own.
+
+    Args:
+        config: configuration of the model.
+        **own: heads and widths, and whatever else the layer does not share.
+    """
+    return LayerOptions(**({name: getattr(config, name) for name in SHARED_OPTIONS} | own))
 
 
 class PerceiverModel(nn.Module, ABC):

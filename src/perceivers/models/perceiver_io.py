@@ -7,10 +7,10 @@ from typing import Any
 from torch import Tensor
 from typing_extensions import override
 
-from ..core import Decoder, Inputs, LayerOptions, LearnedQueries, Queries
+from ..core import Decoder, Inputs, LearnedQueries, Queries
 from ..modalities import build_output
 from ..modalities.adapter import Adapter
-from .base import PerceiverModel
+from .base import PerceiverModel, layer_options
 from .classifier import PerceiverClassifier
 from .config import (
     DecoderConfig,
@@ -35,15 +35,12 @@ def build_decoder(
         query_dim: F, channels of a query.
         output_dim: channels of an output; None: F, without a linear map.
     """
-    options = LayerOptions(
+    options = layer_options(
+        config,
         num_heads=decoder.num_heads,
         qk_dim=decoder.qk_dim,
         v_dim=decoder.v_dim,
-        qkv_bias=config.qkv_bias,
-        attention_dropout=config.attention_dropout,
         widening_factor=decoder.widening_factor,
-        activation=config.activation,
-        dropout=config.dropout,
     )
     return Decoder(
         config.latent_dim,

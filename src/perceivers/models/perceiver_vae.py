@@ -10,13 +10,13 @@ from ..core import (
     FourierPosition,
     Inputs,
     KLBottleneck,
-    LayerOptions,
     Queries,
     SelfAttend,
     farthest_points,
 )
 from ..core.init import init_linear
 from ..modalities.adapter import Adapter
+from .base import layer_options
 from .config import PerceiverVAEConfig
 from .perceiver_io import CHUNK_SIZE, PerceiverIOModel
 
@@ -52,15 +52,11 @@ class PerceiverVAE(PerceiverIOModel):
         adapter: Adapter | None = None,
     ) -> None:
         super().__init__(config, labels, adapter=adapter)
-        options = LayerOptions(
+        options = layer_options(
+            config,
             num_heads=config.num_self_heads,
             qk_dim=config.self_qk_dim,
             v_dim=config.self_v_dim,
-            qkv_bias=config.qkv_bias,
-            attention_dropout=config.attention_dropout,
-            widening_factor=config.widening_factor,
-            activation=config.activation,
-            dropout=config.dropout,
         )
         self.sampled: nn.Linear | None = None
         if config.latents == "sampled":
