@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..core import Inputs
 from ..models.classifier import PerceiverClassifier
+from ..models.outputs import values_of
 
 # S steps · M elements
 
@@ -77,10 +78,8 @@ def _watch(
     masks = rank[None] >= counts[:, None]  # (S, M)
     size = max(1, MAX_ELEMENTS // inputs.content.shape[1])
     outputs = torch.cat([_classify(model, inputs, part).cpu() for part in masks.split(size)])
-    if model.config.task == "classification":
-        return outputs.softmax(-1)[:, output]
-    if model.config.task == "multilabel":
-        return outputs.sigmoid()[:, output]
+    if model.config.task != "regression":
+        return values_of(outputs, model.config.task)[:, output]
     std: Any = model.target_scale.std
     scale = std[output].cpu()
     return (1 - (outputs[:, output] - outputs[0, output]).abs() / scale).clamp(min=0)

@@ -15,6 +15,7 @@ from ..modalities.drawing import new_figure, quiet_fonts, shortened
 from ..modalities.fusion.adapter import FusionAdapter
 from ..modalities.reader import collate, to_device
 from ..models.classifier import PerceiverClassifier
+from ..models.outputs import values_of
 from ..printing import formatted
 from .deletion import Deletion, deletion_test
 from .maps import ElementMap, Maps, explain_maps
@@ -155,6 +156,4 @@ def _outcome(model: PerceiverClassifier, outputs: Tensor, index: int) -> str:
     label = model.labels[index]
     if model.config.task == "regression":
         return f"{label}: {formatted(float(outputs[index]), '.5g')}"
-    multilabel = model.config.task == "multilabel"
-    probabilities = outputs.sigmoid() if multilabel else outputs.softmax(-1)
-    return f"{label} {float(probabilities[index]):.1%}"
+    return f"{label} {float(values_of(outputs, model.config.task)[index]):.1%}"

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..models.base import PerceiverModel
 from ..models.classifier import PerceiverClassifier
+from ..models.outputs import values_of
 from ..models.perceiver_io import PerceiverIOModel
 
 TOLERANCE = 1e-4  # largest difference of a probability, or of a number as `Difference` says
@@ -82,4 +83,4 @@ def _comparable(model: PerceiverModel, name: str, outputs: Tensor, expected: Ten
     if model.config.task == "regression":
         std: Any = model.target_scale.std
         return outputs / std.double()
-    return outputs.softmax(-1) if model.config.task == "classification" else outputs.sigmoid()
+    return values_of(outputs, model.config.task)

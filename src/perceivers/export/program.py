@@ -26,6 +26,7 @@ from ..modalities.text.reader import TextReader
 from ..models.base import PerceiverModel
 from ..models.classifier import PerceiverClassifier
 from ..models.config import EncoderConfig, PerceiverARConfig
+from ..models.outputs import values_of
 from ..models.perceiver_io import PerceiverIOModel
 
 log = logging.getLogger(__name__)
@@ -97,7 +98,7 @@ class Program(nn.Module):
         task = self.model.config.task if isinstance(self.model, PerceiverClassifier) else None
         if task in (None, "regression"):
             return (outputs,)
-        return outputs, outputs.sigmoid() if task == "multilabel" else outputs.softmax(dim=-1)
+        return outputs, values_of(outputs, task)
 
 
 def outputs_of(model: PerceiverModel) -> list[Output]:

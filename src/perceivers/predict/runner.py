@@ -7,13 +7,12 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from ..data.config import Task
 from ..exported import ExportedModel
 from ..modalities.fusion.presence import PRESENT, describe_missing
 from ..modalities.reader import Reader, collate, to_device
 from ..modalities.streaming import Progress, ProgressStream, is_lazy, num_elements
 from ..models.classifier import PerceiverClassifier
-from ..models.clips import average_clips
+from ..models.outputs import average_clips, values_of
 from .prepare import Prepared
 
 log = logging.getLogger(__name__)
@@ -24,13 +23,6 @@ MAX_ELEMENTS = 2**20  # of an example that goes through the model in one piece
 # Elements of a batch of examples of their own sizes, padding included. On CPU larger images are
 # faster one by one: a grid of one size needs no keys (docs/log.md, 2026-11-21).
 MAX_BATCH_ELEMENTS = 2**12
-
-# From the outputs of a model to the values of a prediction.
-VALUES: dict[Task, Callable[[Tensor], Tensor]] = {
-    "classification": lambda logits: logits.softmax(dim=-1),
-    "multilabel": lambda logits: logits.sigmoid(),
-    "regression": lambda numbers: numbers,
-}
 
 
 class Runner:
@@ -92,7 +84,7 @@ class Runner:
         task = self.model.config.task
         outputs = outputs if task == "regression" else outputs.float()
         outputs = average_clips(outputs.unflatten(0, (-1, self.clips)), task)
-        return VALUES[task](outputs).cpu()
+        return values_of(outputs, task).cpu()
 
     def _batch_elements(self, example: Any) -> int:
         """Return the number of elements an example adds to a batch; streamed ones fill it alone."""

@@ -10,7 +10,7 @@ from ..data.config import Task
 from ..models.base import PerceiverModel
 from ..models.classifier import PerceiverClassifier, TargetScale
 from ..models.config import task_of
-from ..predict.runner import VALUES
+from ..models.outputs import values_of
 
 # n examples · K outputs
 
@@ -66,7 +66,7 @@ def judge(model: PerceiverModel, outputs: Tensor, labels: Tensor) -> Judged:
         labels: labels as in the data, (n, …).
     """
     task, names = task_of(model.config), model.labels
-    values = VALUES[task](outputs.double())
+    values = values_of(outputs.double(), task)
     if task == "classification":
         loss = F.cross_entropy(outputs.double(), labels, reduction="none")
         return Judged(task, names, labels, values, loss, values.argmax(1) != labels)

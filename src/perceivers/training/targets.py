@@ -16,8 +16,8 @@ from ..data.config import Task
 from ..data.examples import ExampleSet
 from ..models.base import PerceiverModel
 from ..models.classifier import PerceiverClassifier, TargetScale
-from ..models.clips import average_clips
 from ..models.config import task_of
+from ..models.outputs import average_clips
 from .element_targets import ElementTargets
 from .flow_targets import FlowTargets
 from .forecast_targets import ForecastTargets

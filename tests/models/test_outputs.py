@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from perceivers.models.clips import average_clips
+from perceivers.models.outputs import average_clips
 
 
 @pytest.mark.parametrize(

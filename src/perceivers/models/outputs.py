@@ -1,4 +1,4 @@
-"""Average the outputs of several clips of an example."""
+"""What the outputs of a classifier or regressor mean, and their average over clips."""
 
 import math
 
@@ -7,6 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..data.config import Task
+
+
+def values_of(outputs: Tensor, task: Task) -> Tensor:
+    """Return the values of a prediction for outputs (…, K): probabilities, or the numbers."""
+    if task == "regression":
+        return outputs
+    return outputs.softmax(-1) if task == "classification" else outputs.sigmoid()
 
 
 def average_clips(outputs: Tensor, task: Task) -> Tensor:
