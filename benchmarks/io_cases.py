@@ -20,7 +20,7 @@ OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
 def io_fourier(config: EncoderConfig | None = None) -> Case:
     """Return a case that classifies an image with the whole Fourier classifier."""
     config = config or PRESETS["perceiver-io-imagenet-fourier"]()
-    return _case("io-fourier", "whole Fourier classifier, one image", config, "logits")
+    return _bounded(_case("io-fourier", "whole Fourier classifier, one image", config, "logits"))
 
 
 def io_language(config: EncoderConfig | None = None) -> Case:

@@ -361,6 +361,10 @@ def test_a_model_larger_than_its_weights_is_refused_before_it_is_built(models, t
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match=r"config.json: model.num_layers_per_block is 1000000000"):
         perceivers.load(tmp_path)
+    config["model"] |= {"num_latents": 4, "num_layers_per_block": 1, "num_classes": 10**9}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"got \d+ labels for num_classes=1000000000"):
+        perceivers.load(tmp_path)
 
 
 def test_keras_weights_that_state_more_than_their_file_can_hold(tmp_path):

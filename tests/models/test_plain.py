@@ -8,6 +8,7 @@ from commands import run as command
 
 import perceivers
 from perceivers.cli import options
+from perceivers.modalities import MelConfig, PointsConfig
 from perceivers.models.build import build
 from perceivers.models.config import ModelConfig, check, from_dict, to_dict, with_changes
 from perceivers.recipes import get_recipe
@@ -55,6 +56,16 @@ def test_a_wrong_value_is_refused_wherever_it_comes_from(path, value, expected):
             ValueError, match=rf"^recipe\.{path}(\[1\])? is .*; expected {expected}"
         ):
             check(replaced(recipe, path, value), "recipe")
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [MelConfig(n_mels=10**6), MelConfig(n_fft=10**6), PointsConfig(channels=10**6)],
+    ids=("n_mels", "n_fft", "channels"),
+)
+def test_sizes_that_a_constructor_would_compute_with_are_bounded(inputs):
+    with pytest.raises(ValueError, match="is 1000000; expected a whole number of at least 0 and"):
+        build(ModelConfig(input=inputs))
 
 
 def replaced(config, path, value):

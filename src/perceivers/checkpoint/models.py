@@ -195,7 +195,7 @@ def load(directory: str | Path, *, adapter: Adapter | None = None) -> PerceiverM
     config, labels = read_model_config(path)
     with file_errors(path / CONFIG, "description of a model"):
         if adapter is None:  # compare before weights of any size are allocated
-            blank = build_on_meta(config)
+            blank = build_on_meta(config, labels)
     if adapter is None:
         _check_fit(blank, path)
     with file_errors(path / CONFIG, "description of a model"):

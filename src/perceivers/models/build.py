@@ -115,14 +115,18 @@ def create(
 
 
 @overload
-def build_on_meta(config: ModelConfig) -> PerceiverClassifier: ...
+def build_on_meta(
+    config: ModelConfig, labels: tuple[str, ...] | None = None
+) -> PerceiverClassifier: ...
 
 
 @overload
-def build_on_meta(config: EncoderConfig) -> PerceiverModel: ...
+def build_on_meta(
+    config: EncoderConfig, labels: tuple[str, ...] | None = None
+) -> PerceiverModel: ...
 
 
-def build_on_meta(config: EncoderConfig) -> PerceiverModel:
-    """Build a model on the meta device: shapes without memory, for counting."""
+def build_on_meta(config: EncoderConfig, labels: tuple[str, ...] | None = None) -> PerceiverModel:
+    """Build a model on the meta device, as `build` does: shapes without memory, for counting."""
     with torch.device("meta"):
-        return build(config)
+        return build(config, labels)

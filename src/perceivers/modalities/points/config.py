@@ -22,7 +22,7 @@ class PointsConfig(InputConfig):
     own_length: bool = False
     """Read clouds with fewer than num_points points as they are; false: repeat their points until
     there are num_points."""
-    channels: int = 3
+    channels: Annotated[int, Range(0, 2**16)] = 3
     """Channels of a point. The first three are x, y and z. Channels added by size_channel and
     neighbours are included."""
     size_channel: bool = False

@@ -1,12 +1,12 @@
 """Configurations of sound inputs, as plain data: waveforms and log-mel spectrograms."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from typing_extensions import override
 
 from ..array.config import GridConfig
-from ..config import Bands, OutputConfig, Task
+from ..config import Bands, OutputConfig, Range, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +56,11 @@ class MelConfig(GridConfig):
     """Channels to which files are mixed: 1 for mono, 2 for stereo."""
     sample_rate: int = 16_000
     """Samples per second to which files are resampled, in Hz."""
-    n_fft: int = 400
+    n_fft: Annotated[int, Range(0, 2**16)] = 400
     """Window length of the spectrogram in samples."""
     hop_length: int = 160
     """Step from one frame of the spectrogram to the next, in samples."""
-    n_mels: int = 80
+    n_mels: Annotated[int, Range(0, 1024)] = 80
     """Number of mel bands."""
     f_min: float = 0.0
     """Lowest frequency of the mel bands, in Hz."""
