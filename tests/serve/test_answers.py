@@ -99,7 +99,7 @@ def test_forecasts_are_those_of_python(tmp_path):
         ("clouds", ("x.ply", b"ply"), 422, "x.ply: "),
         ("masks", ("x.png", b"\x89PNG"), 422, "x.png: "),
         ("forecast", ("x.csv", b"time,a\n1,2\n"), 422, "x.csv: "),
-        ("spans", ("x.jsonl", b"{"), 422, "x.jsonl: damaged line of JSON"),
+        ("spans", ("x.jsonl", b"{"), 422, "x.jsonl: line 1: damaged line of JSON"),
         ("filled", ("x.txt", b"no mask"), 200, "'no mask' has no mask; write [MASK]"),
     ],
 )  # fmt: skip
