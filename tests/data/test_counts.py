@@ -34,6 +34,9 @@ def test_descriptions():
     assert describe_splits(hot, ("a", "b"), "multilabel") == ["train: a 2, b 1"]
     prices = {"train": examples(2.5, 10.0, -1.0)}
     assert describe_splits(prices, ("price",), "regression") == ["train: price -1 to 10"]
+    assert describe_splits(prices, ("price",), "forecasting") == [
+        "train: means of the steps to forecast: price -1 to 10"
+    ]
 
 
 UNTRAINED = "classes of the test split without a training example: "

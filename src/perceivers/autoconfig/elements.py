@@ -25,22 +25,24 @@ Found = tuple[FileModality, dict[str, list[Path]]]
 
 
 def find_labelled(root: Path, label: str | None = None) -> Found | None:
-    """Return the modality and the files of each split of a folder whose files have labels.
+    """Return the modality and the files of each split of data whose files have labels.
 
     Only files that lie directly in the folder, or in folders of splits, count: files in folders of
     classes are examples of these classes.
 
     Args:
-        root: the folder.
+        root: the folder, or a file with an example on each line.
         label: name of the labels in the files; None: a usual name.
 
     Returns:
         None if there are no such files.
     """
-    if not root.is_dir():
+    if not root.exists():
         return None
     roots = split_roots(root)
     for modality in FILE_MODALITIES:
+        if root.is_file() and not modality.example_per_line:
+            continue
         files = {split: modality.labelled_files(folder) for split, folder in roots.items()}
         some = [file for each in files.values() for file in each[:LOOKED_AT]]
         if any(modality.has_element_labels(file, label) for file in some):
@@ -63,7 +65,7 @@ def choose_elements(found: Found, label: str | None = None) -> tuple[Recipe, tup
     sample = measure_some(modality, every, random.Random(0))
     base, start = segment_points(), choose_input(modality, sample.measures)
     augments = start.input.__class__ is base.model.input.__class__
-    count = len(files.get("train", every))
+    count = sum(modality.count_labelled(file) for file in files.get("train", every)) or 1
     size = next((size for size in (16, 8) if count >= 10 * size), 4)
     epochs = min(60, max(10, math.ceil(STEPS * size / count)))
     recipe = replace(

@@ -255,7 +255,7 @@ def _task_words(found: Found, horizon: int, season: int, config: DataConfig) -> 
         return f"predicts: {what}, the label of the last step of each window"
     base = f"the value {season} steps earlier" if season > 1 else "the last value"
     what = f"{listed(config.label)}, " if config.label else ""
-    return (
-        f"forecasts: {what}the {counted(horizon, 'step')} that follow, as departures from {base}; "
-        "to learn from each row instead, name the column to predict: --data.label NAME"
-    )
+    line = f"forecasts: {what}the {counted(horizon, 'step')} that follow, as departures from {base}"
+    if config.task != "forecasting":
+        line += "; to learn from each row instead, name the column to predict: --data.label NAME"
+    return line

@@ -65,6 +65,8 @@ def _describe(labels: Tensor, names: Sequence[str], task: Task) -> str:
     else:
         counts = count_classes(labels, len(names), task)
         words = [f"{name} {count:,}" for name, count in zip(names, counts, strict=True)]
+    if task == "forecasting":  # labels are means, so that windows can be compared
+        words[:1] = [f"means of the steps to forecast: {word}" for word in words[:1]]
     if len(words) <= MAX_LISTED:
         return ", ".join(words)
     listed = ", ".join(words[:NUM_FIRST])

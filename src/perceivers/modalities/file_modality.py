@@ -60,8 +60,16 @@ class FileModality(Modality):
     """Where the labels of elements are, for messages; empty: nowhere."""
 
     def labelled_files(self, folder: Path) -> list[Path]:
-        """Return the files directly in a folder whose elements may have labels, sorted."""
+        """Return the files directly in a folder whose elements may have labels, sorted.
+
+        Args:
+            folder: the folder; for modalities with an `example_per_line` also a file.
+        """
         return []
+
+    def count_labelled(self, path: Path) -> int:
+        """Return the number of examples of one of `labelled_files`; 0 if it cannot be read."""
+        return 1
 
     def has_element_labels(self, path: Path, label: str | None) -> bool:
         """Return whether the elements of a file have labels.

@@ -67,7 +67,17 @@ class Text(FileModality):
 
     @override
     def labelled_files(self, folder: Path) -> list[Path]:
-        return sorted(f for f in folder.iterdir() if f.suffix.lower() == ".jsonl")
+        files = [folder] if folder.is_file() else folder.iterdir()
+        return sorted(f for f in files if f.suffix.lower() == ".jsonl")
+
+    @override
+    def count_labelled(self, path: Path) -> int:
+        from .decode import numbered_lines
+
+        try:
+            return len(numbered_lines(path))
+        except ValueError:
+            return 0  # training names the file
 
     @override
     def has_element_labels(self, path: Path, label: str | None) -> bool:
