@@ -64,7 +64,8 @@ def test_a_table_with_times_and_no_label_is_forecast(tmp_path):
     assert (model.input.channels, model.input.time) == (2, "date")
     one = choose_for(str(table), DataConfig(task="forecasting", label=("wind",)))
     assert "forecasts: wind, the " in one.lines[2]
-    assert "--data.label NAME" in task and "--data.label NAME" not in one.lines[2]
+    assert "--data.label NAME" in task
+    assert "--data.label NAME" not in one.lines[2]
     with pytest.raises(ValueError, match="no column 'sun' to forecast"):
         choose_for(str(table), DataConfig(task="forecasting", label=("sun",)))
 

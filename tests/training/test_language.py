@@ -108,6 +108,8 @@ def test_report_and_lines_of_a_run(run):
     page = (directory / "report.html").read_text()
     for words in ("Surprising lines", "Continued by the model", "xz of this text behind", "times"):
         assert words in page
+    # What a model writes has few line ends; a line would leave the page.
+    assert "overflow-wrap" in page.partition("pre.config {")[2].partition("}")[0]
     assert "Not drawn" not in page
     rows = (directory / "predictions.csv").read_text().splitlines()
     assert rows[0] == "line,bytes,bits_per_byte,content"

@@ -50,7 +50,8 @@ img { max-width: 100%; height: auto; }
 .card pre { white-space: pre-wrap; margin: 0 0 .4rem; max-height: 12rem; overflow: auto;
   background: var(--soft); padding: .4rem; font-size: .8rem; }
 .file { color: var(--dim); font-size: .78rem; }
-pre.config { background: var(--soft); padding: .8rem; overflow: auto; font-size: .8rem; }
+pre.config { background: var(--soft); padding: .8rem; overflow: auto; font-size: .8rem;
+  white-space: pre-wrap; overflow-wrap: anywhere; }
 """
 
 
