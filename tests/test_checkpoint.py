@@ -257,3 +257,12 @@ def test_other_sizes_that_are_intended_are_not_said(tmp_path, caplog):
     longer = perceivers.load(tmp_path / "sound")
     longer(torch.rand(1, 16))  # `Predictor` cuts it
     assert len(caplog.messages) == 1
+
+
+def test_an_archive_of_torch_export_is_refused_with_what_reads_it(tmp_path):
+    for name, fix in (("a.pt2", "; torch.export.load reads archives of torch.export"), ("a", "")):
+        (tmp_path / name).write_bytes(b"x")
+        with pytest.raises(
+            ValueError, match=f"expected the directory of a run or a saved model{fix}$"
+        ):
+            perceivers.load(tmp_path / name)

@@ -139,7 +139,7 @@ def test_points_that_enclose_nothing(saved, capsys, tmp_path, rows, message):
 
 def test_options_out_of_range_or_without_use(saved, capsys, tmp_path):
     file = saved / "ball.csv"
-    for resolution in ("1", "513"):
+    for resolution in ("0", "1", "513"):
         status, _, err = run(
             capsys, "predict", saved / "model", file, "--resolution", resolution, "--out", tmp_path
         )

@@ -25,7 +25,10 @@ def read_config(directory: Path) -> dict[str, Any]:
     if not directory.exists():
         raise not_found("directory", str(directory))
     if directory.is_file():
-        raise ValueError(f"{directory} is a file; expected the directory of a run or a saved model")
+        fix = "; torch.export.load reads archives of torch.export" * (directory.suffix == ".pt2")
+        raise ValueError(
+            f"{directory} is a file; expected the directory of a run or a saved model{fix}"
+        )
     path = directory / CONFIG
     if not path.exists():
         raise FileNotFoundError(

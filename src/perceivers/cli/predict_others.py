@@ -54,7 +54,8 @@ def predict_others(answerer: "Answerer", options: argparse.Namespace) -> int:
     from ..predict.solids import SolidAnswerer
 
     if isinstance(answerer, SolidAnswerer):
-        answerer.resolution = options.resolution or answerer.resolution
+        if options.resolution is not None:
+            answerer.resolution = options.resolution
         answerer.kind = options.format or answerer.kind
     else:
         check_no_solids(options)
