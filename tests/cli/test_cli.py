@@ -63,6 +63,13 @@ def test_help_is_quick(command):
     assert "usage: perceivers" in ran.stdout
 
 
+def test_the_package_can_be_run_as_a_module():
+    command = [sys.executable, "-m", "perceivers", "predict", "no-such-run", "x.png"]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert ran.stderr == "perceivers: no directory no-such-run; check the path\n"
+
+
 def test_train_eval_predict(capsys, tmp_path):
     out_dir = tmp_path / "run"
     status, out, _ = run(
