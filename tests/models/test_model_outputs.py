@@ -1,4 +1,4 @@
-"""The average of the outputs of several clips of an example."""
+"""What outputs mean, and their average over the clips of an example."""
 
 import pytest
 import torch
