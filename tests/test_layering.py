@@ -38,6 +38,7 @@ LEVELS = {
     "publishing": 8,
     "api": 9,
     "cli": 10,
+    "__main__": 11,
 }
 # Third-party packages that only some rooms may import.
 CONFINED = {
