@@ -9,7 +9,7 @@ labels are exact. DEST/train has COUNT objects (default 800), DEST/test an eight
 DEST/classes.txt names the parts in the order of their labels.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -141,4 +141,9 @@ def main(dest: Path, count: int = 800) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *map(int, sys.argv[2:3]))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("dest", type=Path, help="folder to write to")
+    parser.add_argument(
+        "count", type=int, nargs="?", default=800, help="objects of the training split [800]"
+    )
+    main(**vars(parser.parse_args()))

@@ -7,7 +7,7 @@ SOURCE contains video.npy (clips, frames, height, width) uint8, audio.npy (clips
 sound with FLAC; both are lossless.
 """
 
-import sys
+import argparse
 from fractions import Fraction
 from pathlib import Path
 
@@ -62,4 +62,7 @@ def main(source: Path, dest: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:3]))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("source", type=Path, help="folder of video.npy, audio.npy and labels.npz")
+    parser.add_argument("dest", type=Path, help="folder to write to")
+    main(**vars(parser.parse_args()))

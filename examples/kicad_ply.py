@@ -8,8 +8,8 @@ whose names differ only in numbers are close variants of one family. All parts o
 same split, so that no test part has a variant in the training split.
 """
 
+import argparse
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -55,4 +55,7 @@ def main(source: Path, dest: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:3]))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("source", type=Path, help="folder of points.npy and labels.npz")
+    parser.add_argument("dest", type=Path, help="folder to write to")
+    main(**vars(parser.parse_args()))

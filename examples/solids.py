@@ -9,7 +9,7 @@ shows the points, the true surface and the one that the run makes, of the worst,
 and of the best solid. `perceivers predict RUN DEST/0000.ply` writes the mesh of one.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -68,4 +68,8 @@ def main(run: str, dest: Path, count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 40)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", help="run of the recipe shape-vae")
+    parser.add_argument("dest", type=Path, help="folder to write to")
+    parser.add_argument("count", type=int, nargs="?", default=40, help="number of solids [40]")
+    main(**vars(parser.parse_args()))
