@@ -33,11 +33,12 @@ def fsdd() -> Recipe:
 
 
 def fsdd_raw() -> Recipe:
-    """Classify spoken digits (FSDD) from the raw waveform, in overlapping patches of 4 ms.
+    """Classify spoken digits (FSDD) from the raw waveform, in overlapping patches of 8 ms.
 
-    `perceivers train fsdd-raw --data free-spoken-digit-dataset`: test top-1 96.11 ± 0.84% on the
-    300 test recordings of the data set (mean and standard deviation of 3 seeds), 8 to 11 minutes of
-    training on one shared core (AMD EPYC, torch 2.13.0, float32), 2026-11-21; docs/results.md.
+    `perceivers train fsdd-raw --data free-spoken-digit-dataset`: test top-1 97.89 ± 0.84% on the
+    300 test recordings of the data set (mean and standard deviation of 3 seeds), 6 to 15 minutes of
+    training on one shared core (AMD EPYC, torch 2.13.0, float32), 2026-11-27; docs/results.md. All
+    other recordings are trained on, and the weights of the last epoch are kept.
     """
     return _fsdd(
         "fsdd-raw",
@@ -45,13 +46,27 @@ def fsdd_raw() -> Recipe:
             num_samples=8_000,
             own_length=True,
             sample_rate=8_000,
-            patch_size=32,
+            patch_size=64,
             patch_stride=16,
+            projection_dim=64,
+            projection_activation="gelu",
             num_bands=16,
         ),
+        batch_size=16,
+        validation=0.0,  # what a tenth more examples gives is more than the best epoch does
+        max_epochs=30,
     )
 
 
-def _fsdd(name: str, inputs: InputConfig) -> Recipe:
-    data = DataConfig(name="fsdd", batch_size=64, validation=0.1, time_shift=0.15, mixup=0.2)
-    return small(name, inputs, data, num_classes=10, max_epochs=40)
+def _fsdd(
+    name: str,
+    inputs: InputConfig,
+    *,
+    batch_size: int = 64,
+    validation: float = 0.1,
+    max_epochs: int = 40,
+) -> Recipe:
+    data = DataConfig(
+        name="fsdd", batch_size=batch_size, validation=validation, time_shift=0.15, mixup=0.2
+    )
+    return small(name, inputs, data, num_classes=10, max_epochs=max_epochs)
