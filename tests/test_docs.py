@@ -25,6 +25,19 @@ def test_relative_links_point_to_files(path):
             assert (path.parent / target).exists(), f"{path.name} links to {target}"
 
 
+def test_the_tests_of_each_fault_exist():
+    section = (ROOT / "docs/results/faults.md").read_text().split("## Tests of each fault")[1]
+    rows = re.findall(r"^\| ([ABC]\d+) .*? \| (.*) \|$", section.split("\n## ")[0], re.M)
+    letters = ["A"] * 17 + ["B"] * 7 + ["C"] * 6
+    assert [name for name, _ in rows] == [f"{x}{i}" for i, x in enumerate(letters, 1)]
+    for name, places in rows:
+        for place in places.split("; "):
+            file, _, functions = place.partition(": ")
+            code = (ROOT / "tests" / file).read_text()
+            for function in filter(None, functions.split(", ")):
+                assert f"def test_{function}(" in code, (name, file, function)
+
+
 @pytest.mark.parametrize("path", WITH_CODE, ids=lambda p: p.name)
 def test_python_blocks_run(path, tmp_path, monkeypatch):
     """All blocks of a document, one after another in one namespace, as a reader would type them."""
