@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import shutil
 import sys
 
@@ -55,7 +56,8 @@ def test_export_is_checked_on_the_runs_own_data_and_predicts_the_same(
     run_dir, photos = trained
     out, text = exported
     assert f"wrote {out}" in text
-    assert "examples of the test split: largest difference" in text
+    count = json.loads((run_dir / "metrics.json").read_text())["test"]["examples"]
+    assert f"checked on {count} examples of the test split: largest difference" in text
     files = sorted(photos.rglob("*.png"))[:3]
     predicted = [run(capsys, "predict", model, *files)[1] for model in (run_dir, out)]
     assert predicted[0] == predicted[1]

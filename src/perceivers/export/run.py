@@ -180,10 +180,10 @@ def _examples(model: PerceiverModel, splits: Splits | None) -> tuple[str, Iterat
 
 
 def _batches(examples: ExampleSet) -> Iterator[Any]:
-    """Yield a batch of evenly spaced examples, and the first of them alone."""
+    """Yield evenly spaced examples: all but the first in one batch, then the first alone."""
     step = max(1, len(examples) // CHECKED)
     chosen = range(0, len(examples), step)[:CHECKED]
-    for indices in (chosen, chosen[:1]):
+    for indices in filter(None, (chosen[1:], chosen[:1])):
         yield examples.__getitems__(indices)[0]
 
 
