@@ -61,7 +61,7 @@ def io_multimodal(config: EncoderConfig | None = None, chunks: int = 128) -> Cas
             replace(theirs, options={"library": True, "chunks": chunks}),
         ),
         remark=f"{REMARK} That library computes the latents anew for each of {chunks} chunks of "
-        "outputs, as its documentation does.",
+        "outputs; its documentation takes 128.",
         max_repeats=1,
         warm_ups=1,
     )
