@@ -93,7 +93,9 @@ def curves(runs: Mapping[str, Sequence[Row]], scores: Sequence[Score], best: flo
         axes.set(xlabel="epoch", ylabel=score.axis)
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8, loc="upper right")  # "best" warns if it takes long
+        # Where curves of learning leave room; "best" warns if it takes long.
+        corner = "lower right" if score.higher_is_better else "upper right"
+        axes.legend(fontsize=8, loc=corner)
     return figure
 
 
