@@ -25,7 +25,8 @@ def read_config(directory: Path) -> dict[str, Any]:
     if not directory.exists():
         raise not_found("directory", str(directory))
     if directory.is_file():
-        fix = "; torch.export.load reads archives of torch.export" * (directory.suffix == ".pt2")
+        archive = directory.suffix == ".pt2"
+        fix = "; torch.export.load reads archives of torch.export" if archive else ""
         raise ValueError(
             f"{directory} is a file; expected the directory of a run or a saved model{fix}"
         )
