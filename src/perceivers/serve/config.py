@@ -26,8 +26,8 @@ class ServeConfig:
     port: int = 8000
     """Port to listen on; 0: a free one."""
     token: str | None = None
-    """Token that requests to /v1, /metrics and /report must carry, Authorization: Bearer TOKEN; none:
-    anybody may ask. The page asks for it."""
+    """Token that requests to /v1, /metrics and /report must carry, Authorization: Bearer TOKEN;
+    none: anybody may ask. The page asks for it."""
     max_batch: int = 32
     """Largest number of examples that go through the model together."""
     max_wait_ms: float = 2.0
