@@ -104,6 +104,15 @@ def test_folders_may_lie_in_both_and_have_capitals(folder):
     assert reader().sources(folder / "masks" / "a.png") == []
 
 
+def test_masks_below_another_folder_of_images_are_no_examples(folder):
+    place = folder / "outer" / "images" / "set"
+    place.mkdir(parents=True)
+    for name in ("images", "masks"):
+        (folder / name).rename(place / name)
+    sources = [s for file in sorted(place.rglob("*.png")) for s in reader().sources(file)]
+    assert [name for name, _ in sources] == [str(place / "images" / "a.png")]
+
+
 def test_files_that_are_not_read_and_classes_without_elements_are_said(folder, caplog):
     Image.fromarray(GREY * 255).save(folder / "masks" / "a.png")
     Image.fromarray(GREY).save(folder / "masks" / "left.png")

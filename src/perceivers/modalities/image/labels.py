@@ -120,11 +120,11 @@ def _places(image: Path) -> tuple[Path, Path] | None:
     """Return the folder of the masks, and the path of an image below the folder of the images.
 
     Returns:
-        None if it lies in no folder called "images".
+        None if it lies in no folder called "images" that has one of masks beside it.
     """
     for parent in image.parents:
-        if parent.name.lower() == IMAGES:
-            return folder_of_masks(parent), image.relative_to(parent)
+        if parent.name.lower() == IMAGES and (masks := folder_of_masks(parent)).is_dir():
+            return masks, image.relative_to(parent)
     return None
 
 
