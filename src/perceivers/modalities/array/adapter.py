@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypedDict
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -27,6 +28,7 @@ class ArrayOptions(TypedDict, total=False):
     """Options of `ArrayAdapter` that have the same meaning for every modality on a grid."""
 
     projection_dim: int | None
+    projection_activation: Literal["none", "gelu"]
     position: Literal["fourier", "learned", "none"]
     num_bands: int
     spacing: Spacing
@@ -51,6 +53,9 @@ class ArrayAdapter(ChannelsLastAdapter):
             (patch_size - patch_stride) / 2 cells wide.
         projection_dim: channels to which the content of a patch is linearly projected; None: no
             projection.
+        projection_activation: "gelu" applies GELU to the projected patches. A cross-attend averages
+            patches: the output of a linear filter averages to about 0 over a texture or a tone, its
+            positive part does not.
         position: "fourier" accepts arrays of any shape, "learned" only of `shape`; "none" adds no
             positions.
         num_bands: Fourier bands per axis.
@@ -63,7 +68,8 @@ class ArrayAdapter(ChannelsLastAdapter):
         fusion: how content and position are combined; "add" needs equally many channels of both.
 
     Raises:
-        ValueError: the sizes do not fit each other; in `elements`, the batch does not fit them.
+        ValueError: the sizes do not fit each other, or an activation is unknown or lacks a
+            projection; in `elements`, the batch does not fit.
     """
 
     noun = "array"
@@ -76,6 +82,7 @@ class ArrayAdapter(ChannelsLastAdapter):
         patch_size: Sequence[int] | None = None,
         patch_stride: Sequence[int] | None = None,
         projection_dim: int | None = None,
+        projection_activation: Literal["none", "gelu"] = "none",
         position: Literal["fourier", "learned", "none"] = "fourier",
         num_bands: int = 64,
         max_resolution: Sequence[float] | None = None,
@@ -117,6 +124,17 @@ class ArrayAdapter(ChannelsLastAdapter):
         if projection_dim is not None:
             self.projection = nn.Linear(content_dim, projection_dim)
             init_linear(self.projection)
+        if projection_activation not in ("none", "gelu"):
+            raise ValueError(
+                f"unknown projection_activation {projection_activation!r}; expected 'none' or "
+                "'gelu'"
+            )
+        if projection_activation != "none" and self.projection is None:
+            raise ValueError(
+                f"projection_activation={projection_activation!r} without a projection; set "
+                "projection_dim, or leave it out"
+            )
+        self.projection_activation = projection_activation
         self.content_dim = projection_dim or content_dim
         if fusion == "add" and self.position is not None and self.position.dim != self.content_dim:
             raise ValueError(
@@ -228,7 +246,9 @@ class ArrayAdapter(ChannelsLastAdapter):
             (B, M, `content_dim`): normalised patches, projected if `projection_dim` is set.
         """
         content = self.patches(self.normalise(arrays))
-        return content if self.projection is None else self.projection(content)
+        if self.projection is not None:
+            content = self.projection(content)
+        return F.gelu(content) if self.projection_activation == "gelu" else content
 
     @property
     @override

@@ -12,6 +12,8 @@ class GridConfig(InputConfig):
 
     projection_dim: int | None = None
     """Channels to which each patch is linearly projected; None: no projection."""
+    projection_activation: Literal["none", "gelu"] = "none"
+    """Activation after the linear projection of each patch, which projection_dim switches on."""
     position: Literal["fourier", "learned", "none"] = "fourier"
     """Position features of a patch: Fourier features (any input size), a learned vector (only the
     configured size), or none."""

@@ -1,10 +1,9 @@
 """The adapter of raw waveforms: patches of samples become elements."""
 
 from collections.abc import Iterable
-from typing import Any, Literal, Unpack
+from typing import Any, Unpack
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from typing_extensions import override
 
@@ -30,15 +29,11 @@ class AudioAdapter(ArrayAdapter):
             patches do not overlap.
         max_resolution: resolution whose Nyquist frequency is the highest Fourier frequency of the
             positions; None: the number of patches.
-        projection_activation: "gelu" applies GELU to the projected patches. A cross-attend averages
-            patches. The output of a linear filter averages to about 0 over a period, its positive
-            part does not.
-        options: projection_dim, position, num_bands, spacing, position_dim and fusion, as of
-            `ArrayAdapter`.
+        options: projection_dim, projection_activation, position, num_bands, spacing, position_dim
+            and fusion, as of `ArrayAdapter`.
 
     Raises:
-        ValueError: an activation without a projection, an unknown one, or sizes that do not fit
-            each other.
+        ValueError: as `ArrayAdapter`.
     """
 
     noun = "audio"
@@ -51,7 +46,6 @@ class AudioAdapter(ArrayAdapter):
         patch_size: int = 128,
         patch_stride: int | None = None,
         max_resolution: float | None = None,
-        projection_activation: Literal["none", "gelu"] = "none",
         **options: Unpack[ArrayOptions],
     ) -> None:
         super().__init__(
@@ -62,22 +56,6 @@ class AudioAdapter(ArrayAdapter):
             max_resolution=None if max_resolution is None else (max_resolution,),
             **options,
         )
-        if projection_activation not in ("none", "gelu"):
-            raise ValueError(
-                f"unknown projection_activation {projection_activation!r}; expected 'none' or "
-                "'gelu'"
-            )
-        if projection_activation != "none" and self.projection is None:
-            raise ValueError(
-                f"projection_activation={projection_activation!r} without a projection; set "
-                "projection_dim, or leave it out"
-            )
-        self.projection_activation = projection_activation
-
-    @override
-    def content(self, arrays: Tensor) -> Tensor:
-        content = super().content(arrays)
-        return F.gelu(content) if self.projection_activation == "gelu" else content
 
     @override
     def elements(self, waves: Tensor) -> Inputs:

@@ -30,8 +30,6 @@ class AudioConfig(GridConfig):
     patch_stride: int | None = None
     """Step from one patch to the next, in samples; none: patch_size, so that patches do not
     overlap."""
-    projection_activation: Literal["none", "gelu"] = "none"
-    """Activation after the linear projection of each patch, which projection_dim switches on."""
     max_resolution: float | None = None
     """Resolution of the Fourier positions: their highest frequency is half of it (Nyquist); none:
     the number of patches."""
