@@ -62,7 +62,6 @@ def id_of(value):
         (AUDIO, {"patch_size": 2}),
         (AUDIO, {"patch_stride": 2}),
         (AUDIO, {"max_resolution": 9.0}),
-        (AUDIO, {"projection_dim": 3, "projection_activation": "gelu"}),
         (VIDEO, {"patch_frames": 1}),
         (VIDEO, {"patch_size": 4}),
         (VIDEO, {"max_resolution": (9.0, 1.0, 1.0)}),
@@ -88,6 +87,7 @@ def id_of(value):
         (TABLE, {"categories": (("blue",),)}),
         *((config, change) for config in (AUDIO, MEL, VIDEO) for change in (
             {"projection_dim": 3},
+            {"projection_dim": 3, "projection_activation": "gelu"},
             {"position": "none"},
             {"position": "learned", "position_dim": 7},
             {"num_bands": 3},

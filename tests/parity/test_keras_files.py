@@ -257,6 +257,8 @@ def test_only_models_that_keras_can_load_are_written(small, tmp_path):
         ({"cross_order": (0, None)}, "cross_order=(0, None) (expected all 0)"),
         ({"block_order": (0, 1)}, "block_order=(0, 1) (expected all 0)"),
         ({"input": {"patch_size": 4, "patch_stride": 2}}, "input.patch_stride=2 (expected None)"),
+        ({"input": {"projection_activation": "gelu"}},
+         "input.projection_activation=gelu (expected none)"),
         ({"input": {"fusion": "concatenate"}, "v_dim": 12},
          "input.fusion=concatenate (expected add)"),
         ({"input": {"position": "none"}}, "input.position=none (expected learned)"),

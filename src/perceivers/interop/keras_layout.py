@@ -179,6 +179,7 @@ def require_expressible(config: KerasExampleConfig) -> None:
         ("final_norm", config.final_norm, (False,)),
         ("pooled_norm", config.pooled_norm, (False,)),
         ("input.projection_dim", image.projection_dim, (dim,)),
+        ("input.projection_activation", image.projection_activation, ("none",)),
         ("input.position", image.position, ("learned",)),
         ("input.position_dim", image.position_dim, (dim,)),
         ("input.fusion", image.fusion, ("add",)),

@@ -15,8 +15,8 @@ class ImageAdapter(ArrayAdapter):
         patch_stride: pixels from one patch to the next; None: `patch_size`, no overlap.
         max_resolution: resolution of both axes; None: the number of patches along the axis
             (Nyquist).
-        **options: projection_dim, projection_activation, position, num_bands, spacing, position_dim and fusion of
-            `ArrayAdapter`.
+        **options: projection_dim, projection_activation, position, num_bands, spacing, position_dim
+            and fusion of `ArrayAdapter`.
     """
 
     noun = "image"

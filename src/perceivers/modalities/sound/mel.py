@@ -61,8 +61,8 @@ class MelAdapter(ArrayAdapter):
             equally likely.
         num_frequency_masks: number of spans of mel bands that are masked in training.
         frequency_mask_width: maximum width of such a span in mel bands.
-        options: projection_dim, projection_activation, position, num_bands, spacing, position_dim and fusion, as of
-            `ArrayAdapter`.
+        options: projection_dim, projection_activation, position, num_bands, spacing, position_dim
+            and fusion, as of `ArrayAdapter`.
 
     Raises:
         ValueError: sizes that do not fit together, here or in `elements`.

@@ -20,8 +20,8 @@ class VideoAdapter(ArrayAdapter):
         patch_size: height and width of a patch in pixels.
         max_resolution: resolution of time, height and width; None: the number of patches along the
             axis (Nyquist).
-        **options: projection_dim, projection_activation, position, num_bands, spacing, position_dim and fusion of
-            `ArrayAdapter`.
+        **options: projection_dim, projection_activation, position, num_bands, spacing, position_dim
+            and fusion of `ArrayAdapter`.
     """
 
     noun = "video"
