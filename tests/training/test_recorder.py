@@ -7,7 +7,8 @@ import pytest
 from tests.tiny_recipes import tiny
 
 from perceivers.training import engine, recorder
-from perceivers.training.recorder import Recorder, curves, epoch_line, format_duration
+from perceivers.training.curves import curves
+from perceivers.training.recorder import Recorder, epoch_line, format_duration
 from perceivers.training.scores import LOSS, scores_of
 
 
@@ -55,13 +56,21 @@ def test_curves_mark_the_best_epoch_and_draw_the_monitored_score(monitor):
         }
         for n in (1, 2, 3)
     ]
-    _, axes = curves(rows, score, 2).axes
+    _, axes = curves({"": rows}, (LOSS, score), 2).axes
     assert axes.get_ylabel() == f"{score.title}, %"
     names = [text.get_text() for text in axes.get_legend().get_texts()]
     assert names == ["training", "validation", "best epoch: 2"]
-    alone, _ = curves(rows[:1], score, 1).axes
+    alone, _ = curves({"": rows[:1]}, (LOSS, score), 1).axes
     low, high = alone.get_xlim()
     assert [tick for tick in alone.get_xticks() if low < tick < high] == [1]  # no half epochs
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_curves_of_runs_without_validation_name_what_they_draw(runs):
+    rows = [{"epoch": n, "train_loss": 0.1} for n in (1, 2)]
+    (axes,) = curves(dict.fromkeys("ab"[:runs], rows), (LOSS,)).axes
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert names == (["training"] if runs == 1 else ["a", "b"])
 
 
 def test_epoch_lines_fit_100_columns():
@@ -89,7 +98,7 @@ def test_curves_are_drawn_at_the_end_and_after_a_pause(
 ):
     drawn = []
     monkeypatch.setattr(recorder, "DRAW_SECONDS", pause)
-    monkeypatch.setattr(recorder, "curves", lambda *a: drawn.append(len(a[0])) or curves(*a))
+    monkeypatch.setattr(recorder, "curves", lambda *a: drawn.append(len(a[0][""])) or curves(*a))
     engine.train(tiny(3), tmp_path / "run")
     assert len(drawn) == drawings
     assert drawn[-1] == 3

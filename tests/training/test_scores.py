@@ -1,6 +1,7 @@
 """The scores of each task, against their definitions."""
 
 import math
+import typing
 
 import pytest
 import torch
@@ -10,7 +11,14 @@ from perceivers.data.examples import InMemoryExamples
 from perceivers.modalities import ImageConfig
 from perceivers.models.build import build
 from perceivers.models.config import ModelConfig
-from perceivers.training.scores import check_monitor, monitor_mode, resolve_monitor, scores_of
+from perceivers.training.recipe import TrainerConfig
+from perceivers.training.scores import (
+    ALL_SCORES,
+    check_monitor,
+    monitor_mode,
+    resolve_monitor,
+    scores_of,
+)
 from perceivers.training.summaries import baseline, by_label, summary
 from perceivers.training.targets import targets_of
 
@@ -18,6 +26,11 @@ LABELS = ("even", "loop", "above 4")
 
 
 DIGIT = ("digit [units]",)
+
+
+def test_each_score_can_be_monitored_and_stands_once():
+    choices = typing.get_args(typing.get_type_hints(TrainerConfig)["monitor"])
+    assert sorted(choices) == sorted(["auto", "last", *(f"val_{name}" for name in ALL_SCORES)])
 
 
 def model_of(task, labels):

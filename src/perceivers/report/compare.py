@@ -13,11 +13,12 @@ from ..files import write_atomically
 from ..models.config import task_of
 from ..places import check_place
 from ..printing import option_text
+from ..training.curves import Row, curves
 from ..training.recipe import Recipe
 from ..training.recipe_data import read_recipe
 from ..training.scores import LOSS, Score, scores_of
 from .card import facts, metrics_of
-from .figures import Row, curve_pictures, curves, png, read_curves
+from .figures import curve_pictures, png, read_curves
 from .page import Safe, Section, element, joined, page, paragraph, table
 
 log = logging.getLogger(__name__)

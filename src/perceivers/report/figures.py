@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 
 from ..modalities.drawing import new_figure, quiet_fonts
+from ..training.curves import BLUE, Row, curves
 from ..training.scores import Score
 from .judge import BINS, Calibration, Judged
 from .page import Safe, element, joined, picture
 
-Row = dict[str, float]
 MAX_NUMBERS = 6  # outputs of a regression that are plotted
 MAX_POINTS = 5000  # of a scatter plot
 MAX_CLASSES = 500  # of a picture of a confusion matrix
-BLUE, ORANGE = "#1f5fae", "#d1701f"
 
 
 def png(figure: Any) -> bytes:
@@ -62,46 +61,6 @@ def curve_pictures(
         picture(png(curves(runs, [score], best)), f"{score.title} of each epoch") for score in shown
     )
     return element("div", joined(*pictures), class_="row")
-
-
-def curves(runs: Mapping[str, Sequence[Row]], scores: Sequence[Score], best: float = 0) -> Any:
-    """Plot scores of training (dotted) and validation over the epochs.
-
-    Args:
-        runs: the rows of metrics.csv of each run, by its name.
-        scores: the scores, a plot each.
-        best: epoch whose weights are kept, of a single run; 0: none is marked.
-    """
-    figure = new_figure(4.4 * len(scores), 3.2)
-    several = len(runs) > 1
-    for axes, score in zip(figure.subplots(1, len(scores), squeeze=False)[0], scores, strict=True):
-        scale = 100 if score.format_spec.endswith("%") else 1
-        for number, (name, rows) in enumerate(runs.items()):
-            for split, style in (("train", ":"), ("val", "-")):
-                key = f"{split}_{score.name}"
-                points = [(row["epoch"], scale * row[key]) for row in rows if key in row]
-                colour = f"C{number % 10}" if several else (BLUE if split == "val" else ORANGE)
-                words = {"train": "training", "val": "validation"}[split]
-                shown = (name if split == "val" else None) if several else words
-                axes.plot(
-                    [x for x, _ in points], [y for _, y in points], style, c=colour,
-                    marker="." if len(points) < 4 else "",
-                    label=None if shown is None else _plain(shown),
-                )  # fmt: skip
-        if best:
-            axes.axvline(best, color="0.5", lw=1, ls="--", label=f"best epoch: {best:.0f}")
-        axes.set(xlabel="epoch", ylabel=score.axis)
-        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        axes.grid(alpha=0.3)
-        # Where curves of learning leave room; "best" warns if it takes long.
-        corner = "lower right" if score.higher_is_better else "upper right"
-        axes.legend(fontsize=8, loc=corner)
-    return figure
-
-
-def _plain(name: str) -> str:
-    r"""Return a text that matplotlib shows as it is, without formulas or hiding it."""
-    return name.replace("$", r"\$").replace("_", "\u200a_", 1 if name.startswith("_") else 0)
 
 
 def calibration_plot(found: Calibration) -> Any:

@@ -80,7 +80,6 @@ class TrainerConfig:
         "val_r2",
         "val_bits_per_byte",
         "val_miou",
-        "val_bits_per_byte",
         "val_accuracy",
         "val_psnr",
         "val_mase",

@@ -3,12 +3,11 @@
 import csv
 import io
 import logging
-import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import WeightAveraging
@@ -16,17 +15,14 @@ from typing_extensions import override
 
 from ..checkpoint import save_weights
 from ..files import write_if_possible
+from .curves import Row, curves
 from .optim import learning_rate
 from .scores import LAST, LOSS, Score, monitor_mode, monitored
 from .summaries import summary
 from .task import Learner
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure  # importing it takes a second
-
 log = logging.getLogger(__name__)
 
-Row = dict[str, float]
 DRAW_SECONDS = 10  # between two drawings of the curves: one takes as long as a short epoch
 MAX_LINE = 91  # characters of an epoch's line; with the time in front of it in log.txt, 100
 
@@ -171,8 +167,8 @@ class Recorder(pl.Callback):
 
     def _draw_curves(self, learner: Learner) -> None:
         if self.rows:
-            best = None if self.monitor == LAST else self.best["epoch"]
-            figure = curves(self.rows, self._drawn(learner), best)
+            best = 0 if self.monitor == LAST else self.best["epoch"]
+            figure = curves({"": self.rows}, (LOSS, self._drawn(learner)), best)
             write_if_possible(
                 self.run_dir / "curves.png",
                 lambda path: figure.savefig(path, dpi=110, format="png"),
@@ -240,35 +236,6 @@ def epoch_line(row: Row, scores: Sequence[Score], max_epochs: int) -> str:
     shown += [(1, 3, left), (1, 2, left), (1, 1, left)]
     lines = [line(*parts) for parts in shown]
     return next((text for text in lines if len(text) <= MAX_LINE), lines[-1][:MAX_LINE])
-
-
-def curves(rows: list[Row], score: Score, best_epoch: float | None) -> "Figure":
-    """Plot the loss and one score of training and validation over the epochs.
-
-    Args:
-        rows: one row for each epoch, as in metrics.csv.
-        score: score to plot beside the loss.
-        best_epoch: epoch whose weights are kept; it is marked. None: the last one.
-    """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    epochs = [row["epoch"] for row in rows]
-    splits = [("train", "training"), ("val", "validation")]
-    splits = [pair for pair in splits if any(f"{pair[0]}_loss" in row for row in rows)]
-    for axes, shown in zip(figure.subplots(1, 2), (LOSS, score), strict=True):
-        scale = 100 if shown.format_spec.endswith("%") else 1
-        for split, name in splits:
-            values = [scale * row.get(f"{split}_{shown.name}", math.nan) for row in rows]
-            axes.plot(epochs, values, label=name, marker="." if len(rows) < 40 else "")
-        if best_epoch is not None:
-            label = f"best epoch: {best_epoch:.0f}"
-            axes.axvline(best_epoch, color="0.5", linestyle=":", label=label)
-        axes.set(xlabel="epoch", ylabel=shown.axis)
-        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        axes.grid(alpha=0.3)
-        axes.legend()
-    return figure
 
 
 def format_duration(seconds: float) -> str:
