@@ -64,6 +64,8 @@ def id_of(value):
         (AUDIO, {"max_resolution": 9.0}),
         (VIDEO, {"patch_frames": 1}),
         (VIDEO, {"patch_size": 4}),
+        (VIDEO, {"patch_frames": 4, "frame_stride": 2}),
+        (VIDEO, {"patch_size": 4, "patch_stride": 2}),
         (VIDEO, {"max_resolution": (9.0, 1.0, 1.0)}),
         (MEL, {"sample_rate": 4000}),
         (MEL, {"n_fft": 34}),

@@ -40,6 +40,26 @@ def test_the_papers_patches():
     assert adapter.content_dim == 2 * 8 * 8 * 3
 
 
+def test_patches_overlap_by_the_strides():
+    adapter = VideoAdapter(
+        num_frames=4, image_size=6, channels=1, position="none",
+        patch_frames=4, frame_stride=2, patch_size=5, patch_stride=3,
+    )  # fmt: skip
+    video = torch.randn(1, 4, 6, 6, 1)
+    got = adapter(video).content[0]
+    assert got.shape == (2 * 2 * 2, 4 * 5 * 5)
+    padded = torch.zeros(6, 8, 8)  # a border of (4 - 2) / 2 frames and (5 - 3) / 2 pixels
+    padded[1:5, 1:7, 1:7] = video[0, ..., 0]
+    assert torch.equal(got[0].view(4, 5, 5), padded[:4, :5, :5])
+    assert torch.equal(got[-1].view(4, 5, 5), padded[2:, 3:, 3:])
+
+
+@pytest.mark.parametrize("strides", [{"frame_stride": 0}, {"patch_stride": 0}, {"frame_stride": 3}])
+def test_strides_that_do_not_fit_are_refused(strides):
+    with pytest.raises(ValueError, match=r"patch_stride=.*expected a stride from 1 to the patch"):
+        VideoAdapter(**strides)
+
+
 def test_max_resolution_is_per_axis():
     sizes = {"num_frames": 2, "image_size": 4, "patch_frames": 1, "patch_size": 2}
     adapter = VideoAdapter(**sizes, num_bands=3, max_resolution=(2.0, 4.0, 8.0))

@@ -60,7 +60,7 @@ class Video(FileModality):
             config.image_size,
             config.channels,
             config.seconds,
-            config.patch_frames,
+            config.strides[0],
             config.own_length,
             config.value_range,
         )

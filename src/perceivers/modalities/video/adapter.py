@@ -18,6 +18,8 @@ class VideoAdapter(ArrayAdapter):
         channels: C.
         patch_frames: number of frames of a patch.
         patch_size: height and width of a patch in pixels.
+        frame_stride: frames from one patch to the next; None: `patch_frames`, no overlap.
+        patch_stride: pixels from one patch to the next; None: `patch_size`, no overlap.
         max_resolution: resolution of time, height and width; None: the number of patches along the
             axis (Nyquist).
         **options: projection_dim, projection_activation, position, num_bands, spacing, position_dim
@@ -34,13 +36,18 @@ class VideoAdapter(ArrayAdapter):
         channels: int = 3,
         patch_frames: int = 2,
         patch_size: int = 8,
+        frame_stride: int | None = None,
+        patch_stride: int | None = None,
         max_resolution: Sequence[float] | None = None,
         **options: Unpack[ArrayOptions],
     ) -> None:
+        frames = patch_frames if frame_stride is None else frame_stride
+        pixels = patch_size if patch_stride is None else patch_stride
         super().__init__(
             (num_frames, image_size, image_size),
             channels=channels,
             patch_size=(patch_frames, patch_size, patch_size),
+            patch_stride=(frames, pixels, pixels),
             max_resolution=max_resolution,
             **options,
         )

@@ -34,9 +34,22 @@ class VideoConfig(GridConfig):
     """Number of frames of a patch."""
     patch_size: int = 8
     """Height and width of a patch in pixels."""
+    frame_stride: int | None = None
+    """Frames from the start of one patch to the next; None: patch_frames, so that patches do not
+    overlap."""
+    patch_stride: int | None = None
+    """Pixels from the start of one patch to the next; None: patch_size, so that patches do not
+    overlap."""
     max_resolution: tuple[float, ...] | None = None
     """Resolution of time, height and width; the highest Fourier frequency of an axis is half of it
     (Nyquist). None: the number of patches along the axis."""
+
+    @property
+    def strides(self) -> tuple[int, int]:
+        """Frames and pixels from the start of one patch to the next."""
+        frames = self.patch_frames if self.frame_stride is None else self.frame_stride
+        pixels = self.patch_size if self.patch_stride is None else self.patch_stride
+        return frames, pixels
 
 
 @dataclass(frozen=True, kw_only=True)

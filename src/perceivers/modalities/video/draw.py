@@ -27,7 +27,7 @@ def draw(figure: Any, frames: np.ndarray, values: np.ndarray | None, config: Vid
     grid = _grid(frames, values, config)
     panels = empty_axes(figure, -(-len(chosen) // COLUMNS), min(len(chosen), COLUMNS))
     for axes, index in zip(panels, chosen, strict=False):
-        part = None if grid is None else grid[index // config.patch_frames]
+        part = None if grid is None else grid[index // config.strides[0]]
         overlay(axes, frames[index], part)
         axes.set_xlabel(f"frame {index + 1}", fontsize=6, labelpad=1)
 
@@ -61,7 +61,7 @@ def animate(frames: np.ndarray, values: np.ndarray, config: VideoConfig) -> byte
     size = (frames.shape[2] * scale, frames.shape[1] * scale)
     pictures = []
     for index, frame in enumerate(frames):
-        shown = grid[index // config.patch_frames]
+        shown = grid[index // config.strides[0]]
         colours = colormaps[COLOURS](shown, alpha=opacity(shown), bytes=True)
         heat = Image.fromarray(colours).resize(size, Image.Resampling.NEAREST)
         picture = Image.fromarray(frame.squeeze(-1) if frame.shape[-1] == 1 else frame)
@@ -79,6 +79,6 @@ def _grid(frames: np.ndarray, values: np.ndarray | None, config: VideoConfig) ->
     """Return values in [0, 1] by patch: (steps, rows, columns)."""
     if values is None:
         return None
-    steps, size = config.patch_frames, config.patch_size
+    steps, size = config.strides
     shape = (len(frames) // steps, frames.shape[1] // size, frames.shape[2] // size)
     return relative(values).reshape(shape)

@@ -36,7 +36,7 @@ class VideoReader(ArrayReader):
     seconds: float | None = None
     """Length of the middle part over which the frames are spread; None: the whole video."""
     step: int = 1
-    """Frames of a patch of the model."""
+    """Frames from one patch of the model to the next."""
     own_length: bool = False
     """Read fewer frames from shorter videos; False: repeat the last frame."""
     value_range: tuple[float, ...] | None = None
