@@ -79,8 +79,9 @@ def test_a_model_on_cuda_is_drawn_as_one_on_the_cpu(config, example):
         )
 
 
-def test_a_video_is_drawn_as_a_strip_and_as_an_animation():
-    config = FusionConfig(parts={"audio": MEL, "video": VIDEO})
+@pytest.mark.parametrize("patches", [{}, {"patch_frames": 4, "frame_stride": 2, "patch_stride": 4}])
+def test_a_video_is_drawn_as_a_strip_and_as_an_animation(patches):
+    config = FusionConfig(parts={"audio": MEL, "video": replace(VIDEO, **patches)})
     example = {
         "audio": np.zeros((800, 1), np.float32),
         "audio.present": np.array(False),

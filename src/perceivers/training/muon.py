@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from ..machine import multiplies_bfloat16
+
 # The quintic x → ax + bx³ + cx⁵, applied five times, takes singular values from 0.01 on to about 1.
 QUINTIC = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
@@ -21,7 +23,7 @@ class Muon(torch.optim.Optimizer):
     The step is scaled to the size of AdamW's (arXiv 2502.16982), and weight decay is decoupled.
     This is `torch.optim.Muon`, which multiplies in bfloat16 on every device. On CPUs without
     instructions for bfloat16 that takes 25 times as long as in float32 (docs/log.md, 2026-11-27):
-    here it is bfloat16 on GPUs and float32 on CPUs. Matrices of one shape are multiplied together.
+    here they multiply in float32. Matrices of one shape are multiplied together.
 
     Args:
         params: matrices, or groups of them.
@@ -80,14 +82,13 @@ def orthogonalised(matrices: Tensor) -> Tensor:
         matrices: (…, rows, columns).
 
     Returns:
-        The same shape; bfloat16 on a GPU, and on a CPU float32, or float64 if given.
+        The same shape; float64 if given, else bfloat16 where the device has instructions for it,
+        and float32 elsewhere.
     """
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT if tall else matrices
-    if x.device.type == "cuda":
-        x = x.bfloat16()
-    elif x.dtype != torch.float64:
-        x = x.float()
+    if x.dtype != torch.float64:
+        x = x.bfloat16() if multiplies_bfloat16(x.device) else x.float()
     x = x / torch.linalg.matrix_norm(x, keepdim=True).clamp(min=SMALLEST_NORM)
     a, b, c = QUINTIC
     for _ in range(ITERATIONS):
