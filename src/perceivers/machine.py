@@ -3,6 +3,7 @@
 import platform
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -73,7 +74,7 @@ def multiplies_bfloat16(device: torch.device) -> bool:
     """
     if device.type != "cpu":
         return True
-    found = getattr(torch.cpu, "get_capabilities", dict)()  # unknown to older torch
+    found: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # unknown to older torch
     return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
 
 
