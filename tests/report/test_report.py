@@ -170,6 +170,21 @@ def test_what_a_report_says_of_classes(unrendered, tmp_path):
         assert expected.lower() in words.lower(), expected
 
 
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ((10, 10, 10), "always “a”; all classes are equally frequent"),
+        ((4, 13, 13), "always “b”, one of the 2 most frequent classes"),
+        ((4, 12, 14), "always “c”, the most frequent class"),
+    ],
+)
+def test_what_a_report_says_of_its_baseline(unrendered, tmp_path, counts, expected):
+    labels = torch.arange(3).repeat_interleave(torch.tensor(counts))
+    run = scored_run(tmp_path / "run", IMAGE, [image() for _ in range(30)], labels)
+    write(*run)
+    assert f"Baseline: {expected}." in (tmp_path / "run" / "report.html").read_text()
+
+
 @pytest.mark.parametrize("task", ["multilabel", "regression"])
 def test_other_tasks(task, unrendered, tmp_path, caplog):
     examples = [image() for _ in range(12)]

@@ -40,7 +40,7 @@ def trained(texts, tmp_path_factory):
 def test_scores_are_those_of_the_hidden_bytes_of_the_test_texts(capsys, trained):
     status, out, err = run(capsys, "eval", trained.directory)
     assert status == 0, err
-    assert f"test bits per byte {trained.metrics['test']['bits_per_byte']:.4f}" in out
+    assert f"test bits per hidden byte {trained.metrics['test']['bits_per_byte']:.4f}" in out
     assert "the same text in bits per byte: unigram" in out
     with (trained.directory / "predictions.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -58,7 +58,10 @@ def test_scores_are_those_of_the_hidden_bytes_of_the_test_texts(capsys, trained)
     assert test["accuracy"] == pytest.approx(right, abs=1e-6)
     assert sum(int(row["hidden"]) for row in rows) == int(hidden.sum())
     assert sum(int(row["found"]) for row in rows) == round(right * int(hidden.sum()))
-    assert "Filled texts" in (trained.directory / "report.html").read_text(encoding="utf-8")
+    page = (trained.directory / "report.html").read_text(encoding="utf-8")
+    assert "Filled texts" in page
+    assert "bits per hidden byte" in page
+    assert "bits per byte" not in page
     pairs = Counter(p for text in texts for p in zip(f"\0{text}", text, strict=False))
     firsts = Counter(p for text in texts for p in f"\0{text}"[:-1])
     entropy = -sum(n * math.log2(n / firsts[a]) for (a, _), n in pairs.items())

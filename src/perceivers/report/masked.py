@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ..modalities.text.decode import OFFSET
 from ..printing import encodable
-from ..training.scores import scores_of
+from ..training.scores import HIDDEN_BITS, scores_of
 from ..training.scoring import Scored
 from .outcome import Makers, Outcome, TaskReport
 from .page import Safe, joined, table, tiles
@@ -14,8 +14,8 @@ from .page import Safe, joined, table, tiles
 HIDDEN = "▁"  # stands for a hidden byte
 MAX_TEXTS = 20  # on the page
 RIVALS = {
-    "unigram": "frequencies of bytes in these very texts",
-    "bigram": "frequencies of bytes after each byte in these very texts",
+    "unigram": "frequencies of bytes in these very texts, over all of their bytes",
+    "bigram": "frequencies of bytes after each byte, in the same way",
 }
 HEAD = ("file", "given", "filled", "right", "hidden", "found")
 
@@ -46,13 +46,12 @@ def masked_sections(outcome: Outcome) -> Makers:
 
 def _scores(scored: Scored) -> Safe:
     """Return the scores beside those of counts of bytes."""
-    bits = scored.scores["bits_per_byte"]
-    rows = [("this model", f"{bits:.4f}")]
+    rows = [("this model", f"{scored.scores[HIDDEN_BITS.name]:.4f}")]
     rows += [(RIVALS[name], f"{value:.4f}") for name, value in scored.scores["baseline"].items()]
     large = [
         (s.title, f"{scored.scores[s.name]:{s.format_spec}}") for s in scores_of("masking", ())
     ]
-    return joined(tiles(large), table(("", "bits per byte"), rows))
+    return joined(tiles(large), table(("", HIDDEN_BITS.title), rows))
 
 
 def _filled_texts(scored: Scored, names: Sequence[str]) -> Safe:

@@ -61,11 +61,11 @@ def score_table(task: Task, names: Sequence[str], scores: Mapping[str, Any]) -> 
     if shown and shown[0].name in base:
         large.append((f"{shown[0].title} of the baseline", _value(shown[0], base[shown[0].name])))
     constant = {
-        "classification": f"always “{base.get('label')}”, the most frequent class",
+        "classification": _constant(scores, "support"),
         "multilabel": "the labels that at least half of the examples have, for every example",
         "regression": "the mean of the training examples, for every example",
         "reconstruction": "the mean of the scored examples, for every example",
-        "segmentation": f"always “{base.get('label')}”, the most frequent class",
+        "segmentation": _constant(scores, "elements"),
         "flow": "nothing moves",
     }[task]
     rows = [
@@ -78,6 +78,23 @@ def score_table(task: Task, names: Sequence[str], scores: Mapping[str, Any]) -> 
         table(("score", "this model", "baseline"), rows),
         paragraph(f"Baseline: {constant}.", dim=True),
     )
+
+
+def _constant(scores: Mapping[str, Any], count: str) -> str:
+    """Describe the prediction of one class for all: whether others are as frequent.
+
+    Args:
+        scores: the scores of a split.
+        count: score of a class that counts its examples or elements.
+    """
+    always = f"always “{scores['baseline'].get('label')}”"
+    counts = [each.get(count, 0) for each in scores.get("by_label", {}).values()]
+    equal = sum(x == max(counts) for x in counts)
+    if equal <= 1:
+        return f"{always}, the most frequent class"
+    if equal == len(counts):
+        return f"{always}; all classes are equally frequent"
+    return f"{always}, one of the {equal:,} most frequent classes"
 
 
 def _value(score: Score, value: float) -> str:

@@ -57,6 +57,7 @@ RMSE = Score("rmse", "RMSE", ".4g", higher_is_better=False)
 MACRO_F1 = Score("macro_f1", "macro F1", ".2%", short="F1")
 ACCURACY = Score("accuracy", "accuracy", ".2%")
 BITS = Score("bits_per_byte", "bits per byte", ".4f", higher_is_better=False)
+HIDDEN_BITS = replace(BITS, title="bits per hidden byte", short="bits")
 TOP5 = Score("top5", "top-5", ".2%")
 TASK_SCORES: dict[Task, tuple[Score, ...]] = {
     "classification": (
@@ -71,7 +72,7 @@ TASK_SCORES: dict[Task, tuple[Score, ...]] = {
     "reconstruction": (Score("psnr", "PSNR", ".2f", unit="dB"),),
     "segmentation": (Score("miou", "mIoU", ".2%"), MACRO_F1, ACCURACY),
     "forecasting": (Score("mase", "MASE", ".4f", higher_is_better=False), MAE, RMSE),
-    "masking": (BITS, ACCURACY),
+    "masking": (HIDDEN_BITS, ACCURACY),
     "flow": (
         Score("epe", "end-point error", ".3f", higher_is_better=False, unit="px", short="EPE"),
         Score("over_1px", "over 1 px", ".2%", higher_is_better=False),
