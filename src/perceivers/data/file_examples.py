@@ -15,7 +15,7 @@ from typing_extensions import override
 from ..modalities.clips import without_clips
 from ..modalities.fusion.presence import describe_missing
 from ..modalities.fusion.rows import RowReader
-from ..modalities.labelled import split_labels, without_labels
+from ..modalities.labelled import LabelledReader, split_labels, without_labels
 from ..modalities.notices import Notices, collecting
 from ..modalities.reader import Example, Reader, collate
 from ..reading import Limits, limits, using
@@ -171,10 +171,11 @@ class FileExamples(ExampleSet):
     def identities(self) -> list[Identity]:
         reader = without_clips(self.reader)
         columns = tuple(reader.files.values()) if isinstance(reader, RowReader) else ()
+        companions = reader.companions if isinstance(reader, LabelledReader) else lambda path: ()
 
         def identity(row: int) -> Identity:
             name, source = self.files[row]
-            return identify(name, source, columns)
+            return identify(name, source, columns, companions)
 
         rows = self.rows.tolist()
         in_files = bool(columns) or isinstance(self.files[rows[0]][1], str) if rows else False

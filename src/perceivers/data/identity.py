@@ -3,7 +3,7 @@
 import hashlib
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -29,6 +29,9 @@ class Identity(NamedTuple):
     by: Literal["name", "content", "position"] = "content"
     """Whether an example with this name and another content is still the same: files are known by
     their names, lines and rows by their content alone, items of a torch dataset by position."""
+    labels: str = ""
+    """Hash of the labels of its elements, where they are not a part of its content, such as its
+    mask; empty if there are none."""
 
 
 def hash_bytes(*parts: bytes) -> str:
@@ -80,16 +83,24 @@ def _array_parts(example: Any) -> Iterable[bytes]:
         yield array.flatten().view(torch.uint8).numpy().tobytes() if array.numel() else b""
 
 
-def identify(name: str, source: Any, file_columns: Iterable[str] = ()) -> Identity:
+def identify(
+    name: str,
+    source: Any,
+    file_columns: Iterable[str] = (),
+    companions: Callable[[Path], Iterable[Path]] = lambda path: (),
+) -> Identity:
     """Return the identity of what a reader decodes.
 
     Args:
         name: its name for messages.
         source: a path, bytes, a row of a table, a window of a series, or a pair of frames.
         file_columns: columns whose cells name files; the content of such a row includes theirs.
+        companions: returns the files with the labels of a file.
     """
     if isinstance(source, str | Path):
-        return Identity(name, hash_file(Path(source)), "name")
+        path = Path(source)
+        labels = "".join(hash_file(file) for file in companions(path))
+        return Identity(name, hash_file(path), "name", labels)
     if isinstance(source, Window):
         return Identity(name, hash_bytes(source.content))
     if isinstance(source, FlowTile):

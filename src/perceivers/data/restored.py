@@ -45,7 +45,8 @@ class Restored:
     gone: dict[str, list[str]]
     """Names of the examples of each split that are not in the data any more."""
     changed: dict[str, list[str]]
-    """Names of the files of each split whose content has changed."""
+    """Names of the examples of each split whose content has changed, or the labels of whose
+    elements have."""
     moved: dict[tuple[str, str], list[str]]
     """Names of the examples that another split of the data holds now, by the split of the run and
     the present one."""
@@ -114,9 +115,14 @@ def restore(
     if saved.labels:
         _check_positions(saved, labels)
     examples = [
-        (split, x, label)
+        (split, x, label, elements)
         for split, members in saved.examples.items()
-        for x, label in zip(members, _labels_of(saved, split), strict=True)
+        for x, label, elements in zip(
+            members,
+            _texts_of(saved, saved.classes, split),
+            _texts_of(saved, saved.element_labels, split),
+            strict=True,
+        )
     ]
     homes = [split if split in saved.own else "train" for split, *_ in examples]
     pool = [
@@ -127,7 +133,7 @@ def restore(
     found = _match(
         [
             Place(home, x.content, x.name, label)
-            for home, (_, x, label) in zip(homes, examples, strict=True)
+            for home, (_, x, label, _) in zip(homes, examples, strict=True)
         ],
         [Place(split, x.content, x.name, label, x.by) for split, _, x, label in pool],
     )
@@ -138,7 +144,7 @@ def restore(
     copied: dict[tuple[str, str], list[str]] = defaultdict(list)
     relabelled: dict[str, list[Relabelled]] = {split: [] for split in saved.examples}
     other_split = _splits_by_content(saved)
-    for (split, example, before), home, place in zip(examples, homes, found, strict=True):
+    for (split, example, before, elements), home, place in zip(examples, homes, found, strict=True):
         if place is None:
             gone[split].append(example.name)
             continue
@@ -154,6 +160,8 @@ def restore(
         indices[split].append(index)
         if before and not same_label(before, label):
             relabelled[split].append(Relabelled(identity.name, before, label))
+        elif elements and identity.labels != elements and identity.content == example.content:
+            changed[split].append(identity.name)
     assignment = {
         split: (split if split in saved.own else "train", torch.tensor(chosen, dtype=torch.int64))
         for split, chosen in indices.items()
@@ -174,10 +182,10 @@ def _splits_by_content(saved: SavedSplits) -> Callable[[str, str], str | None]:
     return other_split
 
 
-def _labels_of(saved: SavedSplits, split: str) -> Sequence[str]:
-    """Return the labels of the examples of a split; empty texts if the run did not save them."""
-    labels, count = saved.classes.get(split, []), len(saved.examples[split])
-    return labels if len(labels) == count else [""] * count
+def _texts_of(saved: SavedSplits, texts: Mapping[str, Sequence[str]], split: str) -> Sequence[str]:
+    """Return a text of each example of a split; empty ones if the run did not save them."""
+    found, count = texts.get(split, []), len(saved.examples[split])
+    return found if len(found) == count else [""] * count
 
 
 def _match(examples: Sequence[Place], pool: Sequence[Place]) -> list[int | None]:

@@ -34,6 +34,9 @@ class SavedSplits:
     """Hash of the labels of each of the data's own splits, if examples are known by position."""
     classes: dict[str, list[str]] = field(default_factory=dict)
     """The label of each example of each split as text; empty for runs of older versions."""
+    element_labels: dict[str, list[str]] = field(default_factory=dict)
+    """`Identity.labels` of each example of each split; empty if there are none, and for runs of
+    older versions."""
 
     @classmethod
     def of(cls, identities: Mapping[str, Sequence[Identity]]) -> "SavedSplits":
@@ -84,6 +87,8 @@ class SavedSplits:
         own, labels = list(self.own), self.labels
         data = {"format": FORMAT, "own": own, "labels": labels, "examples": examples}
         data["classes"] = self.classes
+        if self.element_labels:
+            data["element_labels"] = self.element_labels
         write_json(run_dir / SPLITS_FILE, data)
 
     @classmethod
@@ -107,15 +112,17 @@ class SavedSplits:
                 },
                 tuple(map(str, data["own"])),
                 {str(split): str(labels) for split, labels in data["labels"].items()},
-                {
-                    str(split): list(map(str, classes))
-                    for split, classes in data.get("classes", {}).items()
-                },
+                _texts(data.get("classes", {})),
+                _texts(data.get("element_labels", {})),
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(
                 f"{path}: not the splits of a run of this version ({error}); restore it from a copy"
             ) from None
+
+
+def _texts(columns: Mapping[str, Sequence[object]]) -> dict[str, list[str]]:
+    return {str(split): list(map(str, texts)) for split, texts in columns.items()}
 
 
 def _parse(line: str) -> SavedExample:
@@ -139,6 +146,10 @@ def record(
         labels: their labels.
         classes: their labels as text.
     """
+    element_labels = {
+        split: [identities[own][i].labels for i in indices.tolist()]
+        for split, (own, indices) in assignment.items()
+    }
     positional = any(x.by == "position" for members in identities.values() for x in members[:1])
     return SavedSplits(
         {
@@ -151,4 +162,5 @@ def record(
         tuple(labels),
         {own: hash_labels(values) for own, values in labels.items()} if positional else {},
         {split: [classes[own][i] for i in x.tolist()] for split, (own, x) in assignment.items()},
+        element_labels if any(map(any, element_labels.values())) else {},
     )
