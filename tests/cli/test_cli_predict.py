@@ -130,8 +130,17 @@ def test_an_existing_csv_is_not_overwritten(capsys, images, image_folder, tmp_pa
     file = image_folder / "dark" / "0.png"
     assert "mine.csv exists already" in run(capsys, "predict", images, file, "--csv", table)[2]
     assert table.read_text() == "precious"
-    missing = tmp_path / "no" / "out.csv"
-    assert "no directory" in run(capsys, "predict", images, file, "--csv", missing)[2]
+
+
+def test_the_directory_of_a_csv_is_made_unless_the_command_is_refused(
+    capsys, images, image_folder, tmp_path
+):
+    table = tmp_path / "new" / "folder" / "out.csv"
+    file = image_folder / "dark" / "0.png"
+    assert run(capsys, "predict", images, file, "--csv", table, "--top-k", "0")[0] == 1
+    assert not (tmp_path / "new").exists()
+    assert run(capsys, "predict", images, file, "--csv", table)[0] == 0
+    assert len(rows(table)) == 1
 
 
 def test_stdin(capsys, images, texts, image_folder, tmp_path, monkeypatch):
@@ -219,7 +228,7 @@ def test_other_kinds_of_input_are_refused_in_one_line(capsys, images, texts, tmp
         ([images, tmp_path / "empty"], "empty holds no files; this model reads images"),
         ([images, tmp_path / "sounds"], "sounds holds only other files (1 .wav); this model reads"),
         ([images], "expected a FILE, a folder, - or --text TEXT"),
-        ([images, "x.png", "--top-k", "0"], "top_k=0; expected at least 1"),
+        ([images, "x.png", "--top-k", "0"], "--top-k 0; expected at least 1"),
         ([images, "x.png", "--jsn"], "--jsn"),
     ):
         status, out, err = run(capsys, "predict", *arguments)

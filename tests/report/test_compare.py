@@ -117,7 +117,10 @@ def test_runs_on_different_data_are_said(runs, capsys):
         (["one", "gone"], "gone"),
         (["one", "numbers/metrics.json"], "metrics.json"),
         (["one", "numbers", "--out", "c.pdf"], "ends in .html or .png"),
-        (["one", "numbers", "--out", "one/config.json.html/x.html"], "no directory"),
+        (
+            ["one", "numbers", "--out", "one/config.json/x.html"],
+            "is a file",
+        ),
         (["one", "numbers", "--out", "there.html"], "exists already"),
     ],
 )

@@ -25,7 +25,7 @@ from . import (
     serve,
     train,
 )
-from .parser import Parser, add_debug, adder, unexpected
+from .parser import Parser, add_debug, adder, named_as_options, unexpected
 
 HELP = "help"  # the same as --help
 
@@ -47,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = [argument for argument in arguments if argument != "--debug"]
     console.prepare()
     status = 1
+    namespace = argparse.Namespace()
     try:
         namespace, rest = parse(arguments)
         namespace.debug = debug
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             traceback.print_exception(error)
-        console.complain(_describe(error))
+        console.complain(named_as_options(_describe(error), namespace))
     return status if console.finish() else max(status, 1)
 
 

@@ -1,6 +1,7 @@
 """An argparse parser with one-line errors, and helpers for adding commands to it."""
 
 import argparse
+import re
 import shutil
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, Protocol
@@ -95,6 +96,19 @@ def unexpected(argument: str, known: Iterable[str], prog: str) -> ValueError:
     if argument.startswith("-"):
         return unknown("option", argument.split("=")[0], known, f"see {prog} --help")
     return ValueError(f"unexpected argument {argument!r}; see {prog} --help")
+
+
+def named_as_options(message: str, options: argparse.Namespace) -> str:
+    """Name the option in a message that begins with an argument of Python: --top-k 0, not top_k=0.
+
+    Args:
+        message: message of an error.
+        options: the options of the command; only those with the value in the message are named.
+    """
+    found = re.match(r"(\w+?)(_ms|_mb)?=([^\s;,]+)(?=[;,])", message)
+    if found is None or str(getattr(options, found[1], None)) != found[3]:
+        return message
+    return f"--{found[1].replace('_', '-')} {found[3]}{message[found.end() :]}"
 
 
 def add_debug(parser: argparse.ArgumentParser) -> None:

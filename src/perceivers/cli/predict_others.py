@@ -50,7 +50,6 @@ def predict_others(answerer: "Answerer", options: argparse.Namespace) -> int:
         ValueError: an option does not fit the model, or two results would have the same name.
         OSError: a file cannot be written.
     """
-    from ..places import make_directory
     from ..predict.solids import SolidAnswerer
 
     if isinstance(answerer, SolidAnswerer):
@@ -63,7 +62,6 @@ def predict_others(answerer: "Answerer", options: argparse.Namespace) -> int:
     folder = options.out or OUT
     if answerer.writes_files:
         _check_names(examples)
-        make_directory(folder)
     entries: list[dict[str, Any]] = []
     for example in examples:
         entry: dict[str, Any] = dict(example.named)
@@ -95,18 +93,21 @@ def _check_names(examples: Sequence["Asked"]) -> None:
 
 
 def _write(example: "Asked", answer: "Answer", folder: Path) -> list[str]:
-    """Write the files of an answer to a folder that exists, and return their paths.
+    """Write the files of an answer to a folder, which is made if needed; return their paths.
 
     Raises:
         ValueError: a file that was read would be replaced.
         OSError: a file cannot be written.
     """
     from ..files import write_atomically
+    from ..places import make_directory
 
     contents = {folder / f"{example.stem}{end}": x for end, x in answer.files.items()}
     for path in contents:
         if path.exists() and any(path.samefile(read) for read in example.paths):
             raise ValueError(f"{path} would be replaced; choose another --out")
+    if contents:
+        make_directory(folder)
     for path, content in contents.items():
         write_atomically(path, partial(Path.write_bytes, data=content))
     return [str(path) for path in contents]

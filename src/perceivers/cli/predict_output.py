@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..files import write_atomically
-from ..places import check_place
+from ..places import check_place, make_directory
 from ..printing import encodable, portable
 from .console import say, write
 
@@ -150,6 +150,7 @@ class Csv:
 
         with self.rows:
             if complete:
+                make_directory(self.path.parent)
                 write_atomically(self.path, write_rows)
 
 
@@ -158,13 +159,10 @@ def check_new_file(path: Path) -> None:
 
     Raises:
         FileExistsError: it exists.
-        FileNotFoundError: its directory does not exist.
-        OSError: its directory cannot be written to.
+        OSError: its directory cannot be written to, or cannot be made.
     """
     if path.exists():
         raise FileExistsError(f"{path} exists already; choose another name, or remove it first")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"no directory {path.parent} for {path.name}; create it first")
     check_place(path)
 
 

@@ -30,7 +30,9 @@ class Sampling:
         if not 0 <= self.temperature < float("inf"):
             raise ValueError(f"temperature={self.temperature}; expected a number of at least 0")
         if self.top_k is not None and self.top_k < 1:
-            raise ValueError(f"top_k={self.top_k}; expected at least 1, or None for all tokens")
+            raise ValueError(
+                f"top_k={self.top_k}; expected at least 1; leave it out to draw from all tokens"
+            )
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p={self.top_p}; expected more than 0 and at most 1")
 

@@ -11,7 +11,7 @@ from ..checkpoint import read_config
 from ..data.config import Task
 from ..files import write_atomically
 from ..models.config import task_of
-from ..places import check_place
+from ..places import check_place, make_directory
 from ..printing import option_text
 from ..training.curves import Row, curves
 from ..training.recipe import Recipe
@@ -187,8 +187,6 @@ def check_out(out: Path) -> None:
         raise ValueError(f"--out {out}: expected a file name that ends in .html or .png")
     if out.exists():
         raise FileExistsError(f"{out} exists already; choose another --out, or remove it")
-    if not out.parent.is_dir():
-        raise FileNotFoundError(f"no directory {out.parent} for {out.name}; create it first")
     check_place(out)
 
 
@@ -211,6 +209,7 @@ def write_comparison(groups: Sequence[Group], out: Path) -> None:
         sections = [Section(g.task if several else "Runs", _section(g)) for g in groups]
         note = paragraph("Runs of different tasks are shown apart.", dim=True)
         content = page("Comparison of runs", note if several else Safe(""), sections).encode()
+    make_directory(out.parent)
     write_atomically(out, lambda part: part.write_bytes(content))
 
 
