@@ -1,6 +1,7 @@
 """What a Perceiver AR has read: keys and values, to which those of later tokens are appended."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -73,3 +74,12 @@ class ARCache:
     """Number of tokens at the beginning of each example that are padding, (B,)."""
     real: Tensor | None = None
     """Boolean (B, L), False where a key of the first layer is of padding; None: nowhere."""
+
+    def repeated(self, count: int) -> "ARCache":
+        """Return a cache of each example `count` times, one after the other, to continue apart."""
+
+        def each(x: Tensor | None) -> Any:
+            return None if x is None else x.repeat_interleave(count, dim=0)
+
+        layers = tuple(KeysValues(each(layer.keys), each(layer.values)) for layer in self.layers)
+        return replace(self, layers=layers, padding=each(self.padding), real=each(self.real))

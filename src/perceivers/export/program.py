@@ -133,8 +133,8 @@ def check_exportable(config: EncoderConfig) -> None:
     """
     if isinstance(config, PerceiverARConfig):
         raise ValueError(
-            "a model that continues texts keeps what it has read, which an exported program "
-            "cannot; use perceivers generate RUN_DIR, or perceivers.load(…).generate(…)"
+            "a Perceiver AR keeps what it has read to go on from there, which an exported program "
+            "cannot; use the run itself, or perceivers.load(…)"
         )
 
 

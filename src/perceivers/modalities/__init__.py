@@ -27,7 +27,7 @@ from .modality import Modality, modality_of, register
 from .points import Points
 from .points.config import OccupancyConfig, PointsConfig
 from .series import TimeSeries
-from .series.config import ForecastConfig, SeriesConfig
+from .series.config import ForecastConfig, SeriesConfig, SeriesTokensConfig
 from .sound import Sound
 from .sound.config import AudioConfig, MelConfig, WaveOutputConfig
 from .table import Table
@@ -79,6 +79,7 @@ __all__ = [
     "PointsConfig",
     "RowsConfig",
     "SeriesConfig",
+    "SeriesTokensConfig",
     "TabularConfig",
     "TextConfig",
     "TextOutputConfig",

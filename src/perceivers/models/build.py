@@ -17,6 +17,7 @@ from .config import (
     KerasExampleConfig,
     ModelConfig,
     PerceiverARConfig,
+    PerceiverARForecastConfig,
     PerceiverIOClassifierConfig,
     PerceiverIOConfig,
     PerceiverVAEConfig,
@@ -25,6 +26,7 @@ from .config import (
 )
 from .keras_example import KerasExample
 from .perceiver_ar import PerceiverARModel
+from .perceiver_ar_forecast import PerceiverARForecaster
 from .perceiver_io import PerceiverIOClassifier, PerceiverIOModel
 from .perceiver_vae import PerceiverVAE
 from .presets import PRESETS
@@ -39,6 +41,7 @@ MODELS: dict[type[EncoderConfig], Callable[..., PerceiverModel]] = {
     PerceiverIOConfig: PerceiverIOModel,
     PerceiverVAEConfig: PerceiverVAE,
     PerceiverARConfig: PerceiverARModel,
+    PerceiverARForecastConfig: PerceiverARForecaster,
 }
 
 

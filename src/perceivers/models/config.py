@@ -7,7 +7,15 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from typing_extensions import override
 
 from ..data.config import EXAMPLE_TASKS, Task
-from ..modalities import ImageConfig, InputConfig, OutputConfig, TextStreamConfig, modality_of
+from ..modalities import (
+    ForecastConfig,
+    ImageConfig,
+    InputConfig,
+    OutputConfig,
+    SeriesTokensConfig,
+    TextStreamConfig,
+    modality_of,
+)
 from ..modalities.config import Range
 from .plain import DEFAULTS, check, from_dict, to_dict, with_changes, with_value
 
@@ -17,6 +25,7 @@ __all__ = [
     "KerasExampleConfig",
     "ModelConfig",
     "PerceiverARConfig",
+    "PerceiverARForecastConfig",
     "PerceiverIOClassifierConfig",
     "PerceiverIOConfig",
     "PerceiverVAEConfig",
@@ -282,6 +291,34 @@ class PerceiverARConfig(EncoderConfig):
     @override
     def task(self) -> Task | None:
         return "language"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceiverARForecastConfig(PerceiverARConfig):
+    """A Perceiver AR that continues time series.
+
+    See `perceivers.models.perceiver_ar_forecast.PerceiverARForecaster`.
+    """
+
+    kind: ClassVar[str] = "perceiver-ar-forecast"
+
+    input: InputConfig = field(default_factory=SeriesTokensConfig)
+    output: ForecastConfig = field(default_factory=ForecastConfig)
+    """Which channels are forecast, and the season of the naive forecast that scores refer to."""
+    paths: Annotated[int, Range(2, 2**14)] = 100
+    """Number of continuations that are drawn for a forecast, which is their median."""
+    path_seed: Annotated[int, Range(-(2**63), 2**63 - 1)] = 0
+    """Random seed of the continuations, the same for each example."""
+
+    @property
+    @override
+    def task(self) -> Task | None:
+        return self.output.task
+
+    @override
+    def for_labels(self, task: Task, count: int) -> Self:
+        fitting = super().for_labels(task, count)
+        return dataclasses.replace(fitting, output=self.output.for_labels(count))
 
 
 DEFAULTS[EncoderConfig] = ModelConfig

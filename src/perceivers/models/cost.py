@@ -18,6 +18,7 @@ from .base import PerceiverModel
 from .build import build_on_meta
 from .config import EncoderConfig
 from .perceiver_ar import PerceiverARModel
+from .perceiver_ar_forecast import PerceiverARForecaster
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _native_cost(key: _ByText) -> Cost:
     """Count a model for the number of input elements that its configuration gives."""
     config = key.config
     model = build_on_meta(config).eval()  # attention dropout takes a detour
-    if isinstance(model, PerceiverARModel):
+    if isinstance(model, PerceiverARModel | PerceiverARForecaster):
         return _cost_of_ar(model)
     num_parameters = sum(p.numel() for p in model.parameters())
     latent = _take_blocks(model.perceiver)
@@ -131,12 +132,13 @@ def _native_cost(key: _ByText) -> Cost:
     )
 
 
-def _cost_of_ar(model: PerceiverARModel) -> Cost:
+def _cost_of_ar(model: PerceiverARModel | PerceiverARForecaster) -> Cost:
     """Count a Perceiver AR: a cross-attend to N latents and a prefix, and causal self-attends.
 
     Causal attention is counted as if all latents attended to all.
     """
     latents, core = model.config.num_latents, model.perceiver
+    core.max_length = max(core.max_length, latents + 1)  # to count a prefix, even if none fits
     counts = []
     for length in (latents, latents + 1):  # FLOPs are linear in the prefix
         tokens = torch.zeros(1, length, dtype=torch.int64, device="meta")

@@ -20,6 +20,42 @@ START = b"\n"
 """The byte before a text: texts of the training follow each other as lines do."""
 
 
+def build_perceiver_ar(
+    config: PerceiverARConfig, num_tokens: int, max_length: int, longest: str
+) -> PerceiverAR:
+    """Build the core of a model of tokens.
+
+    Args:
+        config: configuration of the model.
+        num_tokens: number of different tokens.
+        max_length: largest number of tokens that are read at once.
+        longest: what decides it, for messages.
+
+    Raises:
+        ValueError: widths or numbers do not fit each other.
+    """
+    if config.latent_dim % config.num_self_heads:
+        raise ValueError(
+            f"latent_dim={config.latent_dim} is not divisible by "
+            f"num_self_heads={config.num_self_heads}; change one of them"
+        )
+    if not 2 <= config.num_latents <= max_length:
+        raise ValueError(f"num_latents={config.num_latents}; expected 2 to {longest}={max_length}")
+    return PerceiverAR(
+        num_tokens,
+        max_length=max_length,
+        dim=config.latent_dim,
+        num_layers=config.num_layers_per_block,
+        num_heads=config.num_self_heads,
+        head_dim=config.latent_dim // config.num_self_heads,
+        rotary_fraction=config.rotary_fraction,
+        widening_factor=config.widening_factor,
+        activation=config.activation,
+        output_norm=config.output_norm,
+        prefix_dropout=config.prefix_dropout,
+    )
+
+
 class PerceiverARModel(PerceiverModel):
     """Perceiver AR (arXiv 2202.07765) on the bytes of texts: the last N of S bytes are latents.
 
@@ -57,29 +93,7 @@ class PerceiverARModel(PerceiverModel):
                 f"a model of kind {config.kind!r} reads inputs of kind 'text-stream', not of "
                 f"{config.input.kind!r}"
             )
-        if config.latent_dim % config.num_self_heads:
-            raise ValueError(
-                f"latent_dim={config.latent_dim} is not divisible by "
-                f"num_self_heads={config.num_self_heads}; change one of them"
-            )
-        if not 2 <= config.num_latents <= self.adapter.max_length:
-            raise ValueError(
-                f"num_latents={config.num_latents}; expected 2 to "
-                f"input.max_length={self.adapter.max_length}"
-            )
-        return PerceiverAR(
-            NUM_BYTES,
-            max_length=self.adapter.max_length,
-            dim=config.latent_dim,
-            num_layers=config.num_layers_per_block,
-            num_heads=config.num_self_heads,
-            head_dim=config.latent_dim // config.num_self_heads,
-            rotary_fraction=config.rotary_fraction,
-            widening_factor=config.widening_factor,
-            activation=config.activation,
-            output_norm=config.output_norm,
-            prefix_dropout=config.prefix_dropout,
-        )
+        return build_perceiver_ar(config, NUM_BYTES, self.adapter.max_length, "input.max_length")
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Predict the byte after each of the last N bytes.

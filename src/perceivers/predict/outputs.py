@@ -20,7 +20,7 @@ from ..modalities import (
     WaveOutputConfig,
 )
 from ..models.base import PerceiverModel
-from ..models.config import ModelConfig, PerceiverIOConfig
+from ..models.config import ModelConfig
 from ..reading import Limits
 from .answers import Answerer, Model
 from .elements import ElementAnswerer
@@ -65,7 +65,7 @@ def answerer(name: str, device: str = "auto", *, top_k: int = 5) -> Answerer | N
     config = model.config
     if config.task == "language":
         raise ValueError(f"{name} continues texts; use perceivers generate {name} --prompt …")
-    output = config.output if isinstance(config, PerceiverIOConfig) else None
+    output: OutputConfig | None = getattr(config, "output", None)
     kind = ANSWERERS.get(type(output)) if output else None
     if kind is None:
         raise ValueError(

@@ -18,6 +18,7 @@ from ..modalities.reader import collate
 from ..modalities.series.decode import Series
 from ..modalities.series.draw import draw_forecast
 from ..modalities.series.reader import SeriesReader
+from ..models.perceiver_ar_forecast import INTERVAL, PerceiverARForecaster
 from ..printing import formatted
 from .answers import Answer, Answerer, Model
 from .formatting import check_finite
@@ -39,6 +40,8 @@ class Forecast:
     """Float64 (H, K), in the units of the series."""
     series: Series
     """The series that it goes on from."""
+    interval: np.ndarray | None = None
+    """The 10th and the 90th percentile of the continuations, (2, H, K); None: none were drawn."""
 
     @property
     def moments(self) -> list[str]:
@@ -47,9 +50,16 @@ class Forecast:
 
     def rows(self) -> list[list[Any]]:
         """Return the rows of a table: names, then the time and the values of each step."""
-        head = [self.series.times.name or "step", *self.names]
-        pairs = zip(self.moments, self.values.tolist(), strict=True)
-        return [head, *([moment, *values] for moment, values in pairs)]
+        names, values = list(self.names), self.values
+        if self.interval is not None:
+            names += [f"{name} {end}" for name in self.names for end in ("10%", "90%")]
+            ends = np.moveaxis(self.interval, 0, -1).reshape(len(values), -1)
+            values = np.concatenate([values, ends], axis=1)
+        pairs = zip(self.moments, values.tolist(), strict=True)
+        return [
+            [self.series.times.name or "step", *names],
+            *([moment, *numbers] for moment, numbers in pairs),
+        ]
 
     def table(self) -> bytes:
         """Return the rows as the content of a csv file."""
@@ -63,7 +73,7 @@ class Forecast:
         run = slice(max(0, len(self.series) - length), None)
         draw_forecast(
             figure, self.names, self.series.times, self.series.times.values[run],
-            self.series.values[run], self.times, said=self.values,
+            self.series.values[run], self.times, said=self.values, interval=self.interval,
         )  # fmt: skip
         file = io.BytesIO()
         with quiet_fonts():
@@ -133,10 +143,16 @@ def forecast_series(model: Model, series: Series) -> Forecast:
     reader = series_reader(model)
     example = reader.window(series, len(series) - reader.length)
     batch = reader.batch(collate([example])).to(device_of(model))
-    values: np.ndarray = model.eval()(batch)[0].double().cpu().numpy()
+    model, interval = model.eval(), None
+    if isinstance(model, PerceiverARForecaster):
+        paths = model.sample(batch)[0].double()
+        values = paths.median(dim=0).values.cpu().numpy()
+        interval = paths.quantile(paths.new_tensor(INTERVAL), dim=0).cpu().numpy()
+    else:
+        values = model(batch)[0].double().cpu().numpy()
     check_finite(values.ravel().tolist())
     names = series.names[: values.shape[1]]
-    return Forecast(names, series.times.after(reader.horizon), values, series)
+    return Forecast(names, series.times.after(reader.horizon), values, series, interval)
 
 
 def summary(found: Forecast, most: int = 3) -> str:

@@ -20,6 +20,7 @@ from .mlm import mlm
 from .perceiver_pytorch_cifar10 import perceiver_pytorch_cifar10
 from .rt_polarity import rt_polarity
 from .segment_points import segment_points
+from .series_ar import series_ar
 from .shape_vae import shape_vae
 from .vowels import vowels
 
@@ -48,6 +49,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         autoencode_av,
         flow,
         co2,
+        series_ar,
         folder,
     )
 }

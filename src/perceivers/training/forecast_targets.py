@@ -9,9 +9,8 @@ from torchmetrics import Metric
 from typing_extensions import override
 
 from ..data.examples import ExampleSet
-from ..modalities.series.output import ForecastOutput
+from ..modalities.series.output import ForecastUnits
 from ..models.base import PerceiverModel
-from ..models.perceiver_io import PerceiverIOModel
 from .targets_base import BASELINE, Targets
 
 # B windows · T length · H horizon · K forecast channels
@@ -68,12 +67,13 @@ class ForecastTargets(Targets):
 
     def __init__(self, model: PerceiverModel) -> None:
         super().__init__(model)
-        if not isinstance(model, PerceiverIOModel) or not isinstance(model.output, ForecastOutput):
+        output = getattr(model, "output", None)
+        if not isinstance(output, ForecastUnits):
             raise ValueError(
                 f"a model of kind {model.config.kind!r} gives no forecasts; choose a recipe that "
                 "does, such as co2"
             )
-        self.output: ForecastOutput = model.output
+        self.output: ForecastUnits = output
 
     @override
     def measure(self, examples: ExampleSet) -> None:

@@ -23,6 +23,7 @@ COLUMNS = {
     "baseline_mae": ("of the baseline", ".4g"),
     "rmse": ("RMSE", ".4g"),
     "baseline_rmse": ("of the baseline", ".4g"),
+    "coverage": ("80% interval covers", ".1%"),
     "r2": ("R²", ".4f"),
     "psnr": ("PSNR, dB", ".2f"),
     "baseline_psnr": ("of the mean", ".2f"),

@@ -59,6 +59,8 @@ ACCURACY = Score("accuracy", "accuracy", ".2%")
 BITS = Score("bits_per_byte", "bits per byte", ".4f", higher_is_better=False)
 HIDDEN_BITS = replace(BITS, title="bits per hidden byte", short="bits")
 TOP5 = Score("top5", "top-5", ".2%")
+COVERAGE = Score("coverage", "80% interval covers", ".1%", short="covers")
+"""Of forecasts that are drawn: the other models of the task do not have it."""
 TASK_SCORES: dict[Task, tuple[Score, ...]] = {
     "classification": (
         Score("top1", "top-1", ".2%"),
@@ -83,7 +85,9 @@ TASK_SCORES: dict[Task, tuple[Score, ...]] = {
         Score("kl", "KL divergence", ".4f", higher_is_better=False, short="KL"),
     ),
 }
-ALL_SCORES = {s.name: s for s in (LOSS, *(s for scores in TASK_SCORES.values() for s in scores))}
+ALL_SCORES = {
+    s.name: s for s in (LOSS, COVERAGE, *(s for scores in TASK_SCORES.values() for s in scores))
+}
 
 
 def scores_of(task: Task, labels: Sequence[str]) -> tuple[Score, ...]:

@@ -1,5 +1,7 @@
 """Loss and scores of each task."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,6 +20,7 @@ from ..models.base import PerceiverModel
 from ..models.classifier import PerceiverClassifier, TargetScale
 from ..models.config import task_of
 from ..models.outputs import average_clips
+from ..models.perceiver_ar_forecast import PerceiverARForecaster
 from .element_targets import ElementTargets
 from .flow_targets import FlowTargets
 from .forecast_targets import ForecastTargets
@@ -25,6 +28,7 @@ from .language import LanguageTargets
 from .masking import MaskingTargets
 from .metrics import AveragePrecisions, ClassCounts, LabelCounts
 from .occupancy_targets import OccupancyTargets
+from .path_targets import PathTargets
 from .targets_base import BASELINE, Targets
 from .value_targets import ValueTargets
 
@@ -166,14 +170,19 @@ class NumberTargets(ExampleTargets):
         return (outputs - targets).float(), torch.zeros_like(targets, dtype=torch.float32)
 
 
-TARGETS: dict[Task, type[Targets]] = {
+def _forecast_targets(model: PerceiverModel) -> Targets:
+    kind = PathTargets if isinstance(model, PerceiverARForecaster) else ForecastTargets
+    return kind(model)
+
+
+TARGETS: dict[Task, Callable[[PerceiverModel], Targets]] = {
     "classification": ClassTargets,
     "multilabel": LabelTargets,
     "regression": NumberTargets,
     "language": LanguageTargets,
     "segmentation": ElementTargets,
     "reconstruction": ValueTargets,
-    "forecasting": ForecastTargets,
+    "forecasting": _forecast_targets,
     "masking": MaskingTargets,
     "flow": FlowTargets,
     "occupancy": OccupancyTargets,

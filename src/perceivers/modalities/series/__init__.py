@@ -13,7 +13,7 @@ from typing_extensions import override
 from ...errors import listed
 from ..file_modality import FileModality, InputChoice
 from ..measures import Measures, counted, median_of
-from .config import ForecastConfig, SeriesConfig
+from .config import ForecastConfig, SeriesConfig, SeriesTokensConfig
 
 if TYPE_CHECKING:
     from ..adapter import Adapter
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .decode import Series
     from .output import ForecastOutput
     from .reader import SeriesReader
+    from .tokens import SeriesTokens
 
 MAX_LENGTH = 2048  # steps that `choose` reads of each file at most
 MAX_ELEMENTS = 256  # elements of an example, unless that takes patches of more than 16 steps
@@ -37,7 +38,7 @@ class TimeSeries(FileModality):
 
     name = "series"
     recipe = "vowels"
-    configs = (SeriesConfig,)
+    configs = (SeriesConfig, SeriesTokensConfig)
     outputs = (ForecastConfig,)
     measured_whole = True
 
@@ -45,7 +46,11 @@ class TimeSeries(FileModality):
         self.sure = sure
 
     @override
-    def adapter(self, config: Any) -> "SeriesAdapter":
+    def adapter(self, config: Any) -> "SeriesAdapter | SeriesTokens":
+        if isinstance(config, SeriesTokensConfig):
+            from .tokens import SeriesTokens
+
+            return SeriesTokens(**config.adapter_options())
         from .adapter import SeriesAdapter
 
         return SeriesAdapter(**config.adapter_options())

@@ -92,15 +92,7 @@ class SeriesAdapter(ChannelsLastAdapter):
 
     @override
     def elements(self, batch: Tensor) -> Inputs:
-        steps = self.length + self.horizon
-        if batch.ndim != 3 or batch.shape[1:] != (steps, 1 + self.channels):
-            raise ValueError(
-                f"series batch has shape {tuple(batch.shape)}; expected (batch, {steps}, "
-                f"{1 + self.channels}): the time of each step, then {self.channels} channels, with "
-                "NaN for a missing value"
-            )
-        if not batch.is_floating_point():
-            raise ValueError(f"series are {batch.dtype}; expected floats")
+        check_windows(batch, self.length + self.horizon, self.channels)
         values, present = self.values_and_presence(batch)
         content = torch.cat([values, present.to(values.dtype)], dim=-1)  # B T 2C
         content = content.unflatten(1, (-1, self.patch_size)).flatten(2)
@@ -131,3 +123,15 @@ class SeriesAdapter(ChannelsLastAdapter):
         """Return times (B, M), counted in steps, as coordinates (B, M, 1)."""
         last = max(1, self.length + self.horizon - 1)
         return (2 * times / last - 1)[..., None]
+
+
+def check_windows(batch: Tensor, steps: int, channels: int) -> None:
+    """Raise a ValueError unless a batch holds windows of floats, (B, steps, 1 + channels)."""
+    if batch.ndim != 3 or batch.shape[1:] != (steps, 1 + channels):
+        raise ValueError(
+            f"series batch has shape {tuple(batch.shape)}; expected (batch, {steps}, "
+            f"{1 + channels}): the time of each step, then {channels} channels, with "
+            "NaN for a missing value"
+        )
+    if not batch.is_floating_point():
+        raise ValueError(f"series are {batch.dtype}; expected floats")

@@ -51,6 +51,28 @@ class SeriesConfig(InputConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SeriesTokensConfig(SeriesConfig):
+    """How time series become tokens; see `perceivers.modalities.series.tokens.SeriesTokens`."""
+
+    kind: ClassVar[str] = "series-tokens"
+
+    horizon: int = 12
+    """Steps after the window whose values are to be forecast."""
+    bins: Annotated[int, Range(2, 2**14)] = 64
+    """Tokens for values; a further one stands for a missing value."""
+    limit: Annotated[float, Range(0.1, 1e6)] = 4.0
+    """Standard deviations of the window from the lowest token to 0, and from 0 to the highest;
+    values beyond them have the nearest token."""
+    difference: Annotated[int, Range(0, 2**31 - 1)] = 0
+    """Steps back from a value to the one that is subtracted from it; 0: the mean of the window
+    is."""
+
+    patch_size: ClassVar[int] = 1  # type: ignore[misc]
+    normalise: ClassVar[Literal["training", "window"]] = "window"  # type: ignore[misc]
+    num_bands: ClassVar[int] = 0  # type: ignore[misc]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ForecastConfig(OutputConfig):
     """Forecasts; see `perceivers.modalities.series.output.ForecastOutput`."""
 

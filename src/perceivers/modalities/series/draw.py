@@ -61,6 +61,7 @@ def draw_forecast(
     after: np.ndarray,
     *,
     said: np.ndarray,
+    interval: np.ndarray | None = None,
     truth: np.ndarray | None = None,
     naive: np.ndarray | None = None,
 ) -> None:
@@ -74,6 +75,7 @@ def draw_forecast(
         values: their values, (T, K or more).
         after: times of the forecast, (H,).
         said: the forecast, (H, K).
+        interval: lower and upper end of the values that are likely, (2, H, K); None: not known.
         truth: what came, (H, K); None: it is not known.
         naive: the seasonal-naive forecast, (H, K); None: it is not drawn.
     """
@@ -85,6 +87,10 @@ def draw_forecast(
             axes.plot(later, truth[:, index], lw=0.9, c="0.2", ls=":", label="what came")
         if naive is not None:
             axes.plot(later, naive[:, index], lw=0.8, c="#d1701f", label="one season earlier")
+        if interval is not None:
+            low, high = interval[..., index]
+            band = {"color": "#1f5fae", "alpha": 0.2, "lw": 0}
+            axes.fill_between(later, low, high, label="80% of continuations", **band)
         axes.plot(later, said[:, index], lw=1.2, c="#1f5fae", label="forecast")
         axes.axvline(later[0], lw=0.6, c="0.7")
         axes.set_ylabel(shortened(name, 2 * MAX_NAME), fontsize=7, parse_math=False)

@@ -12,6 +12,7 @@ from ..adapter import Adapter
 from ..output import Output
 from .adapter import SeriesAdapter
 from .scaling import seasonal_naive, window_moments
+from .tokens import SeriesTokens
 
 # B batch · T length · H horizon · C channels · K forecast channels · P position channels
 
@@ -19,7 +20,52 @@ LEARNED_DIM = 32  # channels of the learned part of a query
 MAX_SEASONS = 3  # earlier seasons that a query holds the values of
 
 
-class ForecastOutput(Output):
+class ForecastUnits(nn.Module):
+    """What is forecast of windows, and in which units: the first K channels of the H steps after.
+
+    Args:
+        adapter: the adapter of the windows.
+        season: steps of a season, at most T; 1: the naive forecast repeats the last value.
+        targets: K; 0: all channels.
+
+    Raises:
+        ValueError: `season` or `targets` are too large.
+    """
+
+    mase_scale: Tensor
+
+    def __init__(
+        self, adapter: SeriesAdapter | SeriesTokens, *, season: int = 1, targets: int = 0
+    ) -> None:
+        super().__init__()
+        if not 1 <= season <= adapter.length:
+            raise ValueError(
+                f"season={season} with windows of {adapter.length} steps; expected 1 (none) to "
+                f"{adapter.length}: choose a longer window, --model.input.length"
+            )
+        if targets > adapter.channels:
+            raise ValueError(f"targets={targets}; the series have {adapter.channels} channels")
+        self.season, self.horizon, self.length = season, adapter.horizon, adapter.length
+        self.channels, self.targets = adapter.channels, targets or adapter.channels
+        # What MASE divides by: set from the training part of a series.
+        self.register_buffer("mase_scale", torch.ones(self.targets, dtype=torch.float64))
+
+    def naive_and_scale(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the naive forecast (B, H, K) of windows, and their standard deviations (B, 1, K).
+
+        Args:
+            batch: the windows, (B, T + H, 1 + C).
+        """
+        values = batch[:, : self.length, 1 : 1 + self.targets]
+        _, scale = window_moments(values)
+        return seasonal_naive(values, self.horizon, self.season), scale
+
+    def future(self, batch: Tensor) -> Tensor:
+        """Return the values that follow windows of training, (B, H, K); NaN where missing."""
+        return batch[:, self.length :, 1 : 1 + self.targets]
+
+
+class ForecastOutput(ForecastUnits, Output):
     """Forecast the first K channels of a series at the H steps after a window, (B, H, K).
 
     A query is the position of its time, the values of the same time in up to `MAX_SEASONS` earlier
@@ -39,26 +85,16 @@ class ForecastOutput(Output):
     """
 
     name = "forecast"
-    mase_scale: Tensor
 
     def __init__(self, adapter: Adapter, *, season: int = 1, targets: int = 0) -> None:
-        super().__init__()
         if not isinstance(adapter, SeriesAdapter) or not adapter.horizon:
             raise ValueError("a forecast needs series as inputs, with a horizon of at least 1")
         if adapter.normalise_by != "window":
             raise ValueError(
                 "forecasts are made in the units of each window; set --model.input.normalise window"
             )
-        if not 1 <= season <= adapter.length:
-            raise ValueError(
-                f"season={season} with windows of {adapter.length} steps; expected 1 (none) to "
-                f"{adapter.length}: choose a longer window, --model.input.length"
-            )
-        if targets > adapter.channels:
-            raise ValueError(f"targets={targets}; the series have {adapter.channels} channels")
-        self.season, self.horizon = season, adapter.horizon
-        self.length, self.patch_size = adapter.length, adapter.patch_size
-        self.channels, self.targets = adapter.channels, targets or adapter.channels
+        super().__init__(adapter, season=season, targets=targets)
+        self.patch_size = adapter.patch_size
         self.learned = nn.Parameter(torch.empty(LEARNED_DIM))
         trunc_normal(self.learned, 0.02)
         self.seasons = min(MAX_SEASONS, self.length // season)
@@ -66,8 +102,6 @@ class ForecastOutput(Output):
         self.head = nn.Linear(known + LEARNED_DIM + adapter.position_dim, self.targets)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
-        # What MASE divides by: set from the training part of a series.
-        self.register_buffer("mase_scale", torch.ones(self.targets, dtype=torch.float64))
 
     @property
     @override
@@ -132,17 +166,3 @@ class ForecastOutput(Output):
         """
         naive, scale = self.naive_and_scale(batch)
         return naive + scale * values.to(naive.dtype)
-
-    def naive_and_scale(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the naive forecast (B, H, K) of windows, and their standard deviations (B, 1, K).
-
-        Args:
-            batch: the windows, (B, T + H, 1 + C).
-        """
-        values = batch[:, : self.length, 1 : 1 + self.targets]
-        _, scale = window_moments(values)
-        return seasonal_naive(values, self.horizon, self.season), scale
-
-    def future(self, batch: Tensor) -> Tensor:
-        """Return the values that follow windows of training, (B, H, K); NaN where missing."""
-        return batch[:, self.length :, 1 : 1 + self.targets]
