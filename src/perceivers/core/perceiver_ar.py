@@ -42,6 +42,7 @@ class PerceiverAR(nn.Module):
         activation: activation of each feed-forward, as in `LayerOptions`.
         output_norm: whether a LayerNorm comes before the logits.
         prefix_dropout: share of the prefix that is left out in training, others in each example.
+        dropout: probability of dropping an output of a feed-forward in training.
 
     Raises:
         ValueError: an option is out of range.
@@ -61,6 +62,7 @@ class PerceiverAR(nn.Module):
         activation: Activation = "gelu",
         output_norm: bool = False,
         prefix_dropout: float = 0.0,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         for name, share in (
@@ -74,8 +76,10 @@ class PerceiverAR(nn.Module):
             qk_dim=num_heads * head_dim,
             widening_factor=widening_factor,
             activation=activation,
+            dropout=dropout,
         )
-        self.max_length, self.prefix_dropout, self.head_dim = max_length, prefix_dropout, head_dim
+        self.max_length, self.head_dim = max_length, head_dim
+        self.prefix_dropout, self.dropout = prefix_dropout, dropout
         self.activation_checkpointing = False
         """Whether training stores only the latents between layers."""
         self.rotated = round(rotary_fraction * head_dim / 2) * 2
@@ -229,8 +233,8 @@ class PerceiverAR(nn.Module):
             ValueError: a prompt is empty or longer than `max_length`, or a setting is out of range.
         """
         sampling = Sampling(temperature, top_k, top_p)
-        if self.training and self.prefix_dropout:
-            raise ValueError("generation leaves nothing of the prefix out; call model.eval() first")
+        if self.training and (self.prefix_dropout or self.dropout):
+            raise ValueError("generation leaves nothing out; call model.eval() first")
         check_sizes(length, num_latents, self.max_length)
         prompts, padding = left_padded(tokens)
         self._check(prompts, 0, padding)

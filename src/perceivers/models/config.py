@@ -284,7 +284,6 @@ class PerceiverARConfig(EncoderConfig):
     qkv_bias: ClassVar[bool]  # type: ignore[misc]
     attention: ClassVar[Any]  # type: ignore[misc]
     attention_dropout: ClassVar[float]  # type: ignore[misc]
-    dropout: ClassVar[float]  # type: ignore[misc]
     latent_std: ClassVar[float]  # type: ignore[misc]
 
     @property

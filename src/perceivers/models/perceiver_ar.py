@@ -53,6 +53,7 @@ def build_perceiver_ar(
         activation=config.activation,
         output_norm=config.output_norm,
         prefix_dropout=config.prefix_dropout,
+        dropout=config.dropout,
     )
 
 

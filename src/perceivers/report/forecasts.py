@@ -12,7 +12,7 @@ from ..models.base import PerceiverModel
 from ..printing import encodable, formatted
 from ..training.forecast_targets import forecasts
 from ..training.results import COLUMNS
-from ..training.scores import LOSS, Score, scores_of
+from ..training.scores import COVERAGE, LOSS, Score, scores_of
 from ..training.scoring import Scored
 from .figures import png
 from .outcome import Makers, Outcome, TaskReport
@@ -41,17 +41,23 @@ def forecast_sections(outcome: Outcome) -> Makers:
 
 def _scores(model: PerceiverModel, scored: Scored) -> Safe:
     base = scored.scores["baseline"]
+    loss = "the mean absolute error in standard deviations of each window"
+    if COVERAGE.name in scored.scores:
+        loss = (
+            "the mean cross-entropy of the tokens that values become, and the interval that from "
+            "the 10th to the 90th percentile of the continuations"
+        )
     rows = [
         [score.title, _value(score, scored.scores), _value(score, base)]
-        for score in (*scores_of("forecasting", model.labels), LOSS)
+        for score in (*scores_of("forecasting", model.labels), COVERAGE, LOSS)
         if score.name in scored.scores
     ]
     return joined(
         table(("score", "this model", "seasonal naive"), rows),
         paragraph(
             "Seasonal naive: each value as it was one season earlier. MASE: the mean absolute "
-            "error, divided by the mean change over a season in the training part; the loss is the "
-            "mean absolute error in standard deviations of each window.",
+            "error, divided by the mean change over a season in the training part; the loss is "
+            f"{loss}.",
             dim=True,
         ),
     )

@@ -60,7 +60,7 @@ BITS = Score("bits_per_byte", "bits per byte", ".4f", higher_is_better=False)
 HIDDEN_BITS = replace(BITS, title="bits per hidden byte", short="bits")
 TOP5 = Score("top5", "top-5", ".2%")
 COVERAGE = Score("coverage", "80% interval covers", ".1%", short="covers")
-"""Of forecasts that are drawn: the other models of the task do not have it."""
+"""Of forecasts that are drawn; the other models of the task do not have it."""
 TASK_SCORES: dict[Task, tuple[Score, ...]] = {
     "classification": (
         Score("top1", "top-1", ".2%"),
@@ -187,5 +187,5 @@ def format_scores(
             earlier version, are left out.
         prefix: prefix of the names in `values`, such as "val_".
     """
-    scores = [s for s in scores_of(task, labels) if prefix + s.name in values]
+    scores = [s for s in (*scores_of(task, labels), COVERAGE) if prefix + s.name in values]
     return ", ".join(score.format(values[prefix + score.name]) for score in scores)
