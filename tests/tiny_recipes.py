@@ -59,6 +59,23 @@ def tiny_forecast_recipe(path, *, inputs=None, output=None, **data):
     )
 
 
+def tiny_path_recipe(path, **changes):
+    """Return a recipe that forecasts 4 steps of two columns from 12, of two epochs."""
+    recipe = get_recipe("series-ar")
+    inputs = dataclasses.replace(recipe.model.input, length=12, horizon=4, channels=2, bins=16)
+    model = dataclasses.replace(
+        recipe.model, input=inputs, output=dataclasses.replace(recipe.model.output, season=6),
+        num_latents=20, latent_dim=16, num_layers_per_block=1, num_self_heads=2, paths=8, **changes,
+    )  # fmt: skip
+    return dataclasses.replace(
+        recipe,
+        model=model,
+        data=dataclasses.replace(recipe.data, path=str(path)),
+        optimizer=dataclasses.replace(recipe.optimizer, warmup_epochs=0),
+        trainer=dataclasses.replace(recipe.trainer, max_epochs=2, ema_decay=0.0),
+    )
+
+
 def write_seasonal_series(path, rows=120, gap=True):
     """Write a csv with dates a day apart, two seasonal columns and a missing value."""
     lines = ["date,load [MW],wind"]

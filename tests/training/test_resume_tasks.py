@@ -10,7 +10,7 @@ from PIL import Image
 from tests.cli.test_flow_training import write_shifted
 from tests.cli.test_segmentation import write_clouds
 from tests.texts import tiny_ar_config
-from tests.tiny_recipes import tiny_forecast_recipe, write_seasonal_series
+from tests.tiny_recipes import tiny_forecast_recipe, tiny_path_recipe, write_seasonal_series
 from tests.training.test_resume import assert_same, train_interrupted
 
 from perceivers.data.config import DataConfig
@@ -96,6 +96,11 @@ def language(folder):
     return dataclasses.replace(get_recipe("bytes-lm"), model=tiny_ar_config())
 
 
+def paths(folder):
+    folder.mkdir()
+    return tiny_path_recipe(write_seasonal_series(folder / "load.csv"), dropout=0.2)
+
+
 def spans(folder):
     folder.mkdir()
     span = {"start": 0, "end": 3, "label": "WORD"}
@@ -129,7 +134,7 @@ def with_workers(recipe, folder):
 
 def cases():
     """Yield each task and signal; all but one are slow."""
-    makers = (segmentation, spans, reconstruction, flow, forecasts, masking, language)
+    makers = (segmentation, spans, reconstruction, flow, forecasts, paths, masking, language)
     for make in makers:
         for sent in (signal.SIGTERM, signal.SIGINT):
             fast = (make, sent) == (language, signal.SIGTERM)

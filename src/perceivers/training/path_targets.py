@@ -54,9 +54,8 @@ class PathTargets(ForecastTargets):
         logits = outputs["logits"]
         levels = self.adapter.levels(targets["windows"]).flatten(1)[:, -logits.shape[1] :]
         shares = self.adapter.shares(levels).to(logits.dtype)
-        losses = -(shares * logits.log_softmax(-1)).sum(-1)
-        present = ~losses.isnan()
-        return losses.masked_fill(~present, 0.0).sum() / present.sum().clamp(min=1)
+        present = ~levels.isnan()
+        return -(shares * logits.log_softmax(-1)).sum() / present.sum().clamp(min=1)
 
     @override
     def metrics(self) -> dict[str, Metric]:

@@ -89,6 +89,7 @@ def test_the_shares_of_a_level_are_around_it(level):
     assert shares.shape == (33,)
     assert shares.sum().item() == pytest.approx(1)
     assert shares[-1] == 0
+    assert not adapter.shares(torch.tensor([NAN])).any()
     own = adapter.tokens(torch.tensor([level], dtype=torch.float64)).item()
     assert abs(int(shares.argmax()) - own) <= 1
     if abs(level) < 3:

@@ -120,12 +120,14 @@ class SeriesTokens(Adapter):
     def shares(self, levels: Tensor) -> Tensor:
         """Return how a level is shared among the tokens, (…, tokens): a normal distribution.
 
-        Neighbouring bins get a part, so that a model learns that they are alike. NaN gives NaN.
+        Neighbouring bins get a part, so that a model learns that they are alike. All shares of NaN
+        are 0.
         """
         centres = torch.arange(self.bins, device=levels.device, dtype=levels.dtype)
         centres = (centres + 0.5) * self.width - self.limit
         away = (levels.clamp(-self.limit, self.limit)[..., None] - centres) / self.width
-        return F.pad((-0.5 * (away / TARGET_WIDTH).square()).softmax(-1), (0, 1))
+        shares = (-0.5 * (away / TARGET_WIDTH).square()).softmax(-1)
+        return F.pad(shares.nan_to_num(), (0, 1))
 
     def future(self, levels: Tensor, batch: Tensor) -> Tensor:
         """Return values of the steps to forecast, (B, P, H, C), for levels of several paths.
