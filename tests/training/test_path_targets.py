@@ -122,7 +122,7 @@ def test_the_command_writes_the_interval(run, table, tmp_path, capsys):
     np.testing.assert_allclose(found.values, numbers[:, :2])
     assert found.interval.shape == (2, 4, 2)
     capsys.readouterr()
-    assert main(["predict", str(run), str(table), "--json"]) == 0
+    assert main(["predict", str(run), str(table), "--json", "--out", str(out)]) == 0
     [entry] = json.loads(capsys.readouterr().out)
     assert entry["forecast"][0].keys() == set(head)
 
