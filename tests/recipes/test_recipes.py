@@ -16,7 +16,9 @@ def test_cifar_recipes_run(cifar_files, tmp_path, name):
     path = cifar_files.write(recipe.data.name, "binary", archive=True)
     recipe = dataclasses.replace(
         recipe,
-        model=dataclasses.replace(recipe.model, num_latents=4, latent_dim=16, qk_dim=16),
+        model=dataclasses.replace(
+            recipe.model, num_latents=4, latent_dim=16, qk_dim=16, num_self_heads=4
+        ),
         data=dataclasses.replace(recipe.data, path=str(path), batch_size=16, validation=0.2),
         trainer=dataclasses.replace(recipe.trainer, max_epochs=3),
     )
