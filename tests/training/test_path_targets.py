@@ -1,6 +1,7 @@
 """Forecasts by drawn continuations: loss, scores, and whole runs."""
 
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -66,7 +67,7 @@ def test_loss_and_scores_equal_those_of_a_reference(table):
     assert float(loss) == pytest.approx(-np.nanmean((weights * logs).sum(-1)), rel=1e-5)
 
     paths, future = model.sample(batch).numpy(), batch[:, 12:, 1:].numpy()
-    said = np.sort(paths, axis=1)[:, 3]  # torch takes the lower of two medians
+    said = np.median(paths, axis=1)
     low, high = np.quantile(paths, [0.1, 0.9], axis=1)
     inside = np.where(np.isnan(future), NAN, (low <= future) & (future <= high))
     reference = {
@@ -92,6 +93,18 @@ def test_while_training_scores_are_of_one_step_ahead(table):
     errors = (said - value).abs() / truth["values"][..., 2]
     inside = model.adapter.levels(batch)[:, 12:].abs() < 4
     assert errors[inside].nan_to_num().max() <= model.adapter.width / 2 + 1e-6
+
+
+def test_values_beyond_the_bins_are_said(table, caplog):
+    recipe, _ = measure_files(tiny_path_recipe(table))
+    splits = read_splits(recipe.data, build_reader(recipe.model.input))
+    recipe = fit_to_data(recipe, splits)
+    for limit, expected in ((1.0, True), (9.0, False)):
+        inputs = dataclasses.replace(recipe.model.input, limit=limit)
+        model = build(dataclasses.replace(recipe.model, input=inputs), splits.labels)
+        caplog.clear()
+        targets_of(model).measure(splits.examples["train"])
+        assert ("are beyond 1 standard deviations" in caplog.text) == expected
 
 
 def test_a_run_is_scored_with_its_coverage(run, capsys):

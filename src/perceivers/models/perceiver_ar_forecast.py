@@ -109,7 +109,7 @@ class PerceiverARForecaster(PerceiverModel):
         Raises:
             ValueError: another shape or dtype, or a mask.
         """
-        return self.sample(x, mask).median(dim=1).values
+        return self.sample(x, mask).quantile(0.5, dim=1)
 
     def sample(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Draw continuations of windows, (B, P, H, K); the arguments are those of `forward`."""

@@ -146,7 +146,7 @@ def forecast_series(model: Model, series: Series) -> Forecast:
     model, interval = model.eval(), None
     if isinstance(model, PerceiverARForecaster):
         paths = model.sample(batch)[0].double()
-        values = paths.median(dim=0).values.cpu().numpy()
+        values = paths.quantile(0.5, dim=0).cpu().numpy()
         interval = paths.quantile(paths.new_tensor(INTERVAL), dim=0).cpu().numpy()
     else:
         values = model(batch)[0].double().cpu().numpy()

@@ -81,7 +81,8 @@ class ForecastTargets(Targets):
         total = torch.zeros(self.num_outputs, dtype=torch.float64)
         pairs = total.clone()
         low, high = total + math.inf, total - math.inf
-        for values in self._windows(examples):
+        for windows in self._windows(examples):
+            values = windows[..., 1 : 1 + self.num_outputs]
             changes = (values[:, self.output.season :] - values[:, : -self.output.season]).abs()
             present = ~changes.isnan()
             total += changes.masked_fill(~present, 0.0).sum((0, 1))
@@ -101,12 +102,12 @@ class ForecastTargets(Targets):
         self.output.mase_scale.copy_(scale)
 
     def _windows(self, examples: ExampleSet) -> Iterator[Tensor]:
-        """Yield the values of windows with what follows them, float64 (B, T + H, K)."""
+        """Yield windows with what follows them, float64 (B, T + H, 1 + C)."""
         for start in range(0, len(examples), WINDOWS_AT_ONCE):
             chosen = range(start, min(start + WINDOWS_AT_ONCE, len(examples)))
             batch, _ = examples.__getitems__(chosen)
             if batch is not None:
-                yield batch[..., 1 : 1 + self.num_outputs].double()
+                yield batch.double()
 
     @override
     def truth(self, examples: Tensor, labels: Tensor) -> Tensor:

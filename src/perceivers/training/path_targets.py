@@ -1,5 +1,6 @@
 """Loss and scores of forecasts that are the median of drawn continuations."""
 
+import logging
 from typing import Any
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from typing_extensions import override
 
+from ..data.examples import ExampleSet
 from ..modalities.series.tokens import SeriesTokens
 from ..models.base import PerceiverModel
 from ..models.perceiver_ar_forecast import INTERVAL, PerceiverARForecaster
@@ -15,6 +17,11 @@ from .scores import COVERAGE
 from .targets_base import BASELINE
 
 # B windows · H horizon · C channels · K forecast channels · P paths · n tokens · V tokens
+
+
+log = logging.getLogger(__name__)
+
+MANY_BEYOND = 0.005  # share of the values
 
 
 class PathTargets(ForecastTargets):
@@ -35,6 +42,23 @@ class PathTargets(ForecastTargets):
     def __init__(self, model: PerceiverModel) -> None:
         super().__init__(model)
         self.scores = (*self.scores, COVERAGE)
+
+    @override
+    def measure(self, examples: ExampleSet) -> None:
+        """Say it, too, if many values of the training windows are beyond the outermost bins."""
+        super().measure(examples)
+        beyond = present = 0
+        for windows in self._windows(examples):
+            levels = self.adapter.levels(windows)
+            beyond += int((levels.abs() > self.adapter.limit).sum())
+            present += int((~levels.isnan()).sum())
+        if beyond > MANY_BEYOND * present:
+            log.warning(
+                "%.1f%% of the values of the training windows are beyond %g standard deviations "
+                "and become the outermost tokens; a larger --model.input.limit keeps them apart",
+                100 * beyond / present,
+                self.adapter.limit,
+            )
 
     @property
     def adapter(self) -> SeriesTokens:
@@ -79,7 +103,7 @@ class PathTargets(ForecastTargets):
         """Return the forecasts as the outputs of `ForecastTargets`, (B, H, K)."""
         value, naive, scale = truth["values"].unbind(-1)
         if "paths" in outputs:
-            said = self._values(outputs["paths"], truth["windows"]).median(dim=1).values
+            said = self._values(outputs["paths"], truth["windows"]).quantile(0.5, dim=1)
         else:
             said = value + scale * self._errors(outputs["logits"], truth["windows"])
         return (said - naive) / scale

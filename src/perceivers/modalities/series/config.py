@@ -56,7 +56,7 @@ class SeriesTokensConfig(SeriesConfig):
 
     kind: ClassVar[str] = "series-tokens"
 
-    horizon: int = 12
+    horizon: Count = 12
     """Steps after the window whose values are to be forecast."""
     bins: Annotated[int, Range(2, 2**14)] = 64
     """Tokens for values; a further one stands for a missing value."""
