@@ -115,7 +115,7 @@ def test_every_option_is_described_and_every_recipe_is_valid(name):
 def test_number_of_options():
     """A new option is a decision: change the number together with a test of its effect."""
     paths = {path for path, *_ in config_options._option_fields(Recipe(name="x"))}
-    assert len(paths) == 97, sorted(paths)
+    assert len(paths) == 98, sorted(paths)
 
 
 def test_options_of_the_recipe_are_separated_from_the_others():

@@ -148,7 +148,7 @@ def test_the_number_of_channels_can_be_configured(config):
 
 
 def test_every_configuration_has_a_modality_and_its_own_kind():
-    bases = (InputConfig, GridConfig, FusionConfig)
+    bases = (InputConfig, GridConfig, FusionConfig, SeriesConfig)
     configs = {config for base in bases for config in base.__subclasses__()} - {GridConfig}
     assert configs == {config for modality in MODALITIES for config in modality.configs}
     assert len({config.kind for config in configs}) == len(configs)

@@ -134,7 +134,7 @@ def check_exportable(config: EncoderConfig) -> None:
     if isinstance(config, PerceiverARConfig):
         raise ValueError(
             "a Perceiver AR keeps what it has read to go on from there, which an exported program "
-            "cannot; use the run itself, or perceivers.load(…)"
+            "cannot; use perceivers generate RUN_DIR for texts, and perceivers predict for series"
         )
 
 
