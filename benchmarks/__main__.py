@@ -5,9 +5,9 @@ import shlex
 import sys
 from pathlib import Path
 
-from . import ar_cases, cases, io_cases, measure, report
+from . import ar_cases, cases, io_cases, measure, report, resampler_cases
 
-CASES = {**cases.CASES, **io_cases.CASES, **ar_cases.CASES}
+CASES = {**cases.CASES, **resampler_cases.CASES, **io_cases.CASES, **ar_cases.CASES}
 QUICK_REPEATS = 3
 
 

@@ -5,7 +5,7 @@ Sizes are arguments, so that tests can use small ones.
 
 from collections.abc import Callable
 
-from .cases import PEERS, ARConfig, Case, Contender
+from .case import PEERS, ARConfig, Case, Contender
 
 BUILD = f"{PEERS}.perceiver_ar:build"
 BYTES = 256  # different tokens

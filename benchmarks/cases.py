@@ -1,87 +1,16 @@
-"""Benchmark cases: each names a model, a batch, the step to time, and the contenders.
+"""Benchmark cases of models of images and of sequences, and of our self-attends alone.
 
 Sizes are arguments, so that tests can use small ones.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 from perceivers.modalities import ArrayConfig, ImageConfig, InputConfig
-from perceivers.models.config import EncoderConfig, KerasExampleConfig, ModelConfig
+from perceivers.models.config import KerasExampleConfig, ModelConfig
 
-PEERS = "benchmarks.peers"
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A library or setting that takes part in a case; each runs in a process of its own."""
-
-    name: str
-    build: str = f"{PEERS}.ours:build"
-    """The "module:function" that returns a step for a `Case`."""
-    packages: tuple[str, ...] = ()
-    """Required distributions; if one is missing, the contender is reported as not installed."""
-    install: str = "make bench installs it"
-    """How to install the packages; the report shows this text if one is missing."""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    """Keyword arguments of the function that `build` names."""
-    env: Mapping[str, str] = field(default_factory=dict)
-    """Environment variables that are set in its process."""
-    bound: bool = False
-    """Whether this is a part of our step, for a lower bound of its time: it gives no results."""
-
-
-OURS = Contender("perceivers")
-PEAK = Contender("matrix product", f"{PEERS}.ours:build_peak")
-PRODUCTS = Contender("its products alone", f"{PEERS}.products:build", bound=True)
-"""The matrix products of our step, with the options of ours."""
-
-
-@dataclass(frozen=True)
-class ResamplerConfig:
-    """A resampler and the features that it reads."""
-
-    options: Mapping[str, Any]
-    """Options of `perceivers.Resampler`."""
-    features: int
-    """Number of features M."""
-
-
-@dataclass(frozen=True)
-class ARConfig:
-    """A Perceiver AR and the tokens that it generates."""
-
-    options: Mapping[str, Any]
-    """Options of `perceivers.PerceiverAR`."""
-    prefix: int
-    """Length P of the prefix."""
-    length: int
-    """Number of tokens to generate."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One comparison of contenders."""
-
-    name: str
-    title: str
-    config: EncoderConfig | ResamplerConfig | ARConfig
-    """Configuration of our model; all contenders get its weights."""
-    mode: Literal["train", "logits", "latents"]
-    """The step: training without an optimiser, or inference up to the logits or latents."""
-    batch: int
-    """Number of examples."""
-    contenders: tuple[Contender, ...]
-    """The first is ours; the others are compared with it."""
-    remark: str = ""
-    """Sentences that the report shows after the title."""
-    compare: bool = True
-    """Whether all contenders must give equal results; False if each solves another problem."""
-    warm_ups: int = 2
-    """Number of steps before timing, including the step whose results are compared."""
-    max_repeats: int | None = None
-    """Largest number of timed rounds; None: no limit."""
+from .case import OURS, PEERS, Case, Contender
 
 
 def large_input_train(
@@ -241,58 +170,6 @@ def krasserm(
     )
 
 
-def ip_adapter(
-    features: int = 4096, dim: int = 768, heads: int = 12, input_dim: int = 1280, depth: int = 4
-) -> Case:
-    """Return a case that runs the projection of IP-Adapter Plus, at the size for SD 1.5."""
-    options = {
-        "input_dim": input_dim,
-        "latent_dim": dim,
-        "output_dim": dim,
-        "num_latents": 16,
-        "depth": depth,
-        "num_heads": heads,
-        "head_dim": 64,
-        "project_inputs": True,
-    }
-    peer = Contender("diffusers", f"{PEERS}.resamplers:build_diffusers", ("diffusers",))
-    return _resampler_case("ip-adapter", "projection of IP-Adapter Plus", options, features, peer)
-
-
-def idefics2(features: int = 4096, dim: int = 4096, heads: int = 16, depth: int = 3) -> Case:
-    """Return a case that runs the resampler of Idefics 2, at its published size."""
-    options = {
-        "input_dim": dim,
-        "latent_dim": dim,
-        "num_latents": 64,
-        "depth": depth,
-        "num_heads": heads,
-        "head_dim": 96,
-        "num_kv_heads": heads // 4,
-        "norm": "rms",
-        "output_norm": "rms",
-        "eps": 1e-6,
-        "activation": "swiglu",
-    }
-    peer = Contender("transformers", f"{PEERS}.resamplers:build_transformers", ("transformers",))
-    return _resampler_case("idefics2", "resampler of Idefics 2", options, features, peer)
-
-
-def _resampler_case(
-    name: str, title: str, options: Mapping[str, Any], features: int, peer: Contender
-) -> Case:
-    return Case(
-        name,
-        f"{title}, M={features}, N={options['num_latents']}, D={options['latent_dim']}, "
-        f"{options['depth']} layers, batch 1, inference",
-        ResamplerConfig(options, features),
-        "latents",
-        1,
-        (replace(OURS, build=f"{PEERS}.resamplers:build"), peer, PRODUCTS),
-        "Memory includes the weights.",
-    )
-
-
 ELEMENTS = (10**4, 10**5, 10**6, 10**7)
 
 
@@ -394,8 +271,6 @@ CASES: dict[str, Callable[..., Case]] = {
     "keras-train": keras_train,
     "deepmind-inference": deepmind_inference,
     "krasserm": krasserm,
-    "ip-adapter": ip_adapter,
-    "idefics2": idefics2,
     **SCALING,
     "latent": latent,
 }

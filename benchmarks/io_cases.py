@@ -10,7 +10,7 @@ from typing import Literal
 from perceivers.models.config import EncoderConfig
 from perceivers.models.presets import PRESETS
 
-from .cases import PEERS, PRODUCTS, Case, Contender
+from .case import PEERS, PRODUCTS, Case, Contender
 
 REMARK = "Both models have the same random weights, which are transferred by `to_transformers`."
 FEW_QUERIES = 1024  # that are decoded at a time

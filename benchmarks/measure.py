@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .cases import PEAK, Case, Contender
+from .case import PEAK, Case, Contender
 
 TOLERANCE = 1e-4  # largest accepted difference, relative to our largest value
 Results = dict[str, np.ndarray]

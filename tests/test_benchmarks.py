@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 from benchmarks import __main__ as command
-from benchmarks import ar_cases, cases, io_cases, measure, report
+from benchmarks import ar_cases, cases, io_cases, measure, report, resampler_cases
+from benchmarks.case import OURS, PRODUCTS, Contender
 from benchmarks.peers import ours, resamplers
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -60,10 +61,10 @@ def test_case_end_to_end(tmp_path):
 
 def test_wrong_missing_and_broken_contenders_are_reported(tmp_path):
     case = cases.large_input_train(**TINY)
-    missing = cases.Contender("absent", packages=("no-such-package",), install="how to get it")
-    wrong = cases.Contender("wrong", f"{__name__}:build_wrong")
-    broken = cases.Contender("broken", "benchmarks.peers.no_such_file:build")
-    contenders = (cases.OURS, wrong, missing, broken)
+    missing = Contender("absent", packages=("no-such-package",), install="how to get it")
+    wrong = Contender("wrong", f"{__name__}:build_wrong")
+    broken = Contender("broken", "benchmarks.peers.no_such_file:build")
+    contenders = (OURS, wrong, missing, broken)
     outcome = run(replace(case, contenders=contenders))
     assert "wrong differs from ours by" in outcome["why_failed"]
     assert all(entry["seconds"] == [] for entry in outcome["contenders"].values())
@@ -128,8 +129,8 @@ def tiny_deepmind():
         cases.deepmind_inference(8, tiny_deepmind()),
         cases.krasserm(**TINY),
         cases.latent(num_latents=4, dim=16, layers=2),
-        cases.ip_adapter(20, dim=16, heads=2, input_dim=12, depth=2),
-        cases.idefics2(20, dim=16, heads=4, depth=2),
+        resampler_cases.ip_adapter(20, dim=16, heads=2, input_dim=12, depth=2),
+        resampler_cases.idefics2(20, dim=16, heads=4, depth=2),
         ar_cases.ar_generate(6, 4, dim=64, heads=1, depth=2),
     ],
     ids=lambda case: case.name,
@@ -144,7 +145,7 @@ def test_every_peer_gives_our_results(case):
 @pytest.mark.parametrize(
     "case",
     [
-        cases.ip_adapter(20, dim=16, heads=2, input_dim=12, depth=2),
+        resampler_cases.ip_adapter(20, dim=16, heads=2, input_dim=12, depth=2),
         cases.latent(num_latents=4, dim=16, layers=2),
     ],
     ids=["inference", "training"],
@@ -154,7 +155,7 @@ def test_products_alone_have_all_flops_of_our_step(case, monkeypatch):
     monkeypatch.setattr(resamplers, "seeded", lambda case: seeded(case).requires_grad_(False))
     monkeypatch.setattr(torch, "inference_mode", torch.no_grad)
     counts = []
-    for build in (case.contenders[0].build, cases.PRODUCTS.build):
+    for build in (case.contenders[0].build, PRODUCTS.build):
         module, _, name = build.partition(":")
         step = getattr(importlib.import_module(module), name)(case)
         with FlopCounterMode(display=False) as counter:

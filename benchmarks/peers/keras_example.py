@@ -10,7 +10,7 @@ import numpy as np
 from perceivers.interop import to_keras
 from perceivers.interop.keras_reference import build_keras_example
 
-from ..cases import Case
+from ..case import Case
 from .ours import Step, batch, seeded, torch_step
 
 

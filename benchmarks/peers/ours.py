@@ -18,7 +18,7 @@ from perceivers.models.base import PerceiverModel
 from perceivers.models.build import build as build_model
 from perceivers.models.build import build_on_meta
 
-from ..cases import ARConfig, Case, Contender, ResamplerConfig
+from ..case import ARConfig, Case, Contender, ResamplerConfig
 from ..report import SIDE
 
 Step = Callable[[], dict[str, np.ndarray]]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from perceivers import PerceiverAR
 
-from ..cases import ARConfig, Case
+from ..case import ARConfig, Case
 from .ours import Step
 
 LAYER = {  # part of a layer: ours → perceiver-io's

@@ -5,7 +5,7 @@ from perceiver.model.core import PerceiverEncoder
 from perceiver.model.vision.image_classifier.backend import ImageInputAdapter
 from torch import Tensor
 
-from ..cases import Case
+from ..case import Case
 from .ours import Step, batch, seeded, torch_step
 
 # Names within a layer, ours → theirs. The order of channels is the same in both: colour,

@@ -4,7 +4,7 @@ import perceiver_pytorch  # noqa: F401  its memory counts as memory of the impor
 
 from perceivers.interop import to_perceiver_pytorch
 
-from ..cases import Case
+from ..case import Case
 from .ours import Step, batch, seeded, torch_step
 
 

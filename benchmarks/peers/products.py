@@ -9,7 +9,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from typing_extensions import override
 
-from ..cases import Case
+from ..case import Case
 from .ours import Step
 
 aten = torch.ops.aten

@@ -13,7 +13,7 @@ from perceivers.modalities.text.adapter import TextAdapter
 from perceivers.models.base import PerceiverModel
 from perceivers.models.perceiver_io import CHUNK_SIZE
 
-from ..cases import Case
+from ..case import Case
 from .ours import Step, seeded
 
 Outputs = dict[str, Tensor]

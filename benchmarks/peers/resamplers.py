@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from perceivers import Resampler
 from perceivers.interop import to_resampler
 
-from ..cases import Case, ResamplerConfig
+from ..case import Case, ResamplerConfig
 from .ours import Step
 
 

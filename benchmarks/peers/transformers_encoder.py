@@ -6,7 +6,7 @@ from transformers.models.perceiver.modeling_perceiver import PerceiverImagePrepr
 
 from perceivers.models.config import ModelConfig
 
-from ..cases import Case
+from ..case import Case
 from .ours import Step, batch, seeded, torch_step
 
 # Names within a layer, ours → theirs. The order of channels is the same in both: colour,
