@@ -2,21 +2,15 @@
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from typing_extensions import override
 
 from ..data.config import EXAMPLE_TASKS, Task
-from ..modalities import (
-    ForecastConfig,
-    ImageConfig,
-    InputConfig,
-    OutputConfig,
-    SeriesTokensConfig,
-    TextStreamConfig,
-    modality_of,
-)
+from ..modalities import ImageConfig, InputConfig, OutputConfig
 from ..modalities.config import Range
+from .encoder_config import EncoderConfig, Layers, Order, task_of
+from .perceiver_ar_config import PerceiverARConfig, PerceiverARForecastConfig
 from .plain import DEFAULTS, check, from_dict, to_dict, with_changes, with_value
 
 __all__ = [
@@ -36,94 +30,6 @@ __all__ = [
     "with_changes",
     "with_value",
 ]
-
-Layers = Annotated[int, Range(0, 1000)]  # layers are built one by one
-Order = tuple[Layers | None, ...]
-# Files saved by the first versions have no "kind": all their inputs were images.
-DEFAULTS[InputConfig] = ImageConfig
-
-
-@dataclass(frozen=True, kw_only=True)
-class EncoderConfig:
-    """An input adapter and a Perceiver: what the configurations of all models have in common."""
-
-    kind: ClassVar[str]
-    """Name of this kind of configuration, written to `config.json`."""
-
-    input: InputConfig = field(default_factory=ImageConfig)
-    """The input adapter."""
-    num_latents: int = 512
-    """Number of latents (N)."""
-    latent_dim: int = 1024
-    """Channels of each latent (D)."""
-    cross_order: Order = (0, 1, 1, 1, 1, 1, 1, 1)
-    """Index of the cross-attend applied at each step; a repeated index shares its weights; none:
-    no cross-attend at this step. As long as block_order."""
-    block_order: Order = (0, 0, 0, 0, 0, 0, 0, 0)
-    """Index of the block of self-attends applied at each step, after the cross-attend; a repeated
-    index shares its weights; none: no block at this step. As long as cross_order."""
-    num_layers_per_block: Layers = 6
-    """Number of self-attends in each block."""
-    num_cross_heads: int = 1
-    """Attention heads of each cross-attend."""
-    num_self_heads: int = 8
-    """Attention heads of each self-attend."""
-    qk_dim: int | None = None
-    """Total width of the queries and keys over all heads of a cross-attend; none: the smaller of
-    latent_dim and the channels of an input element."""
-    v_dim: int | None = None
-    """Total width of the values over all heads of a cross-attend; none: the same as the queries."""
-    self_qk_dim: int | None = None
-    """Total width of the queries and keys over all heads of a self-attend; none: latent_dim."""
-    self_v_dim: int | None = None
-    """Total width of the values over all heads of a self-attend; none: the same as the queries."""
-    qkv_bias: bool = True
-    """Whether the linear maps to queries, keys and values have biases."""
-    attention: Literal["content", "position", "both"] = "both"
-    """Term of the attention logits that cross-attends use: the keys' content, their position, or
-    the sum of both (the papers)."""
-    attention_dropout: float = 0.0
-    """Probability of dropping an attention weight in training (the papers: 0)."""
-    widening_factor: int = 1
-    """Hidden width of each feed-forward layer, as a multiple of latent_dim."""
-    activation: Literal["gelu", "geglu"] = "gelu"
-    """Activation of each feed-forward layer; geglu is gated: its first linear map is twice as
-    wide."""
-    dropout: float = 0.0
-    """Probability of dropping an output of a feed-forward layer in training (the papers: 0)."""
-    latent_std: float = 0.02
-    """Standard deviation of the initial latents."""
-
-    @property
-    def task(self) -> Task | None:
-        """The task that the model is trained for; None: none, it can only be run."""
-        return None
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes, labels or numbers in an output; 0: it has none."""
-        return 0
-
-    def for_labels(self, task: Task, count: int) -> Self:
-        """Return the configuration of the same model for the labels of data.
-
-        Args:
-            task: the task that the labels are for.
-            count: number of classes, labels or numbers.
-
-        Raises:
-            ValueError: the model is for another task.
-        """
-        if self.task != task:
-            own = f"is for {self.task}" if self.task else "is for no task that can be trained"
-            raise ValueError(
-                f"a model of kind {self.kind!r} {own}, but the data is for {task}; give other data "
-                "or choose another recipe"
-            )
-        return dataclasses.replace(self, input=self._input_for_labels(task, count))
-
-    def _input_for_labels(self, task: Task, count: int) -> InputConfig:
-        return modality_of(self.input).for_labels(self.input, task, count)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,95 +152,7 @@ class PerceiverVAEConfig(PerceiverIOConfig):
     """Number of self-attends after the bottleneck; their options are those of the encoder."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class PerceiverARConfig(EncoderConfig):
-    """A Perceiver AR that continues texts; see `perceivers.models.perceiver_ar.PerceiverARModel`.
-
-    It has one cross-attend and one block, and heads as wide as all together are `latent_dim`: the
-    options of other encoders that say otherwise do not exist.
-    """
-
-    kind: ClassVar[str] = "perceiver-ar"
-
-    input: InputConfig = field(default_factory=TextStreamConfig)
-    num_latents: int = 512
-    """Number of latents (N): the last bytes of a text; those before them are the prefix."""
-    latent_dim: int = 512
-    """Channels of each latent (D)."""
-    num_layers_per_block: Layers = 6
-    """Number of self-attends after the cross-attend."""
-    num_self_heads: int = 8
-    """Attention heads of the cross-attend and of each self-attend."""
-    widening_factor: int = 4
-    """Hidden width of each feed-forward layer, as a multiple of latent_dim."""
-    rotary_fraction: Annotated[float, Range(0, 1)] = 0.5
-    """Share of the channels of a head that rotary positions turn."""
-    output_norm: bool = True
-    """Whether a LayerNorm precedes the logits."""
-    prefix_dropout: Annotated[float, Range(0, 1)] = 0.0
-    """Share of the prefix that is left out in training, at random for each example."""
-
-    cross_order: ClassVar[Order] = (0,)  # type: ignore[misc]
-    block_order: ClassVar[Order] = (0,)  # type: ignore[misc]
-    num_cross_heads: ClassVar[int]  # type: ignore[misc]
-    qk_dim: ClassVar[int | None]  # type: ignore[misc]
-    v_dim: ClassVar[int | None]  # type: ignore[misc]
-    self_qk_dim: ClassVar[int | None]  # type: ignore[misc]
-    self_v_dim: ClassVar[int | None]  # type: ignore[misc]
-    qkv_bias: ClassVar[bool]  # type: ignore[misc]
-    attention: ClassVar[Any]  # type: ignore[misc]
-    attention_dropout: ClassVar[float]  # type: ignore[misc]
-    latent_std: ClassVar[float]  # type: ignore[misc]
-
-    @property
-    @override
-    def task(self) -> Task | None:
-        return "language"
-
-
-@dataclass(frozen=True, kw_only=True)
-class PerceiverARForecastConfig(PerceiverARConfig):
-    """A Perceiver AR that continues time series.
-
-    See `perceivers.models.perceiver_ar_forecast.PerceiverARForecaster`.
-    """
-
-    kind: ClassVar[str] = "perceiver-ar-forecast"
-
-    input: InputConfig = field(default_factory=SeriesTokensConfig)
-    output: ForecastConfig = field(default_factory=ForecastConfig)
-    """Which channels are forecast, and the season of the naive forecast that scores refer to."""
-    paths: Annotated[int, Range(2, 2**14)] = 100
-    """Number of continuations that are drawn for a forecast, which is their median."""
-    path_seed: Annotated[int, Range(-(2**63), 2**63 - 1)] = 0
-    """Random seed of the continuations, the same for each example."""
-
-    @property
-    @override
-    def task(self) -> Task | None:
-        return self.output.task
-
-    @override
-    def for_labels(self, task: Task, count: int) -> Self:
-        fitting = super().for_labels(task, count)
-        return dataclasses.replace(fitting, output=self.output.for_labels(count))
-
-
 DEFAULTS[EncoderConfig] = ModelConfig
-
-
-def task_of(config: EncoderConfig) -> Task:
-    """Return the task that a model is trained for.
-
-    Raises:
-        ValueError: there is none.
-    """
-    if config.task is None:
-        raise ValueError(
-            f"a model of kind {config.kind!r} with these outputs has no task that it could be "
-            "trained for"
-        )
-    return config.task
 
 
 @dataclass(frozen=True, kw_only=True)
