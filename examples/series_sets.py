@@ -137,7 +137,7 @@ def rivals_of_forecast(model: PerceiverIOModel, splits: Splits) -> dict[str, flo
         mean, scale = window_moments(known)
         x = ((known - mean) / scale).nan_to_num(0.0).flatten(1).numpy()
         first = mean[:, 0, : truth.shape[2]].numpy()[:, None]
-        y = (np.where(np.isnan(truth[..., 0]), truth[..., 1], truth[..., 0]) - first) / truth[
+        y = (np.where(np.isnan(truth[..., 0]), truth[..., 3], truth[..., 0]) - first) / truth[
             ..., 2
         ]
         parts[name] = x, y.reshape(len(y), -1)
@@ -149,7 +149,7 @@ def rivals_of_forecast(model: PerceiverIOModel, splits: Splits) -> dict[str, flo
         forecast = said.reshape(truth.shape[:3]) * truth[..., 2] + truths[f"{name} mean"]
         return float(np.nanmean(np.nanmean(np.abs(forecast - truth[..., 0]) / unit, axis=(0, 1))))
 
-    naive = np.abs(truths["test"][..., 1] - truths["test"][..., 0]) / unit
+    naive = np.abs(truths["test"][..., 3] - truths["test"][..., 0]) / unit
     return {
         "seasonal naive": float(np.nanmean(np.nanmean(naive, axis=(0, 1)))),
         "linear": best_ridge(parts, mase),

@@ -70,6 +70,13 @@ def test_a_table_with_times_and_no_label_is_forecast(tmp_path):
         choose_for(str(table), DataConfig(task="forecasting", label=("sun",)))
 
 
+@pytest.mark.parametrize(("rows", "base"), [(200, "naive"), (400, "linear")])
+def test_a_regression_needs_four_windows_for_each_of_its_steps(tmp_path, rows, base):
+    choice = choose_for(str(write_seasonal_series(tmp_path / "load.csv", rows=rows)))
+    assert choice.recipe.model.output.base == base
+    assert ("plus a linear regression of the window" in choice.lines[2]) == (base == "linear")
+
+
 def test_a_table_with_times_and_a_label_keeps_its_rows_and_names_the_option(tmp_path):
     rows = ["date,x,label"]
     rows += [f"2001-01-{day:02},{day % 7},{'ab'[day % 2]}" for day in range(1, 32)]

@@ -46,8 +46,11 @@ def fitted(recipe):
     return recipe, splits, model.eval()
 
 
-def test_scores_equal_those_of_a_reference(table):
-    _, splits, model = fitted(tiny_forecast_recipe(table, inputs={"channels": 2}))
+@pytest.mark.parametrize("base", ["naive", "linear"])
+def test_scores_equal_those_of_a_reference(table, base):
+    output = {"base": base}
+    recipe = tiny_forecast_recipe(table, inputs={"channels": 2}, output=output)
+    _, splits, model = fitted(recipe)
     targets = targets_of(model)
     targets.measure(splits.examples["train"])
     test = splits.examples["validation"]
@@ -63,7 +66,8 @@ def test_scores_equal_those_of_a_reference(table):
     known, future = values[:, :12], values[:, 12:]
     std = np.nanstd(known, axis=1, keepdims=True)
     naive = known[:, 6:10]  # one season of 6 steps before each of the 4
-    np.testing.assert_allclose(truth[..., 1], naive)
+    np.testing.assert_allclose(truth[..., 3], naive)
+    assert np.allclose(truth[..., 1], naive) == (base == "naive")
     errors = said.numpy() - future
     windows, _ = splits.examples["train"].__getitems__(range(len(splits.examples["train"])))
     windows = windows.numpy()[..., 1:]

@@ -31,6 +31,7 @@ STEPS = 1500  # training steps
 MAX_WINDOWS = 5000  # windows of the training part, approximately
 MAX_LENGTH = 512  # steps of a window
 LABELLED = 128  # steps of a window that has a label
+FITTABLE = 4  # windows for each of its steps from which a regression of it is fitted
 
 
 @dataclass(frozen=True)
@@ -150,12 +151,15 @@ def choose_series(found: Found, config: DataConfig) -> tuple[Recipe, tuple[str, 
         )
     windows = len(series) - 2 * part - length - horizon + 1
     time = ROW if series.times.name is None else series.times.name
-    recipe = _labelled(length, found) if found.labels else _forecast(length, horizon, season, found)
+    output = ForecastConfig(
+        season=season, base="linear" if windows >= FITTABLE * length else "naive"
+    )
+    recipe = _labelled(length, found) if found.labels else _forecast(length, horizon, output, found)
     recipe = _fitted(recipe, windows, config, time)
     lines = [
         f"found: {_describe(series)}{_season_words(season, likeness)}",
         f"reads: windows of {length:,} steps, {describe_elements(_input_of(recipe))}",
-        _task_words(found, horizon, season, config),
+        _task_words(found, horizon, output, config),
         "splits: by time, the last fifth of the steps for test, the fifth before for validation",
         _training_words(recipe),
     ]
@@ -179,12 +183,12 @@ def _sizes(season: int, part: int, spare: int) -> tuple[int, int]:
     return horizon, length
 
 
-def _forecast(length: int, horizon: int, season: int, found: Found) -> Recipe:
+def _forecast(length: int, horizon: int, output: ForecastConfig, found: Found) -> Recipe:
     recipe = get_recipe("co2")
     assert isinstance(recipe.model, PerceiverIOConfig)
     inputs = replace(_input_of(recipe), horizon=horizon)
     inputs = window_config(inputs, length, len(found.series.names))
-    model = replace(recipe.model, input=inputs, output=ForecastConfig(season=season))
+    model = replace(recipe.model, input=inputs, output=output)
     return replace(recipe, model=model)
 
 
@@ -248,12 +252,14 @@ def _season_words(season: int, likeness: float) -> str:
     return f"; a season of {season} steps (correlation {likeness:.2f})"
 
 
-def _task_words(found: Found, horizon: int, season: int, config: DataConfig) -> str:
+def _task_words(found: Found, horizon: int, output: ForecastConfig, config: DataConfig) -> str:
     if found.labels is not None:
         names = found.labels.names
         what = listed(names) if found.labels.task == "regression" else f"{len(names)} classes"
         return f"predicts: {what}, the label of the last step of each window"
-    base = f"the value {season} steps earlier" if season > 1 else "the last value"
+    base = f"the value {output.season} steps earlier" if output.season > 1 else "the last value"
+    if output.base == "linear":
+        base += " plus a linear regression of the window"
     what = f"{listed(config.label)}, " if config.label else ""
     line = f"forecasts: {what}the {counted(horizon, 'step')} that follow, as departures from {base}"
     if config.task != "forecasting":

@@ -67,7 +67,14 @@ class PerceiverARForecaster(PerceiverModel):
         adapter: Adapter | None = None,
     ) -> None:
         super().__init__(config, labels or (), adapter=adapter)
-        self.output = ForecastUnits(self.adapter, **config.output.options())
+        if config.output.base != "naive":
+            raise ValueError(
+                f"output.base={config.output.base!r}, but continuations depart from no other "
+                "forecast; leave it at 'naive'"
+            )
+        self.output = ForecastUnits(
+            self.adapter, season=config.output.season, targets=config.output.targets
+        )
         for weight in (self.perceiver.tokens.weight, self.perceiver.to_logits.weight):
             smooth_over_bins(weight, self.adapter.bins)
 

@@ -26,7 +26,7 @@ def co2() -> Recipe:
             num_layers_per_block=2,
             num_self_heads=4,
             decoder=DecoderConfig(use_query_residual=True),
-            output=ForecastConfig(season=52),
+            output=ForecastConfig(season=52, base="linear"),
         ),
         data=DataConfig(name="co2", batch_size=32, validation=0.2, test=0.2),
         optimizer=OptimizerConfig(

@@ -94,7 +94,7 @@ def _plot(model: PerceiverModel, scored: Scored, row: int) -> bytes:
     steps, truth = example[:, 0], scored.labels[row].numpy()
     draw_forecast(
         figure, channels, regular_times(2), steps[:-horizon], example[:-horizon, 1:],
-        steps[-horizon:], said=_said(scored)[row].numpy(), truth=truth[..., 0], naive=truth[..., 1],
+        steps[-horizon:], said=_said(scored)[row].numpy(), truth=truth[..., 0], naive=truth[..., 3],
     )  # fmt: skip
     return png(figure)
 
@@ -114,7 +114,7 @@ def forecast_rows(outcome: Outcome) -> Iterator[list[object]]:
         for step, (values, forecast) in enumerate(zip(truth, said, strict=True), 1):
             cells = [
                 cell
-                for (value, naive, _), number in zip(values, forecast, strict=True)
+                for (value, _, _, naive), number in zip(values, forecast, strict=True)
                 for cell in ("" if value != value else value, number, naive)
             ]
             yield [name, step, *cells]

@@ -1,5 +1,6 @@
 """Loss and scores of forecasts."""
 
+import logging
 import math
 from collections.abc import Iterator
 
@@ -9,11 +10,13 @@ from torchmetrics import Metric
 from typing_extensions import override
 
 from ..data.examples import ExampleSet
-from ..modalities.series.output import ForecastUnits
+from ..modalities.series.output import ForecastOutput, ForecastUnits
 from ..models.base import PerceiverModel
 from .targets_base import BASELINE, Targets
 
 # B windows · T length · H horizon · K forecast channels
+
+log = logging.getLogger(__name__)
 
 WINDOWS_AT_ONCE = 256
 
@@ -56,10 +59,10 @@ class MeanErrors(Metric):
 class ForecastTargets(Targets):
     """Forecasts of the H values of each of K channels that follow a window.
 
-    The outputs (B, H, K) are the departures from the seasonal-naive forecast, in standard
-    deviations of the window. The truth (B, H, K, 3) is the value, the naive forecast and that
-    deviation, made from the windows themselves. The loss is the mean absolute error in standard
-    deviations of the window. The scores are MASE (Hyndman and Koehler, 2006,
+    The outputs (B, H, K) are the departures from the base of the forecasts (`ForecastOutput`), in
+    standard deviations of the window. The truth (B, H, K, 4) is the value, the base, that deviation
+    and the seasonal-naive forecast, made from the windows themselves. The loss is the mean absolute
+    error in standard deviations of the window. The scores are MASE (Hyndman and Koehler, 2006,
     doi:10.1016/j.ijforecast.2006.03.001): the mean absolute error divided by that of the naive
     forecast one season ahead inside the training part; and MAE and RMSE in the units of the data.
     The baseline is the seasonal-naive forecast. Values that are missing do not count.
@@ -77,7 +80,7 @@ class ForecastTargets(Targets):
 
     @override
     def measure(self, examples: ExampleSet) -> None:
-        """Set what MASE divides by: the mean change over a season inside the training windows."""
+        """Set what MASE divides by, the mean change over a season; and fit a linear base."""
         total = torch.zeros(self.num_outputs, dtype=torch.float64)
         pairs = total.clone()
         low, high = total + math.inf, total - math.inf
@@ -100,6 +103,25 @@ class ForecastTargets(Targets):
                     f"leave it out: --data.ignore {name}"
                 )
         self.output.mase_scale.copy_(scale)
+        if isinstance(self.output, ForecastOutput) and self.output.base == "linear":
+            self._fit_base(self.output, examples)
+
+    def _fit_base(self, output: ForecastOutput, examples: ExampleSet) -> None:
+        fitted = output.fit_base(torch.cat(list(self._windows(examples))))
+        if fitted.penalty == math.inf:
+            log.info(
+                "base: a linear regression of the window is no better than the naive forecast, "
+                "which is taken"
+            )
+            return
+        log.info(
+            "base: a linear regression of the window, penalty %.3g; fitted to the first 70%% of "
+            "the training windows, its error on the others is %.3f standard deviations of the "
+            "window, that of the naive forecast %.3f",
+            fitted.penalty,
+            fitted.error,
+            fitted.error_of_none,
+        )
 
     def _windows(self, examples: ExampleSet) -> Iterator[Tensor]:
         """Yield windows with what follows them, float64 (B, T + H, 1 + C)."""
@@ -111,13 +133,15 @@ class ForecastTargets(Targets):
 
     @override
     def truth(self, examples: Tensor, labels: Tensor) -> Tensor:
-        naive, scale = self.output.naive_and_scale(examples)
-        return torch.stack([self.output.future(examples), naive, scale.expand_as(naive)], dim=-1)
+        naive, _ = self.output.naive_and_scale(examples)
+        base, scale = self.output.base_and_scale(examples)
+        parts = [self.output.future(examples), base, scale.expand_as(base), naive]
+        return torch.stack(parts, dim=-1)
 
     @override
     def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
-        value, naive, scale = targets.unbind(-1)
-        errors = outputs - (value - naive) / scale
+        value, base, scale, _ = targets.unbind(-1)
+        errors = outputs - (value - base) / scale
         present = ~errors.isnan()
         return errors.masked_fill(~present, 0.0).abs().sum() / present.sum().clamp(min=1)
 
@@ -131,7 +155,7 @@ class ForecastTargets(Targets):
 
     @override
     def metric_inputs(self, name: str, outputs: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-        value, naive, _ = truth.unbind(-1)
+        value, _, _, naive = truth.unbind(-1)
         said = naive if name.startswith(BASELINE) else forecasts(outputs, truth)
         unit = self.output.mase_scale if name.endswith("mase") else 1.0
         return said / unit, value / unit
@@ -142,7 +166,7 @@ def forecasts(outputs: Tensor, truth: Tensor) -> Tensor:
 
     Args:
         outputs: outputs of the model, (B, H, K).
-        truth: what `ForecastTargets.truth` returned, (B, H, K, 3).
+        truth: what `ForecastTargets.truth` returned, (B, H, K, 4).
     """
-    _, naive, scale = truth.unbind(-1)
-    return naive + scale * outputs
+    _, base, scale, _ = truth.unbind(-1)
+    return base + scale * outputs

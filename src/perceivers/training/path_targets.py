@@ -101,7 +101,7 @@ class PathTargets(ForecastTargets):
 
     def _departures(self, outputs: Any, truth: Any) -> Tensor:
         """Return the forecasts as the outputs of `ForecastTargets`, (B, H, K)."""
-        value, naive, scale = truth["values"].unbind(-1)
+        value, naive, scale, _ = truth["values"].unbind(-1)
         if "paths" in outputs:
             said = self._values(outputs["paths"], truth["windows"]).quantile(0.5, dim=1)
         else:

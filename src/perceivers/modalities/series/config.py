@@ -72,6 +72,9 @@ class SeriesTokensConfig(SeriesConfig):
     num_bands: ClassVar[int] = 0  # type: ignore[misc]
 
 
+Base = Literal["naive", "linear"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ForecastConfig(OutputConfig):
     """Forecasts; see `perceivers.modalities.series.output.ForecastOutput`."""
@@ -82,6 +85,9 @@ class ForecastConfig(OutputConfig):
     season: Count = 1
     """Steps of a season: a step is forecast as the value one season earlier, plus what the model
     gives. 1: there is none, and the last value is repeated."""
+    base: Base = "naive"
+    """What the model gives the departure from; naive: the value one season earlier; linear: that
+    plus a linear regression of the window, fitted to the training part before the training."""
     targets: int = 0
     """Channels to forecast, the first of each step; training takes it from the data. 0: all."""
 

@@ -11,7 +11,9 @@ from ...core.init import trunc_normal
 from ..adapter import Adapter
 from ..output import Output
 from .adapter import SeriesAdapter
-from .scaling import seasonal_naive, window_moments
+from .config import Base
+from .regression import WindowRegression, fit_window
+from .scaling import seasonal_naive, standardised, window_moments
 from .tokens import SeriesTokens
 
 # B batch · T length · H horizon · C channels · K forecast channels · P position channels
@@ -60,6 +62,16 @@ class ForecastUnits(nn.Module):
         _, scale = window_moments(values)
         return seasonal_naive(values, self.horizon, self.season), scale
 
+    def base_and_scale(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what forecasts depart from, (B, H, K), and the unit of departures, (B, 1, K).
+
+        It is the naive forecast and the standard deviation of the window.
+
+        Args:
+            batch: the windows, (B, T + H, 1 + C).
+        """
+        return self.naive_and_scale(batch)
+
     def future(self, batch: Tensor) -> Tensor:
         """Return the values that follow windows of training, (B, H, K); NaN where missing."""
         return batch[:, self.length :, 1 : 1 + self.targets]
@@ -70,14 +82,16 @@ class ForecastOutput(ForecastUnits, Output):
 
     A query is the position of its time, the values of the same time in up to `MAX_SEASONS` earlier
     seasons in the units of the window, and a learned vector that all queries share. What is decoded
-    is the departure from the naive forecast, which repeats the last season, in standard deviations
-    of the window. The last linear map begins at zero, so that an untrained model gives the naive
-    forecast.
+    is the departure from the base, in standard deviations of the window. The base is the naive
+    forecast, which repeats the last season, or in addition a linear regression of the window, the
+    same for all channels, which `fit_base` fits before the training. The last linear map begins at
+    zero, so that an untrained model gives the base.
 
     Args:
         adapter: the adapter of the windows, whose normalisation is that of each window.
         season: steps of a season, at most T; 1: the naive forecast repeats the last value.
         targets: K; 0: all channels.
+        base: "naive" or "linear".
 
     Raises:
         ValueError: the adapter has no horizon or other normalisation, or `season` or `targets` are
@@ -85,8 +99,12 @@ class ForecastOutput(ForecastUnits, Output):
     """
 
     name = "forecast"
+    base_weight: Tensor
+    base_bias: Tensor
 
-    def __init__(self, adapter: Adapter, *, season: int = 1, targets: int = 0) -> None:
+    def __init__(
+        self, adapter: Adapter, *, season: int = 1, targets: int = 0, base: Base = "naive"
+    ) -> None:
         if not isinstance(adapter, SeriesAdapter) or not adapter.horizon:
             raise ValueError("a forecast needs series as inputs, with a horizon of at least 1")
         if adapter.normalise_by != "window":
@@ -94,6 +112,11 @@ class ForecastOutput(ForecastUnits, Output):
                 "forecasts are made in the units of each window; set --model.input.normalise window"
             )
         super().__init__(adapter, season=season, targets=targets)
+        self.base = base
+        if base == "linear":
+            zeros = torch.zeros(self.length + 1, self.horizon, dtype=torch.float64)
+            self.register_buffer("base_weight", zeros[1:])
+            self.register_buffer("base_bias", zeros[0].clone())
         self.patch_size = adapter.patch_size
         self.learned = nn.Parameter(torch.empty(LEARNED_DIM))
         trunc_normal(self.learned, 0.02)
@@ -102,6 +125,34 @@ class ForecastOutput(ForecastUnits, Output):
         self.head = nn.Linear(known + LEARNED_DIM + adapter.position_dim, self.targets)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
+
+    def fit_base(self, batch: Tensor) -> WindowRegression:
+        """Fit the linear regression of windows to what follows them, and keep it.
+
+        Args:
+            batch: the windows of the training, (B, T + H, 1 + C), ordered in time.
+        """
+        naive, scale = self.naive_and_scale(batch)
+        departures = ((self.future(batch) - naive) / scale).mT.flatten(0, 1)
+        fitted = fit_window(self._standardised(batch).mT.flatten(0, 1), departures)
+        self.base_weight.copy_(fitted.weight)
+        self.base_bias.copy_(fitted.bias)
+        return fitted
+
+    def _standardised(self, batch: Tensor) -> Tensor:
+        """Return the values to forecast inside windows, in the units of each, (B, T, K)."""
+        values = batch[:, : self.length, 1 : 1 + self.targets]
+        return standardised(values, *window_moments(values))
+
+    @override
+    def base_and_scale(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the base (B, H, K) and the standard deviation of the window (B, 1, K)."""
+        naive, scale = self.naive_and_scale(batch)
+        if self.base == "naive":
+            return naive, scale
+        weight, bias = self.base_weight.to(batch.dtype), self.base_bias.to(batch.dtype)
+        departure = (self._standardised(batch).mT @ weight + bias).mT
+        return naive + scale * departure, scale
 
     @property
     @override
@@ -164,5 +215,5 @@ class ForecastOutput(ForecastUnits, Output):
             values: what was decoded, (B, H, K).
             batch: the windows, (B, T + H, 1 + C).
         """
-        naive, scale = self.naive_and_scale(batch)
-        return naive + scale * values.to(naive.dtype)
+        base, scale = self.base_and_scale(batch)
+        return base + scale * values.to(base.dtype)
