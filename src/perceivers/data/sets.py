@@ -51,6 +51,11 @@ SETS = {
         how_to_get="run python examples/kicad_ply.py SOURCE DEST and point at the result: "
         "--data DEST",
     ),
+    "furniture": NamedSet(
+        "265 models of furniture as point clouds, 11 kinds; a folder of ply files",
+        how_to_get="run python examples/furniture_ply.py PACKAGE DEST and point at the result: "
+        "--data DEST",
+    ),
     "rt-polarity": NamedSet(
         "10,662 sentences of film reviews, positive or negative; a folder of two text files",
         how_to_get="download rt-polaritydata.tar.gz from "

@@ -13,6 +13,7 @@ from .digits import digits
 from .flow import flow
 from .folder import folder
 from .fsdd import fsdd, fsdd_raw
+from .furniture import furniture
 from .grid_corpus import grid_audio, grid_av, grid_video
 from .keras_cifar100 import keras_cifar100, keras_cifar100_lamb
 from .kicad import kicad
@@ -40,6 +41,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         grid_video,
         grid_av,
         kicad,
+        furniture,
         rt_polarity,
         mlm,
         vowels,

@@ -39,9 +39,10 @@ def grid_video() -> Recipe:
 
     Reads patches of 2×8×8, each projected to 96 channels with a GELU. `python
     examples/grid_clips.py SOURCE DEST`, then `perceivers train grid-video --data DEST`: test
-    top-1 96.50% on 200 clips (one run, seed 0), 23 minutes of training on a core that a larger
-    training shared (AMD EPYC, torch 2.13.0, float32), 2026-11-27; docs/results.md. All other clips
-    are trained on, and the weights of the last epoch are kept.
+    top-1 95.33 ± 1.04% on 200 clips (mean and standard deviation of 3 seeds), 23 to 41 minutes of
+    training on a core that a larger training left little of (AMD EPYC, torch 2.13.0, float32),
+    2026-11-27; docs/results.md. All other clips are trained on, and the weights of the last epoch
+    are kept.
     """
     inputs = replace(PICTURES, projection_dim=96, projection_activation="gelu")
     return _grid("grid-video", inputs, batch_size=16, validation=0.0)

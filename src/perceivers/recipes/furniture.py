@@ -1,0 +1,34 @@
+"""Furniture as point clouds."""
+
+from ..data.config import DataConfig
+from ..modalities import PointsConfig
+from ..training.recipe import Recipe
+from .small import small
+
+
+def furniture() -> Recipe:
+    """Classify models of furniture into 11 kinds from 1,024 points, their surface and size.
+
+    NUMBERS
+    """
+    return small(
+        "furniture",
+        PointsConfig(
+            num_points=1_024,
+            channels=25,
+            size_channel=True,
+            neighbours=(8, 24, 64),
+            content_bands=4,
+            num_bands=8,
+        ),
+        DataConfig(
+            name="furniture",
+            batch_size=16,
+            validation=0.0,
+            point_dropout=0.5,
+            point_scaling=0.01,
+            flip=True,
+        ),
+        num_classes=11,
+        max_epochs=60,
+    )
