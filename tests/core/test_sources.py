@@ -1,4 +1,4 @@
-"""All sources give the same output: stored, chunk by chunk, and streamed."""
+"""All sources give the same output: stored, not projected, chunk by chunk, and streamed."""
 
 import itertools
 
@@ -11,6 +11,7 @@ from reading import assert_near_in_bfloat16, gradients, inputs, perceiver
 from perceivers import Inputs
 from perceivers.core import ChunkedKeyValues, CrossAttend, LayerOptions, StoredKeyValues, layers
 from perceivers.core.attention import merge, partial_attend
+from perceivers.core.unprojected import UnprojectedFeatures
 
 
 def chunked(monkeypatch, size):
@@ -19,7 +20,12 @@ def chunked(monkeypatch, size):
     monkeypatch.setattr(layers, "CHUNK_ELEMENTS_ON_CPU", size)
 
 
-@pytest.mark.parametrize("options", [
+def unprojected(monkeypatch, always):
+    """Let inputs never be projected to keys and values, or always."""
+    monkeypatch.setattr(layers, "UNPROJECTED_GAIN", 0.0 if always else float("inf"))
+
+
+OPTIONS = pytest.mark.parametrize("options", [
     {},
     {"qk_dim": 4, "v_dim": 12},
     {"num_cross_heads": 4},
@@ -27,6 +33,88 @@ def chunked(monkeypatch, size):
     {"attention": "content"},
     {"attention": "position"},
 ], ids=str)  # fmt: skip
+
+
+@OPTIONS
+@pytest.mark.parametrize("fusion", ["concatenate", "add"])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("learned", [False, True])
+def test_inputs_without_keys_equal_those_with_keys(monkeypatch, options, fusion, masked, learned):
+    read = inputs(23, fusion=fusion, masked=masked, learned=learned, shared=not masked)
+    model = perceiver(read.dim, **options)
+    unprojected(monkeypatch, always=False)
+    assert isinstance(model.cross_attends[0].source(read, num_queries=5), StoredKeyValues)
+    expected, expected_gradients = gradients(model, read)
+    unprojected(monkeypatch, always=True)
+    assert isinstance(model.cross_attends[0].source(read, num_queries=5), UnprojectedFeatures)
+    got, got_gradients = gradients(model, read)
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
+    for a, b in zip(got_gradients, expected_gradients, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 30), st.booleans(), st.booleans(), st.integers(0, 999))
+def test_any_inputs_without_keys(elements, masked, shared, seed):
+    read = inputs(elements, masked=masked, shared=shared, seed=seed)
+    read = Inputs(read.content.double(), read.position.double(), read.mask)
+    model = perceiver(read.dim, dtype=torch.float64)
+    with pytest.MonkeyPatch.context() as patch:
+        unprojected(patch, always=False)
+        expected = model(read)
+        unprojected(patch, always=True)
+        torch.testing.assert_close(model(read), expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_inputs_without_keys_in_bfloat16(monkeypatch, masked):
+    read = inputs(40, masked=masked)
+    model = perceiver(read.dim)
+    unprojected(monkeypatch, always=False)
+    expected, expected_gradients = gradients(model, read)
+    unprojected(monkeypatch, always=True)
+    assert_near_in_bfloat16(model, read, expected, expected_gradients)
+
+
+def test_gradients_without_keys_equal_finite_differences(monkeypatch):
+    unprojected(monkeypatch, always=True)
+    read = inputs(7, masked=True, learned=True)
+    model = perceiver(read.dim, dtype=torch.float64, cross_order=(0,), block_order=(None,))
+
+    def latents(content, position):
+        return model(Inputs(content, position, read.mask))
+
+    leaves = [t.detach().double().requires_grad_() for t in (read.content, read.position)]
+    assert torch.autograd.gradcheck(latents, leaves, atol=1e-5, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("content", "position", "num_queries", "expected"),
+    [
+        (200, 60, 32, UnprojectedFeatures),  # wide inputs and few queries
+        (200, 60, 4_000, StoredKeyValues),  # many queries
+        (3, 60, 32, StoredKeyValues),  # the positions, which are shared, are projected once
+        (200, 60, None, StoredKeyValues),  # queries of unknown number
+    ],
+)
+def test_keys_are_left_out_if_that_is_less_work(content, position, num_queries, expected):
+    cross = CrossAttend(96, content + position)
+    read = Inputs(torch.randn(8, 100, content), torch.randn(1, 100, position))
+    assert isinstance(cross.source(read, num_queries=num_queries), expected)
+
+
+def test_keys_are_left_out_only_on_cpu_and_if_few_logits_are_stored(monkeypatch):
+    cross, read = CrossAttend(96, 260), Inputs(torch.randn(2, 100, 260))
+    assert isinstance(cross.source(read, num_queries=32), UnprojectedFeatures)
+    on_meta = Inputs(read.content.to("meta"))
+    assert isinstance(
+        CrossAttend(96, 260).to("meta").source(on_meta, num_queries=32), StoredKeyValues
+    )
+    monkeypatch.setattr(layers, "MAX_STORED_IN_CPU_TRAINING", 2 * 100 * 32 - 1)
+    assert not isinstance(cross.source(read, num_queries=32), UnprojectedFeatures)
+
+
+@OPTIONS
 @pytest.mark.parametrize("fusion", ["concatenate", "add"])
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("learned", [False, True])

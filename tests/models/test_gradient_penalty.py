@@ -11,6 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from perceivers.core import CrossAttend, FeedForward, MultiHeadAttention, layers, sources
 from perceivers.core.separable import SeparableGrid
 from perceivers.core.sources import ChunkedKeyValues, StoredKeyValues
+from perceivers.core.unprojected import UnprojectedFeatures
 from perceivers.modalities import MelConfig, TabularConfig, TextConfig
 from perceivers.models.build import build
 from perceivers.models.config import KerasExampleConfig, ModelConfig
@@ -97,7 +98,7 @@ def with_plain_operators(patch):
         values, gates = hidden.chunk(2, dim=-1)
         return self.contract(values * F.gelu(gates))
 
-    def source(self, inputs, _=None):
+    def source(self, inputs, _=None, **options):
         x = self.norm_inputs(inputs.joined())
         channels = inputs.content.shape[-1]
         keys, values = self.attention.to_k(x), self.attention.to_v(x)
@@ -123,10 +124,12 @@ def with_source(patch, kind):
     if kind is ChunkedKeyValues:
         patch.setattr(layers, "MAX_STORED_IN_CPU_TRAINING", 0)
         patch.setattr(layers, "CHUNK_ELEMENTS_ON_CPU", 1)
+    gain = 0.0 if kind is UnprojectedFeatures else float("inf")
+    patch.setattr(layers, "UNPROJECTED_GAIN", gain)
     used, original = [], CrossAttend.source
 
-    def source(self, *arguments):
-        found = original(self, *arguments)
+    def source(self, *arguments, **options):
+        found = original(self, *arguments, **options)
         used.append(type(found))
         return found
 
@@ -152,7 +155,7 @@ def test_penalties_and_their_gradients_are_those_of_plain_operators(monkeypatch,
         expected, expected_gradients = penalty(model, batch, leaves)
     assert expected > 1e-6
     largest = max(gradient.abs().max().item() for gradient in expected_gradients)
-    for kind in (StoredKeyValues, ChunkedKeyValues, SeparableGrid):
+    for kind in (StoredKeyValues, ChunkedKeyValues, SeparableGrid, UnprojectedFeatures):
         with monkeypatch.context() as patch, sdpa_kernel(SDPBackend.MATH):
             used = with_source(patch, kind)
             got, got_gradients = penalty(model, batch, leaves)

@@ -23,6 +23,7 @@ from .sources import (
     StreamedKeyValues,
     in_chunks,
 )
+from .unprojected import UnprojectedFeatures
 
 # B batch · M inputs · C input_dim · N latents · D latent_dim
 
@@ -38,6 +39,9 @@ CHUNK_ELEMENTS_ON_CPU = 2**11
 SEPARABLE_MIN_ELEMENTS = 2**9
 SEPARABLE_MIN_ELEMENTS_IN_HALF = 2**11  # in half precision
 SEPARABLE_MIN_EXTRA_WIDTH = 96
+# Attending without keys and values must save this factor of multiplications, because its products
+# are smaller and its logits are stored.
+UNPROJECTED_GAIN = 1.25
 Attention = Literal["content", "position", "both"]
 
 
@@ -81,21 +85,45 @@ class CrossAttend(nn.Module):
         self.attention = MultiHeadAttention(latent_dim, input_dim, options)
         self.feed_forward = FeedForward(latent_dim, options)
 
-    def source(self, inputs: Inputs, variance: Tensor | None = None) -> KeyValueSource:
+    def source(
+        self, inputs: Inputs, variance: Tensor | None = None, *, num_queries: int | None = None
+    ) -> KeyValueSource:
         """Prepare the inputs to be attended to.
 
         The result does not depend on the latents, so that a shared cross-attend needs it once. Keys
         and values are stored if they are few, and otherwise computed chunk by chunk in each read.
+        For few queries on CPU they are not computed at all if that is less work.
 
         Args:
             inputs: M elements.
             variance: `element_variance(inputs)`, if it is already known.
+            num_queries: number of queries of an example that will read the source, those of all
+                reads together. None: unknown.
         """
         projection = self.project(inputs, variance)
         split = self.attention.split_keys_values
         if self._separable(projection):
             return SeparableGrid(projection, split, grid_features(projection, inputs.mask))
+        if num_queries is not None and self._unprojected(projection, num_queries):
+            heads, keys = self.attention.num_heads, self.attention.to_k.out_features
+            return UnprojectedFeatures(projection.joined(), heads, keys, inputs.mask)
         return keys_values(projection, self.attention, inputs.mask)
+
+    def _unprojected(self, projection: Projection, num_queries: int) -> bool:
+        """Return whether attending without keys and values takes clearly fewer multiplications."""
+        if projection.content.device.type != "cpu" or torch.compiler.is_exporting():
+            return False
+        batch, elements, channels = projection.content.shape
+        queries, width = num_queries * self.attention.num_heads, len(projection.bias)
+        position = projection.dense_position()
+        shared = 0 if position is None else position.shape[-1]
+        stored = elements * width * (channels + num_queries)
+        if position is not None:
+            stored += elements * width * shared * len(position) // batch
+        channels += shared
+        unprojected = num_queries * channels * width + 2 * queries * channels * elements
+        few_logits = batch * queries * elements <= stored_limit(projection)
+        return few_logits and UNPROJECTED_GAIN * unprojected <= stored
 
     def _separable(self, projection: Projection) -> bool:
         """Return whether the inputs are to be read as a `SeparableGrid`."""

@@ -142,10 +142,12 @@ class Perceiver(nn.Module):
         self._check(inputs)
         if group is None:
             variance = element_variance(inputs)
-            z = self._read(lambda cross: cross.source(inputs, variance), initial)
+            z = self._read(
+                lambda cross, queries: cross.source(inputs, variance, num_queries=queries), initial
+            )
         else:
             check_parts(inputs, group)
-            z = self._read(lambda cross: cross.sharded_source(inputs, group), initial)
+            z = self._read(lambda cross, _: cross.sharded_source(inputs, group), initial)
         return z.expand(inputs.content.shape[0], -1, -1)
 
     @torch.no_grad()
@@ -184,7 +186,7 @@ class Perceiver(nn.Module):
                     )
                 yield chunk
 
-        return self._read(lambda cross: cross.streamed_source(checked))
+        return self._read(lambda cross, _: cross.streamed_source(checked))
 
     def _check(self, inputs: Inputs) -> None:
         if inputs.content.shape[0] == 0:
@@ -197,10 +199,16 @@ class Perceiver(nn.Module):
 
     def _read(
         self,
-        make_source: Callable[[CrossAttend], KeyValueSource],
+        make_source: Callable[[CrossAttend, int], KeyValueSource],
         initial: Tensor | None = None,
     ) -> Tensor:
-        """Alternate cross-attends and blocks, as in the paper's figure: (1 or B, N, D)."""
+        """Alternate cross-attends and blocks, as in the paper's figure: (1 or B, N, D).
+
+        Args:
+            make_source: returns what a cross-attend reads, given the number of queries of all its
+                reads.
+            initial: as in `forward`.
+        """
         cross_attends = cast(Sequence[CrossAttend], self.cross_attends)
         sources: dict[int, KeyValueSource] = {}  # one per distinct cross-attend
         # The learned latents are the same for all examples until the first cross-attend.
@@ -208,7 +216,8 @@ class Perceiver(nn.Module):
         for cross, block in zip(self.cross_order, self.block_order, strict=True):
             if cross is not None:
                 if cross not in sources:
-                    sources[cross] = make_source(cross_attends[cross])
+                    queries = self.cross_order.count(cross) * z.shape[1]
+                    sources[cross] = make_source(cross_attends[cross], queries)
                 z = self.apply_layer(cross_attends[cross], z, sources[cross])
             if block is not None:
                 z = self.apply_layer(self.blocks[block], z)

@@ -67,6 +67,19 @@ class Projection(NamedTuple):
         """Return the position as one vector per input, (1 or B, M, P), or None."""
         return self.position.dense() if isinstance(self.position, AxialPosition) else self.position
 
+    def joined(self) -> "Projection":
+        """Return an equal projection whose position is part of the content."""
+        position = self.dense_position()
+        if position is None or self.position_weight is None:
+            return self
+        position = position.to(self.content.dtype).expand(len(self.content), -1, -1)
+        return self._replace(
+            content=torch.cat([self.content, position], dim=-1),
+            position=None,
+            content_weight=torch.cat([self.content_weight, self.position_weight], dim=1),
+            position_weight=None,
+        )
+
     def chunks(self, size: int) -> Iterator["Projection"]:
         """Yield the projections of at most `size` inputs at a time."""
         position = self.dense_position()

@@ -1,9 +1,9 @@
-"""Attention of few queries to features, without their keys and values.
+"""Attention of few queries to inputs, without their keys and values.
 
 A logit is q·(W̃k x / σ + b̃k) = (W̃kᵀq)·x / σ + q·b̃k, and the averaged values are
 W̃v Σ w x / σ + b̃v Σ w. If there are fewer queries, over all heads, than channels of keys and values,
-mapping the queries and the averages instead of all features takes fewer multiplications, and
-nothing as wide as the features is stored.
+mapping the queries and the averages instead of all inputs takes fewer multiplications, and
+nothing as wide as the inputs is stored. Resamplers and cross-attends read so.
 """
 
 import math
