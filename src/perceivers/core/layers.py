@@ -113,15 +113,16 @@ class CrossAttend(nn.Module):
         """Return whether attending without keys and values takes clearly fewer multiplications."""
         if projection.content.device.type != "cpu" or torch.compiler.is_exporting():
             return False
-        batch, elements, channels = projection.content.shape
-        queries, width = num_queries * self.attention.num_heads, len(projection.bias)
-        position = projection.dense_position()
-        shared = 0 if position is None else position.shape[-1]
-        stored = elements * width * (channels + num_queries)
-        if position is not None:
-            stored += elements * width * shared * len(position) // batch
-        channels += shared
-        unprojected = num_queries * channels * width + 2 * queries * channels * elements
+        batch, elements, content = projection.content.shape
+        own_positions, position = 0, 0
+        if projection.position is not None:
+            own_positions, _, position = projection.position.shape
+        width, queries = len(projection.bias), num_queries * self.attention.num_heads
+        # Positions that the examples share are projected once for all of them.
+        share = own_positions / max(1, batch)
+        stored = elements * width * (content + share * position + num_queries)
+        channels = content + position
+        unprojected = channels * (num_queries * width + 2 * queries * elements)
         few_logits = batch * queries * elements <= stored_limit(projection)
         return few_logits and UNPROJECTED_GAIN * unprojected <= stored
 
