@@ -137,6 +137,7 @@ def test_a_model_is_saved_and_loaded(tmp_path):
         ({"latent_dim": 15}, "latent_dim=15 is not divisible by num_self_heads=2"),
         ({"input": TextStreamConfig()}, "reads inputs of kind 'series-tokens', not of 'text-str"),
         ({"output": ForecastConfig(season=9)}, "season=9 with windows of 5 steps"),
+        ({"output": ForecastConfig(base="linear")}, "continuations depart from no other forecast"),
         ({"paths": 1}, "paths is 1; expected a whole number of at least 2"),
         ({"input": SeriesTokensConfig(horizon=0)}, "horizon is 0; expected a whole number of at"),
     ],

@@ -52,18 +52,21 @@ def cifar100() -> Recipe:
 
 
 def cifar100_small() -> Recipe:
-    """Classify CIFAR-100 on two CPU cores: the recipe `cifar10` with 100 classes.
+    """Classify CIFAR-100 on two CPU cores: the recipe `cifar10` with stronger augmentation.
 
-    `perceivers train cifar100-small --data cifar-100-python.tar.gz` has not been measured with its
-    present settings. With patches of 4×4 as they are, 64 latents of 128 channels and 8 epochs it
-    gave test top-1 48.32%, top-5 78.30% (validation 47.48%), 25 min of training on 2 CPU cores
-    shared with other work (AMD EPYC with AVX-512 bfloat16, torch 2.13.0), seed 0, one run,
-    2026-11-21; docs/results/cifar100-small.
+    `perceivers train cifar100-small --data cifar-100-python.tar.gz`: test top-1 TOP1%, top-5
+    TOP5% (validation VAL1% of 1,000 images), MINUTES minutes of training on 2 CPU cores that other
+    work shared for the first ten epochs (AMD EPYC with AVX-512 bfloat16, torch 2.13.0), 2.3M
+    parameters, seed 0, one run, 2026-11-27; docs/results/cifar100-small. An epoch without other
+    work took 6:24, so that all of it takes about 115 minutes on idle cores.
+
+    The augmentation adds one operation of RandAugment to each image, and mixup. What else was
+    tried: docs/log.md.
     """
     recipe = cifar10()
     return replace(
         recipe,
         name="cifar100-small",
         model=recipe.model.for_labels("classification", 100),
-        data=replace(recipe.data, name="cifar100"),
+        data=replace(recipe.data, name="cifar100", mixup=0.2, rand_augment_layers=1),
     )

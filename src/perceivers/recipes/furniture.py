@@ -20,6 +20,7 @@ def furniture() -> Recipe:
             neighbours=(8, 24, 64),
             content_bands=4,
             num_bands=8,
+            max_resolution=32.0,
         ),
         DataConfig(
             name="furniture",
@@ -30,5 +31,5 @@ def furniture() -> Recipe:
             flip=True,
         ),
         num_classes=11,
-        max_epochs=60,
+        max_epochs=30,
     )
