@@ -1,20 +1,13 @@
-"""DeepMind's published models in transformers: outputs, gradients, masks, files and errors."""
+"""DeepMind's published models in transformers: outputs, gradients, masks and sizes."""
 
-import json
-import re
-from pathlib import Path
-
-import huggingface_hub
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 import transformers
-from commands import run
 from PIL import Image
-from safetensors.torch import load_file, save_file
-from transformers import PerceiverConfig
 from transformers.models.perceiver.modeling_perceiver import generate_fourier_features
+from transformers_models import CLASSES, TEXT, VISION, batches, flat, their_inputs, theirs_of
 
 import perceivers
 from perceivers.interop import from_transformers, to_transformers
@@ -23,107 +16,6 @@ from perceivers.modalities import build_reader
 from perceivers.modalities.text.decode import encode
 from perceivers.models.build import build_on_meta
 from perceivers.models.presets import PRESETS
-
-SMALL = {
-    "num_latents": 5,
-    "d_latents": 16,
-    "num_blocks": 2,
-    "num_self_attends_per_block": 2,
-    "num_self_attention_heads": 2,
-    "num_cross_attention_heads": 1,
-    "num_labels": 3,
-}
-# The classes, the reduced sizes of their tests, and the presets of the published sizes.
-CLASSES = {
-    "ImageClassificationFourier": (SMALL, "perceiver-io-imagenet-fourier"),
-    "ImageClassificationLearned": ({**SMALL, "image_size": 10}, "perceiver-io-imagenet-learned"),
-    "ImageClassificationConvProcessing": (SMALL, "perceiver-io-imagenet-conv"),
-    "SequenceClassification": (
-        {**SMALL, "d_model": 12, "qk_channels": 8, "v_channels": 16, "max_position_embeddings": 9},
-        None,
-    ),
-    "OpticalFlow": ({**SMALL, "train_size": [6, 8]}, "perceiver-io-flow"),
-    "MultimodalAutoencoding": (
-        {
-            **SMALL,
-            "num_frames": 2,
-            "audio_samples_per_frame": 32,
-            "image_size": 2,
-            "output_shape": [1, 2, 8, 8],
-            "output_num_channels": 6,
-        },
-        "perceiver-io-kinetics",
-    ),
-    "MaskedLM": (
-        {**SMALL, "d_model": 16, "qk_channels": 8, "v_channels": 16, "max_position_embeddings": 9},
-        "perceiver-io-language",
-    ),
-}
-TEXT = ["SequenceClassification", "MaskedLM"]
-VISION = [name for name in CLASSES if name.startswith("Image")]
-
-
-def theirs_of(name, values=None, seed=0):
-    """Return an instance of a class of the library with random weights, biases included."""
-    torch.manual_seed(seed)
-    config = PerceiverConfig(**(CLASSES[name][0] if values is None else values))
-    model = getattr(transformers, f"PerceiverFor{name}")(config).eval()
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, mean=0.5 * (parameter.ndim == 1), std=0.3)
-    return model
-
-
-def batches(name, ours):
-    """Yield raw batches for our model, of other sizes than the configured one where possible."""
-    generator = torch.Generator().manual_seed(1)
-    if name in TEXT:
-        # The library's language model always gives as many outputs as it has positions.
-        for length in (9, 9) if name == "MaskedLM" else (9, 4):
-            ids = torch.randint(6, 262, (2, length), generator=generator)
-            ids[1, length // 2 :] = 0
-            yield ids
-        return
-    if name == "MultimodalAutoencoding":
-        frames, side, _ = ours.output.parts["video"].shape
-        yield {
-            "audio": torch.randn(2, frames * 32, generator=generator),
-            "video": torch.rand(2, frames, side, side, 3, generator=generator),
-        }
-        return
-    if name == "OpticalFlow":
-        yield torch.rand(2, 2, *ours.adapter.size, 3, generator=generator)
-        return
-    for height, width in [(10, 10)] if name.endswith("Learned") else [(10, 10), (12, 17)]:
-        yield torch.rand(2, height, width, 3, generator=generator)
-
-
-def their_inputs(ours, x):
-    """Return what the library's class takes for a raw batch of ours."""
-    if isinstance(x, dict):
-        label = torch.zeros(len(x["audio"]), ours.output.parts["label"].num_channels)
-        points = {"audio": x["audio"].shape[1] // 16, "image": x["video"][0, ..., 0].numel()}
-        return {
-            "inputs": {
-                "audio": x["audio"][..., None],
-                "image": x["video"].movedim(-1, 2),
-                "label": label,
-            },
-            "subsampled_output_points": {name: torch.arange(n) for name, n in points.items()},
-        }
-    if x.ndim == 5:
-        return {"inputs": ours.adapter.patches(x).movedim(-1, 2)}
-    if x.is_floating_point():
-        return {"inputs": ours.adapter.normalise(x).movedim(-1, 1)}
-    return {"inputs": x, "attention_mask": (x != 0).long()}
-
-
-def flat(outputs):
-    """Return outputs of any of the models as one tensor (B, …)."""
-    if not isinstance(outputs, dict):
-        return outputs
-    video = outputs["image"] if "image" in outputs else outputs["video"]
-    parts = (outputs["audio"], video, outputs["label"])
-    return torch.cat([part.flatten(1) for part in parts], dim=1)
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -183,24 +75,6 @@ def test_there_and_back(name):
         if weight in UNUSED:
             continue
         assert torch.equal(back.state_dict()[weight], tensor), weight
-
-
-@pytest.mark.parametrize("name", CLASSES)
-@pytest.mark.parametrize("safe", [True, False], ids=["safetensors", "pytorch_model.bin"])
-def test_folder(name, safe, tmp_path):
-    theirs = theirs_of(name)
-    theirs.config.id2label = {0: "cat", 1: "dog", 2: "ant"}
-    theirs.save_pretrained(tmp_path)
-    if not safe:
-        (tmp_path / "model.safetensors").unlink()
-        torch.save(theirs.state_dict(), tmp_path / "pytorch_model.bin")
-    ours = perceivers.load(tmp_path)
-    assert ours.labels == (() if name in ("MaskedLM", "OpticalFlow") else ("cat", "dog", "ant"))
-    x = next(batches(name, ours))
-    result = theirs(**their_inputs(ours, x)).logits
-    torch.testing.assert_close(flat(ours(x)), flat(result), atol=1e-4, rtol=1e-4)
-    perceivers.save(ours, tmp_path / "ours")
-    assert torch.equal(flat(perceivers.load(tmp_path / "ours")(x)), flat(ours(x)))
 
 
 @pytest.mark.parametrize("name", [name for name, (_, preset) in CLASSES.items() if preset])
@@ -336,110 +210,3 @@ def test_images_are_prepared_as_by_the_processor_of_the_library(size, tmp_path):
     example = build_reader(ours.config.input).decode(tmp_path / "x.png")
     prepared = ours.adapter.normalise(torch.from_numpy(example.copy())).movedim(-1, 0)
     torch.testing.assert_close(prepared, values.pixel_values[0], atol=1e-5, rtol=1e-5)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    transformers.utils.logging.disable_progress_bar()
-    theirs_of("ImageClassificationFourier").save_pretrained(tmp_path / "hub")
-    transformers.utils.logging.enable_progress_bar()
-    return tmp_path / "hub"
-
-
-def changed(folder, **values):
-    """Change fields of a config.json."""
-    path = folder / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
-
-
-def test_convert(capsys, folder, tmp_path):
-    status, out, err = run(capsys, "convert", folder, tmp_path / "ours")
-    assert (status, err) == (0, "")
-    assert float(re.search(r"on a random batch: (\S+)", out)[1]) < 1e-4
-    assert isinstance(perceivers.load(tmp_path / "ours"), torch.nn.Module)
-    status, _, err = run(capsys, "convert", folder, tmp_path / "b", "--input-shape", 8, 8)
-    assert status
-    assert "input_shape" in err
-
-
-def test_normalisation_is_that_of_the_folder(folder):
-    assert perceivers.load(folder).adapter.mean.tolist() == pytest.approx([0.485, 0.456, 0.406])
-    (folder / "preprocessor_config.json").write_text('{"image_mean": [0, 0.5, 1]}')
-    assert perceivers.load(folder).adapter.mean.tolist() == [0, 0.5, 1]
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"model_type": "bert"}, "model of type 'bert'; expected 'perceiver'"),
-        ({"architectures": ["PerceiverModel"]}, "its class is PerceiverModel; expected one of"),
-        ({"architectures": None}, "architectures is None; expected one of"),
-        ({"hidden_act": "relu"}, "hidden_act='relu'; expected 'gelu'"),
-        ({"cross_attention_widening_factor": 3}, "expected equal factors"),
-        ({"use_query_residual": False}, "use_query_residual is false"),
-        ({"d_latents": 32}, r"embeddings.latents has shape \(5, 16\), expected \(5, 32\)"),
-        ({"num_latents": "many"}, "config"),
-    ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
-)
-def test_other_configurations_are_refused(folder, values, message):
-    changed(folder, **values)
-    with pytest.raises(ValueError, match=message) as caught:
-        perceivers.load(folder)
-    assert "\n" not in str(caught.value)
-    assert str(folder) in str(caught.value)
-
-
-def test_all_wrong_weights_are_listed(folder):
-    path = folder / "model.safetensors"
-    state = load_file(path)
-    state["perceiver.embeddings.latents"] = torch.zeros(2, 2)
-    state["perceiver.encoder.other"] = state.pop(
-        "perceiver.encoder.cross_attention.mlp.dense1.bias"
-    )
-    save_file(state, path)
-    with pytest.raises(ValueError, match="not the weights of") as caught:
-        perceivers.load(folder)
-    for text in ("latents has shape (2, 2)", "dense1.bias is missing", "other is not part of"):
-        assert text in str(caught.value)
-
-
-def test_half_a_download(folder):
-    (folder / "model.safetensors").rename(folder / "half")
-    with pytest.raises(FileNotFoundError, match="no weights; expected model.safetensors or"):
-        perceivers.load(folder)
-    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
-    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    with pytest.raises(FileNotFoundError, match="lacks model-1.safetensors, model-2.safetensors"):
-        perceivers.load(folder)
-    half = (folder / "half").read_bytes()
-    (folder / "model.safetensors").write_bytes(half[: len(half) // 2])
-    with pytest.raises(ValueError, match="damaged"):
-        perceivers.load(folder)
-
-
-def test_a_pickle_is_not_executed(folder):
-    class Evil:
-        def __reduce__(self):
-            return (Path.touch, (folder / "executed",))
-
-    (folder / "model.safetensors").unlink()
-    torch.save({"weight": Evil()}, folder / "pytorch_model.bin")
-    with pytest.raises(ValueError, match="more than tensors"):
-        perceivers.load(folder)
-    assert not (folder / "executed").exists()
-
-
-def test_the_hub_cannot_be_reached(monkeypatch, tmp_path):
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match=f"the cache {tmp_path} does not hold it"):
-        perceivers.load("hf://deepmind/no-such-perceiver")
-
-
-def test_predict_reads_a_folder_of_the_library(capsys, folder, tmp_path):
-    Image.linear_gradient("L").convert("RGB").save(tmp_path / "x.png")
-    status, out, err = run(capsys, "predict", folder, tmp_path / "x.png", "--json")
-    assert (status, err) == (0, "")
-    [entry] = json.loads(out)
-    assert len(entry["predictions"]) == 3
