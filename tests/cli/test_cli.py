@@ -17,7 +17,6 @@ from perceivers import cli
 from perceivers.models.presets import PRESETS
 from perceivers.recipes import RECIPES
 
-COMMANDS = ["list", "train", "eval", "predict", "export", "convert", "cost"]
 TINY = [
     "--model.num_latents", "4", "--model.latent_dim", "16", "--model.num_self_heads", "2",
     "--data.test", "0.6", "--model.num_layers_per_block", "1",
@@ -44,23 +43,6 @@ def test_no_error_message_if_stdout_is_closed():
 
 def test_version(capsys):
     assert run(capsys, "--version")[:2] == (0, "0.1.0\n")
-
-
-@pytest.mark.parametrize("command", [[], *([c] for c in COMMANDS)], ids=str)
-def test_help_is_quick(command):
-    """No heavy package is imported. It takes about 0.1 s of one core; 0.5 s are allowed."""
-    code = (
-        "import sys, time\nfrom perceivers.cli import main\n"
-        "try:\n    main(sys.argv[1:])\nexcept SystemExit as stop:\n    assert stop.code == 0\n"
-        "heavy = {'torch', 'numpy', 'lightning', 'datasets', 'av', 'PIL'} & set(sys.modules)\n"
-        "assert not heavy, heavy\n"
-        "assert time.process_time() < 0.5\n"
-    )
-    ran = subprocess.run(
-        [sys.executable, "-c", code, *command, "--help"], capture_output=True, text=True
-    )
-    assert ran.returncode == 0, ran.stderr
-    assert "usage: perceivers" in ran.stdout
 
 
 def test_the_package_can_be_run_as_a_module():
@@ -194,93 +176,6 @@ def test_cost(capsys):
     assert float(by_inputs["100,352"][1]) > 1.9 * float(by_inputs["50,176"][1])
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["train", "digts"], "unknown recipe 'digts'; did you mean 'digits'?"),
-        (["train", "digits", "--model.num_latent", "3"], "did you mean '--model.num_latents'?"),
-        (["train", "digits", "--model.num_latents", "x"], "invalid int value: 'x'"),
-        (["train", "digits", "--optimizer.name", "adma"], "value: 'adma'"),
-        (["train", "digits", "--model.num_self_heads", "7"], "not divisible by 7 heads"),
-        (["train", "folder"], "point at your folder: --data DIR"),
-        (["train", "folder", "--data", "./nowhere"], "no folder or table ./nowhere"),
-        (["train", "folder", "--data", "a/b"], "of the Hugging Face hub write hf://a/b"),
-        (["train", "cifar10", "--data", "a/b"], "of the Hugging Face hub write hf://a/b"),
-        (["predict", "a/b", "x.png"], "of the Hugging Face hub write hf://a/b"),
-        (["train", "folder", "--data", "."], "has no sub-folders; expected one folder"),
-        (["train", "folder", "--data"], "--data: expected one argument"),
-        (["train", "cifar10"], "download cifar-10-python.tar.gz or cifar-10-binary.tar.gz"),
-        (["train", "fsdd"], "free-spoken-digit-dataset and point at it: --data free-spoken"),
-        (["train", "rt-polarity"], "unpack it and point at the folder of its two files: --data rt"),
-        (["train", "nowhere", "--resume"], "no directory nowhere"),
-        (["eval", "nowhere"], "no directory nowhere"),
-        (["eval", "hf://a/b"], "hf://a/b is a name on the Hugging Face hub; expected a directory"),
-        (["cost", "hf://a/b"], "hf://a/b could not be downloaded from the Hugging Face hub"),
-        (["predict", "hf://a", "x.png"], "expected the name of a repository, hf://owner/name"),
-        (["predict", "nowhere", "x.png"], "no directory nowhere"),
-        (["predict", "nowhere"], "expected a FILE, a folder, - or --text TEXT"),
-        (["cost", "perceiver-imagent"], "did you mean 'perceiver-imagenet'?"),
-        (["cost", "perceiver-imagenet", "--inputs", "0"], "expected at least one element"),
-        (["list", "everything"], "unexpected argument 'everything'"),
-        (["list", "--al"], "unknown option '--al'"),
-        (["lst"], "unknown command 'lst'; did you mean 'list'?"),
-        (["--versoin"], "unknown option '--versoin'; did you mean '--version'?"),
-        (["train", "digits", "--dry-rn"], "unknown option '--dry-rn'; did you mean '--dry-run'?"),
-        (["predict", "r", "x.png", "--top_k=3"], "unknown option '--top_k'; did you mean '--top-k"),
-        (["eval", "r", "--clip", "3"], "unknown option '--clip'; did you mean '--clips'?"),
-        (["train", "."], ". is not a recipe; to train on it: perceivers train folder --data ."),
-        (["help", "trian"], "unknown command 'trian'; did you mean 'train'?"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_errors_are_one_line_with_an_exit_status(capsys, tmp_path, monkeypatch, arguments, message):
-    monkeypatch.chdir(tmp_path)
-    status, out, err = run(capsys, *arguments)
-    assert status in (1, 2)
-    errors = [line for line in err.splitlines() if line.startswith("perceivers")]
-    assert len(errors) == 1
-    assert message in errors[0]
-    assert "Traceback" not in err
-    assert not out
-    assert list(tmp_path.glob("runs/*")) == []
-
-
-@pytest.mark.parametrize(
-    "arguments", [["train", "digts", "--debug"], ["--debug", "train", "digts"]]
-)
-def test_debug_prints_the_traceback_of_an_error(capsys, monkeypatch, arguments):
-    status, _, err = run(capsys, *arguments)
-    assert status == 1
-    assert "Traceback" in err
-    assert err.splitlines()[-1].startswith("perceivers: unknown recipe")
-    monkeypatch.setenv("PERCEIVERS_DEBUG", "1")
-    assert "Traceback" in run(capsys, "train", "digts")[2]
-
-
-def test_any_exception_ends_in_one_line(capsys, monkeypatch):
-    def fail(*_):
-        raise IndexError("a fault\nof ours")
-
-    monkeypatch.setattr("perceivers.checkpoint.description.read_config", fail)
-    status, _, err = run(capsys, "cost", "src")
-    assert status == 1
-    assert len(err.splitlines()) == 1
-    assert "unexpected IndexError: a fault\\nof ours" in err
-    assert "--debug" in err
-
-
-def test_limits_are_options_of_every_command_that_reads(capsys):
-    for arguments, message in [
-        (["predict", "run", "file", "--limits.pixels", "0"], "limits.pixels=0"),
-        (["predict", "run", "file", "--limits.pixel", "9"], "did you mean '--limits.pixels'"),
-        (["predict", "run", "file", "--data.path", "x"], "unknown option '--data.path'"),
-        (["train", "digits", "--limits.seconds=-1"], "--limits.seconds is -1.0; expected"),
-    ]:
-        status, _, err = run(capsys, *arguments)
-        assert status == 1
-        assert message in err
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_to_a_real_process(tmp_path, number, status):
@@ -339,58 +234,3 @@ def test_parsing_touches_no_file(monkeypatch, tmp_path):
         namespace, rest = cli.parse(arguments)
     assert (namespace.recipe, rest) == ("folder", ["--model.num_latents", "4"])
     assert not [path for path in looked_at if path.startswith(str(tmp_path))]
-
-
-def test_help_shows_the_values_of_the_recipe(capsys, image_folder):
-    status, out, _ = run(capsys, "train", "digits", "--help")
-    assert status == 0
-    assert "[40]" in out[out.index("--trainer.max_epochs") :][:200]
-    status, out, _ = run(capsys, "train", "folder", "--data", image_folder, "--help")
-    assert status == 0
-    assert "[8]" in out[out.index("--model.input.image_size") :][:200]  # chosen for the images
-    assert run(capsys, "train", "--help")[0] == 0
-
-
-@pytest.mark.parametrize(
-    "arguments", [[], ["help"], ["help", "predict"], ["help", "train", "digits"]]
-)
-def test_help_as_a_command(capsys, arguments):
-    """No arguments at all ask for the help, too."""
-    asked = [*arguments[1:], "--help"]
-    assert run(capsys, *arguments) == run(capsys, *asked) == (0, run(capsys, *asked)[1], "")
-
-
-@pytest.mark.parametrize("columns", ["60", "250"])
-def test_help_fits_100_columns(capsys, image_folder, mixed_table, monkeypatch, columns):
-    monkeypatch.setenv("COLUMNS", columns)
-    for command in ([], *([name] for name in COMMANDS), ["train", "keras-cifar100"]):
-        _, out, _ = run(capsys, *command, "--help")
-        assert max(map(len, out.splitlines())) <= 100
-    for data in (image_folder, mixed_table):
-        _, out, _ = run(capsys, "train", "folder", "--data", data, "--help")
-        assert max(len(line) for line in out.splitlines() if "{" not in line) <= 100
-
-
-def test_help_shows_what_would_be_trained(capsys, image_folder):
-    """The values are those of the data and of the other options, not other defaults."""
-    arguments = ["train", "folder", "--data", image_folder, "--seed", "7", "--optimizer.lr", "0.5"]
-    help_text = "".join(run(capsys, *arguments, "--help")[1].split())  # names are broken in two
-    for option, value in (
-        ("--model.num_classes", "2"), ("--data.path", image_folder), ("--trainer.seed", "7"),
-        ("--optimizer.lr", "0.5"), ("--model.num_latents", "32"), ("--data.batch_size", "8"),
-    ):  # fmt: skip
-        text = help_text[help_text.rindex(option) :]
-        text = text[: text.index("]") + 1]
-        assert f"[{value}]" in text, text
-    assert f"thevalueschosenfor{image_folder}" in help_text
-
-
-def test_files_whose_names_look_like_options(capsys, tmp_path):
-    status, _, err = run(capsys, "predict", tmp_path, "--", "--data.csv", "-x.png")
-    assert (status, "config.json" in err) == (1, True)  # parsed: it is the model that is missing
-
-
-def test_train_without_a_recipe(capsys):
-    status, out, err = run(capsys, "train")
-    assert (status, out, err.count("\n")) == (1, "", 1)
-    assert "expected a recipe or a run directory" in err
