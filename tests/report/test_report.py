@@ -2,20 +2,14 @@
 
 import csv
 import io
-import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-from tests.commands import run as run_command
-from tests.conftest import write_image_folder
+from tests.report.pages import checked
 from tests.report.reports import scored_run
-from tests.tiny_recipes import tiny
 
 import perceivers
-from perceivers import cli
 from perceivers.modalities import (
     AudioConfig,
     FusionConfig,
@@ -30,9 +24,6 @@ from perceivers.modalities import (
 from perceivers.models.build import build
 from perceivers.models.config import ModelConfig
 from perceivers.report import write
-from perceivers.report import write as write_report
-from perceivers.report.write import place_of
-from perceivers.training import engine
 
 RNG = np.random.default_rng(0)
 IMAGE = ImageConfig(image_size=8, num_bands=2)
@@ -40,15 +31,6 @@ MEL = MelConfig(num_samples=800, sample_rate=8000, n_fft=160, hop_length=80, n_m
 VIDEO = VideoConfig(num_frames=4, image_size=8, num_bands=2)
 TABLE = TabularConfig(numeric=("age",), categorical=("town",), categories=(("Bern", "Oslo"),))
 TRUE = np.array(True)
-
-
-@pytest.fixture
-def unrendered(monkeypatch):
-    """Compose the pictures of a report but do not render them, which takes most of the time."""
-    pixel = io.BytesIO()
-    Image.new("L", (1, 1)).save(pixel, "png")
-    for name in ("figures.png", "sections.png", "pictures.encoded"):
-        monkeypatch.setattr(f"perceivers.report.{name}", lambda figure: pixel.getvalue())
 
 
 def image():
@@ -87,43 +69,6 @@ KINDS = {
         },
     ),
 }  # fmt: skip
-
-
-class Page(HTMLParser):
-    """The tags, addresses and text of a page."""
-
-    def __init__(self, content):
-        super().__init__()
-        self.tags, self.addresses, self.handlers, self.words = [], [], [], []
-        self.feed(content)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        for name, value in attrs:
-            if name in ("src", "href"):
-                self.addresses.append(value)
-            if name.startswith("on"):
-                self.handlers.append(name)
-
-    def handle_data(self, data):
-        self.words.append(data)
-
-
-def checked(content, most=3_000_000):
-    """Return a page after checking that it is harmless, needs no other file, and is small."""
-    page = Page(content)
-    assert len(content.encode()) < most
-    assert "http" not in content
-    assert not {"script", "iframe", "link", "object", "form"} & {*page.tags}
-    assert not page.handlers
-    assert all(address.startswith(("data:image/", "#s")) for address in page.addresses)
-    return page
-
-
-def table(directory, reader=csv.reader):
-    """Return the rows of the predictions in a directory."""
-    text = (directory / "predictions.csv").read_bytes().decode()
-    return list(reader(io.StringIO(text, newline="")))
 
 
 # The mix draws sound and video, too.
@@ -300,16 +245,6 @@ def test_a_report_that_cannot_be_written_costs_no_scores(tmp_path, caplog):
     assert "could not write" in caplog.text
 
 
-def test_an_evaluation_without_its_report_has_failed(unrendered, tmp_path, capsys):
-    directory = tmp_path / "run"
-    engine.train(tiny(epochs=1), directory)
-    (directory / "predictions.csv").mkdir()
-    status, out, err = run_command(capsys, "eval", directory)
-    assert status == 1
-    assert "test top-1" in out
-    assert "could not write" in err
-
-
 def test_inputs_that_have_no_drawing(unrendered, tmp_path, caplog):
     """An adapter of the user's own: the names are shown, without a warning for each."""
 
@@ -340,58 +275,3 @@ def test_inputs_that_have_no_drawing(unrendered, tmp_path, caplog):
     assert "have no drawing" in content
     assert "train[" in content
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
-
-
-def test_a_trained_run_has_a_report_and_eval_replaces_it(tmp_path, capsys):
-    directory = tmp_path / "run"
-    result = engine.train(tiny(), directory, report=write_report)
-    before = checked((directory / "report.html").read_text())
-    assert "image/webp" in "".join(before.addresses)[:10_000_000]
-    (directory / "report.html").unlink()
-    (directory / "predictions.csv").unlink()
-    assert cli.main(["eval", str(directory)]) == 0
-    out = capsys.readouterr().out
-    assert f"wrote {directory}/report.html" in out
-    rows = list(
-        csv.DictReader(
-            io.StringIO((directory / "predictions.csv").read_bytes().decode(), newline="")
-        )
-    )
-    assert len(rows) == result["test"]["examples"]
-    assert all(row["file"].startswith("digits[") for row in rows)
-    right = sum(row["truth"] == row["prediction"] for row in rows) / len(rows)
-    assert right == pytest.approx(result["test"]["top1"])
-    assert sum(float(rows[0][f"probability {k}"]) for k in range(10)) == pytest.approx(1, abs=1e-4)
-
-
-def test_other_data_gets_a_report_of_its_own(unrendered, tmp_path, capsys):
-    photos = write_image_folder(tmp_path / "photos")
-    directory = tmp_path / "run"
-    status, _, err = run_command(
-        capsys, "train", "folder", "--data", photos, "--out", directory, "--trainer.max_epochs",
-        "1", "--model.num_latents", "4", "--model.latent_dim", "16", "--model.qk_dim", "none",
-    )  # fmt: skip
-    assert status == 0, err
-    own = (directory / "report.html").read_bytes()
-    rows = (directory / "predictions.csv").read_text()
-    assert re.search(r"^(bright|dark)/\d+\.png,", rows, re.M)
-    status, out, _ = run_command(capsys, "eval", directory, "--data", photos)
-    assert status == 0
-    assert (directory / "report.html").read_bytes() == own
-    place = place_of(directory, str(photos), None)
-    assert place.parent == directory / "evaluations"
-    assert f"wrote {place}/report.html" in out
-    assert len((place / "predictions.csv").read_text().splitlines()) == 25
-    new = tmp_path / "new"
-    assert run_command(capsys, "eval", directory, "--out", new)[0] == 0
-    assert (new / "report.html").exists()
-    status, _, err = run_command(capsys, "eval", directory, "--out", new)
-    assert status == 1
-    assert "exists already; choose another --out" in err
-    assert "Traceback" not in err
-
-
-def test_places_differ_for_data_of_one_name(tmp_path):
-    places = {place_of(tmp_path, f"/{name}/photos", None) for name in "ab"}
-    assert len(places) == 2
-    assert place_of(tmp_path, "hf://owner/../x y", None).parent == tmp_path / "evaluations"
