@@ -6,7 +6,7 @@ import io
 import numpy as np
 import pytest
 import torch
-from tests.report.pages import checked
+from tests.report.pages import Page, checked
 from tests.report.reports import scored_run
 
 import perceivers
