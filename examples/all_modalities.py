@@ -2,12 +2,11 @@
 
     python examples/all_modalities.py --data DIR [--seeds 0 1 2] [--only fsdd kicad] [--out OUT]
 
-DIR contains free-spoken-digit-dataset and rt-polaritydata as published, and grid, kicad and
-furniture as `grid_clips.py`, `kicad_ply.py` and `furniture_ply.py` write them; the package contains
-the digits. Recipes differ only
-in their input, its augmentation and the number of epochs. Each run is written to OUT/RECIPE-SEED.
-Completed runs are not repeated, so the table can be computed in several sessions. The table is
-printed and written to OUT/table.md.
+DIR contains free-spoken-digit-dataset and rt-polaritydata as published, and grid, kicad, furniture
+and drums as `grid_clips.py`, `kicad_ply.py`, `furniture_ply.py` and `drum_kits.py` write them; the
+package contains the digits. Recipes differ only in their input, its augmentation and the number of
+epochs. Each run is written to OUT/RECIPE-SEED. Completed runs are not repeated, so the table can be
+computed in several sessions. The table is printed and written to OUT/table.md.
 """
 
 import argparse
@@ -31,6 +30,7 @@ PLACES = {
     "grid-av": "grid",
     "kicad": "kicad",
     "furniture": "furniture",
+    "drums": "drums",
     "rt-polarity": "rt-polaritydata",
 }
 """Folder of each recipe's data in DIR; None: the data is in the package."""

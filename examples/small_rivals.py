@@ -1,10 +1,16 @@
 """Simple rivals of `train folder` on small sets, each a function of (train, test, seed).
 
+    python examples/small_rivals.py DATA [--seeds 0 1 2] [--rate 8000]
+
 `train` and `test` are lists of pairs (value, label), as `small_sets.py` makes them; the result is
-the accuracy on the test examples. Features are computed inside, so that they count in the time.
+the accuracy on the test examples. Features are computed inside, so that they count in the time. As
+a script, it prints the scores on DATA/{train,test}/CLASS/*, sounds or point clouds.
 """
 
+import argparse
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,12 +23,15 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch import nn
 
+from perceivers.modalities.points import decode as points
+from perceivers.modalities.sound import decode as sound
 from perceivers.modalities.sound.mel import MelAdapter
 
 Pairs = Sequence[tuple[Any, str]]
 Score = Callable[[Pairs, Pairs, int], float]
 
 CNN_EPOCHS, CNN_BATCH, CNN_RATE = 30, 32, 3e-3
+RATE = 8_000  # Hz, of sounds
 
 
 def fitted(make: Callable[[int], Any], features: Callable[[Any], Any]) -> Score:
@@ -78,12 +87,14 @@ def pixels(images: Any) -> np.ndarray:
     return np.stack([image.ravel() / 255 for image in images])
 
 
-def mel_statistics(sounds: Any) -> np.ndarray:
+def mel_statistics(sounds: Any, rate: int = RATE) -> np.ndarray:
     """Return the mean, deviation and mean change over time of 40 log-mel bands, in three thirds."""
-    mel = MelAdapter(num_samples=8_000, sample_rate=8_000, n_fft=320, hop_length=80, n_mels=40)
+    window, hop = rate // 25, rate // 100
+    mel = MelAdapter(num_samples=rate, sample_rate=rate, n_fft=window, hop_length=hop, n_mels=40)
     rows = []
-    for sound in sounds:
-        wave = torch.from_numpy(np.float32(sound) / 32_768)[None, :, None]
+    for samples in sounds:
+        samples = np.pad(samples, (0, max(0, window - len(samples))))
+        wave = torch.from_numpy(np.float32(samples) / 32_768)[None, :, None]
         bands = mel.log_mel(wave)[0, ..., 0]
         thirds = [third.mean(0) for third in bands.tensor_split(3)]
         rows.append(torch.cat([bands.std(0), bands.diff(dim=0).abs().mean(0), *thirds]).numpy())
@@ -135,12 +146,18 @@ def tf_idf(seed: int) -> Any:
     return make_pipeline(words, linear)
 
 
+def sound_rivals(rate: int) -> dict[str, Score]:
+    """Return the rivals of sounds of a sample rate by name."""
+    features = partial(mel_statistics, rate=rate)
+    return {
+        "SVC on mel statistics": fitted(svc, features),
+        "forest on mel statistics": fitted(forest, features),
+    }
+
+
 RIVALS: dict[str, dict[str, Score]] = {
     "image": {"CNN": cnn, "SVC on pixels": fitted(svc, pixels)},
-    "sound": {
-        "SVC on mel statistics": fitted(svc, mel_statistics),
-        "forest on mel statistics": fitted(forest, mel_statistics),
-    },
+    "sound": sound_rivals(RATE),
     "cloud": {
         "forest on histograms": fitted(forest, histograms),
         "SVC on histograms": fitted(svc, histograms),
@@ -152,3 +169,34 @@ RIVALS: dict[str, dict[str, Score]] = {
     },
 }
 """The rivals of each kind of set by name."""
+
+
+def read_pairs(folder: Path, rate: int) -> list[tuple[Any, str]]:
+    """Return the sounds (S,) int16 or clouds (M, 3) of FOLDER/CLASS/*, and their classes."""
+    pairs = []
+    for file in sorted(folder.glob("*/*")):
+        if file.suffix == ".ply":
+            value = points.decode(file, channels=3)
+        else:
+            value = np.int16(np.round(32_767 * sound.decode(file, rate=rate)[:, 0]))
+        pairs.append((value, file.parent.name))
+    return pairs
+
+
+def main() -> None:
+    """Print the scores of the rivals on a folder of files."""
+    from all_modalities import format_scores
+
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", type=Path, help="folder of train/CLASS/* and test/CLASS/*")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="random seeds")
+    parser.add_argument("--rate", type=int, default=RATE, help="sample rate of sounds, in Hz")
+    options = parser.parse_args()
+    train, test = (read_pairs(options.data / split, options.rate) for split in ("train", "test"))
+    is_cloud = train[0][0].ndim == 2
+    for name, score in (RIVALS["cloud"] if is_cloud else sound_rivals(options.rate)).items():
+        print(f"{name}: {format_scores([score(train, test, seed) for seed in options.seeds])}")
+
+
+if __name__ == "__main__":
+    main()

@@ -38,7 +38,12 @@ def test_fsdd_test_split_is_the_first_five_of_each_digit(digits):
 
 @pytest.mark.parametrize(
     ("name", "how_to_get"),
-    [("fsdd", "git clone .*Jakobovski"), ("grid", "grid_clips.py"), ("kicad", "kicad_ply.py")],
+    [
+        ("fsdd", "git clone .*Jakobovski"),
+        ("grid", "grid_clips.py"),
+        ("kicad", "kicad_ply.py"),
+        ("drums", "drum_kits.py"),
+    ],
 )
 def test_missing_data_set_says_how_to_get_it(name, how_to_get):
     with pytest.raises(

@@ -82,3 +82,35 @@ def test_rivals_learn_what_is_easy(script):
         train, test = ([pair(kind, n) for n in range(count)] for count in (64, 20))
         for name, score in rivals.items():
             assert score(train, test, 0) >= 0.9, name
+
+
+def test_rivals_read_a_folder(script, tmp_path, monkeypatch, capsys):
+    """The statistics of the shortest sounds, of less than a window, are numbers too."""
+    pytest.importorskip("sklearn")
+    import small_rivals
+
+    rng = np.random.default_rng(0)
+    for split, kind, n in np.ndindex(2, 2, 12):
+        folder = tmp_path / ("train", "test")[split] / f"{kind}"
+        folder.mkdir(parents=True, exist_ok=True)
+        script.write_file(
+            folder / f"{n}", "sound", np.int16(rng.normal(0, 30 + 3_000 * kind, 50 + 90 * n))
+        )
+    pairs = small_rivals.read_pairs(tmp_path / "train", 8_000)
+    lengths = sorted(len(samples) for samples, _ in pairs)
+    assert lengths == [50 + 90 * (n // 2) for n in range(24)]
+    assert np.isfinite(small_rivals.mel_statistics([x for x, _ in pairs])).all()
+    monkeypatch.setattr(sys, "argv", ["small_rivals.py", str(tmp_path), "--seeds", "0"])
+    small_rivals.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines] == list(small_rivals.RIVALS["sound"])
+    assert all(float(line.partition(":")[2]) > 80 for line in lines)
+
+
+def test_statistics_at_a_higher_rate_see_higher_notes(script):
+    from small_rivals import mel_statistics
+
+    times = np.arange(24_000) / 24_000
+    notes = [np.int16(9_000 * np.sin(2 * np.pi * hertz * times)) for hertz in (6_000, 9_000)]
+    (low, high) = mel_statistics(notes, 24_000)[:, -40:]
+    assert low.argmax() < high.argmax()

@@ -56,6 +56,11 @@ SETS = {
         how_to_get="run python examples/furniture_ply.py PACKAGE DEST and point at the result: "
         "--data DEST",
     ),
+    "drums": NamedSet(
+        "525 strokes on the instruments of 14 drum kits, 8 classes; a folder of wav files",
+        how_to_get="unpack the Debian package hydrogen-drumkits, run python examples/drum_kits.py "
+        "SOURCE DEST and point at the result: --data DEST",
+    ),
     "rt-polarity": NamedSet(
         "10,662 sentences of film reviews, positive or negative; a folder of two text files",
         how_to_get="download rt-polaritydata.tar.gz from "

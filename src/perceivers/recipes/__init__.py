@@ -10,6 +10,7 @@ from .cifar10 import cifar10
 from .cifar100 import cifar100, cifar100_small
 from .co2 import co2
 from .digits import digits
+from .drums import drums
 from .flow import flow
 from .folder import folder
 from .fsdd import fsdd, fsdd_raw
@@ -42,6 +43,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         grid_av,
         kicad,
         furniture,
+        drums,
         rt_polarity,
         mlm,
         vowels,
