@@ -31,7 +31,7 @@ def script():
         ("Quadruple French window small panes", "window"),
         ("Double door with panes", "door"),
         ("Glass door cabinet", "cabinet"),
-        ("Sitting female", "person"),
+        ("Sitting female", None),
         ("Wheelchair", None),
     ],
 )

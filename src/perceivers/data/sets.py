@@ -52,7 +52,7 @@ SETS = {
         "--data DEST",
     ),
     "furniture": NamedSet(
-        "265 models of furniture as point clouds, 11 kinds; a folder of ply files",
+        "236 models of furniture as point clouds, 10 kinds; a folder of ply files",
         how_to_get="run python examples/furniture_ply.py PACKAGE DEST and point at the result: "
         "--data DEST",
     ),

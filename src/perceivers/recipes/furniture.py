@@ -7,7 +7,7 @@ from .small import small
 
 
 def furniture() -> Recipe:
-    """Classify models of furniture into 11 kinds from 1,024 points, their surface and size.
+    """Classify models of furniture into 10 kinds from 1,024 points, their surface and size.
 
     NUMBERS
     """
@@ -30,6 +30,6 @@ def furniture() -> Recipe:
             point_scaling=0.01,
             flip=True,
         ),
-        num_classes=11,
+        num_classes=10,
         max_epochs=30,
     )
