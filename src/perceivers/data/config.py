@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from ..modalities.augmentation import AugmentationConfig
-from ..modalities.config import Range
+from ..modalities.config import Count, Range
 from ..modalities.config import Task as Task
+
+Share = Annotated[float, Range(0, 0.99)]  # of the training examples, of which some must remain
 
 EXAMPLE_TASKS: tuple[Task, ...] = ("classification", "multilabel", "regression")
 """The tasks with one row of labels, and of outputs, for each example."""
@@ -47,15 +49,15 @@ class DataConfig(AugmentationConfig):
     numbers are read as series then, and the rows of a table as the steps of one long series. None:
     files are series if they have such a column and no x, y and z, and the rows of a table if it has
     one and no label."""
-    stride: Annotated[int, Range(1, 2**31 - 1)] = 1
+    stride: Count = 1
     """Series: steps from one window of a long series to the next."""
-    batch_size: int = 128
+    batch_size: Count = 128
     """Number of examples in a batch."""
-    validation: float = 0.1
+    validation: Share = 0.1
     """Fraction of the training examples to hold out for validation, if the data has no validation
     split of its own; 0: none, so that all are trained on and the weights of the last epoch are
     kept."""
-    test: float = 0.1
+    test: Share = 0.1
     """Fraction of the training examples to hold out for testing, if the data has no test split of
     its own."""
     strict: bool = False

@@ -27,6 +27,7 @@ class Range:
     high: float
 
 
+Count = Annotated[int, Range(1, 2**31 - 1)]
 Signed = Annotated[float, Range(-1e30, 1e30)]  # plain numbers are at least 0
 Bands = Annotated[int, Range(0, 2**16)]  # of a Fourier position, which makes all of them at once
 

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from ..data.config import EXAMPLE_TASKS, Task
 from ..modalities import ImageConfig, InputConfig, OutputConfig
-from ..modalities.config import Range
+from ..modalities.config import Count, Range
 from .encoder_config import EncoderConfig, Layers, Order, task_of
 from .perceiver_ar_config import PerceiverARConfig, PerceiverARForecastConfig
 from .plain import DEFAULTS, check, from_dict, to_dict, with_changes, with_value
@@ -172,8 +172,8 @@ class KerasExampleConfig(ModelConfig):
             fusion="add",
         )
     )
-    num_latents: int = 256
-    latent_dim: int = 256
+    num_latents: Count = 256
+    latent_dim: Count = 256
     cross_order: Order = (0, 0)
     block_order: Order = (0, 0)
     num_layers_per_block: Layers = 4

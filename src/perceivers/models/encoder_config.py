@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from ..data.config import Task
 from ..modalities import ImageConfig, InputConfig, modality_of
-from ..modalities.config import Range
+from ..modalities.config import Count, Range
 from .plain import DEFAULTS
 
 Layers = Annotated[int, Range(0, 1000)]  # layers are built one by one
@@ -24,9 +24,9 @@ class EncoderConfig:
 
     input: InputConfig = field(default_factory=ImageConfig)
     """The input adapter."""
-    num_latents: int = 512
+    num_latents: Count = 512
     """Number of latents (N)."""
-    latent_dim: int = 1024
+    latent_dim: Count = 1024
     """Channels of each latent (D)."""
     cross_order: Order = (0, 1, 1, 1, 1, 1, 1, 1)
     """Index of the cross-attend applied at each step; a repeated index shares its weights; none:

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from ..data.config import Task
 from ..modalities import ForecastConfig, InputConfig, SeriesTokensConfig, TextStreamConfig
-from ..modalities.config import Range
+from ..modalities.config import Count, Range
 from .encoder_config import EncoderConfig, Layers, Order
 
 
@@ -23,9 +23,9 @@ class PerceiverARConfig(EncoderConfig):
     kind: ClassVar[str] = "perceiver-ar"
 
     input: InputConfig = field(default_factory=TextStreamConfig)
-    num_latents: int = 512
+    num_latents: Count = 512
     """Number of latents (N): the last bytes of a text; those before them are the prefix."""
-    latent_dim: int = 512
+    latent_dim: Count = 512
     """Channels of each latent (D)."""
     num_layers_per_block: Layers = 6
     """Number of self-attends after the cross-attend."""

@@ -5,9 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from typing_extensions import override
 
-from ..config import Bands, InputConfig, OutputConfig, Range, Task
-
-Count = Annotated[int, Range(1, 2**31 - 1)]
+from ..config import Bands, Count, InputConfig, OutputConfig, Range, Task
 
 
 @dataclass(frozen=True, kw_only=True)
