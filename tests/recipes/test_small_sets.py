@@ -108,6 +108,7 @@ def test_rivals_read_a_folder(script, tmp_path, monkeypatch, capsys):
 
 
 def test_statistics_at_a_higher_rate_see_higher_notes(script):
+    pytest.importorskip("sklearn")
     from small_rivals import mel_statistics
 
     times = np.arange(24_000) / 24_000

@@ -1,7 +1,9 @@
 """Parameters and floating-point operations of a model, counted without running it.
 
 A multiplication and an addition count as two operations, as in the paper. Norms, activations and
-softmax are not counted, as in the paper; nor is the work of an adapter before the Perceiver.
+softmax are not counted, as in the paper; nor is the work of an adapter before the Perceiver. Keys
+and values count as computed, although on CPU some inputs are read with fewer operations without
+them (`core/layers.py`).
 """
 
 from collections.abc import Sequence
