@@ -11,10 +11,10 @@ def drums() -> Recipe:
 
     `python examples/drum_kits.py SOURCE DEST`, then `perceivers train drums --data DEST`: 391
     sounds of nine kits are trained on, and 134 of five kits of other authors are the test split.
-    There is no shift in time, because a stroke begins where its sound does. Test top-1 60.20 ± 4.80% (mean and standard deviation of 3 seeds), 5 to 8 minutes of training
-    on one shared core (AMD EPYC, torch 2.13.0, float32), 2026-11-28; docs/results.md. An SVC
-    of mel statistics: 57.46%. Nothing was chosen on validation kits: the settings are those of
-    `fsdd` at 24 kHz.
+    There is no shift in time, because a stroke begins where its sound does. Test top-1 60.20 ±
+    4.80% (mean and standard deviation of 3 seeds), 5 to 8 minutes of training on one shared core
+    (AMD EPYC, torch 2.13.0, float32), 2026-11-28; docs/results.md. An SVC of mel statistics:
+    57.46%. Nothing was chosen on validation kits: the settings are those of `fsdd` at 24 kHz.
     """
     return small(
         "drums",
