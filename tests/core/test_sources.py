@@ -25,6 +25,11 @@ def unprojected(monkeypatch, always):
     monkeypatch.setattr(layers, "UNPROJECTED_GAIN", 0.0 if always else float("inf"))
 
 
+def without_keys(monkeypatch, _):
+    """Let inputs never be projected; the arguments are those of `chunked`."""
+    unprojected(monkeypatch, always=True)
+
+
 OPTIONS = pytest.mark.parametrize("options", [
     {},
     {"qk_dim": 4, "v_dim": 12},
@@ -64,28 +69,6 @@ def test_any_inputs_without_keys(elements, masked, shared, seed):
         expected = model(read)
         unprojected(patch, always=True)
         torch.testing.assert_close(model(read), expected, rtol=0, atol=1e-10)
-
-
-@pytest.mark.parametrize("masked", [False, True])
-def test_inputs_without_keys_in_bfloat16(monkeypatch, masked):
-    read = inputs(40, masked=masked)
-    model = perceiver(read.dim)
-    unprojected(monkeypatch, always=False)
-    expected, expected_gradients = gradients(model, read)
-    unprojected(monkeypatch, always=True)
-    assert_near_in_bfloat16(model, read, expected, expected_gradients)
-
-
-def test_gradients_without_keys_equal_finite_differences(monkeypatch):
-    unprojected(monkeypatch, always=True)
-    read = inputs(7, masked=True, learned=True)
-    model = perceiver(read.dim, dtype=torch.float64, cross_order=(0,), block_order=(None,))
-
-    def latents(content, position):
-        return model(Inputs(content, position, read.mask))
-
-    leaves = [t.detach().double().requires_grad_() for t in (read.content, read.position)]
-    assert torch.autograd.gradcheck(latents, leaves, atol=1e-5, rtol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -143,17 +126,20 @@ def test_any_chunk_size(elements, size, masked, seed):
         torch.testing.assert_close(model(read), expected, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("read_in", [chunked, without_keys])
 @pytest.mark.parametrize("masked", [False, True])
-def test_bfloat16(monkeypatch, masked):
+def test_bfloat16(monkeypatch, masked, read_in):
     read = inputs(40, masked=masked)
     model = perceiver(read.dim)
+    unprojected(monkeypatch, always=False)
     expected, expected_gradients = gradients(model, read)
-    chunked(monkeypatch, 16)
+    read_in(monkeypatch, 16)
     assert_near_in_bfloat16(model, read, expected, expected_gradients)
 
 
-def test_gradients_of_chunks_equal_finite_differences(monkeypatch):
-    chunked(monkeypatch, 3)
+@pytest.mark.parametrize("read_in", [chunked, without_keys])
+def test_gradients_equal_finite_differences(monkeypatch, read_in):
+    read_in(monkeypatch, 3)
     read = inputs(7, masked=True, learned=True)
     model = perceiver(read.dim, dtype=torch.float64, cross_order=(0,), block_order=(None,))
 

@@ -1,7 +1,5 @@
-"""Pages of reports, parsed and checked, and the tables beside them."""
+"""Pages of reports, parsed and checked."""
 
-import csv
-import io
 from html.parser import HTMLParser
 
 
@@ -34,9 +32,3 @@ def checked(content, most=3_000_000):
     assert not page.handlers
     assert all(address.startswith(("data:image/", "#s")) for address in page.addresses)
     return page
-
-
-def table(directory, reader=csv.reader):
-    """Return the rows of the predictions in a directory."""
-    text = (directory / "predictions.csv").read_bytes().decode()
-    return list(reader(io.StringIO(text, newline="")))
