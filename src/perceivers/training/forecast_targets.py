@@ -115,10 +115,11 @@ class ForecastTargets(Targets):
             )
             return
         log.info(
-            "base: a linear regression of the window, penalty %.3g; fitted to the first 70%% of "
-            "the training windows, its error on the others is %.3f standard deviations of the "
-            "window, that of the naive forecast %.3f",
+            "base: a linear regression of the window, penalty %.3g towards the %s; fitted to the "
+            "first 70%% of the training windows, its error on the others is %.3f standard "
+            "deviations of the window, that of the naive forecast %.3f",
             fitted.penalty,
+            "naive forecast" if fitted.towards == "naive" else "mean of the window",
             fitted.error,
             fitted.error_of_none,
         )

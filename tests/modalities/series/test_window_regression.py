@@ -1,5 +1,7 @@
 """The linear base of forecasts: its fit and what it is added to."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,8 @@ from perceivers.modalities import ForecastConfig, SeriesConfig
 from perceivers.modalities.series.regression import PENALTIES, fit_window
 from perceivers.models.build import build
 from perceivers.models.config import PerceiverIOConfig
+
+SEASON = 4
 
 
 def windows_of(rows, length=8, horizon=3, noise=0.0):
@@ -21,44 +25,70 @@ def windows_of(rows, length=8, horizon=3, noise=0.0):
 
 def test_a_linear_map_is_found():
     x, y, weight, bias = windows_of(60)
-    fitted = fit_window(x, y)
+    fitted = fit_window(x, y, SEASON)
     assert fitted.penalty == PENALTIES[0]
     np.testing.assert_allclose(fitted.weight, weight, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(fitted.bias, bias, rtol=1e-3, atol=1e-4)
 
 
-def test_the_fit_equals_that_of_augmented_least_squares():
-    x, y, *_ = windows_of(40, noise=2.0)
-    fitted = fit_window(x, y)
-    # Ridge regression is least squares with a row √penalty·eye for the weights, but not the bias.
-    rows = np.hstack([x.numpy(), np.ones((40, 1))])
-    extra = np.hstack([np.sqrt(fitted.penalty) * np.eye(8), np.zeros((8, 1))])
-    targets = np.vstack([y.numpy(), np.zeros((8, 3))])
-    expected = np.linalg.lstsq(np.vstack([rows, extra]), targets, rcond=None)[0]
-    np.testing.assert_allclose(fitted.weight, expected[:-1], rtol=1e-6)
-    np.testing.assert_allclose(fitted.bias, expected[-1], rtol=1e-6)
+def centre_of(towards, length=8, horizon=3):
+    """Return what a large penalty makes of the weights: of naive departures, zero."""
+    centre = np.zeros((length, horizon))
+    if towards == "mean":
+        for step in range(horizon):
+            centre[length - SEASON + step % SEASON, step] = -1.0
+    return centre
+
+
+def least_squares(x, y, penalty, towards):
+    """Return the weights, and below them the bias, of a ridge regression towards a centre.
+
+    It is least squares with a row √penalty·eye for the weights, but none for the bias.
+    """
+    rows = np.hstack([x, np.ones((len(x), 1))])
+    extra = np.sqrt(penalty) * np.hstack([np.eye(8), np.zeros((8, 1))])
+    targets = np.vstack([y, np.sqrt(penalty) * centre_of(towards)])
+    return np.linalg.lstsq(np.vstack([rows, extra]), targets, rcond=None)[0]
+
+
+@pytest.mark.parametrize("towards", ["naive", "mean"])
+def test_the_fit_equals_that_of_augmented_least_squares(towards):
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(24, 8))
+    y = x @ centre_of(towards) + 1.0 + 0.3 * rng.normal(size=(24, 3))
+    x, y = torch.from_numpy(x), torch.from_numpy(y)
+    fitted = fit_window(x, y, SEASON)
+    assert fitted.towards == towards
+    expected = least_squares(x.numpy(), y.numpy(), fitted.penalty, towards)
+    np.testing.assert_allclose(fitted.weight, expected[:-1], rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(fitted.bias, expected[-1], rtol=1e-6, atol=1e-9)
 
 
 def test_the_penalty_is_that_of_the_smallest_error_on_later_rows():
     x, y, *_ = windows_of(40, noise=4.0)
-    fitted = fit_window(x, y)
+    fitted = fit_window(x, y, SEASON)
     until, errors = 28, {}
-    for penalty in PENALTIES:
-        mean_x, mean_y = x[:until].mean(0), y[:until].mean(0)
-        centred = (x[:until] - mean_x).numpy()
-        gram = centred.T @ centred + penalty * np.eye(8)
-        weight = np.linalg.solve(gram, centred.T @ (y[:until] - mean_y).numpy())
-        said = (x[until:] - mean_x).numpy() @ weight + mean_y.numpy()
-        errors[penalty] = np.abs(said - y[until:].numpy()).mean()
-    assert fitted.penalty == min(errors, key=errors.get)
+    for towards, penalty in product(("naive", "mean"), PENALTIES):
+        weights = least_squares(x[:until].numpy(), y[:until].numpy(), penalty, towards)
+        said = x[until:].numpy() @ weights[:-1] + weights[-1]
+        errors[towards, penalty] = np.abs(said - y[until:].numpy()).mean()
+    assert (fitted.towards, fitted.penalty) == min(errors, key=errors.get)
     assert fitted.error == pytest.approx(min(errors.values()))
     assert fitted.error_of_none == pytest.approx(float(y[until:].abs().mean()))
+
+
+def test_a_horizon_longer_than_a_season_repeats_the_step_that_is_taken_away():
+    x = torch.from_numpy(np.random.default_rng(3).normal(size=(20, 4)))
+    repeated = x[:, [2, 3, 2, 3, 2]]  # the naive forecast of seasons of 2 steps; the truth is 0
+    fitted = fit_window(x, -repeated, 2)
+    assert fitted.towards == "mean"
+    torch.testing.assert_close(x @ fitted.weight, -repeated)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2])
 def test_too_few_rows_give_no_departure(rows):
     x, y, *_ = windows_of(rows)
-    fitted = fit_window(x, y)
+    fitted = fit_window(x, y, SEASON)
     assert fitted.penalty == float("inf")
     assert not fitted.weight.any()
     assert not fitted.bias.any()
@@ -68,7 +98,7 @@ def test_noise_gives_no_departure():
     rng = np.random.default_rng(1)
     x, y = torch.from_numpy(rng.normal(size=(30, 20))), torch.from_numpy(rng.normal(size=(30, 2)))
     y[21:] = 0.0  # where nothing departs, nothing is the best forecast
-    assert fit_window(x, y).penalty == float("inf")
+    assert fit_window(x, y, SEASON).penalty == float("inf")
 
 
 def test_rows_with_missing_departures_are_left_out():
@@ -76,8 +106,10 @@ def test_rows_with_missing_departures_are_left_out():
     gone = y.clone()
     gone[3, 1] = torch.nan
     kept = torch.arange(40) != 3
-    for mine, expected in zip(fit_window(x, gone), fit_window(x[kept], y[kept]), strict=True):
-        torch.testing.assert_close(torch.as_tensor(mine), torch.as_tensor(expected))
+    mine, expected = fit_window(x, gone, SEASON), fit_window(x[kept], y[kept], SEASON)
+    torch.testing.assert_close(mine.weight, expected.weight)
+    torch.testing.assert_close(mine.bias, expected.bias)
+    assert mine[2:] == expected[2:]
 
 
 def model_of(base):

@@ -134,7 +134,8 @@ class ForecastOutput(ForecastUnits, Output):
         """
         naive, scale = self.naive_and_scale(batch)
         departures = ((self.future(batch) - naive) / scale).mT.flatten(0, 1)
-        fitted = fit_window(self._standardised(batch).mT.flatten(0, 1), departures)
+        windows = self._standardised(batch).mT.flatten(0, 1)
+        fitted = fit_window(windows, departures, self.season)
         self.base_weight.copy_(fitted.weight)
         self.base_bias.copy_(fitted.bias)
         return fitted
