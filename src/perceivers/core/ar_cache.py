@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .rotary import Rotation
+
 # B batch · P prefix · L keys · H heads · K head_dim
 
 MIN_ROOM = 64  # smallest number of keys that a buffer has room for beyond those that it holds
@@ -74,6 +76,18 @@ class ARCache:
     """Number of tokens at the beginning of each example that are padding, (B,)."""
     real: Tensor | None = None
     """Boolean (B, L), False where a key of the first layer is of padding; None: nowhere."""
+    ahead: tuple[int, Rotation] | None = None
+    """A place, and the rotary positions of it and of those after it, some of which are to come."""
+
+    def rotation(self, count: int) -> Rotation | None:
+        """Return the rotary positions of the next tokens, or None if they are not known."""
+        if self.ahead is None:
+            return None
+        start, rotation = self.length - self.ahead[0], self.ahead[1]
+        usable = torch.is_inference_mode_enabled() or not rotation.cos.is_inference()
+        if not usable or start + count > rotation.cos.shape[-2]:
+            return None
+        return rotation.run(start, start + count)
 
     def repeated(self, count: int) -> "ARCache":
         """Return a cache of each example `count` times, one after the other, to continue apart."""
@@ -82,4 +96,5 @@ class ARCache:
             return None if x is None else x.repeat_interleave(count, dim=0)
 
         layers = tuple(KeysValues(each(layer.keys), each(layer.values)) for layer in self.layers)
-        return replace(self, layers=layers, padding=each(self.padding), real=each(self.real))
+        padding, real = each(self.padding), each(self.real)
+        return replace(self, layers=layers, padding=padding, real=real, ahead=None)

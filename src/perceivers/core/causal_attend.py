@@ -32,10 +32,7 @@ class CausalAttend(nn.Module):
 
     def prefix_keys_values(self, x: Tensor, rotation: Rotation) -> KeysValues:
         """Return keys and values of a prefix (B, P, D), (B, H, P, K) each."""
-        return self._keys_values(self.norm_prefix(x), rotation)
-
-    def _keys_values(self, normed: Tensor, rotation: Rotation) -> KeysValues:
-        source = self.attention.stored_key_values(normed)
+        source = self.attention.stored_key_values(self.norm_prefix(x))
         return KeysValues(rotation(source.keys), source.values)
 
     def forward(
@@ -52,17 +49,27 @@ class CausalAttend(nn.Module):
         Returns:
             The new latents; and keys and values of all that came before them and of themselves.
         """
-        normed = self.norm(x)
-        seen = self._keys_values(normed, rotation)
-        if past is not None:
-            seen = past.extended(seen.keys, seen.values)
-        queries = rotation(self.attention.queries(normed))
+        attention, normed = self.attention, self.norm(x)
+        queries, keys = self._queries_and_keys(normed, rotation)
+        values = attention.split_heads(attention.to_v(normed))
+        seen = KeysValues(keys, values) if past is None else past.extended(keys, values)
         causal = mask is None and x.shape[1] > 1
         read = F.scaled_dot_product_attention(
             queries, seen.keys, seen.values, attn_mask=mask, is_causal=causal
         )
-        x = x + self.attention.to_out(self.attention.merge_heads(read))
+        x = x + attention.to_out(attention.merge_heads(read))
         return x + self.feed_forward(x), seen
+
+    def _queries_and_keys(self, normed: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor]:
+        """Return rotated queries and keys, (B, H, N, K) each.
+
+        They are rotated as one array: for a single token the number of operations is what counts.
+        """
+        attention = self.attention
+        both = torch.cat([attention.to_q(normed), attention.to_k(normed)], dim=-1)
+        heads = both.unflatten(-1, (2 * attention.num_heads, -1)).transpose(1, 2)
+        queries, keys = rotation(heads).chunk(2, dim=1)
+        return queries, keys
 
 
 def visible(new: int, seen: int, real: Tensor | None, device: torch.device) -> Tensor | None:

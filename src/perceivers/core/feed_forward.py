@@ -74,7 +74,8 @@ class FeedForward(nn.Module):
         """Apply everything after the norm, (B, N, D) → (B, N, D)."""
         hidden, contract = self.expand(x), self.contract
         if not torch.is_grad_enabled():
-            return self.dropout(contract(_activate(hidden, self.activation)))
+            out = contract(_activate(hidden, self.activation))
+            return self.dropout(out) if self.dropout.training else out
         return self.dropout(
             _Contract.apply(hidden, contract.weight, contract.bias, self.activation)
         )

@@ -15,11 +15,12 @@ from .causal_attend import CausalAttend, visible
 from .generation import Sampling, check_sizes, check_tokens, continuation, left_padded
 from .init import trunc_normal
 from .options import Activation, LayerOptions
-from .rotary import Embedded, rotation_at
+from .rotary import Embedded, Rotation, rotation_at
 
 # B batch · S tokens · P prefix · N latents · D dim · H heads · K head_dim · R rotated channels
 
 EMBEDDING_STD = 0.02
+AHEAD = 64  # places after those read whose rotary positions are computed with theirs
 
 
 class PerceiverAR(nn.Module):
@@ -150,7 +151,9 @@ class PerceiverAR(nn.Module):
     ) -> tuple[Tensor, ARCache]:
         """Read tokens (B, S) without a cache; return the latents (B, S - P, D) and a cache."""
         self._check(tokens, prefix, padding)
-        embedded = self._embedded(tokens, 0, padding)
+        length = tokens.shape[1]
+        ahead = self._rotation(0, length + AHEAD, padding)
+        embedded = self._embedded(tokens, 0, padding, ahead.run(0, length))
         before, latents = embedded.run(0, prefix), embedded.run(prefix, None)
         if self.training and self.prefix_dropout and prefix:
             before = before.thinned(self.prefix_dropout)
@@ -160,17 +163,21 @@ class PerceiverAR(nn.Module):
         first = cast(Sequence[CausalAttend], self.layers)[0]
         past = first.prefix_keys_values(before.x, before.rotation)
         x, layers = self._layered(latents, [past], real)
-        cache = ARCache(layers, tokens.shape[1], prefix, padding, real)
+        cache = ARCache(layers, length, prefix, padding, real, (0, ahead))
         return x, cache
 
     def _read_on(self, tokens: Tensor, cache: ARCache) -> tuple[Tensor, ARCache]:
         """Read tokens that follow others; return their latents and a new cache."""
         self._check(tokens, 0, None, cache.length)
-        embedded = self._embedded(tokens, cache.length, cache.padding)
-        real = None if cache.real is None else F.pad(cache.real, (0, tokens.shape[1]), value=True)
+        start, count, ahead = cache.length, tokens.shape[1], cache.ahead
+        rotation = cache.rotation(count)
+        if rotation is None:
+            ahead = start, self._rotation(start, start + count + AHEAD, cache.padding)
+            rotation = ahead[1].run(0, count)
+        embedded = self._embedded(tokens, start, cache.padding, rotation)
+        real = None if cache.real is None else F.pad(cache.real, (0, count), value=True)
         x, layers = self._layered(embedded, cache.layers, real)
-        length = cache.length + tokens.shape[1]
-        return x, replace(cache, layers=layers, length=length, real=real)
+        return x, replace(cache, layers=layers, length=start + count, real=real, ahead=ahead)
 
     def _layered(
         self, latents: Embedded, past: Sequence[KeysValues], real: Tensor | None
@@ -281,14 +288,23 @@ class PerceiverAR(nn.Module):
                 f"{length - 1}: how many tokens of each example are padding"
             )
 
-    def _embedded(self, tokens: Tensor, start: int, padding: Tensor | None) -> Embedded:
+    def _embedded(
+        self, tokens: Tensor, start: int, padding: Tensor | None, rotation: Rotation
+    ) -> Embedded:
         """Embed tokens that follow `start` others."""
-        places, real = torch.arange(start, start + tokens.shape[1], device=tokens.device), None
+        end = start + tokens.shape[1]
+        if padding is None:
+            return Embedded(self.tokens(tokens) + self.positions[start:end], rotation, None)
+        places = torch.arange(start, end, device=tokens.device) - padding[:, None]
+        x = self.tokens(tokens) + self.positions[places.clamp_min(0)]
+        return Embedded(x, rotation, places >= 0)
+
+    def _rotation(self, start: int, end: int, padding: Tensor | None) -> Rotation:
+        """Return the rotary positions from one place to another, of each example if padded."""
+        places = torch.arange(start, end, device=self.positions.device)
         if padding is not None:
-            places = places - padding[:, None]
-            places, real = places.clamp_min(0), places >= 0
-        x = self.tokens(tokens) + self.positions[places]
-        return Embedded(x, rotation_at(places, self.rotated, self.head_dim, x.dtype), real)
+            places = (places - padding[:, None]).clamp_min(0)
+        return rotation_at(places, self.rotated, self.head_dim, self.positions.dtype)
 
     def init_weights(self) -> None:
         """Initialise all weights: embeddings of standard deviation 0.02, linear maps on fan-in."""

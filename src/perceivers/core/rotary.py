@@ -28,6 +28,11 @@ class Rotation(NamedTuple):
             cos, sin = cos.to(x.dtype), sin.to(x.dtype)
         return torch.addcmul(x * cos, x[..., partner], sin)
 
+    def run(self, start: int, end: int | None) -> "Rotation":
+        """Return the rotary positions from one place to another."""
+        cos, sin, partner = self
+        return Rotation(cos[..., start:end, :], sin[..., start:end, :], partner)
+
 
 def rotation_at(places: Tensor, rotated: int, head_dim: int, dtype: torch.dtype) -> Rotation:
     """Return the rotary positions of places in a sequence.
@@ -64,10 +69,8 @@ class Embedded(NamedTuple):
 
     def run(self, start: int, end: int | None) -> "Embedded":
         """Return the tokens from one place to another."""
-        cos, sin, partner = self.rotation
-        rotation = Rotation(cos[..., start:end, :], sin[..., start:end, :], partner)
         real = None if self.real is None else self.real[:, start:end]
-        return Embedded(self.x[:, start:end], rotation, real)
+        return Embedded(self.x[:, start:end], self.rotation.run(start, end), real)
 
     def thinned(self, share: float) -> "Embedded":
         """Leave out a share of the tokens of each example, at random; the others keep order."""
