@@ -14,6 +14,7 @@ from perceivers.cli import main
 from perceivers.data.splits import read_splits
 from perceivers.files import read_json
 from perceivers.modalities import build_reader
+from perceivers.modalities.series.draw import draw_forecast
 from perceivers.models.build import build
 from perceivers.predict.series import forecast
 from perceivers.training.engine import train
@@ -138,6 +139,28 @@ def test_the_command_writes_the_interval(run, table, tmp_path, capsys):
     assert main(["predict", str(run), str(table), "--json", "--out", str(out)]) == 0
     [entry] = json.loads(capsys.readouterr().out)
     assert entry["forecast"][0].keys() == set(head)
+
+
+def test_the_report_draws_the_interval(run, monkeypatch):
+    drawn = []
+
+    def recording(figure, *args, **options):
+        drawn.append(options)
+        draw_forecast(figure, *args, **options)
+
+    monkeypatch.setattr("perceivers.report.forecasts.draw_forecast", recording)
+    assert main(["eval", str(run)]) == 0
+    assert drawn
+    for options in drawn:
+        low, high = options["interval"]
+        assert low.shape == options["said"].shape == (4, 2)
+        assert (low < high).all()
+        assert (low <= options["said"]).all()
+        assert (options["said"] <= high).all()
+    inside = [(o["interval"][0] <= o["truth"]) & (o["truth"] <= o["interval"][1]) for o in drawn]
+    scores = read_json(run / "metrics.json")["test"]
+    if scores["num_examples"] == len(drawn):
+        assert np.mean(inside) == pytest.approx(scores["coverage"])
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,16 @@ INTERVAL = (0.1, 0.9)
 """Shares of the continuations below the two ends of the interval of a forecast."""
 
 
+def interval_of(paths: Tensor, dim: int) -> Tensor:
+    """Return the two ends of the interval of a forecast, (2, …).
+
+    Args:
+        paths: continuations.
+        dim: their dimension, which the result lacks.
+    """
+    return paths.quantile(paths.new_tensor(INTERVAL), dim=dim)
+
+
 @torch.no_grad()
 def smooth_over_bins(weight: Tensor, bins: int) -> None:
     """Make rows of neighbouring bins alike in freshly initialised weights (V, D), as values are.

@@ -18,7 +18,7 @@ from ..modalities.reader import collate
 from ..modalities.series.decode import Series
 from ..modalities.series.draw import draw_forecast
 from ..modalities.series.reader import SeriesReader
-from ..models.perceiver_ar_forecast import INTERVAL, PerceiverARForecaster
+from ..models.perceiver_ar_forecast import PerceiverARForecaster, interval_of
 from ..printing import formatted
 from .answers import Answer, Answerer, Model
 from .formatting import check_finite
@@ -147,7 +147,7 @@ def forecast_series(model: Model, series: Series) -> Forecast:
     if isinstance(model, PerceiverARForecaster):
         paths = model.sample(batch)[0].double()
         values = paths.quantile(0.5, dim=0).cpu().numpy()
-        interval = paths.quantile(paths.new_tensor(INTERVAL), dim=0).cpu().numpy()
+        interval = interval_of(paths, dim=0).cpu().numpy()
     else:
         values = model(batch)[0].double().cpu().numpy()
     check_finite(values.ravel().tolist())

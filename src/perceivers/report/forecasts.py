@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from ..exported import device_of
 from ..modalities.drawing import new_figure
 from ..modalities.series.draw import draw_forecast
 from ..modalities.series.times import regular_times
 from ..models.base import PerceiverModel
+from ..models.perceiver_ar_forecast import PerceiverARForecaster, interval_of
 from ..printing import encodable, formatted
 from ..training.forecast_targets import forecasts
 from ..training.results import COLUMNS
@@ -94,9 +97,23 @@ def _plot(model: PerceiverModel, scored: Scored, row: int) -> bytes:
     steps, truth = example[:, 0], scored.labels[row].numpy()
     draw_forecast(
         figure, channels, regular_times(2), steps[:-horizon], example[:-horizon, 1:],
-        steps[-horizon:], said=_said(scored)[row].numpy(), truth=truth[..., 0], naive=truth[..., 3],
+        steps[-horizon:], said=_said(scored)[row].numpy(), interval=_interval(model, scored, row),
+        truth=truth[..., 0], naive=truth[..., 3],
     )  # fmt: skip
     return png(figure)
+
+
+@torch.inference_mode()
+def _interval(model: PerceiverModel, scored: Scored, row: int) -> np.ndarray | None:
+    """Return the interval of a forecast, (2, H, K); None if the model draws no continuations.
+
+    They are drawn anew, because scores keep their median alone; the draws are the same.
+    """
+    if not isinstance(model, PerceiverARForecaster):
+        return None
+    batch, _ = scored.examples.__getitems__([int(scored.indices[row])])
+    paths = model.eval().sample(batch.to(device_of(model)))[0].double()
+    return interval_of(paths, dim=0).cpu().numpy()
 
 
 def forecast_rows(outcome: Outcome) -> Iterator[list[object]]:

@@ -11,7 +11,7 @@ from typing_extensions import override
 from ..data.examples import ExampleSet
 from ..modalities.series.tokens import SeriesTokens
 from ..models.base import PerceiverModel
-from ..models.perceiver_ar_forecast import INTERVAL, PerceiverARForecaster
+from ..models.perceiver_ar_forecast import PerceiverARForecaster, interval_of
 from .forecast_targets import ForecastTargets, MeanErrors
 from .scores import COVERAGE
 from .targets_base import BASELINE
@@ -130,7 +130,7 @@ class PathTargets(ForecastTargets):
         if "paths" not in outputs:
             return torch.full_like(value, torch.nan)
         values = self._values(outputs["paths"], truth["windows"])
-        low, high = (values.quantile(share, dim=1) for share in INTERVAL)
+        low, high = interval_of(values, dim=1)
         return (
             ((low <= value) & (value <= high)).to(value.dtype).masked_fill(value.isnan(), torch.nan)
         )
