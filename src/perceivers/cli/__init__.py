@@ -47,7 +47,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = [argument for argument in arguments if argument != "--debug"]
     console.prepare()
     status = 1
-    namespace = argparse.Namespace()
     try:
         namespace, rest = parse(arguments)
         namespace.debug = debug
@@ -64,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             traceback.print_exception(error)
-        console.complain(named_as_options(_describe(error), namespace))
+        console.complain(named_as_options(_describe(error), arguments))
     return status if console.finish() else max(status, 1)
 
 

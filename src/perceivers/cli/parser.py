@@ -3,7 +3,7 @@
 import argparse
 import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, Protocol
 
 from typing_extensions import override
@@ -12,6 +12,10 @@ from ..errors import unknown
 from ..printing import printable
 
 MAX_WIDTH = 100  # characters of a line of help
+# In messages: a name and its value, a unit in the name, and fields of recipes.
+SETTING = re.compile(r"(?<![\w.-])(?P<name>[a-z][\w.]*)=(?P<value>'[^']*'|[^\s;,()\[\]]+)")
+UNIT = re.compile("_(ms|mb)$")
+RECIPE_FIELD = re.compile(r"(model|data|optimizer|trainer|limits)\.")
 
 Run = Callable[[argparse.Namespace, list[str]], int]
 """A command: it takes its options and the remaining arguments and returns the exit status."""
@@ -98,17 +102,47 @@ def unexpected(argument: str, known: Iterable[str], prog: str) -> ValueError:
     return ValueError(f"unexpected argument {argument!r}; see {prog} --help")
 
 
-def named_as_options(message: str, options: argparse.Namespace) -> str:
-    """Name the option in a message that begins with an argument of Python: --top-k 0, not top_k=0.
+def named_as_options(message: str, arguments: Sequence[str]) -> str:
+    """Name options in a message as they are typed: --top-k 0, not top_k=0.
 
     Args:
-        message: message of an error.
-        options: the options of the command; only those with the value in the message are named.
+        message: message of an error. A name with a value is an option if both were typed, and, as
+            an option of `train`, if it names a field of a recipe (optimizer.warmup_epochs=2).
+        arguments: the arguments of the command line.
     """
-    found = re.match(r"(\w+?)(_ms|_mb)?=([^\s;,]+)(?=[;,])", message)
-    if found is None or str(getattr(options, found[1], None)) != found[3]:
-        return message
-    return f"--{found[1].replace('_', '-')} {found[3]}{message[found.end() :]}"
+    typed = _typed(arguments)
+
+    def spelled(found: re.Match[str]) -> str:
+        name, value = found["name"], found["value"].strip("'")
+        for option, given in typed:
+            path = option.replace("-", "_")
+            if f".{path}".endswith((f".{name}", f".{UNIT.sub('', name)}")) and _same(given, value):
+                return f"--{option} {given}"
+        if arguments[:1] == ["train"] and RECIPE_FIELD.match(name):
+            return f"--{name} {value}"
+        return found[0]
+
+    return SETTING.sub(spelled, message)
+
+
+def _typed(arguments: Sequence[str]) -> list[tuple[str, str]]:
+    """Return each option of a command line, without its dashes, with each of its values."""
+    typed, option = [], ""
+    for argument in arguments:
+        if argument.startswith("--"):
+            option, equals, value = argument[2:].partition("=")
+            typed += [(option, value)] if equals else []
+        elif option:
+            typed.append((option, argument))
+    return typed
+
+
+def _same(given: str, value: str) -> bool:
+    """Return whether a typed value and one in a message are equal, as numbers or as texts."""
+    try:
+        return given == value or float(given) == float(value)
+    except ValueError:
+        return False
 
 
 def add_debug(parser: argparse.ArgumentParser) -> None:
