@@ -3,6 +3,8 @@
 import pytest
 from commands import run
 
+from perceivers.cli.parser import named_as_options
+
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
@@ -81,7 +83,7 @@ def test_any_exception_ends_in_one_line(capsys, monkeypatch):
 
 def test_limits_are_options_of_every_command_that_reads(capsys):
     for arguments, message in [
-        (["predict", "run", "file", "--limits.pixels", "0"], "limits.pixels=0"),
+        (["predict", "run", "file", "--limits.pixels", "0"], "--limits.pixels 0; expected"),
         (["predict", "run", "file", "--limits.pixel", "9"], "did you mean '--limits.pixels'"),
         (["predict", "run", "file", "--data.path", "x"], "unknown option '--data.path'"),
         (["train", "digits", "--limits.seconds=-1"], "--limits.seconds is -1.0; expected"),
@@ -100,3 +102,32 @@ def test_train_without_a_recipe(capsys):
     status, out, err = run(capsys, "train")
     assert (status, out, err.count("\n")) == (1, "", 1)
     assert "expected a recipe or a run directory" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "expected"),
+    [
+        (["predict", "run", "f", "--top-k", "0"], "top_k=0; expected 1", "--top-k 0; expected 1"),
+        (["predict", "run", "f", "--top-k=0"], "top_k=0; expected 1", "--top-k 0; expected 1"),
+        (["predict", "run", "f", "--top-k", "5"], "top_k=0; expected 1", "top_k=0; expected 1"),
+        (["predict", "run", "f"], "qk_dim=65 (odd)", "qk_dim=65 (odd)"),
+        (
+            ["train", "digits", "--data.batch_size", "8"],
+            "a mix of batch_size=8 and flip=True",
+            "a mix of --data.batch_size 8 and flip=True",
+        ),
+        (
+            ["train", "digits"],
+            "optimizer.warmup_epochs=2 of trainer.max_epochs=1",
+            "--optimizer.warmup_epochs 2 of --trainer.max_epochs 1",
+        ),
+        (["eval", "run"], "optimizer.warmup_epochs=2", "optimizer.warmup_epochs=2"),
+        (
+            ["train", "digits", "--data.name", "odd"],
+            "unknown name='odd'; expected",
+            "unknown --data.name odd; expected",
+        ),
+    ],
+)
+def test_messages_name_options_as_they_are_typed(arguments, message, expected):
+    assert named_as_options(message, arguments) == expected

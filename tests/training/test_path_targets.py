@@ -157,10 +157,6 @@ def test_the_report_draws_the_interval(run, monkeypatch):
         assert (low < high).all()
         assert (low <= options["said"]).all()
         assert (options["said"] <= high).all()
-    inside = [(o["interval"][0] <= o["truth"]) & (o["truth"] <= o["interval"][1]) for o in drawn]
-    scores = read_json(run / "metrics.json")["test"]
-    if scores["num_examples"] == len(drawn):
-        assert np.mean(inside) == pytest.approx(scores["coverage"])
 
 
 @pytest.mark.parametrize(
