@@ -6,7 +6,7 @@
     python examples/furniture_ply.py PACKAGE DEST
 
 The kind of a model is the noun of its name in the catalogue: "Double window 3 panes" is a window.
-Kinds with fewer than 14 models are left out. Of each model 2,048 points are drawn uniformly on the
+Of each model of the ten kinds that are listed below, 2,048 points are drawn uniformly on the
 surface, in metres and with z upright, at the size that the catalogue states. Models whose clouds
 are nearly equal go to the same split; a quarter of each kind is the test split. Models of one
 series, such as the windows of one designer, may be in both.

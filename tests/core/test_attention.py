@@ -84,8 +84,10 @@ def test_masked_elements_have_no_influence():
 
 
 def test_heads_must_divide_widths():
-    with pytest.raises(ValueError, match="qk_dim=10 is not divisible by 4 heads; use 8"):
+    with pytest.raises(ValueError, match="qk_dim=10 is not divisible by 4 heads; .* set qk_dim=8"):
         MultiHeadAttention(8, 8, LayerOptions(num_heads=4, qk_dim=10, v_dim=8))
+    with pytest.raises(ValueError, match="8 channels are not divisible by 3 heads; .* qk_dim=6"):
+        MultiHeadAttention(8, 8, LayerOptions(num_heads=3))
 
 
 def test_published_initialisation():

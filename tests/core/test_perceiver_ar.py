@@ -85,6 +85,32 @@ def test_reading_on_from_a_cache_with_padding_equals_reading_anew():
     torch.testing.assert_close(torch.cat(parts, dim=1), expected[:, 2:], rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("padding", [None, torch.tensor([0, 3])])
+@pytest.mark.parametrize("ahead", [0, 2, 64])
+def test_reading_on_is_the_same_however_many_rotary_positions_are_known(
+    monkeypatch, ahead, padding
+):
+    monkeypatch.setattr("perceivers.core.perceiver_ar.AHEAD", ahead)
+    model, tokens = filled(), drawn(12)
+    expected = model(tokens, 2, padding)[:, 2:]
+    _, cache = model.read(tokens[:, :4], 2, padding=padding)
+    parts = []
+    for start, end in ((4, 5), (5, 6), (6, 9), (9, 10), (10, 12)):
+        logits, cache = model.read(tokens[:, start:end], cache=cache)
+        parts.append(logits)
+    torch.testing.assert_close(torch.cat(parts, dim=1), expected, rtol=1e-10, atol=1e-10)
+
+
+def test_a_cache_of_inference_can_be_continued_with_gradients():
+    model, tokens = filled(), drawn(9)
+    with torch.inference_mode():
+        _, cache = model.read(tokens[:, :6], 3)
+    logits, _ = model.read(tokens[:, 6:], cache=cache)
+    torch.testing.assert_close(logits, model(tokens, 3)[:, 3:], rtol=1e-10, atol=1e-10)
+    logits.sum().backward()
+    assert model.layers[0].attention.to_q.weight.grad.any()
+
+
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_a_cache_can_be_continued_twice(mode):
     model, tokens = filled(), drawn(9)

@@ -1,24 +1,18 @@
 """The script `drum_kits.py`: classes by the names of instruments, splits by kit, no copies."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 from media_files import wav
+from scripts import load_script
 
 from perceivers.modalities.sound.decode import decode, probe
 
-SCRIPT = Path(__file__).parents[2] / "examples" / "drum_kits.py"
 RATE = 22_050
 
 
 @pytest.fixture
 def script():
-    spec = importlib.util.spec_from_file_location("drum_kits", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("drum_kits")
 
 
 @pytest.mark.parametrize(

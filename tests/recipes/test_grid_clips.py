@@ -1,23 +1,16 @@
 """The script `grid_clips.py` writes GRID's arrays losslessly to mkv files by class."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
+from scripts import load_script
 
 from perceivers.modalities import build_reader
 from perceivers.recipes import get_recipe
 
-SCRIPT = Path(__file__).parents[2] / "examples" / "grid_clips.py"
-
 
 @pytest.fixture
 def script():
-    spec = importlib.util.spec_from_file_location("grid_clips", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("grid_clips")
 
 
 def test_written_clips_are_read_back_exactly(script, tmp_path, capsys):

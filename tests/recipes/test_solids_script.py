@@ -1,24 +1,18 @@
 """The script `solids.py` compares what a run makes of points with solids that are known exactly."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
+from scripts import load_script
 from tests.solids import tiny_shape_model
 
 import perceivers
 from perceivers.data.shapes import Ball, Part, Union
 from perceivers.predict.solids import read_points
 
-SCRIPT = Path(__file__).parents[2] / "examples" / "solids.py"
-
 
 @pytest.fixture
 def script(monkeypatch):
-    spec = importlib.util.spec_from_file_location("solids", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_script("solids")
     monkeypatch.setattr(module, "RESOLUTION", 24)
     return module
 

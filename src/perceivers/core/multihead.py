@@ -47,9 +47,12 @@ class MultiHeadAttention(nn.Module):
         qk_dim, v_dim = attention_widths(natural, options.qk_dim, options.v_dim)
         for name, width in (("qk_dim", qk_dim), ("v_dim", v_dim)):
             if width % num_heads:
+                given = getattr(options, name) is not None
+                what = f"{name}={width} is" if given else f"{width} channels are"
+                fitting = width // num_heads * num_heads or num_heads
                 raise ValueError(
-                    f"{name}={width} is not divisible by {num_heads} heads; "
-                    f"use {width // num_heads * num_heads or num_heads} or change the heads"
+                    f"{what} not divisible by {num_heads} heads; change the heads, or set "
+                    f"{name}={fitting}"
                 )
         kv_heads = num_heads if num_kv_heads is None else num_kv_heads
         if kv_heads < 1 or num_heads % kv_heads:

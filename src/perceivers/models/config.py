@@ -69,13 +69,13 @@ class ModelConfig(EncoderConfig):
 class DecoderConfig:
     """The cross-attend from queries to latents; see `perceivers.core.Decoder`."""
 
-    num_heads: int = 1
+    num_heads: Count = 1
     """Attention heads."""
-    qk_dim: int | None = None
+    qk_dim: Count | None = None
     """Total width of the queries and keys over all heads; none: latent_dim."""
-    v_dim: int | None = None
+    v_dim: Count | None = None
     """Total width of the values over all heads; none: the same as the queries."""
-    widening_factor: int = 1
+    widening_factor: Count = 1
     """Hidden width of the feed-forward layer, as a multiple of the channels of a query."""
     use_query_residual: bool = False
     """Whether a query is added to what it reads."""
@@ -177,10 +177,10 @@ class KerasExampleConfig(ModelConfig):
     cross_order: Order = (0, 0)
     block_order: Order = (0, 0)
     num_layers_per_block: Layers = 4
-    self_qk_dim: int | None = 2048
+    self_qk_dim: Count | None = 2048
     attention_dropout: float = 0.1
     dropout: float = 0.2
     """Probability of dropping an output of a feed-forward layer, and a logit, in training."""
     latent_std: float = 0.05
-    head_dim: int = 256
+    head_dim: Count = 256
     """Width of the hidden layer of the head."""

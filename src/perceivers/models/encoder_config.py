@@ -36,18 +36,18 @@ class EncoderConfig:
     index shares its weights; none: no block at this step. As long as cross_order."""
     num_layers_per_block: Layers = 6
     """Number of self-attends in each block."""
-    num_cross_heads: int = 1
+    num_cross_heads: Count = 1
     """Attention heads of each cross-attend."""
-    num_self_heads: int = 8
+    num_self_heads: Count = 8
     """Attention heads of each self-attend."""
-    qk_dim: int | None = None
+    qk_dim: Count | None = None
     """Total width of the queries and keys over all heads of a cross-attend; none: the smaller of
     latent_dim and the channels of an input element."""
-    v_dim: int | None = None
+    v_dim: Count | None = None
     """Total width of the values over all heads of a cross-attend; none: the same as the queries."""
-    self_qk_dim: int | None = None
+    self_qk_dim: Count | None = None
     """Total width of the queries and keys over all heads of a self-attend; none: latent_dim."""
-    self_v_dim: int | None = None
+    self_v_dim: Count | None = None
     """Total width of the values over all heads of a self-attend; none: the same as the queries."""
     qkv_bias: bool = True
     """Whether the linear maps to queries, keys and values have biases."""
@@ -56,7 +56,7 @@ class EncoderConfig:
     the sum of both (the papers)."""
     attention_dropout: float = 0.0
     """Probability of dropping an attention weight in training (the papers: 0)."""
-    widening_factor: int = 1
+    widening_factor: Count = 1
     """Hidden width of each feed-forward layer, as a multiple of latent_dim."""
     activation: Literal["gelu", "geglu"] = "gelu"
     """Activation of each feed-forward layer; geglu is gated: its first linear map is twice as

@@ -29,9 +29,9 @@ class PerceiverARConfig(EncoderConfig):
     """Channels of each latent (D)."""
     num_layers_per_block: Layers = 6
     """Number of self-attends after the cross-attend."""
-    num_self_heads: int = 8
+    num_self_heads: Count = 8
     """Attention heads of the cross-attend and of each self-attend."""
-    widening_factor: int = 4
+    widening_factor: Count = 4
     """Hidden width of each feed-forward layer, as a multiple of latent_dim."""
     rotary_fraction: Annotated[float, Range(0, 1)] = 0.5
     """Share of the channels of a head that rotary positions turn."""

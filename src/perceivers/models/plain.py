@@ -250,7 +250,9 @@ def _checked_plain(hint: Any, value: Any, where: str, limits: Range | None) -> A
         limits = limits or (WHOLE if whole else REAL)
         sound = isinstance(value, kind) and not isinstance(value, bool) and not _is_nan(value)
         if not sound or not limits.low <= value <= limits.high:
-            most = "" if limits in (WHOLE, REAL) else f" and at most {limits.high:g}"
+            high = limits.high
+            usual = high in (WHOLE.high, REAL.high) and not (sound and value > high)
+            most = "" if usual else f" and at most {high:{',' if high == WHOLE.high else 'g'}}"
             raise _unexpected(value, f"{what} of at least {limits.low:g}{most}", where)
         if not isinstance(value, int | float):  # of NumPy
             return int(value) if whole else float(value)

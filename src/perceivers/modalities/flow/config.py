@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from ..config import Bands, InputConfig, OutputConfig, Task
+from ..config import Bands, Count, InputConfig, OutputConfig, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,15 +14,15 @@ class FramePairConfig(InputConfig):
 
     kind: ClassVar[str] = "frame-pair"
 
-    height: int = 368
+    height: Count = 368
     """Height in pixels that the model is trained on; larger frames are predicted in tiles."""
-    width: int = 496
+    width: Count = 496
     """Width in pixels that the model is trained on."""
-    channels: int = 3
+    channels: Count = 3
     """Number of channels of a frame: 1 for grey, 3 for RGB."""
-    patch_size: int = 3
+    patch_size: Count = 3
     """Height and width in pixels of the patch around each pixel."""
-    projection_dim: int = 64
+    projection_dim: Count = 64
     """Channels to which the patches of both frames are linearly projected."""
     num_bands: Bands = 64
     """Number of Fourier frequencies per axis; the highest is the Nyquist frequency of the size that

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from ..config import InputConfig, OutputConfig, Task
+from ..config import Count, InputConfig, OutputConfig, Task
 from ..sound.config import AudioConfig
 from ..video.config import VideoConfig
 
@@ -20,7 +20,7 @@ class FusionConfig(InputConfig):
         default_factory=lambda: {"audio": AudioConfig(), "video": VideoConfig()}
     )
     """Input configuration of each modality by its name, in the order of their elements."""
-    min_embedding_dim: int = 4
+    min_embedding_dim: Count = 4
     """Number of channels of the learned embedding that identifies the widest modality; narrower
     modalities get more, so that the elements of all modalities are equally wide."""
     dropout: dict[str, float] = field(default_factory=dict)
@@ -54,9 +54,9 @@ class FusionOutputConfig(OutputConfig):
 
     parts: dict[str, OutputConfig]
     """Output of each modality by its name."""
-    decoded_dim: int = 512
+    decoded_dim: Count = 512
     """Channels that the decoder gives for each query; a linear map of each modality follows."""
-    min_embedding_dim: int = 2
+    min_embedding_dim: Count = 2
     """Channels of the learned embedding of the modality with the widest queries; narrower queries
     get more, so that all are equally wide."""
 

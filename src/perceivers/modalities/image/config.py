@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from typing_extensions import override
 
 from ..array.config import GridConfig
-from ..config import Bands, InputConfig, OutputConfig, Range, Signed, Task
+from ..config import Bands, Count, InputConfig, OutputConfig, Range, Signed, Task
 
 Share = Annotated[float, Range(0.01, 1)]
 
@@ -18,9 +18,9 @@ class ImageConfig(GridConfig):
     kind: ClassVar[str] = "image"
     reader_fields: ClassVar[frozenset[str]] = frozenset({"value_range", "crop"})
 
-    image_size: int = 224
+    image_size: Count = 224
     """Height and width in pixels to which images are resized and cropped."""
-    channels: int = 3
+    channels: Count = 3
     """Number of channels: 1 for grey, 3 for RGB."""
     value_range: tuple[Signed, ...] | None = None
     """Pixel values that become black and white in images of more than 8 bits; none: 0 and 65535,
@@ -29,9 +29,9 @@ class ImageConfig(GridConfig):
     crop: Share = 1.0
     """Share of the shorter side whose square in the middle is cut out of an image before it is
     resized; 1: the shorter side as it is."""
-    patch_size: int = 1
+    patch_size: Count = 1
     """Height and width of a patch in pixels; 1: every pixel is an element."""
-    patch_stride: int | None = None
+    patch_stride: Count | None = None
     """Pixels from the start of one patch to the next; None: patch_size, so that patches do not
     overlap."""
     max_resolution: float | None = None
@@ -46,15 +46,15 @@ class ConvImageConfig(InputConfig):
     kind: ClassVar[str] = "conv-image"
     reader_fields: ClassVar[frozenset[str]] = frozenset({"value_range", "crop"})
 
-    image_size: int = 224
+    image_size: Count = 224
     """Height and width in pixels to which images are resized and cropped."""
-    channels: int = 3
+    channels: Count = 3
     """Number of channels: 1 for grey, 3 for RGB."""
     value_range: tuple[Signed, ...] | None = None
     """As of images without a convolution."""
     crop: Share = 1.0
     """As of images without a convolution."""
-    conv_dim: int = 64
+    conv_dim: Count = 64
     """Channels of the convolution, whose outputs are the elements."""
     num_bands: Bands = 64
     """Number of Fourier frequencies per axis."""
@@ -69,9 +69,9 @@ class PixelsOutputConfig(OutputConfig):
 
     kind: ClassVar[str] = "pixels"
 
-    image_size: int = 224
+    image_size: Count = 224
     """Height and width in pixels."""
-    channels: int = 3
+    channels: Count = 3
     """Number of channels: 1 for grey, 3 for RGB."""
     num_bands: Bands = 32
     """Number of Fourier frequencies of the queries per axis."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..config import InputConfig, OutputConfig
+from ..config import Count, InputConfig, OutputConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,5 +24,5 @@ class LabelOutputConfig(OutputConfig):
 
     num_classes: int = 700
     """Number of classes."""
-    query_dim: int = 1024
+    query_dim: Count = 1024
     """Channels of the query."""

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from typing_extensions import override
 
-from ..config import Bands, InputConfig, OutputConfig, Range, Task
+from ..config import Bands, Count, InputConfig, OutputConfig, Range, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,7 @@ class PointsConfig(InputConfig):
         {"own_length", "size_channel", "neighbours", "normals"}
     )
 
-    num_points: int = 2048
+    num_points: Count = 2048
     """Points of an example: a random subset of a larger cloud, or samples of a mesh's surface."""
     own_length: bool = False
     """Read clouds with fewer than num_points points as they are; false: repeat their points until

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from typing_extensions import override
 
 from ..array.config import GridConfig
-from ..config import Bands, OutputConfig, Range, Task
+from ..config import Bands, Count, OutputConfig, Range, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,18 +16,18 @@ class AudioConfig(GridConfig):
     kind: ClassVar[str] = "audio"
     reader_fields: ClassVar[frozenset[str]] = frozenset({"sample_rate", "own_length"})
 
-    num_samples: int = 61_440
+    num_samples: Count = 61_440
     """Length of an example in samples, at sample_rate; longer files are cut to their middle."""
     own_length: bool = False
     """Read each file at its own length, up to num_samples; false: pad shorter files with silence to
     num_samples."""
-    sample_rate: int = 48_000
+    sample_rate: Count = 48_000
     """Samples per second to which files are resampled, in Hz."""
-    channels: int = 1
+    channels: Count = 1
     """Channels to which files are mixed: 1 for mono, 2 for stereo."""
-    patch_size: int = 128
+    patch_size: Count = 128
     """Length of a patch in samples; each patch is one element."""
-    patch_stride: int | None = None
+    patch_stride: Count | None = None
     """Step from one patch to the next, in samples; none: patch_size, so that patches do not
     overlap."""
     max_resolution: float | None = None
@@ -45,18 +45,18 @@ class MelConfig(GridConfig):
     kind: ClassVar[str] = "mel"
     reader_fields: ClassVar[frozenset[str]] = frozenset({"own_length"})
 
-    num_samples: int = 16_000
+    num_samples: Count = 16_000
     """Length of an example in samples, at sample_rate; longer files are cut to their middle."""
     own_length: bool = False
     """Read each file at its own length, up to num_samples; false: pad shorter files with silence to
     num_samples."""
-    channels: int = 1
+    channels: Count = 1
     """Channels to which files are mixed: 1 for mono, 2 for stereo."""
-    sample_rate: int = 16_000
+    sample_rate: Count = 16_000
     """Samples per second to which files are resampled, in Hz."""
     n_fft: Annotated[int, Range(0, 2**16)] = 400
     """Window length of the spectrogram in samples."""
-    hop_length: int = 160
+    hop_length: Count = 160
     """Step from one frame of the spectrogram to the next, in samples."""
     n_mels: Annotated[int, Range(0, 1024)] = 80
     """Number of mel bands."""
@@ -66,9 +66,9 @@ class MelConfig(GridConfig):
     """Highest frequency of the mel bands, in Hz; none: half the sample rate."""
     scale: Literal["slaney", "htk"] = "slaney"
     """Formula of the mel scale: Slaney's (librosa's default) or HTK's."""
-    patch_frames: int = 1
+    patch_frames: Count = 1
     """Length of a patch in frames."""
-    patch_mels: int | None = None
+    patch_mels: Count | None = None
     """Height of a patch in mel bands; none: all bands."""
     max_resolution: tuple[float, ...] | None = None
     """Resolutions of the Fourier positions along time and mel: the highest frequency of an axis is
@@ -89,9 +89,9 @@ class WaveOutputConfig(OutputConfig):
 
     kind: ClassVar[str] = "waveform"
 
-    num_samples: int = 30_720
+    num_samples: Count = 30_720
     """Length of the waveform in samples."""
-    patch_size: int = 16
+    patch_size: Count = 16
     """Samples of a patch, for each of which there is a query."""
     num_bands: Bands = 192
     """Number of Fourier frequencies of the queries."""

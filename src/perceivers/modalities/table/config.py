@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from ..config import Bands, InputConfig
+from ..config import Bands, Count, InputConfig
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
 
@@ -22,7 +22,7 @@ class TabularConfig(InputConfig):
     categories: tuple[tuple[str, ...], ...] = ()
     """Categories of each categorical column, in the order of the columns; a raw batch holds a
     category as its index in this list, counted from 0."""
-    embedding_dim: int = 32
+    embedding_dim: Count = 32
     """Number of channels of the embedding of a cell, and of the learned vector of a column."""
     num_bands: Bands = 8
     """Number of learned frequencies of each numeric column; each adds the sine and cosine of a

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from ..config import InputConfig, OutputConfig, Range, Task
+from ..config import Count, InputConfig, OutputConfig, Range, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,11 +12,11 @@ class TextConfig(InputConfig):
 
     kind: ClassVar[str] = "text"
 
-    max_length: int = 2048
+    max_length: Count = 2048
     """Maximum number of bytes that are read of a text; longer texts are cut."""
-    embedding_dim: int = 768
+    embedding_dim: Count = 768
     """Number of channels of the learned embedding of a byte."""
-    position_dim: int | None = None
+    position_dim: Count | None = None
     """Number of channels of the learned position of a byte; none: equal to embedding_dim."""
     fusion: Literal["concatenate", "add"] = "add"
     """How the position of a byte is combined with its embedding; to add them, position_dim must
@@ -24,7 +24,7 @@ class TextConfig(InputConfig):
     ngrams: tuple[int, ...] = ()
     """Sizes in bytes, each at least 2, of the n-grams whose learned embeddings are added to the
     embedding of the byte they end at; empty: no n-grams."""
-    ngram_rows: int = 32_768
+    ngram_rows: Count = 32_768
     """Number of rows of the embedding table of each n-gram size; a hash assigns n-grams to rows."""
     ratio_ngrams: tuple[int, ...] = ()
     """Sizes in bytes of the n-grams whose log-count ratios are read at the byte they end at: how
@@ -32,7 +32,7 @@ class TextConfig(InputConfig):
     ratio_words: tuple[int, ...] = ()
     """Sizes in words of the n-grams whose log-count ratios are read at their last byte; empty:
     none."""
-    ratio_rows: int | None = None
+    ratio_rows: Count | None = None
     """Number of rows of the counts of each of these kinds of n-grams; a hash assigns n-grams to
     rows. None: 262,144, or as many as 34 MB hold if there are many classes."""
     ratio_classes: int = 2
@@ -47,7 +47,7 @@ class TextStreamConfig(InputConfig):
 
     kind: ClassVar[str] = "text-stream"
 
-    max_length: int = 1024
+    max_length: Count = 1024
     """Maximum number of bytes that are read at once: the prefix and the latents."""
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from ..array.config import GridConfig
-from ..config import Bands, OutputConfig, Signed, Task
+from ..config import Bands, Count, OutputConfig, Signed, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,28 +16,28 @@ class VideoConfig(GridConfig):
     kind: ClassVar[str] = "video"
     reader_fields: ClassVar[frozenset[str]] = frozenset({"seconds", "own_length", "value_range"})
 
-    num_frames: int = 32
+    num_frames: Count = 32
     """Number of frames of an example."""
     seconds: float | None = None
     """Length in seconds of the middle part of a file over which the frames are spread; None: the
     whole file."""
     own_length: bool = False
     """Read fewer frames from a file shorter than seconds; False: repeat its last frame."""
-    image_size: int = 224
+    image_size: Count = 224
     """Height and width in pixels to which frames are resized and cropped."""
-    channels: int = 3
+    channels: Count = 3
     """Number of channels: 1 for grey, 3 for RGB."""
     value_range: tuple[Signed, ...] | None = None
     """Values of 16 bits that become black and white in grey videos of more than 8 bits; none: 0 and
     65535, unless the training videos use little of that range: training then measures it."""
-    patch_frames: int = 2
+    patch_frames: Count = 2
     """Number of frames of a patch."""
-    patch_size: int = 8
+    patch_size: Count = 8
     """Height and width of a patch in pixels."""
-    frame_stride: int | None = None
+    frame_stride: Count | None = None
     """Frames from the start of one patch to the next; None: patch_frames, so that patches do not
     overlap."""
-    patch_stride: int | None = None
+    patch_stride: Count | None = None
     """Pixels from the start of one patch to the next; None: patch_size, so that patches do not
     overlap."""
     max_resolution: tuple[float, ...] | None = None
@@ -58,11 +58,11 @@ class FramesOutputConfig(OutputConfig):
 
     kind: ClassVar[str] = "frames"
 
-    num_frames: int = 16
+    num_frames: Count = 16
     """Number of frames."""
-    image_size: int = 224
+    image_size: Count = 224
     """Height and width in pixels."""
-    channels: int = 3
+    channels: Count = 3
     """Number of channels: 1 for grey, 3 for RGB."""
     num_bands: Bands = 32
     """Number of Fourier frequencies of the queries per axis."""
