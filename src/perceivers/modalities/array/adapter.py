@@ -7,15 +7,21 @@ from typing import Any, Literal, TypedDict
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from typing_extensions import override
 
 from ...core import AxialPosition, FourierPosition, Inputs, LearnedPosition
-from ...core.init import init_linear
 from ...core.positions import Spacing, resize_positions
 from ..adapter import CHUNK_ELEMENTS, Adapter, ChannelsLastAdapter, channels_hint
 from .chunks import GridChunks
-from .patches import check_patches, cut_patches, grid_size, join_patches, shape_text
+from .patches import (
+    build_projection,
+    check_patches,
+    cut_patches,
+    grid_size,
+    join_patches,
+    shape_text,
+)
 
 log = logging.getLogger(__name__)
 
@@ -99,41 +105,24 @@ class ArrayAdapter(ChannelsLastAdapter):
         self.stride = tuple(patch_stride or self.patch_size)
         check_patches(self.patch_size, self.stride, self.shape)
         self.grid_size(*self.shape)  # raises an error if the stride does not divide the shape
-        self.position: FourierPosition | LearnedPosition | None
         if position_projection_dim is not None and position != "learned":
             raise ValueError(
                 f"position_projection_dim={position_projection_dim} with position={position!r}; "
                 "only learned positions are projected: leave it out"
             )
+        self.position: FourierPosition | LearnedPosition | None = None
         if position == "fourier":
             self.position = self._fourier_position(max_resolution, num_bands, spacing)
         elif position == "learned":
             self.position = LearnedPosition(
                 self.num_inputs, position_dim, projection_dim=position_projection_dim
             )
-        elif position == "none":
-            self.position = None
-        else:
+        elif position != "none":
             raise ValueError(
                 f"unknown position {position!r}; expected 'fourier', 'learned' or 'none'"
             )
         content_dim = math.prod(self.patch_size) * channels
-        if projection_dim is not None and projection_dim < 1:
-            raise ValueError(f"projection_dim={projection_dim}; expected at least 1, or None")
-        self.projection: nn.Linear | None = None
-        if projection_dim is not None:
-            self.projection = nn.Linear(content_dim, projection_dim)
-            init_linear(self.projection)
-        if projection_activation not in ("none", "gelu"):
-            raise ValueError(
-                f"unknown projection_activation {projection_activation!r}; expected 'none' or "
-                "'gelu'"
-            )
-        if projection_activation != "none" and self.projection is None:
-            raise ValueError(
-                f"projection_activation={projection_activation!r} without a projection; set "
-                "projection_dim, or leave it out"
-            )
+        self.projection = build_projection(content_dim, projection_dim, projection_activation)
         self.projection_activation = projection_activation
         self.content_dim = projection_dim or content_dim
         if fusion == "add" and self.position is not None and self.position.dim != self.content_dim:

@@ -1,9 +1,11 @@
-"""Patches of arrays on a grid: their number, and how they are cut out."""
+"""Patches of arrays on a grid: their number, how they are cut out, and their projection."""
 
 from collections.abc import Sequence
 
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+from ...core.init import init_linear
 
 # B batch · A axes · S_a cells along an axis · C channels · M patches
 
@@ -51,6 +53,33 @@ def grid_size(shape: Sequence[int], patch_stride: Sequence[int], noun: str) -> t
             f"{shape_text(patch_stride)}; resize it to {shape_text(fitting)}"
         )
     return tuple(size // stride for size, stride in steps)
+
+
+def build_projection(channels: int, projected: int | None, activation: str) -> nn.Linear | None:
+    """Return the linear map of a patch, or None if there is none.
+
+    Args:
+        channels: content channels of a patch.
+        projected: channels of the result; None: no projection.
+        activation: what follows it, "none" or "gelu".
+
+    Raises:
+        ValueError: a size is below 1, or the activation is unknown or follows no projection.
+    """
+    if projected is not None and projected < 1:
+        raise ValueError(f"projection_dim={projected}; expected at least 1, or None")
+    if activation not in ("none", "gelu"):
+        raise ValueError(f"unknown projection_activation {activation!r}; expected 'none' or 'gelu'")
+    if projected is None:
+        if activation != "none":
+            raise ValueError(
+                f"projection_activation={activation!r} without a projection; set "
+                "projection_dim, or leave it out"
+            )
+        return None
+    projection = nn.Linear(channels, projected)
+    init_linear(projection)
+    return projection
 
 
 def cut_patches(x: Tensor, patch_size: Sequence[int], patch_stride: Sequence[int]) -> Tensor:
