@@ -17,7 +17,7 @@ from perceivers.training.plan import plan
 from perceivers.training.recipe import Recipe
 
 WRONG = [
-    ("trainer.seed", 2**70, "a whole number of at least"),
+    ("trainer.seed", 2**70, "a whole number of at least 0 and at most 2,147,483,647"),
     ("trainer.max_epochs", -3, "a whole number of at least 0"),
     ("trainer.max_epochs", 2.5, "a whole number of at least 0"),
     ("trainer.max_epochs", True, "a whole number of at least 0"),
@@ -36,7 +36,9 @@ WRONG = [
     ("data.path", 3, "a text"),
     ("model.num_layers_per_block", 1001, "a whole number of at least 0 and at most 1000"),
     ("model.cross_order", (0, 5000), "a whole number of at least 0 and at most 1000"),
-    ("model.input.image_size", -8, "a whole number of at least 0"),
+    ("model.input.image_size", 0, "a whole number of at least 1"),
+    ("model.input.projection_dim", 0, "a whole number of at least 1"),
+    ("model.num_self_heads", 0, "a whole number of at least 1"),
     ("model.input.num_bands", 10**9, "a whole number of at least 0 and at most 65536"),
     ("limits.pixels", "many", "a whole number of at least 0"),
 ]
