@@ -17,7 +17,8 @@ from perceivers.training.plan import plan
 from perceivers.training.recipe import Recipe
 
 WRONG = [
-    ("trainer.seed", 2**70, "a whole number of at least 0 and at most 2,147,483,647"),
+    ("trainer.seed", 2**70, "a whole number of at least"),
+    ("trainer.max_epochs", 2**31, "a whole number of at least 0 and at most 2,147,483,647"),
     ("trainer.max_epochs", -3, "a whole number of at least 0"),
     ("trainer.max_epochs", 2.5, "a whole number of at least 0"),
     ("trainer.max_epochs", True, "a whole number of at least 0"),
