@@ -66,7 +66,7 @@ def test_ctrl_c_ends_the_line(model, capsys, monkeypatch):
         (["--prompt", "x" * 24], "the prompt has 24 bytes; this model reads up to 23"),
         (["--prompt", "x", "--length", "0"], "--length 0; expected at least 1 token to generate"),
         (["--prompt", "x", "--top-p", "1.5"], "--top-p 1.5; expected more than 0 and at most 1"),
-        (["--prompt", "x", "--temperature", "-1"], "--temperature -1.0; expected a number"),
+        (["--prompt", "x", "--temperature", "-1"], "--temperature -1; expected a number"),
         (["--prompt", "x", "--top-k", "0"], "--top-k 0; expected at least 1; leave it out"),
         ([], "the following arguments are required: --prompt"),
     ],

@@ -70,7 +70,7 @@ def test_train_eval_predict(capsys, mixed_table, tmp_path):
     [
         (["--data.label", "prise"], "unknown column (--data.label) 'prise'; did you mean 'price"),
         (["--data.ignore", "label"], "is called label, labels or target; name the columns"),
-        (["--data.mixup", "0.2"], "the cells of tables cannot be mixed; set data.mixup=0"),
+        (["--data.mixup", "0.2"], "the cells of tables cannot be mixed; set --data.mixup 0"),
         (["--data.categorical", "twn"], "(--data.categorical) 'twn'; did you mean 'town'"),
         (["--data.task", "regression", "--data.label", "town"], "is not a finite number"),
         (["--data.task", "regresion"], "value: 'regresion'"),

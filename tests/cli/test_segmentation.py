@@ -199,4 +199,4 @@ def test_names_of_labels_are_for_segmentation_of_points(trained, capsys, tmp_pat
     arguments = ("train", "kicad", "--data", trained / "data", "--data.element_label", "part")
     status, _, err = run(capsys, *arguments, "--dry-run")
     assert status == 1
-    assert "data.element_label='part' is for segmentation, not classification" in err
+    assert "--data.element_label part is for segmentation, not classification" in err
