@@ -237,6 +237,17 @@ def test_splits_of_the_folder_are_respected():
     assert chosen_recipe(with_splits).data.batch_size == 64
 
 
+@pytest.mark.parametrize(
+    "contents",
+    [image(), sound(), video(), video(has_sound=0.0), points(), text()],
+    ids=("image", "sound", "video with sound", "silent video", "points", "text"),
+)
+def test_validation_examples_are_held_out_even_if_the_recipe_holds_out_none(contents):
+    recipe = chosen_recipe(contents)
+    assert recipe.data.validation == 0.1
+    assert recipe.trainer.monitor == "auto"
+
+
 def test_weights_are_averaged_if_there_are_enough_steps():
     assert chosen_recipe(sound()).trainer.ema_decay == 0.98
     assert chosen_recipe(sound(examples=40)).trainer.ema_decay == 0

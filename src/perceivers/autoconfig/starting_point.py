@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from ..modalities import FileModality, InputConfig
 from ..modalities.measures import Measures
 from ..recipes import get_recipe
+from ..recipes.folder import folder
 from ..training.recipe import Recipe
 
 
@@ -29,5 +30,6 @@ def choose_input(modality: FileModality, measures: Measures) -> StartingPoint:
     """
     recipe = get_recipe(modality.recipe_for(measures))
     choice = modality.choose(measures, recipe.model.input)
-    data = replace(recipe.data, **choice.augmentation)
+    # Some recipes hold nothing out, because their epochs were chosen before; here they are not.
+    data = replace(recipe.data, validation=folder().data.validation, **choice.augmentation)
     return StartingPoint(replace(recipe, data=data), choice.input, choice.lines)
