@@ -185,9 +185,9 @@ def recipe(tmp_path_factory):
             base.model, num_latents=2, latent_dim=8, num_layers_per_block=1, num_self_heads=2,
             input=text,
         ),
-        data=dataclasses.replace(base.data, path=str(folder), batch_size=16),
+        data=dataclasses.replace(base.data, path=str(folder), batch_size=16, validation=0.1),
         optimizer=dataclasses.replace(base.optimizer, warmup_epochs=0, schedule="constant"),
-        trainer=dataclasses.replace(base.trainer, max_epochs=2),
+        trainer=dataclasses.replace(base.trainer, max_epochs=2, monitor="val_loss"),
     )  # fmt: skip
 
 
