@@ -91,8 +91,10 @@ def test_weights_of_something_else_are_refused():
     with pytest.raises(ValueError, match="several resamplers: 'a.' .*'b.' .*give the prefix"):
         from_resampler(two)
     assert from_resampler(two, prefix="b.", num_heads=2).options["depth"] == 2
-    with pytest.raises(ValueError, match="no known resampler at 'c.'"):
+    with pytest.raises(ValueError, match="no known resampler at 'c.'; expected prefix=a., prefix=b."):
         from_resampler(two, prefix="c.")
+    with pytest.raises(ValueError, match="hold no known resampler at 'c.'; expected that of Open"):
+        from_resampler(nn.Linear(3, 4), prefix="c.")
 
 
 def test_optional_norms_of_heads_are_refused_not_dropped():
@@ -202,3 +204,11 @@ def test_convert_refuses_code_and_weights_of_something_else(capsys, tmp_path):
     )
     assert code == 1
     assert "the weights fc.weight are of no known model; expected those of perceiver-py" in err
+    state, _ = state_of("xtts")
+    save_file({f"a.{name}": tensor for name, tensor in state.items()}, tmp_path / "a.safetensors")
+    code, _, err = run(
+        capsys, "convert", str(tmp_path / "a.safetensors"), str(tmp_path / "out"),
+        "--arguments", "num_heads=2", "prefix=b.",
+    )  # fmt: skip
+    assert code == 1
+    assert "there is no known resampler at 'b.'; expected prefix=a." in err

@@ -93,9 +93,9 @@ def convert(
             model = keras.from_keras(source, labels=labels, **arguments)
         else:
             state = read_state(source)
-            if (layout := resampler.layout_of(state, arguments.get("prefix"))) is not None:
+            if "prefix" in arguments or resampler.holds_resampler(state):
                 given = {"input_shape": input_shape, "labels": labels, "mean": mean, "std": std}
-                return _resampler(state, layout.name, given, arguments)
+                return _resampler(state, given, arguments)
             if not any(name.endswith("latents") for name in state):
                 raise ValueError(
                     f"the weights {listed(state, 4)} are of no known model; expected those of "
@@ -116,12 +116,11 @@ def convert(
 
 
 def _resampler(
-    state: Mapping[str, Tensor],
-    library: str,
-    given: Mapping[str, Any],
-    arguments: Mapping[str, Any],
+    state: Mapping[str, Tensor], given: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> Converted:
     """Convert the weights of a resampler; refuse settings that it does not have."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    library = resampler.recognise(shapes, arguments.get("prefix"))[1].name
     if wrong := [name for name, value in given.items() if value is not None]:
         raise ValueError(
             f"{', '.join(wrong)} cannot be set: these are weights of the resampler of {library}, "

@@ -181,7 +181,8 @@ def _load(model: PerceiverClassifier, state: dict[str, Tensor], call: Arguments)
         ]
     if problems:
         raise ValueError(
-            f"not a state dict of perceiver_pytorch.Perceiver({call}): {'; '.join(problems)}"
+            f"not a state dict of perceiver_pytorch.Perceiver({call}); check the arguments, or the "
+            f"file: {'; '.join(problems)}"
         )
     model.load_state_dict({**ours, **{name: value.contiguous() for name, value in filled.items()}})
 

@@ -76,12 +76,12 @@ def from_resampler(
     options, told = model.options, "" if "num_heads" in read else ", as in the published models"
     positions = options["num_positions"]
     log.info(
-        "recognised as the resampler of %s%s: %s latents, %s layers, %s heads of %s channels%s%s",
+        "recognised as the resampler of %s%s: %s latents, %s layers, %s of %s channels%s%s",
         layout.name,
         f" at {prefix!r}" if prefix else "",
         options["num_latents"],
         options["depth"],
-        options["num_heads"],
+        "1 head" if options["num_heads"] == 1 else f"{options['num_heads']} heads",
         options["head_dim"],
         told,
         f"; {layout.note}" if layout.note and (layout is not FLAMINGO or positions) else "",
@@ -140,15 +140,9 @@ def to_resampler(model: Resampler, library: str) -> dict[str, Tensor]:
     return state
 
 
-def layout_of(names: Iterable[str], prefix: str | None = None) -> Layout | None:
-    """Return whose resampler some weights are, or are a part of; None if they are of none.
-
-    Args:
-        names: names of the weights.
-        prefix: what stands before the names of the resampler's weights, if it is known.
-    """
-    found = _found(set(names), prefix)
-    return next((layout for _, layout in found.values()), None)
+def holds_resampler(names: Iterable[str]) -> bool:
+    """Return whether weights of these names are those of a resampler, or hold one."""
+    return bool(_found(set(names), None))
 
 
 def recognise(shapes: Shapes, prefix: str | None = None) -> tuple[str, Layout]:
@@ -163,6 +157,9 @@ def recognise(shapes: Shapes, prefix: str | None = None) -> tuple[str, Layout]:
     """
     found = _found(shapes.keys(), prefix)
     if not found:
+        if prefix is not None and (elsewhere := _found(shapes.keys(), None)):
+            places = listed(f"prefix={start}" if start else "none" for start in elsewhere)
+            raise ValueError(f"there is no known resampler at {prefix!r}; expected {places}")
         where = "" if prefix is None else f" at {prefix!r}"
         raise ValueError(
             f"the weights {listed(shapes, 4)} hold no known resampler{where}; expected that of "
