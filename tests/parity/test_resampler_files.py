@@ -91,7 +91,7 @@ def test_weights_of_something_else_are_refused():
     with pytest.raises(ValueError, match="several resamplers: 'a.' .*'b.' .*give the prefix"):
         from_resampler(two)
     assert from_resampler(two, prefix="b.", num_heads=2).options["depth"] == 2
-    with pytest.raises(ValueError, match="no known resampler at 'c.'; expected prefix=a., prefix=b."):
+    with pytest.raises(ValueError, match="resampler at 'c.'; expected prefix=a., prefix=b."):
         from_resampler(two, prefix="c.")
     with pytest.raises(ValueError, match="hold no known resampler at 'c.'; expected that of Open"):
         from_resampler(nn.Linear(3, 4), prefix="c.")
