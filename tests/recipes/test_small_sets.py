@@ -62,7 +62,6 @@ def test_a_table_has_its_labels_and_splits(script, tmp_path):
 
 
 def test_rivals_learn_what_is_easy(script):
-    pytest.importorskip("sklearn")
     from small_rivals import RIVALS
 
     rng = np.random.default_rng(0)
@@ -86,7 +85,6 @@ def test_rivals_learn_what_is_easy(script):
 
 def test_rivals_read_a_folder(script, tmp_path, monkeypatch, capsys):
     """The statistics of the shortest sounds, of less than a window, are numbers too."""
-    pytest.importorskip("sklearn")
     import small_rivals
 
     rng = np.random.default_rng(0)
@@ -108,7 +106,6 @@ def test_rivals_read_a_folder(script, tmp_path, monkeypatch, capsys):
 
 
 def test_statistics_at_a_higher_rate_see_higher_notes(script):
-    pytest.importorskip("sklearn")
     from small_rivals import mel_statistics
 
     times = np.arange(24_000) / 24_000
