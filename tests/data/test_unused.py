@@ -14,6 +14,7 @@ from perceivers.data.folder import read_folder
 from perceivers.modalities.image.reader import ImageReader
 from perceivers.modalities.sound.decode import decode as decode_sound
 from perceivers.modalities.sound.reader import SOUND_SUFFIXES
+from perceivers.modalities.text.reader import TextReader
 from perceivers.modalities.video.decode import decode as decode_video
 from perceivers.modalities.video.reader import VideoReader
 
@@ -86,6 +87,20 @@ def test_files_beside_the_class_folders_are_said(tmp_path, caplog):
     read_folder(root, READER, strict=False)
     said = "they lie beside the folders of the classes: 2 jpg, 1 docx and 1 pdf files"
     assert said in caplog.text
+
+
+def test_texts_beside_the_folders_of_texts_are_said(tmp_path, caplog):
+    """They could be a class, one example a line, which is not read beside folders."""
+    root = tmp_path / "p"
+    for kind in ("good", "bad"):
+        (root / kind).mkdir(parents=True)
+        for n in range(4):
+            (root / kind / f"{n}.txt").write_text(f"{kind} {n}")
+    for name in ("mixed.txt", "README.txt", "classes.txt", "scores.csv"):
+        (root / name).write_text("one\ntwo\n")
+    splits, classes = read_folder(root, TextReader(64), strict=False)
+    assert (len(splits["train"]), list(classes)) == (8, ["bad", "good"])
+    assert "they lie beside the folders of the classes: 1 txt file\n" in caplog.text
 
 
 def test_an_empty_class_says_what_it_holds_instead(tmp_path):

@@ -15,7 +15,7 @@ SYSTEM_NAMES = frozenset(
     {"__macosx", "icon\r", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "lost+found"}
     | {"system volume information", "@eadir", "#recycle", "__pycache__"}
 )
-# Texts that describe a data set whose classes are the text files beside them.
+# Names, without ending, of texts that describe a data set.
 DESCRIPTIONS = frozenset({"readme", "license", "licence", "copying", "changelog", "citation"})
 
 

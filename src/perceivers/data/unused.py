@@ -8,13 +8,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ..modalities.image.folders import IMAGE_FOLDERS, MASK_FOLDERS
-from .layout import is_hidden, visible_files
+from .layout import DESCRIPTIONS, is_hidden, visible_files
 
 # Endings of the files that describe a data set, in lower case.
 DESCRIBING = frozenset(
     {"", ".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".yaml", ".yml"}
     | {".xml", ".toml", ".html", ".htm", ".cff", ".bib", ".log", ".py", ".sh", ".ipynb"}
 )
+# Names, without ending, of texts and tables that list the classes or the examples of a data set.
+LISTS = frozenset({"classes", "class_names", "labels", "names", "categories", "metadata", "index"})
 MAX_NAMED = 5  # endings that `name_counts` names at most
 
 
@@ -62,18 +64,26 @@ def loose_files(roots: Iterable[Path], suffixes: Collection[str]) -> list[Path]:
     """Return the files that lie beside the folders of the classes.
 
     Texts and tables there, and files without an ending, describe the data set, and are left out.
+    Where examples are texts or tables themselves, only those with the name of a description are.
 
     Args:
         roots: the folders that hold the folders of classes.
         suffixes: suffixes of the files that are read, in lower case with their dot.
     """
-    left_out = DESCRIBING - (set(suffixes) - {".txt", ".csv"})
     return [
         file
         for root in roots
         for file in root.iterdir()
-        if file.suffix.lower() not in left_out and not is_hidden(file) and file.is_file()
+        if not _describes(file, suffixes) and not is_hidden(file) and file.is_file()
     ]
+
+
+def _describes(file: Path, suffixes: Collection[str]) -> bool:
+    """Return whether a file beside the folders of classes seems to describe the data set."""
+    suffix = file.suffix.lower()
+    if suffix in suffixes:
+        return suffix in DESCRIBING and file.stem.lower() in DESCRIPTIONS | LISTS
+    return suffix in DESCRIBING
 
 
 def check_unused(
