@@ -69,6 +69,17 @@ def test_a_folder_of_mostly_unread_files_is_refused(tmp_path):
         inspect_folder(root)
 
 
+def test_names_that_begin_alike_up_to_a_dot_are_not_the_same(tmp_path):
+    root = tmp_path / "p"
+    photos(root, [".jpg"], count=1)
+    for kind in "ab":
+        (root / kind / "0.jpg").rename(root / kind / "IMG.0001.jpg")
+        for n in range(5):
+            (root / kind / f"IMG.100{n}.heic").write_bytes(b"x")
+    with pytest.raises(ValueError, match="holds 10 heic files that are not read"):
+        read_folder(root, READER, strict=False)
+
+
 def test_annotations_beside_each_example_are_no_reason_to_refuse(tmp_path, caplog):
     root = photos(tmp_path / "p", [".jpg"])
     for file in list(root.rglob("*.jpg")):

@@ -91,8 +91,8 @@ def check_unused(
 ) -> None:
     """Refuse a data set of which most files would not be read.
 
-    A file beside an example of the same name, such as photo.xml beside photo.jpg, belongs to the
-    example and does not count.
+    A file beside an example of the same name, such as photo.xml or photo.jpg.json beside photo.jpg,
+    belongs to the example and does not count.
 
     Args:
         path: the folder of the data set.
@@ -104,8 +104,8 @@ def check_unused(
     Raises:
         ValueError: more files are not read than are.
     """
-    names = {(file.parent, _name(file)) for file in used}
-    strangers = [file for file in unused if (file.parent, _name(file)) not in names]
+    owners = {file.with_suffix("") for file in used}.union(used)
+    strangers = [file for file in unused if not owners & {file.with_suffix(""), _shorter(file)}]
     if len(strangers) > len(used):
         raise ValueError(
             f"{path} holds {name_counts(count_endings(strangers))} that are not read, and only "
@@ -141,6 +141,6 @@ def check_masks(splits: Mapping[str, Mapping[str, Path]]) -> None:
             )
 
 
-def _name(file: Path) -> str:
-    """Return the name of a file up to its first dot: "photo" of photo.jpg and photo.jpg.json."""
-    return file.name.split(".")[0]
+def _shorter(file: Path) -> Path:
+    """Return a path without its last two suffixes: "photo" of photo.seg.png."""
+    return file.with_suffix("").with_suffix("")
