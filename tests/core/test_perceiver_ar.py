@@ -130,6 +130,25 @@ def test_a_cache_can_be_continued_twice(mode):
     torch.testing.assert_close(found, expected[2], rtol=1e-10, atol=1e-10)
 
 
+def test_single_tokens_are_read_with_one_product_for_queries_keys_and_values():
+    """The map is put together once, kept in copies of the cache, and no part of training."""
+    model, tokens = filled(), drawn(9)
+    expected = model(tokens, 3)
+    with torch.no_grad():
+        logits, cache = model.read(tokens[:, :6], 3)
+        assert all(layer.maps is None for layer in cache.layers)
+        _, cache = model.read(tokens[:, 6:7], cache=cache)
+        maps = [layer.maps for layer in cache.layers]
+        _, longer = model.read(tokens[:, 7:8], cache=cache)
+        assert all(kept.maps is known for kept, known in zip(longer.layers, maps, strict=True))
+        logits, _ = model.read(tokens[:, 8:].repeat_interleave(2, dim=0), cache=longer.repeated(2))
+        torch.testing.assert_close(logits[::2], expected[:, -1:], rtol=1e-10, atol=1e-10)
+        both, _ = model.read(tokens[:, 7:], cache=cache)
+        torch.testing.assert_close(both, expected[:, -2:], rtol=1e-10, atol=1e-10)
+    model.read(tokens[:, 7:], cache=cache)[0].sum().backward()
+    assert model.layers[0].attention.to_k.weight.grad.any()
+
+
 @pytest.mark.parametrize("padding", [None, torch.tensor([0, 5])])
 def test_gradients_are_the_same_with_activation_checkpointing(padding):
     gradients = []

@@ -10,6 +10,8 @@ from .rotary import Rotation
 
 # B batch · P prefix · L keys · H heads · K head_dim
 
+Maps = tuple[Tensor, Tensor | None]  # weight and bias of a linear map
+
 MIN_ROOM = 64  # smallest number of keys that a buffer has room for beyond those that it holds
 
 
@@ -37,9 +39,12 @@ class KeysValues:
     """(B, H, L, K)."""
     buffer: _Buffer | None = None
     """The memory that both are the beginning of; None: they have no room for more."""
+    maps: Maps | None = None
+    """The weights of the layer that project to queries, keys and values, as one linear map; None:
+    they have not been put together yet."""
 
-    def extended(self, keys: Tensor, values: Tensor) -> "KeysValues":
-        """Return these keys and values and more of them; these stay valid.
+    def extended(self, keys: Tensor, values: Tensor, maps: Maps | None = None) -> "KeysValues":
+        """Return these keys and values and more of them, and the maps; these stay valid.
 
         Without gradients they are appended in place where the memory behind them is free, so that
         what was read before is not copied for each new position.
@@ -59,7 +64,8 @@ class KeysValues:
         buffer.keys.narrow(2, start, end - start).copy_(keys)
         buffer.values.narrow(2, start, end - start).copy_(values)
         buffer.used = end
-        return KeysValues(buffer.keys.narrow(2, 0, end), buffer.values.narrow(2, 0, end), buffer)
+        all_keys, all_values = (x.narrow(2, 0, end) for x in (buffer.keys, buffer.values))
+        return KeysValues(all_keys, all_values, buffer, maps)
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,9 @@ class ARCache:
         def each(x: Tensor | None) -> Any:
             return None if x is None else x.repeat_interleave(count, dim=0)
 
-        layers = tuple(KeysValues(each(layer.keys), each(layer.values)) for layer in self.layers)
+        layers = tuple(
+            KeysValues(each(layer.keys), each(layer.values), maps=layer.maps)
+            for layer in self.layers
+        )
         padding, real = each(self.padding), each(self.real)
         return replace(self, layers=layers, padding=padding, real=real, ahead=None)

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .ar_cache import KeysValues
+from .ar_cache import KeysValues, Maps
 from .feed_forward import FeedForward
 from .multihead import MultiHeadAttention
 from .options import LayerOptions
@@ -49,10 +49,9 @@ class CausalAttend(nn.Module):
         Returns:
             The new latents; and keys and values of all that came before them and of themselves.
         """
-        attention, normed = self.attention, self.norm(x)
-        queries, keys = self._queries_and_keys(normed, rotation)
-        values = attention.split_heads(attention.to_v(normed))
-        seen = KeysValues(keys, values) if past is None else past.extended(keys, values)
+        attention, maps = self.attention, self._maps(x, past)
+        queries, keys, values = self._projected(self.norm(x), rotation, maps)
+        seen = KeysValues(keys, values) if past is None else past.extended(keys, values, maps)
         causal = mask is None and x.shape[1] > 1
         read = F.scaled_dot_product_attention(
             queries, seen.keys, seen.values, attn_mask=mask, is_causal=causal
@@ -60,16 +59,35 @@ class CausalAttend(nn.Module):
         x = x + attention.to_out(attention.merge_heads(read))
         return x + self.feed_forward(x), seen
 
-    def _queries_and_keys(self, normed: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor]:
-        """Return rotated queries and keys, (B, H, N, K) each.
+    def _maps(self, x: Tensor, past: KeysValues | None) -> Maps | None:
+        """Return the maps to queries, keys and values as one, to generate token by token.
 
-        They are rotated as one array: for a single token the number of operations is what counts.
+        For a single token the number of operations is what counts: one product instead of three.
+        The copy of the weights is made for the first token, and kept with the keys and values.
         """
-        attention = self.attention
-        both = torch.cat([attention.to_q(normed), attention.to_k(normed)], dim=-1)
-        heads = both.unflatten(-1, (2 * attention.num_heads, -1)).transpose(1, 2)
-        queries, keys = rotation(heads).chunk(2, dim=1)
-        return queries, keys
+        if past is None or torch.is_grad_enabled():
+            return None
+        if past.maps is not None or x.shape[1] > 1:
+            return past.maps
+        parts = (self.attention.to_q, self.attention.to_k, self.attention.to_v)
+        biases: list[Tensor] = [part.bias for part in parts if part.bias is not None]
+        weights: list[Tensor] = [part.weight for part in parts]
+        return torch.cat(weights), torch.cat(biases) if biases else None
+
+    def _projected(
+        self, normed: Tensor, rotation: Rotation, maps: Maps | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return rotated queries, rotated keys, and values, (B, H, N, K) each."""
+        attention, heads = self.attention, self.attention.num_heads
+        if maps is None:
+            both = torch.cat([attention.to_q(normed), attention.to_k(normed)], dim=-1)
+            both = both.unflatten(-1, (2 * heads, -1)).transpose(1, 2)
+            values = attention.split_heads(attention.to_v(normed))
+        else:
+            parts = F.linear(normed, *maps).unflatten(-1, (3 * heads, -1)).transpose(1, 2)
+            both, values = parts.split([2 * heads, heads], dim=1)
+        queries, keys = rotation(both).chunk(2, dim=1)  # rotated as one array
+        return queries, keys, values
 
 
 def visible(new: int, seen: int, real: Tensor | None, device: torch.device) -> Tensor | None:
