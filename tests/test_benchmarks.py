@@ -142,6 +142,7 @@ def test_every_peer_gives_our_results(case):
         assert entry["status"] in ("ok", "not installed"), f"{name}: {entry['why']}"
 
 
+@pytest.mark.parametrize("enough", [0, 2**25], ids=["onednn", "small"])
 @pytest.mark.parametrize(
     "case",
     [
@@ -150,7 +151,8 @@ def test_every_peer_gives_our_results(case):
     ],
     ids=["inference", "training"],
 )
-def test_products_alone_have_all_flops_of_our_step(case, monkeypatch):
+def test_products_alone_have_all_flops_of_our_step(case, enough, monkeypatch):
+    monkeypatch.setattr("perceivers.core.linear.ENOUGH", enough)
     seeded = resamplers.seeded  # FLOPs cannot be counted in inference mode
     monkeypatch.setattr(resamplers, "seeded", lambda case: seeded(case).requires_grad_(False))
     monkeypatch.setattr(torch, "inference_mode", torch.no_grad)

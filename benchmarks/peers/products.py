@@ -18,6 +18,7 @@ PRODUCTS = {
     aten.matmul, aten.scaled_dot_product_attention,
     aten._scaled_dot_product_flash_attention_for_cpu,
     aten._scaled_dot_product_flash_attention_for_cpu_backward,
+    torch.ops.mkldnn._linear_pointwise,
 }  # fmt: skip
 
 

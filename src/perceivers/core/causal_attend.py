@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from .ar_cache import KeysValues, Maps
 from .feed_forward import FeedForward
+from .linear import linear
 from .multihead import MultiHeadAttention
 from .options import LayerOptions
 from .rotary import Rotation
@@ -84,7 +85,7 @@ class CausalAttend(nn.Module):
             both = both.unflatten(-1, (2 * heads, -1)).transpose(1, 2)
             values = attention.split_heads(attention.to_v(normed))
         else:
-            parts = F.linear(normed, *maps).unflatten(-1, (3 * heads, -1)).transpose(1, 2)
+            parts = linear(normed, *maps).unflatten(-1, (3 * heads, -1)).transpose(1, 2)
             both, values = parts.split([2 * heads, heads], dim=1)
         queries, keys = rotation(both).chunk(2, dim=1)  # rotated as one array
         return queries, keys, values

@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from .init import init_linear
 from .inputs import Inputs
 from .layers import CrossAttend
+from .linear import Linear
 from .options import DEFAULT_OPTIONS, LayerOptions
 from .positions import AxialPosition
 from .queries import Queries
@@ -61,7 +62,7 @@ class Decoder(nn.Module):
         self.cross_attend = CrossAttend(
             query_dim, latent_dim, options, use_query_residual=use_query_residual
         )
-        self.output = nn.Identity() if output_dim is None else nn.Linear(query_dim, output_dim)
+        self.output = nn.Identity() if output_dim is None else Linear(query_dim, output_dim)
         self.init_weights()
 
     def forward(

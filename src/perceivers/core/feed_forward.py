@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .attention import second_order
 from .init import init_linear
+from .linear import Linear, linear
 from .options import DEFAULT_OPTIONS, Activation, LayerOptions
 
 # B batch · N rows · D channels · E hidden channels
@@ -62,8 +63,8 @@ class FeedForward(nn.Module):
         self.gated = options.activation in GATED
         hidden = options.widening_factor * dim if hidden_dim is None else hidden_dim
         self.norm = nn.LayerNorm(dim) if norm is None else norm
-        self.expand = nn.Linear(dim, 2 * hidden if self.gated else hidden)
-        self.contract = nn.Linear(hidden, dim)
+        self.expand = Linear(dim, 2 * hidden if self.gated else hidden)
+        self.contract = Linear(hidden, dim)
         self.dropout = nn.Dropout(options.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -98,9 +99,7 @@ class _Contract(torch.autograd.Function):
 
     @staticmethod
     def forward(hidden: Tensor, weight: Tensor, bias: Tensor, activation: Activation) -> Tensor:
-        return F.linear(
-            _activate(hidden, activation), weight.to(hidden.dtype), bias.to(hidden.dtype)
-        )
+        return linear(_activate(hidden, activation), weight.to(hidden.dtype), bias.to(hidden.dtype))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:

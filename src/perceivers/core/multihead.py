@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .init import init_linear
+from .linear import Linear, linear
 from .options import DEFAULT_OPTIONS, LayerOptions, attention_widths
 from .sources import KeyValueSource, StoredKeyValues
 
@@ -63,10 +64,10 @@ class MultiHeadAttention(nn.Module):
         self.sharing = num_heads // kv_heads
         """Heads of queries that read the same head of keys and values."""
         self.dropout = options.attention_dropout
-        self.to_q = nn.Linear(query_dim, qk_dim, bias=bias)
-        self.to_k = nn.Linear(input_dim, qk_dim // self.sharing, bias=bias)
-        self.to_v = nn.Linear(input_dim, v_dim // self.sharing, bias=bias)
-        self.to_out = nn.Linear(v_dim, query_dim)
+        self.to_q = Linear(query_dim, qk_dim, bias=bias)
+        self.to_k = Linear(input_dim, qk_dim // self.sharing, bias=bias)
+        self.to_v = Linear(input_dim, v_dim // self.sharing, bias=bias)
+        self.to_out = Linear(v_dim, query_dim)
 
     def split_heads(self, x: Tensor) -> Tensor:
         """Split keys or values into heads, (B, L, H·K) → (B, H, L, K), as a view."""
@@ -141,7 +142,7 @@ class MultiHeadAttention(nn.Module):
         """
         heads, channels = self.num_heads, x.shape[-1]
         w_q, w_k, w_v = (
-            linear.weight.unflatten(0, (heads, -1)) for linear in (self.to_q, self.to_k, self.to_v)
+            part.weight.unflatten(0, (heads, -1)) for part in (self.to_q, self.to_k, self.to_v)
         )
         w_out = self.to_out.weight.unflatten(1, (heads, -1)).transpose(0, 1)  # H D V
         query_weight, query_bias = (w_k.mT @ w_q).flatten(0, 1), None
@@ -159,7 +160,7 @@ class MultiHeadAttention(nn.Module):
             else:
                 out_bias = out_bias + self.to_out.weight @ self.to_v.bias
         out_weight = (w_out @ w_v).transpose(0, 1).flatten(1)
-        queries = F.linear(x, query_weight, query_bias) * (channels / w_q.shape[1]) ** 0.5
+        queries = linear(x, query_weight, query_bias) * (channels / w_q.shape[1]) ** 0.5
         batch = x.shape[0]
         one_head = batch >= torch.get_num_threads() and not torch.compiler.is_exporting()
         if x.device.type == "cpu" and one_head:
@@ -167,10 +168,10 @@ class MultiHeadAttention(nn.Module):
             # is faster on CPU if there is an example for each thread (docs/log.md, 2026-11-21).
             source = StoredKeyValues(x[:, None], values[:, None])
             out = source.read(queries.view(batch, 1, -1, channels), dropout=dropout)
-            return F.linear(out.reshape(batch, -1, out_weight.shape[1]), out_weight, out_bias)
+            return linear(out.reshape(batch, -1, out_weight.shape[1]), out_weight, out_bias)
         source = StoredKeyValues(*(t[:, None].expand(-1, heads, -1, -1) for t in (x, values)))
         out = source.read(self.split_heads(queries), dropout=dropout)
-        return F.linear(out.transpose(1, 2).flatten(2), out_weight, out_bias)
+        return linear(out.transpose(1, 2).flatten(2), out_weight, out_bias)
 
     def forward(self, x: Tensor, source: KeyValueSource) -> Tensor:
         """Attend to a source, (1 or B, N, D) → (B, N, D).
@@ -184,5 +185,5 @@ class MultiHeadAttention(nn.Module):
 
     def init_weights(self) -> None:
         """Initialise all projections by variance scaling on fan-in, as DeepMind's code does."""
-        for linear in (self.to_q, self.to_k, self.to_v, self.to_out):
-            init_linear(linear)
+        for part in (self.to_q, self.to_k, self.to_v, self.to_out):
+            init_linear(part)

@@ -14,6 +14,7 @@ from .ar_cache import ARCache, KeysValues
 from .causal_attend import CausalAttend, visible
 from .generation import Sampling, check_sizes, check_tokens, continuation, left_padded
 from .init import trunc_normal
+from .linear import Linear
 from .options import Activation, LayerOptions
 from .rotary import Embedded, Rotation, rotation_at
 
@@ -91,7 +92,7 @@ class PerceiverAR(nn.Module):
             CausalAttend(dim, options, with_prefix=i == 0) for i in range(num_layers + 1)
         )
         self.norm = nn.LayerNorm(dim) if output_norm else nn.Identity()
-        self.to_logits = nn.Linear(dim, num_tokens)
+        self.to_logits = Linear(dim, num_tokens)
         self.init_weights()
 
     def forward(self, tokens: Tensor, prefix: int, padding: Tensor | None = None) -> Tensor:

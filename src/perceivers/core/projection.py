@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .inputs import Inputs
+from .linear import linear
 from .positions import AxialPosition
 
 # B batch · M inputs · C content channels · P position channels · O output width of all maps
@@ -53,10 +54,10 @@ class Projection(NamedTuple):
         """Compute the projection, (B, M, O)."""
         position = self.dense_position()
         if position is None or self.position_weight is None:
-            y = F.linear(self.content, self.content_weight)
+            y = linear(self.content, self.content_weight)
         else:
             batch = self.content.shape[0]
-            base = F.linear(position.to(self.content.dtype), self.position_weight)
+            base = linear(position.to(self.content.dtype), self.position_weight)
             weight = self.content_weight.mT.expand(batch, -1, -1)
             y = torch.baddbmm(base.expand(batch, -1, -1), self.content, weight)
         # In place, because on CPU allocating another array of this size costs more than the

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from .init import init_linear, trunc_normal
 from .inputs import Inputs
+from .linear import Linear
 from .options import Activation, LayerOptions
 from .resampler_layer import Norm, Reads, ResamplerLayer, build_norm
 from .sources import ExtensibleSource
@@ -116,13 +117,13 @@ class Resampler(nn.Module):
         self.positions = (
             None if num_positions is None else nn.Parameter(torch.empty(num_positions, input_dim))
         )
-        self.project_in = nn.Linear(input_dim, dim) if project_inputs else nn.Identity()
+        self.project_in = Linear(input_dim, dim) if project_inputs else nn.Identity()
         self.layers = nn.ModuleList()
         for _ in range(depth):
             self.layers.append(layer("both" if self_attention == "joint" else "features", features))
             if self_attention == "separate":
                 self.layers.append(layer("latents", dim))
-        self.project_out = nn.Identity() if output_dim is None else nn.Linear(dim, output_dim)
+        self.project_out = nn.Identity() if output_dim is None else Linear(dim, output_dim)
         normed = dim if norm_before_output or output_dim is None else output_dim
         self.output_norm = build_norm(output_norm, normed, eps)
         self.init_weights()

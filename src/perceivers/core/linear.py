@@ -1,0 +1,74 @@
+"""Linear maps that take the faster of torch's two libraries of products on CPU."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.flop_counter import register_flop_formula
+from typing_extensions import override
+
+ENOUGH = 2**25  # multiplications of a product that outweigh oneDNN's 20 µs of preparation
+CPUS = Path("/proc/cpuinfo")
+
+
+class Linear(nn.Linear):
+    """A `torch.nn.Linear` that is faster on some CPUs where no gradients are wanted; see `linear`.
+
+    Its arguments, weights and results are those of `torch.nn.Linear`.
+    """
+
+    @override
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply the map, (…, C) → (…, O)."""
+        return linear(input, self.weight, self.bias)
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Apply a linear map: (…, C), (O, C), (O,) → (…, O).
+
+    torch multiplies float32 matrices on x86 CPUs with MKL, which is made for Intel's. On AMD's,
+    torch's other library, oneDNN, takes 0.5 to 0.9 of the time of large products (docs/log.md,
+    2026-11-28). It is called without gradients alone, because torch has none for it.
+    """
+    if not _pays(x, weight):
+        return F.linear(x, weight, bias)
+    product: Tensor = _onednn()(x, weight, bias, "none", [], "")
+    return product
+
+
+def _pays(x: Tensor, weight: Tensor) -> bool:
+    """Return whether oneDNN can compute a product, and is faster."""
+    return (
+        not torch.is_grad_enabled()
+        and x.numel() * weight.shape[0] >= ENOUGH
+        and x.dtype == weight.dtype == torch.float32
+        and x.device.type == weight.device.type == "cpu"
+        and type(x) is Tensor
+        and not torch.compiler.is_compiling()
+        and not torch.is_autocast_enabled("cpu")
+        and _onednn() is not None
+    )
+
+
+@functools.cache
+def _onednn() -> Any:
+    """Return the operator of oneDNN if it is there and the processor is AMD's; else None."""
+    if not (torch.backends.mkldnn.is_available() and torch.backends.mkl.is_available()):
+        return None
+    try:
+        amd = "AuthenticAMD" in CPUS.read_text()
+    except OSError:
+        amd = False
+    operator = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    return operator.default if amd and operator is not None else None
+
+
+def _flops(x: Any, weight: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
+    return 2 * int(torch.Size(x).numel()) * int(weight[0])
+
+
+if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+    register_flop_formula(torch.ops.mkldnn._linear_pointwise)(_flops)

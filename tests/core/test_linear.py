@@ -1,0 +1,93 @@
+"""Linear maps by oneDNN: equal to torch's own, and called where they are allowed to be alone."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from perceivers.core import linear as module
+from perceivers.core.linear import Linear, linear
+
+OPERATOR = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+available = pytest.mark.skipif(OPERATOR is None, reason="this torch has no oneDNN")
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Let products of any size go to oneDNN, on processors of all makers; count its calls."""
+    made = []
+
+    def operator(x, weight, bias, *rest):
+        made.append(x.shape)
+        return OPERATOR(x, weight, bias, *rest)
+
+    monkeypatch.setattr(module, "ENOUGH", 0)
+    monkeypatch.setattr(module, "_onednn", lambda: operator)
+    return made
+
+
+@available
+@pytest.mark.parametrize("shape", [(5,), (7, 5), (2, 7, 5), (2, 3, 7, 5), (0, 5)])
+@pytest.mark.parametrize("layout", ["rows", "columns", "steps"])
+@pytest.mark.parametrize("biased", [True, False])
+def test_it_is_a_linear_map_whatever_the_layout(calls, shape, layout, biased):
+    generator = torch.Generator().manual_seed(0)
+    x, weight = (torch.randn(s, generator=generator) for s in (shape, (6, 5)))
+    if layout == "columns":
+        x, weight = (t.mT.contiguous().mT if t.ndim > 1 else t for t in (x, weight))
+    if layout == "steps":
+        x, weight = (t.repeat_interleave(2, dim=0)[::2] for t in (x, weight))
+    bias = torch.randn(6, generator=generator) if biased else None
+    expected = F.linear(x.double(), weight.double(), None if bias is None else bias.double())
+    with torch.no_grad():
+        found = linear(x, weight, bias)
+    assert calls == [x.shape]
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+
+
+@available
+def test_its_flops_are_counted(calls):
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        linear(torch.ones(3, 7, 5), torch.ones(6, 5))
+    assert calls
+    assert counter.get_total_flops() == 2 * 3 * 7 * 5 * 6
+
+
+def test_gradients_are_those_of_torch(calls):
+    layer, x = Linear(5, 6), torch.randn(7, 5)
+    expected = torch.autograd.grad(
+        F.linear(x, layer.weight, layer.bias).square().sum(), layer.weight
+    )
+    found = torch.autograd.grad(layer(x).square().sum(), layer.weight)
+    assert torch.equal(found[0], expected[0])
+    assert not calls
+
+
+@torch.no_grad()
+def test_other_types_and_compiled_models_are_left_to_torch(calls):
+    layer, x = Linear(5, 6), torch.randn(7, 5)
+    assert layer.double()(x.double()).dtype == torch.float64
+    assert layer.bfloat16()(x.bfloat16()).dtype == torch.bfloat16
+    layer.float()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(x).dtype == torch.bfloat16
+    assert layer.to("meta")(x.to("meta")).shape == (7, 6)
+    exported = torch.export.export(Linear(5, 6), (x,))
+    assert "mkldnn" not in str(exported.graph)
+    assert not calls
+
+
+@torch.no_grad()
+def test_small_products_and_processors_of_intel_are_left_to_torch(monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "CPUS", tmp_path / "cpuinfo")
+    for text in ("vendor_id\t: GenuineIntel\n", None):
+        module._onednn.cache_clear()
+        module.CPUS.unlink(missing_ok=True)
+        if text:
+            module.CPUS.write_text(text)
+        assert module._onednn() is None
+        large = torch.ones(module.ENOUGH // 64, 8), torch.ones(8, 8)
+        torch.testing.assert_close(linear(*large), F.linear(*large))
+    module._onednn.cache_clear()
+    monkeypatch.setattr(module, "_onednn", lambda: pytest.fail("a small product went to oneDNN"))
+    linear(torch.ones(module.ENOUGH // 64 - 1, 8), torch.ones(8, 8))
