@@ -28,7 +28,10 @@ from perceivers.core.separable import SeparableGrid, read_grid
 
 
 def test_every_operator_with_a_backward_pass_of_its_own_is_known():
-    """One that is added must be added to these tests too; those of shards are in test_sharded."""
+    """One that is added must be added to these tests too.
+
+    Those of shards are in test_sharded, that of products by oneDNN is in test_linear.
+    """
     for module in pkgutil.walk_packages(perceivers.__path__, "perceivers."):
         if module.name.startswith(("perceivers.core", "perceivers.mod", "perceivers.training.opt")):
             importlib.import_module(module.name)
@@ -37,7 +40,7 @@ def test_every_operator_with_a_backward_pass_of_its_own_is_known():
         for cls in torch.autograd.Function.__subclasses__()
         if cls.__module__.startswith("perceivers")
     }
-    assert names == {"_Contract", "_ReadChunks", "_ReadShards", "_Replicated", "_Sum"}
+    assert names == {"_Contract", "_Product", "_ReadChunks", "_ReadShards", "_Replicated", "_Sum"}
     operators = {
         f"{module.__name__.removeprefix('perceivers.core.')}.{name}"
         for module in list(sys.modules.values())

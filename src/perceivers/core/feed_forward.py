@@ -109,7 +109,7 @@ class _Contract(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
         hidden, weight = ctx.saved_tensors
-        grad_active = grad @ weight.to(grad.dtype)
+        grad_active = linear(grad, weight.to(grad.dtype).mT)
         function, derivative = FUNCTIONS[ctx.activation]
         if ctx.activation in GATED:
             values, gates = hidden.chunk(2, dim=-1)

@@ -2,7 +2,7 @@
 
 import functools
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ CPUS = Path("/proc/cpuinfo")
 
 
 class Linear(nn.Linear):
-    """A `torch.nn.Linear` that is faster on some CPUs where no gradients are wanted; see `linear`.
+    """A `torch.nn.Linear` whose large products are faster on some CPUs; see `linear`.
 
     Its arguments, weights and results are those of `torch.nn.Linear`.
     """
@@ -31,10 +31,43 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     torch multiplies float32 matrices on x86 CPUs with MKL, which is made for Intel's. On AMD's,
     torch's other library, oneDNN, takes 0.5 to 0.9 of the time of large products (docs/log.md,
-    2026-11-28). It is called without gradients alone, because torch has none for it.
+    2026-11-28).
     """
     if not _pays(x, weight):
         return F.linear(x, weight, bias)
+    if torch.is_grad_enabled():
+        return cast(Tensor, _Product.apply(x, weight, bias))
+    return _product(x, weight, bias)
+
+
+class _Product(torch.autograd.Function):
+    """A linear map by oneDNN, forward and backward; the gradient of the weight is faster by MKL.
+
+    The backward pass consists of differentiable operators, so that second derivatives are right.
+    """
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return _product(x, weight, bias)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
+        x, weight, _ = inputs
+        ctx.save_for_backward(x, weight)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        x, weight = ctx.saved_tensors
+        for_x, for_weight, for_bias = ctx.needs_input_grad
+        rows = grad.flatten(0, -2)
+        return (
+            linear(grad, weight.mT) if for_x else None,
+            rows.mT @ x.flatten(0, -2) if for_weight else None,
+            rows.sum(0) if for_bias else None,
+        )
+
+
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     product: Tensor = _onednn()(x, weight, bias, "none", [], "")
     return product
 
@@ -42,12 +75,13 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def _pays(x: Tensor, weight: Tensor) -> bool:
     """Return whether oneDNN can compute a product, and is faster."""
     return (
-        not torch.is_grad_enabled()
-        and x.numel() * weight.shape[0] >= ENOUGH
+        x.numel() * weight.shape[0] >= ENOUGH
         and x.dtype == weight.dtype == torch.float32
         and x.device.type == weight.device.type == "cpu"
         and type(x) is Tensor
+        and x.ndim > 1
         and not torch.compiler.is_compiling()
+        and not torch._C._are_functorch_transforms_active()
         and not torch.is_autocast_enabled("cpu")
         and _onednn() is not None
     )
