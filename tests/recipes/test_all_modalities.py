@@ -28,7 +28,8 @@ def scripts(monkeypatch):
 
 
 def test_all_recipes_have_one_architecture_and_one_optimiser(scripts):
-    """The recipes are these runs, but digits (a smaller model) and rt-polarity (smaller steps)."""
+    """The recipes are these runs, but digits (a smaller model), rt-polarity (smaller steps), and
+    grid-video and kicad (four heads read the input)."""
     script, _ = scripts
     for name, place in script.PLACES.items():
         shared = script.one_architecture(name, Path("/data"), 3)
@@ -39,8 +40,10 @@ def test_all_recipes_have_one_architecture_and_one_optimiser(scripts):
         data = dataclasses.replace(shared.data, path=own.data.path)
         trainer = dataclasses.replace(shared.trainer, seed=own.trainer.seed)
         same = dataclasses.replace(shared, data=data, trainer=trainer) == own
-        assert same == (name not in ("digits", "rt-polarity")), name
-        assert (shared.model == own.model) == (name != "digits"), name
+        assert same == (name not in ("digits", "rt-polarity", "grid-video", "kicad")), name
+        heads = 4 if name in ("grid-video", "kicad") else 1
+        model = dataclasses.replace(shared.model, num_cross_heads=heads)
+        assert (model == own.model) == (name != "digits"), name
 
 
 def test_finished_runs_are_not_repeated(scripts, tmp_path, monkeypatch, capsys):

@@ -18,5 +18,5 @@ def furniture() -> Recipe:
     are trained on, and the weights of the last epoch are kept.
     """
     parts = kicad()
-    data = replace(parts.data, name="furniture", batch_size=16, validation=0.0)
+    data = replace(parts.data, name="furniture")
     return small("furniture", parts.model.input, data, num_classes=10, max_epochs=30)

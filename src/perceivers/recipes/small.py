@@ -7,7 +7,13 @@ from ..training.recipe import OptimizerConfig, Recipe, TrainerConfig
 
 
 def small(
-    name: str, inputs: InputConfig, data: DataConfig, *, num_classes: int, max_epochs: int
+    name: str,
+    inputs: InputConfig,
+    data: DataConfig,
+    *,
+    num_classes: int,
+    max_epochs: int,
+    num_cross_heads: int = 1,
 ) -> Recipe:
     """Return a recipe for a few thousand examples of any modality.
 
@@ -23,6 +29,7 @@ def small(
             of the last epoch are kept.
         num_classes: number of classes.
         max_epochs: number of epochs.
+        num_cross_heads: heads of the cross-attends.
     """
     return Recipe(
         name=name,
@@ -34,6 +41,7 @@ def small(
             cross_order=(0, 1),
             block_order=(0, 0),
             num_layers_per_block=3,
+            num_cross_heads=num_cross_heads,
             num_self_heads=4,
         ),
         data=data,
