@@ -75,12 +75,12 @@ def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 def _pays(x: Tensor, weight: Tensor) -> bool:
     """Return whether oneDNN can compute a product, and is faster."""
     return (
-        x.numel() * weight.shape[0] >= ENOUGH
+        not torch.compiler.is_compiling()  # first: what follows would become a part of the program
+        and x.numel() * weight.shape[0] >= ENOUGH
         and x.dtype == weight.dtype == torch.float32
         and x.device.type == weight.device.type == "cpu"
         and type(x) is Tensor
         and x.ndim > 1
-        and not torch.compiler.is_compiling()
         and not torch._C._are_functorch_transforms_active()
         and not torch.is_autocast_enabled("cpu")
         and _onednn() is not None
