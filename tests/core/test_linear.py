@@ -75,6 +75,14 @@ def test_gradients_are_those_of_torch(calls, shape, biased):
 
 
 @available
+def test_a_product_may_be_changed_in_place(calls):
+    x, weight = torch.randn(2, 7, 5), torch.randn(6, 5, requires_grad=True)
+    linear(x, weight).mul_(2).add_(1).sum().backward()
+    torch.testing.assert_close(weight.grad, 2 * x.sum((0, 1)).expand(6, 5))
+    assert calls
+
+
+@available
 def test_gradients_that_nobody_wants_are_not_computed(calls):
     layer, x = Linear(5, 6), torch.randn(7, 5)
     layer(x).sum().backward()
@@ -106,12 +114,13 @@ def test_other_types_and_compiled_models_are_left_to_torch(calls):
 
 @torch.no_grad()
 def test_small_products_and_processors_of_intel_are_left_to_torch(monkeypatch, tmp_path):
-    monkeypatch.setattr(module, "CPUS", tmp_path / "cpuinfo")
+    path = tmp_path / "cpuinfo"
+    monkeypatch.setattr(module, "CPUS", str(path))
     for text in ("vendor_id\t: GenuineIntel\n", None):
         module._onednn.cache_clear()
-        module.CPUS.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
         if text:
-            module.CPUS.write_text(text)
+            path.write_text(text)
         assert module._onednn() is None
         large = torch.ones(module.ENOUGH // 64, 8), torch.ones(8, 8)
         torch.testing.assert_close(linear(*large), F.linear(*large))

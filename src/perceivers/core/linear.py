@@ -1,17 +1,15 @@
 """Linear maps that take the faster of torch's two libraries of products on CPU."""
 
 import functools
-from pathlib import Path
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import register_flop_formula
-from typing_extensions import override
 
 ENOUGH = 2**25  # multiplications of a product that outweigh oneDNN's 20 µs of preparation
-CPUS = Path("/proc/cpuinfo")
+CPUS = "/proc/cpuinfo"
 
 
 class Linear(nn.Linear):
@@ -20,7 +18,6 @@ class Linear(nn.Linear):
     Its arguments, weights and results are those of `torch.nn.Linear`.
     """
 
-    @override
     def forward(self, input: Tensor) -> Tensor:
         """Apply the map, (…, C) → (…, O)."""
         return linear(input, self.weight, self.bias)
@@ -36,12 +33,14 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if not _pays(x, weight):
         return F.linear(x, weight, bias)
     if torch.is_grad_enabled():
-        return cast(Tensor, _Product.apply(x, weight, bias))
+        # As rows, whose product is no view of another array: it may be changed in place.
+        product = cast(Tensor, _Product.apply(x.flatten(0, -2), weight, bias))
+        return product.unflatten(0, x.shape[:-1])
     return _product(x, weight, bias)
 
 
 class _Product(torch.autograd.Function):
-    """A linear map by oneDNN, forward and backward; the gradient of the weight is faster by MKL.
+    """A linear map of rows (R, C) by oneDNN; the gradient of the weight is faster by MKL.
 
     The backward pass consists of differentiable operators, so that second derivatives are right.
     """
@@ -59,11 +58,10 @@ class _Product(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> Any:
         x, weight = ctx.saved_tensors
         for_x, for_weight, for_bias = ctx.needs_input_grad
-        rows = grad.flatten(0, -2)
         return (
             linear(grad, weight.mT) if for_x else None,
-            rows.mT @ x.flatten(0, -2) if for_weight else None,
-            rows.sum(0) if for_bias else None,
+            grad.mT @ x if for_weight else None,
+            grad.sum(0) if for_bias else None,
         )
 
 
@@ -93,7 +91,8 @@ def _onednn() -> Any:
     if not (torch.backends.mkldnn.is_available() and torch.backends.mkl.is_available()):
         return None
     try:
-        amd = "AuthenticAMD" in CPUS.read_text()
+        with open(CPUS) as file:
+            amd = "AuthenticAMD" in file.read()
     except OSError:
         amd = False
     operator = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
