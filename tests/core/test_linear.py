@@ -127,3 +127,7 @@ def test_small_products_and_processors_of_intel_are_left_to_torch(monkeypatch, t
     module._onednn.cache_clear()
     monkeypatch.setattr(module, "_onednn", lambda: pytest.fail("a small product went to oneDNN"))
     linear(torch.ones(module.ENOUGH // 64 - 1, 8), torch.ones(8, 8))
+    linear(torch.ones(1, 8), torch.ones(module.LARGE // 8 - 1, 8))
+    monkeypatch.setattr(module, "_onednn", lambda: lambda *arguments: "oneDNN")
+    assert linear(torch.ones(module.ENOUGH // 64, 8), torch.ones(8, 8)) == "oneDNN"
+    assert linear(torch.ones(1, 8), torch.ones(module.LARGE // 8, 8)) == "oneDNN"

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import register_flop_formula
 
 ENOUGH = 2**25  # multiplications of a product that outweigh oneDNN's 20 µs of preparation
+LARGE = 3 * 2**16  # elements of a weight whose reading outweighs it too: one row is enough
 CPUS = "/proc/cpuinfo"
 
 
@@ -27,8 +28,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Apply a linear map: (…, C), (O, C), (O,) → (…, O).
 
     torch multiplies float32 matrices on x86 CPUs with MKL, which is made for Intel's. On AMD's,
-    torch's other library, oneDNN, takes 0.5 to 0.9 of the time of large products (docs/log.md,
-    2026-11-28).
+    torch's other library, oneDNN, takes 0.4 to 0.9 of the time of large products, and of small
+    ones with a large weight (docs/log.md, 2026-11-28).
     """
     if not _pays(x, weight):
         return F.linear(x, weight, bias)
@@ -74,7 +75,7 @@ def _pays(x: Tensor, weight: Tensor) -> bool:
     """Return whether oneDNN can compute a product, and is faster."""
     return (
         not torch.compiler.is_compiling()  # first: what follows would become a part of the program
-        and x.numel() * weight.shape[0] >= ENOUGH
+        and (weight.numel() >= LARGE or x.numel() * weight.shape[0] >= ENOUGH)
         and x.dtype == weight.dtype == torch.float32
         and x.device.type == weight.device.type == "cpu"
         and type(x) is Tensor
