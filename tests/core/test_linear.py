@@ -113,6 +113,13 @@ def test_other_types_and_compiled_models_are_left_to_torch(calls):
 
 
 @torch.no_grad()
+def test_it_can_be_switched_off(calls, monkeypatch):
+    monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
+    assert linear(torch.ones(7, 5), torch.ones(6, 5)).shape == (7, 6)
+    assert not calls
+
+
+@torch.no_grad()
 def test_small_products_and_processors_of_intel_are_left_to_torch(monkeypatch, tmp_path):
     path = tmp_path / "cpuinfo"
     monkeypatch.setattr(module, "CPUS", str(path))

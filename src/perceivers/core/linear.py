@@ -6,7 +6,7 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.flop_counter import register_flop_formula
+from torch.utils.flop_counter import flop_registry, register_flop_formula
 
 ENOUGH = 2**25  # multiplications of a product that outweigh oneDNN's 20 µs of preparation
 LARGE = 3 * 2**16  # elements of a weight whose reading outweighs it too: one row is enough
@@ -29,7 +29,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     torch multiplies float32 matrices on x86 CPUs with MKL, which is made for Intel's. On AMD's,
     torch's other library, oneDNN, takes 0.4 to 0.9 of the time of large products, and of small
-    ones with a large weight (docs/log.md, 2026-11-28).
+    ones with a large weight (docs/log.md, 2026-11-28). `torch.backends.mkldnn.enabled = False`
+    keeps all of them with MKL.
     """
     if not _pays(x, weight):
         return F.linear(x, weight, bias)
@@ -82,6 +83,7 @@ def _pays(x: Tensor, weight: Tensor) -> bool:
         and x.ndim > 1
         and not torch._C._are_functorch_transforms_active()
         and not torch.is_autocast_enabled("cpu")
+        and bool(torch.backends.mkldnn.enabled)
         and _onednn() is not None
     )
 
@@ -104,5 +106,6 @@ def _flops(x: Any, weight: Any, *_: Any, out_shape: Any = None, **__: Any) -> in
     return 2 * int(torch.Size(x).numel()) * int(weight[0])
 
 
-if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
-    register_flop_formula(torch.ops.mkldnn._linear_pointwise)(_flops)
+_operator = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+if _operator is not None and _operator not in flop_registry:
+    register_flop_formula(_operator)(_flops)
