@@ -6,9 +6,8 @@ import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from perceivers.core import linear as module
-from perceivers.core.linear import Linear, linear
+from perceivers.core.linear import OPERATOR, Linear, linear
 
-OPERATOR = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 available = pytest.mark.skipif(OPERATOR is None, reason="this torch has no oneDNN")
 
 

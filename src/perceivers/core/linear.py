@@ -11,6 +11,8 @@ from torch.utils.flop_counter import flop_registry, register_flop_formula
 ENOUGH = 2**25  # multiplications of a product that outweigh oneDNN's 20 µs of preparation
 LARGE = 3 * 2**16  # elements of a weight whose reading outweighs it too: one row is enough
 CPUS = "/proc/cpuinfo"
+# oneDNN's linear map, which torch.compile calls too; None: this torch has none.
+OPERATOR: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 
 
 class Linear(nn.Linear):
@@ -98,14 +100,12 @@ def _onednn() -> Any:
             amd = "AuthenticAMD" in file.read()
     except OSError:
         amd = False
-    operator = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
-    return operator.default if amd and operator is not None else None
+    return OPERATOR.default if amd and OPERATOR is not None else None
 
 
 def _flops(x: Any, weight: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
     return 2 * int(torch.Size(x).numel()) * int(weight[0])
 
 
-_operator = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
-if _operator is not None and _operator not in flop_registry:
-    register_flop_formula(_operator)(_flops)
+if OPERATOR is not None and OPERATOR not in flop_registry:
+    register_flop_formula(OPERATOR)(_flops)
