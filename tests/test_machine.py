@@ -1,6 +1,11 @@
 """Choice of device and precision."""
 
+import os
+import platform
 import re
+import resource
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -79,3 +84,36 @@ def test_autocast_on_cuda():
 def test_describe_machine():
     text = describe_machine(torch.device("cpu"))
     assert re.search(rf", (1 core|\d+ cores), torch {re.escape(torch.__version__)}$", text)
+
+
+FAULTS = """
+import resource, sys, torch
+from perceivers.machine import keep_freed_memory
+if "keep" in sys.argv:
+    keep_freed_memory()
+def step():
+    torch.empty(2**24).zero_()  # 64 MB
+step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
+def test_memory_of_a_freed_tensor_is_used_again():
+    def faults(*arguments, **environment):
+        done = subprocess.run(
+            [sys.executable, "-c", FAULTS, *arguments],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return int(done.stdout)
+
+    pages = 2**26 // resource.getpagesize()
+    if faults() < pages / 2:
+        pytest.skip("this system clears large pages, in few faults")
+    assert faults("keep") < pages / 10
+    assert faults("keep", MALLOC_MMAP_THRESHOLD_="1000000") > pages / 2  # the user's own wins

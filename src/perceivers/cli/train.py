@@ -96,11 +96,13 @@ def _plan_and_train(
     namespace: argparse.Namespace, start: Choice, changes: dict[str, Any], said: Remembered
 ) -> int:
     """Print the plan of a run, and train it unless it is a dry run; return the exit status."""
+    from ..machine import keep_freed_memory
     from ..report.write import write
     from ..training.engine import check_resumable, check_unused, resume, train
     from ..training.plan import plan
     from ..training.recipe_data import read_saved_splits
 
+    keep_freed_memory()
     recipe, run_dir = config_options.apply(start.recipe, changes), _run_dir(namespace)
     epochs_done = check_resumable(run_dir, recipe) if namespace.resume else 0
     if not namespace.resume:

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .dropout import dropout as drop
+
 # B batch · N queries (latents) · M keys (inputs) · H heads · K qk_dim / H · V v_dim / H
 
 MAX_PLAIN_LOGITS = 2**18  # N·M per head, for the products on CPU in bfloat16
@@ -55,7 +57,7 @@ def _kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float
     logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
     if mask is not None:
         logits = logits.masked_fill(~mask, -math.inf)
-    return F.dropout(logits.softmax(dim=-1), dropout) @ v
+    return drop(logits.softmax(dim=-1), dropout) @ v
 
 
 def _products_are_faster(q: Tensor, k: Tensor, v: Tensor) -> bool:

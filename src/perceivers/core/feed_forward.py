@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .attention import second_order
+from .dropout import Dropout
 from .init import init_linear
 from .linear import Linear, linear
 from .options import DEFAULT_OPTIONS, Activation, LayerOptions
@@ -65,7 +66,7 @@ class FeedForward(nn.Module):
         self.norm = nn.LayerNorm(dim) if norm is None else norm
         self.expand = Linear(dim, 2 * hidden if self.gated else hidden)
         self.contract = Linear(hidden, dim)
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout = Dropout(options.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply norm and feed-forward without the residual, (B, N, D) → (B, N, D)."""

@@ -10,9 +10,9 @@ import math
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from .dropout import dropout as drop
 from .projection import Projection
 from .sources import StoredKeyValues
 
@@ -65,7 +65,7 @@ class UnprojectedFeatures:
         if self.own is not None:
             own = (queries @ self.own.keys.mT).flatten(1, 2).expand(batch, -1, -1)
             logits = torch.cat([logits, own], dim=-1)
-        weights = F.dropout(logits.softmax(dim=-1), dropout)
+        weights = drop(logits.softmax(dim=-1), dropout)
         read, own_weights = weights.tensor_split([elements], dim=-1)
         average = ((read * scale) @ x).unflatten(1, (heads, -1))
         total = read.sum(dim=-1, keepdim=True).unflatten(1, (heads, -1))

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from ..core import CrossAttend, KeyValueSource, LayerOptions, LearnedPosition, MultiHeadAttention
+from ..core.dropout import Dropout
 from ..core.layers import Attention
 from ..modalities.adapter import Adapter
 from .classifier import PerceiverClassifier
@@ -150,7 +151,7 @@ class KerasExample(PerceiverClassifier):
             nn.Linear(config.latent_dim, config.head_dim),
             nn.GELU(),
             nn.Linear(config.head_dim, config.num_classes),
-            nn.Dropout(config.dropout),
+            Dropout(config.dropout),
         )
 
     @override

@@ -9,6 +9,7 @@ from torch.nn.utils.rnn import pad_sequence
 from typing_extensions import override
 
 from ...core import Inputs, LearnedPosition
+from ...core.dropout import Dropout
 from ...core.init import trunc_normal
 from ..adapter import Adapter, check_examples
 from .decode import NUM_IDS, PAD
@@ -96,7 +97,7 @@ class TextAdapter(Adapter):
                 num_classes=ratio_classes,
                 dim=embedding_dim,
             )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.position = LearnedPosition(max_length, position_dim)
 
     @property
