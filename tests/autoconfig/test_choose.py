@@ -284,3 +284,24 @@ def test_choose_for(tmp_path, image_folder):
     Image.new("L", (8, 8)).save(Path(tmp_path, "clouds", "a", "x.png"))
     with pytest.raises(ValueError, match="mixes modalities"):
         choose_for(str(tmp_path / "clouds"))
+
+
+@pytest.mark.parametrize("layout", ["folder", "table"])
+def test_a_strict_choice_refuses_files_that_cannot_be_read(tmp_path, layout):
+    for name in ("a", "b"):
+        for number in range(3):
+            path = tmp_path / name / f"{number}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.new("L", (8, 8), 40 * number).save(path)
+    (tmp_path / "a" / "9.png").write_text("no image")
+    source = tmp_path
+    if layout == "table":
+        source = tmp_path / "rows.csv"
+        rows = [
+            f"{path.relative_to(tmp_path)},{path.parent.name}" for path in tmp_path.rglob("*.png")
+        ]
+        source.write_text("\n".join(["photo,label", *rows]) + "\n")
+    assert choose_for(str(source)).lines
+    strict = dataclasses.replace(folder().data, strict=True)
+    with pytest.raises(ValueError, match=r"9.png: not an image.*without --strict"):
+        choose_for(str(source), strict)

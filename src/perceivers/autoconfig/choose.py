@@ -19,7 +19,7 @@ rt-polarity, digits, cifar10); nothing about it is published:
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..data.config import DataConfig
 from ..data.layout import find_manifest, parquet_files
@@ -40,6 +40,9 @@ STEPS = 2500  # training steps; the recipes above have 800 (digits) to 5,900 (ci
 # 2 cores of an AMD EPYC. Its float32 matrix product runs at 2**37 = 137 GFLOP/s, of which training
 # reaches 40% (digits) to 80% (images) (docs/log.md, 2026-11-21).
 SPEED = 0.5 * 2**37
+
+
+Contents = TypeVar("Contents", FolderContents, TableContents)
 
 
 @dataclass(frozen=True)
@@ -89,13 +92,14 @@ def choose_for(source: str, config: DataConfig | None = None, *, init: str | Non
     Args:
         source: path of the folder or table, or the name of a data set on the hub, hf://owner/name.
         config: options for a table: the label columns, the columns to ignore or to treat as
-            categories, and the task; None: the default options.
+            categories, and the task; and whether unreadable files are refused. None: the default
+            options.
         init: model that the training starts from; its architecture and its input are used.
 
     Raises:
         FileNotFoundError: there is no such folder or table.
         ValueError: the folder or table cannot be learned from; see `inspect_folder` and
-            `inspect_table`.
+            `inspect_table`; or a file of it cannot be read and `config.strict` is set.
     """
     path = Path(source).expanduser()
     if not is_hub_name(source):
@@ -118,7 +122,7 @@ def choose_for(source: str, config: DataConfig | None = None, *, init: str | Non
     options = config or DataConfig()
     if (series := find_series(table, options)) is not None:
         return _started(Choice(*choose_series(series, options)), init)
-    choice = choose(inspect_table(table, options), init)
+    choice = choose(_checked(inspect_table(table, options), options), init)
     if (time := times_of_table(table, options)) is not None:
         choice = replace(choice, lines=(*choice.lines, time))
     if table != path and table.stem != "manifest":
@@ -139,11 +143,19 @@ def _choose_folder(path: Path, config: DataConfig, init: str | None) -> Choice:
     from .inspect_folder import inspect_folder
 
     if config.time is None:
-        return choose(inspect_folder(path), init)
-    choice = choose(inspect_folder(path, sure=TimeSeries(sure=True)), init)
+        return choose(_checked(inspect_folder(path), config), init)
+    contents = inspect_folder(path, sure=TimeSeries(sure=True))
+    choice = choose(_checked(contents, config), init)
     recipe = choice.recipe
     model = with_changes(recipe.model, {"input": {"time": config.time}}, "model")
     return replace(choice, recipe=replace(recipe, model=model))
+
+
+def _checked(contents: Contents, config: DataConfig) -> Contents:
+    """Return what was inspected; refuse a file that a strict run would stop at."""
+    if config.strict and (bad := contents.unreadable):
+        raise ValueError(f"{bad[0]}; repair or remove it, or run without --strict")
+    return contents
 
 
 def choose(contents: FolderContents | TableContents, init: str | None = None) -> Choice:

@@ -53,6 +53,11 @@ class FolderContents:
         """Number of examples in all splits."""
         return sum(self.splits.values())
 
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """The inspected files that could not be read, each with the reason."""
+        return self.sample.unreadable
+
     def sentence(self) -> str:
         """Describe the folder: "3,000 wav files in 10 classes, 8 kHz mono, median 0.42 s"."""
         description = self.modality.describe(self.sample.measures)
@@ -64,7 +69,7 @@ class FolderContents:
     def remarks(self) -> list[str]:
         """Describe files that are unreadable or ignored, one line for each kind of problem."""
         lines = []
-        if bad := self.sample.unreadable:
+        if bad := self.unreadable:
             count = f"{len(bad):,} of the {self.sample.num_files:,} inspected files"
             lines.append(f"{count} cannot be read: {first_few(bad)}")
         if self.strays:
@@ -141,6 +146,12 @@ class TableContents:
         """The task that the labels define."""
         assert self.config.task != "auto"
         return self.config.task
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """The inspected files that could not be read, each with the reason."""
+        samples = (column.sample for column in self.columns.values() if column.sample)
+        return tuple(bad for sample in samples for bad in sample.unreadable)
 
     def columns_of(self, what: str) -> dict[str, ColumnContents]:
         """Return the columns of one kind, such as "numeric"."""

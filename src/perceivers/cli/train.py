@@ -154,6 +154,8 @@ def _starting_point(namespace: argparse.Namespace, rest: list[str]) -> Choice:
     if name != "folder" or not namespace.data:
         return Choice(started(recipe, init))
     data_options = {path: value for path, value in values.items() if path.startswith("data.")}
+    if namespace.strict:
+        data_options["data.strict"] = True
     return choose_for(namespace.data, config_options.apply(recipe, data_options).data, init=init)
 
 
