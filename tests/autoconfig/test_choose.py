@@ -216,18 +216,30 @@ def test_the_choice_does_not_depend_on_the_machine(monkeypatch):
 
 
 def test_large_sets_are_trained_for_fewer_epochs():
-    assert chosen_recipe(image(examples=1_000)).trainer.max_epochs >= 50
+    assert chosen_recipe(image(examples=1_000)).trainer.max_epochs >= 40
     assert chosen_recipe(image(examples=100_000)).trainer.max_epochs < 10
     assert "would take too long on a CPU) in batches" in choose(image(examples=100_000)).lines[-1]
 
 
 def test_training_stops_early_and_few_validation_files_decide_by_more_than_the_loss():
     """A sixth of the epochs without a better score; docs/log.md has the study."""
-    few, many = choose(image(examples=350)), choose(image(examples=100_000))
+    few, many = choose(text(examples=350)), choose(image(examples=100_000))
     assert (few.recipe.trainer.max_epochs, few.recipe.trainer.patience) == (60, 10)
     assert "fewer if" not in many.lines[-1]  # it has 2 epochs
     assert few.recipe.trainer.monitor == "auto"
     assert "fewer if 10 in a row bring no better validation score" in few.lines[-1]
+
+
+@pytest.mark.parametrize("examples", [1_800, 3_000])
+def test_few_augmented_examples_are_all_trained_on(examples):
+    choice = choose(image(examples=examples))
+    few = examples < 2_000
+    assert choice.recipe.data.validation == (0.0 if few else 0.1)
+    assert choice.recipe.trainer.monitor == "auto"
+    assert ("without validation examples" in choice.lines[-1]) == few
+    own = choose(image(splits={"train": examples, "validation": 50}))
+    assert "without validation examples" not in own.lines[-1]
+    assert choose(text(examples=examples)).recipe.data.validation == 0.1  # no augmentation
 
 
 def test_splits_of_the_folder_are_respected():

@@ -144,12 +144,21 @@ def test_description_of_the_choice():
     lines = choose(contents).lines
     assert [line.split(":")[0] for line in lines] == ["found", *["reads"] * 3, "model", "trains"]
     assert lines[1].startswith("reads: photo: images of 64 × 64 pixels")
-    assert lines[3] == "reads: age, town: one element per column"
+    assert lines[3] == "reads: age, town: one element per column, and one of a linear model of them"
     assert lines[-1].endswith(
         "augmentation: shifts of up to 8 pixels, mirroring and leaving out photo or note or table"
     )
     lines = choose(dataclasses.replace(contents, columns={"age": NUMBER})).lines
     assert "augmentation" not in lines[-1]
+
+
+@pytest.mark.parametrize(("categories", "linear"), [(400, "logistic"), (600, "none")])
+def test_a_linear_model_of_a_table_unless_it_would_have_many_weights(categories, linear):
+    names = tuple(f"category {index}" for index in range(categories))
+    [part] = chosen_recipe(
+        age=NUMBER, town=dataclasses.replace(TOWN, categories=names)
+    ).model.input.parts.values()
+    assert part.linear == linear
 
 
 def test_a_recipe_for_a_table_or_its_folder(mixed_table):

@@ -14,6 +14,9 @@ rt-polarity, digits, cifar10); nothing about it is published:
    does `SPEED` FLOPs per second.
 4. Training stops early, and the weights with the best macro F1 on the validation examples are kept
    (for classes; else those with the lowest loss).
+5. Fewer than `FEW` training examples that are augmented are all trained on, for all epochs, and
+   the last weights are kept: so few validation examples choose worse weights (docs/log.md,
+   2026-11-28).
 """
 
 import math
@@ -25,7 +28,7 @@ from ..data.config import DataConfig
 from ..data.layout import find_manifest, parquet_files
 from ..errors import listed
 from ..hub import is_hub_name, not_found
-from ..modalities import modality_of
+from ..modalities import InputConfig, modality_of
 from ..modalities.series import TimeSeries
 from ..models.config import EncoderConfig, with_changes
 from ..recipes.folder import folder
@@ -36,6 +39,7 @@ from .table_inputs import choose_table_input
 
 BUDGET = 30 * 60  # seconds of training on the reference machine
 STEPS = 2500  # training steps; the recipes above have 800 (digits) to 5,900 (cifar10)
+FEW = 2_000  # examples that can be trained on
 # FLOPs per second during training on the reference machine, which the recipes were measured on:
 # 2 cores of an AMD EPYC. Its float32 matrix product runs at 2**37 = 137 GFLOP/s, of which training
 # reaches 40% (digits) to 80% (images) (docs/log.md, 2026-11-21).
@@ -170,7 +174,8 @@ def choose(contents: FolderContents | TableContents, init: str | None = None) ->
         start = choose_table_input(contents)
     else:
         start = choose_input(contents.modality, contents.sample.measures)
-    examples = _num_training_examples(contents, base.data.validation, base.data.test)
+    validation = _validation(start, contents)
+    examples = _num_training_examples(contents, validation, base.data.test)
     size = [size for size in SIZES if size.examples <= examples][-1]
     model = _model(start, size, len(contents.classes))
     reads = [f"reads: {line}" for line in start.lines]
@@ -185,25 +190,34 @@ def choose(contents: FolderContents | TableContents, init: str | None = None) ->
     wanted = min(60, max(10, math.ceil(STEPS * batch_size / max(1, examples))))
     epochs = min(wanted, max(1, int(BUDGET / _epoch_seconds(model, examples))))
     recipe = _recipe(start, model, examples, batch_size, epochs)
+    recipe = replace(recipe, data=replace(recipe.data, validation=validation))
     if init is not None:
         recipe = replace(recipe, trainer=replace(recipe.trainer, init=init))
     lines = [f"found: {contents.sentence()}", *(f"found: {line}" for line in contents.remarks())]
     lines += [*reads, *sizes]
     reduced = "" if epochs == wanted else f" ({wanted} would take too long on a CPU)"
-    words = _augmentation_words(recipe)
+    words = _augmentation_words(recipe.model.input, recipe.data)
     augmentation = f"; augmentation: {words}" if words else ""
     limit, stop = recipe.trainer.patience, ""
-    if limit < epochs:
+    if not validation and "validation" not in contents.splits:
+        stop = ", without validation examples, which would be too few to choose weights by"
+    elif limit < epochs:
         stop = f", fewer if {limit} in a row bring no better validation score"
     lines.append(f"trains: {epochs} epochs{reduced} in batches of {batch_size}{stop}{augmentation}")
     return Choice(recipe, tuple(lines))
 
 
-def _augmentation_words(recipe: Recipe) -> str:
+def _validation(start: StartingPoint, contents: FolderContents | TableContents) -> float:
+    """Return the share of the training examples to hold out for validation."""
+    augmented = _augmentation_words(start.input, start.recipe.data)
+    everything = _num_training_examples(contents, 0.0, folder().data.test)
+    return 0.0 if augmented and everything < FEW else folder().data.validation
+
+
+def _augmentation_words(inputs: InputConfig, data: DataConfig) -> str:
     """Name the augmentations that are switched on: "mirroring, zoom and mixup"."""
-    inputs = recipe.model.input
-    words = modality_of(inputs).augmentation_words(inputs, recipe.data)
-    words += ["mixup"] * bool(recipe.data.mixup)
+    words = modality_of(inputs).augmentation_words(inputs, data)
+    words += ["mixup"] * bool(data.mixup)
     *first, last = words or [""]
     return f"{', '.join(first)} and {last}" if first else last
 

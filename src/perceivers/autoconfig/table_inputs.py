@@ -28,6 +28,7 @@ from .findings import TableContents
 from .starting_point import StartingPoint, choose_input
 
 DROPOUT = 0.1  # fraction of the training examples in which a part is masked
+MAX_LINEAR = 500  # numbers and categories from which on no linear model of them is fitted
 
 
 def choose_table_input(contents: TableContents) -> StartingPoint:
@@ -49,7 +50,9 @@ def choose_table_input(contents: TableContents) -> StartingPoint:
     cells = _cells_config(contents)
     if cells is not None:
         parts[_part_name("table", parts)] = cells
-        lines.append(f"{listed((*cells.numeric, *cells.categorical))}: one element per column")
+        model = ", and one of a linear model of them" if cells.linear != "none" else ""
+        columns_read = listed((*cells.numeric, *cells.categorical))
+        lines.append(f"{columns_read}: one element per column{model}")
     dropout = dict.fromkeys(parts, DROPOUT) if len(parts) > 1 else {}
     config = RowsConfig(parts=parts, files=columns["file"], texts=columns["text"], dropout=dropout)
     recipe = starts[0].recipe if len(starts) == 1 and cells is None else grid_av()
@@ -76,10 +79,12 @@ def _cells_config(contents: TableContents) -> TabularConfig | None:
     numeric, categorical = contents.columns_of("numeric"), contents.columns_of("categorical")
     if not (numeric or categorical):
         return None
+    features = len(numeric) + sum(len(column.categories) for column in categorical.values())
     return TabularConfig(
         numeric=tuple(numeric),
         categorical=tuple(categorical),
         categories=tuple(column.categories for column in categorical.values()),
+        linear="logistic" if features <= MAX_LINEAR else "none",
         number_formats={
             name: column.number_format.example
             for name, column in numeric.items()

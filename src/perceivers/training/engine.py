@@ -119,10 +119,10 @@ def train(
             log.info("the model keeps its own normalising constants; they are not measured again")
         else:
             measure_normalisation(model.adapter, splits.examples["train"])
+        targets = targets_of(model)
+        targets.measure(splits.examples["train"])
+        count_labels(model.adapter, splits.examples["train"], recipe.data, targets.as_floats)
     notes = [*notes, *said.lines()]
-    targets = targets_of(model)
-    targets.measure(splits.examples["train"])
-    count_labels(model.adapter, splits.examples["train"], recipe.data, targets.as_floats)
     make_directory(run_dir)
     with lock(run_dir):
         check_unused(run_dir)  # another process may have begun here while the data was read

@@ -10,6 +10,7 @@ from ..data.examples import ExampleSet
 from ..data.file_examples import FileExamples
 from ..modalities.adapter import Adapter
 from ..modalities.fusion.adapter import FusionAdapter
+from ..modalities.table.regression import RowRegression
 from ..modalities.text.ratios import LogCountRatios
 from .batches import batches
 
@@ -78,22 +79,25 @@ def count_labels(
     config: DataConfig,
     as_floats: Callable[[Tensor], Tensor],
 ) -> None:
-    """Count the n-grams of all training texts, if the ratios of an adapter need them.
+    """Count the n-grams of training texts, or fit linear models, if an adapter has such parts.
 
     Args:
-        adapter: adapter whose counts are set.
+        adapter: adapter whose counts and linear models are set.
         examples: training examples.
         config: batch size and number of decoding processes.
         as_floats: turns the labels of a batch into targets (B, labels).
     """
-    ratios = [module for module in adapter.modules() if isinstance(module, LogCountRatios)]
-    if not ratios:
+    kinds = LogCountRatios, RowRegression
+    counting = [module for module in adapter.modules() if isinstance(module, kinds)]
+    if not counting:
         return
-    for module in ratios:
+    for module in counting:
         module.start_counting()
     for batch, labels in batches(examples, config):
         if len(labels):
             adapter.count(batch, as_floats(labels))
+    for module in counting:
+        module.finish_counting()
 
 
 class _Moments:

@@ -1,11 +1,12 @@
 """Numbers and categories of the rows of a table: raw batches (B, columns) of floats."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
 from ..modality import Modality
-from .config import TabularConfig
+from .config import LinearModel, TabularConfig
 
 if TYPE_CHECKING:
     from .adapter import TabularAdapter
@@ -21,6 +22,14 @@ class Table(Modality):
         from .adapter import TabularAdapter
 
         return TabularAdapter(**config.adapter_options())
+
+    @override
+    def for_labels(self, config: Any, task: str, count: int) -> Any:
+        """Set the loss and the number of outputs of the linear model."""
+        if config.linear == "none":
+            return config
+        kind: LinearModel = "squares" if task == "regression" else "logistic"
+        return replace(config, linear=kind, linear_outputs=count)
 
     @override
     def shading(self, config: Any) -> str:

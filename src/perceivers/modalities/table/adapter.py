@@ -10,6 +10,8 @@ from typing_extensions import override
 from ...core import Inputs, LearnedPosition
 from ...core.init import trunc_normal
 from ..adapter import Adapter
+from .config import LinearModel
+from .regression import RowRegression
 
 # B batch · n numeric, k categorical columns · M = n + k elements · W embedding_dim · K num_bands
 
@@ -32,12 +34,17 @@ class TabularAdapter(Adapter):
     2203.05556), which a linear map of its column turns into the embedding. The embedding of a
     category is a learned vector.
 
+    With `linear`, the outputs of a linear model of the row are an element beside the columns; see
+    `RowRegression`.
+
     Args:
         numeric: names of the numeric columns.
         categorical: names of the categorical columns.
         categories: the categories of each categorical column, in the order of their indices.
         embedding_dim: W, number of channels of a content and of a position.
         num_bands: K, number of frequencies of each numeric column; 0: only x.
+        linear: the linear model, "logistic" or "squares"; "none": there is none.
+        linear_outputs: number of outputs of the linear model.
 
     Raises:
         ValueError: no columns, repeated names or categories, a categorical column without
@@ -57,6 +64,8 @@ class TabularAdapter(Adapter):
         categories: Sequence[Sequence[str]] = (),
         embedding_dim: int = 32,
         num_bands: int = 8,
+        linear: LinearModel = "none",
+        linear_outputs: int = 2,
     ) -> None:
         super().__init__()
         _check_columns(numeric, categorical, categories)
@@ -74,7 +83,16 @@ class TabularAdapter(Adapter):
         self.register_buffer("mean", torch.zeros(len(numeric), dtype=torch.float64))
         self.register_buffer("std", torch.ones(len(numeric), dtype=torch.float64))
         std = 1 / math.sqrt(embedding_dim)  # contents and positions have lengths of about 1
-        self.position = LearnedPosition(len(self.names), embedding_dim, init_std=std)
+        self.regression = None
+        if linear != "none":
+            self.regression = RowRegression(
+                linear,
+                num_numeric=len(numeric),
+                num_categories=sum(sizes),
+                num_outputs=linear_outputs,
+                dim=embedding_dim,
+            )
+        self.position = LearnedPosition(self.num_inputs, embedding_dim, init_std=std)
         self.frequencies = nn.Parameter(torch.randn(len(numeric), num_bands) * FREQUENCY_STD)
         self.weight = nn.Parameter(torch.empty(len(numeric), 2 * num_bands + 1, embedding_dim))
         trunc_normal(self.weight, std / math.sqrt(1 + num_bands))
@@ -95,8 +113,8 @@ class TabularAdapter(Adapter):
     @property
     @override
     def num_inputs(self) -> int:
-        """Number of elements: n + k, one per column."""
-        return len(self.names)
+        """Number of elements: n + k, one per column, and one more with a linear model."""
+        return len(self.names) + (self.regression is not None)
 
     @override
     def weights_from(self, other: Adapter) -> dict[str, Tensor]:
@@ -140,6 +158,12 @@ class TabularAdapter(Adapter):
         self.std.copy_(std)
 
     @override
+    def count(self, batch: Tensor, targets: Tensor) -> None:
+        if self.regression is not None:
+            x, _, ids, known = self._cells(batch)
+            self.regression.count(x, ids, known, targets)
+
+    @override
     def elements(self, rows: Tensor) -> Inputs:
         """Embed rows side by side.
 
@@ -147,11 +171,23 @@ class TabularAdapter(Adapter):
             rows: rows (B, n + k), float32 or float64.
 
         Returns:
-            `Inputs` of n + k elements, with a mask that is False at missing cells.
+            `Inputs` of n + k elements, with a mask that is False at missing cells, and that of the
+            linear model, which is masked in a row without any cell.
 
         Raises:
             ValueError: another shape or dtype.
         """
+        self._check(rows)
+        x, present, ids, known = self._cells(rows)
+        content = torch.cat([self._embed_numbers(x), self.embedding(ids)], dim=1)
+        mask = torch.cat([present, known], dim=1)
+        if self.regression is not None:
+            content = torch.cat([content, self.regression(x, ids, known).to(content.dtype)], dim=1)
+            mask = torch.cat([mask, mask.any(1, keepdim=True)], dim=1)
+        return Inputs(content.masked_fill(~mask[..., None], 0.0), self.position(), mask)
+
+    def _check(self, rows: Tensor) -> None:
+        """Raise a `ValueError` for rows of another shape or dtype."""
         if rows.ndim != 2 or rows.shape[1] != len(self.names):
             raise ValueError(
                 f"table batch has shape {tuple(rows.shape)}; expected (batch, {len(self.names)}), "
@@ -162,23 +198,28 @@ class TabularAdapter(Adapter):
                 f"table batch is {rows.dtype}; expected float32 or float64, with NaN for a missing "
                 "cell"
             )
-        numbers, present = self._embed_numbers(rows[:, : self.num_numeric])
+
+    def _cells(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return what the cells of rows (B, n + k) hold, and which are present.
+
+        Returns:
+            Standardised numbers (B, n), float32, 0 where missing; which are present (B, n); the
+            index of each category among those of all columns (B, k), that of the first one of its
+            column where it is not known; and which are known (B, k).
+        """
+        values = (rows[:, : self.num_numeric] - self.mean) / self.std
+        present = values.isfinite()
+        x = torch.where(present, values, 0.0).clamp(-LIMIT, LIMIT).float()
         ids = rows[:, self.num_numeric :]
         known = (ids >= 0) & (ids < self.sizes) & (ids == ids.floor())
-        # An unknown category is looked up as the first one and masked below.
-        ids = torch.where(known, ids, 0.0).long()
-        content = torch.cat([numbers, self.embedding(ids + self.offsets)], dim=1)
-        mask = torch.cat([present, known], dim=1)
-        return Inputs(content.masked_fill(~mask[..., None], 0.0), self.position(), mask)
+        return x, present, torch.where(known, ids, 0.0).long() + self.offsets, known
 
-    def _embed_numbers(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the contents (B, n, W) of numbers (B, n), and which are present (B, n)."""
-        values = (values - self.mean) / self.std
-        present = values.isfinite()
-        x = torch.where(present, values, 0.0).clamp(-LIMIT, LIMIT).float()[..., None]  # B n 1
+    def _embed_numbers(self, x: Tensor) -> Tensor:
+        """Return the contents (B, n, W) of standardised numbers (B, n)."""
+        x = x[..., None]
         angles = 2 * math.pi * x * self.frequencies.float()  # B n K
         features = torch.cat([x, angles.sin(), angles.cos()], dim=-1).to(self.weight.dtype)
-        return torch.einsum("bnf,nfw->bnw", features, self.weight), present
+        return torch.einsum("bnf,nfw->bnw", features, self.weight)
 
 
 def _check_columns(

@@ -1,9 +1,11 @@
 """Configuration of numbers and categories, as plain data."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from ..config import Bands, Count, InputConfig
+
+LinearModel = Literal["none", "logistic", "squares"]
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
 
@@ -27,6 +29,13 @@ class TabularConfig(InputConfig):
     num_bands: Bands = 8
     """Number of learned frequencies of each numeric column; each adds the sine and cosine of a
     number to its features. 0: the number is the only feature."""
+
+    linear: LinearModel = "none"
+    """Linear model of the cells that is fitted to the training rows before the training, and whose
+    outputs are an element beside the columns: a logistic regression of each class or label, or a
+    linear regression of each number (squares); training takes the one that the labels need."""
+    linear_outputs: Count = 2
+    """Number of outputs of the linear model; training takes it from the data."""
 
     number_formats: dict[str, str] = field(default_factory=dict)
     """How the numbers of a numeric column are written, by the name of the column: the number 1.5,

@@ -20,18 +20,16 @@ def draw(figure: Any, row: np.ndarray, values: np.ndarray | None, config: Tabula
     Args:
         figure: matplotlib figure or part of one.
         row: a row as `CellReader.decode` returns it, (n + k,).
-        values: (n + k,), not negative; None: the cells alone.
+        values: (n + k,) or, with a linear model, (n + k + 1,), not negative; None: the cells alone.
         config: the input configuration of the model.
     """
     from matplotlib import colormaps
 
-    names = [*config.numeric, *config.categorical]
+    names = [*config.numeric, *config.categorical, *["linear model"] * (config.linear != "none")]
     lengths = np.zeros(len(names)) if values is None else values
     order = np.argsort(-lengths, kind="stable")[:MAX_BARS]
     places = np.arange(len(order))
-    texts = [
-        f"{shortened(names[index], MAX_NAME)} = {_cell(row, index, config)}" for index in order
-    ]
+    texts = [_text(shortened(names[index], MAX_NAME), row, index, config) for index in order]
     [axes] = empty_axes(figure)
     axes.set_ylim(len(order) - 0.5, -0.5)
     if values is None:
@@ -56,6 +54,11 @@ def words(row: np.ndarray, config: TabularConfig) -> str:
     """Return a row as text: a line for each column."""
     names = [*config.numeric, *config.categorical]
     return "\n".join(f"{name} = {_cell(row, i, config)}" for i, name in enumerate(names))
+
+
+def _text(name: str, row: np.ndarray, index: int, config: TabularConfig) -> str:
+    """Return the name of an element with its cell; the linear model has none."""
+    return f"{name} = {_cell(row, index, config)}" if index < len(row) else name
 
 
 def _cell(row: np.ndarray, index: int, config: TabularConfig) -> str:

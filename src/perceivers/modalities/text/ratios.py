@@ -91,6 +91,9 @@ class LogCountRatios(nn.Module):
         self._fold_counts = torch.zeros(FOLDS, *self.counts.shape, dtype=torch.int16)
         self._fold_texts = torch.zeros(FOLDS, *self.texts.shape)
 
+    def finish_counting(self) -> None:
+        """Do nothing: the counts are complete after the last text."""
+
     def count(self, ids: Tensor, targets: Tensor) -> None:
         """Count the n-grams of training texts, each once per text.
 
