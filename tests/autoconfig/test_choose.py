@@ -100,11 +100,11 @@ def test_all_contents_give_a_model_and_a_reader(contents, examples):
 @pytest.mark.parametrize(
     ("height", "width", "size", "patch", "stride"),
     [
-        (8, 8, 8, 1, None),
-        (16, 16, 16, 1, None),
-        (30, 500, 32, 4, 2),
-        (40, 40, 32, 4, 2),
-        (48, 48, 48, 5, 3),
+        (8, 8, 8, 3, 1),
+        (16, 16, 16, 3, 1),
+        (30, 500, 32, 8, 2),
+        (40, 40, 32, 8, 2),
+        (48, 48, 48, 9, 3),
         (4000, 3000, 64, 8, 4),
     ],
 )

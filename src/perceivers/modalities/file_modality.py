@@ -12,6 +12,8 @@ from .modality import Modality
 if TYPE_CHECKING:
     from .reader import ArrayReader
 
+PATCH_CHANNELS = 96  # that `choose` projects patches to, before a GELU
+
 
 @dataclass(frozen=True)
 class InputChoice:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from ..augmentation import AugmentationConfig
-from ..file_modality import FileModality, InputChoice
+from ..file_modality import PATCH_CHANNELS, FileModality, InputChoice
 from ..measures import Measures, pixels_of
 from .config import ConvImageConfig, ImageConfig, PixelsOutputConfig
 
@@ -178,22 +178,25 @@ class Image(FileModality):
 
     @override
     def choose(self, measures: Measures, base: Any) -> InputChoice:
-        """Choose a grid of 16 × 16 patches that overlap by half; every pixel for small images."""
+        """Choose a grid of 16 × 16 patches of 8 or 9 pixels; for small images one per pixel."""
         height, width = measures["height"].median, measures["width"].median
         size = usual_side(min(height, width), MAX_SIDE)
         channels = int(measures["channels"].high)
-        step = size // 16 if size >= 32 else 0
-        patch = 2 * step - step % 2  # patch and step must differ by an even number
+        small = size < 32
+        step = 1 if small else size // 16
+        patch = 3 if small else 8 + step % 2  # patch and step must differ by an even number
         config = ImageConfig(
             image_size=size,
             channels=channels,
-            patch_size=max(1, patch),
-            patch_stride=step or None,
-            num_bands=16 if step else size // 2,
-            projection_dim=128 if step > 4 else None,
+            patch_size=patch,
+            patch_stride=step,
+            num_bands=size // 2 if small else 16,
+            projection_dim=PATCH_CHANNELS,
+            projection_activation="gelu",
         )
         shade = "grey" if channels == 1 else "colour"
-        elements = f"patches of {patch} pixels every {step}" if step else "every pixel"
+        every = "around every pixel" if small else f"every {step}"
+        elements = f"patches of {patch} × {patch} pixels {every}"
         line = f"images of {size} × {size} pixels in {shade}, {elements}"
         if max(height, width) >= ELONGATED * min(height, width):
             line += "; long images are cropped to the square in the middle"

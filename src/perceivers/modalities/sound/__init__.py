@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from ..augmentation import AugmentationConfig
-from ..file_modality import FileModality, InputChoice
+from ..file_modality import PATCH_CHANNELS, FileModality, InputChoice
 from ..measures import Distribution, Measures, median_of
 from .config import AudioConfig, MelConfig, WaveOutputConfig
 
@@ -135,6 +135,9 @@ class Sound(FileModality):
 def mel_for(rate: float, seconds: float) -> MelConfig:
     """Choose a log-mel spectrogram with windows of 40 ms every 10 ms, like the recipe `fsdd`.
 
+    Its patches are projected with a GELU, which helps where recordings are few (docs/log.md,
+    2026-11-28).
+
     Args:
         rate: sample rate of the files, in Hz.
         seconds: length of the files, in seconds.
@@ -156,6 +159,8 @@ def mel_for(rate: float, seconds: float) -> MelConfig:
         hop_length=hop,
         n_mels=n_mels,
         patch_frames=patch,
+        projection_dim=PATCH_CHANNELS,
+        projection_activation="gelu",
         num_bands=16,
         num_time_masks=2,
         time_mask_width=max(1, frames // 8),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from ..augmentation import AugmentationConfig
-from ..file_modality import FileModality, InputChoice
+from ..file_modality import PATCH_CHANNELS, FileModality, InputChoice
 from ..image import pixel_augmentation_words, usual_side
 from ..measures import Measures, median_of, pixels_of
 from ..sound import describe_mel, mel_for
@@ -154,7 +154,13 @@ class Video(FileModality):
         shorter = min(measures["height"].median, measures["width"].median)
         size = usual_side(shorter, MAX_SIDE, step=16)
         frames = 2 * max(1, min(MAX_FRAMES, int(measures["frames"].median)) // 2)
-        config = VideoConfig(num_frames=frames, image_size=size, num_bands=8)
+        config = VideoConfig(
+            num_frames=frames,
+            image_size=size,
+            projection_dim=PATCH_CHANNELS,
+            projection_activation="gelu",
+            num_bands=8,
+        )
         line = (
             f"{frames} frames spread over each video, {size} × {size} pixels, in patches of 2 "
             "frames of 8 × 8"
