@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from perceivers.autoconfig.choose import BUDGET, SIZES, SPEED, choose, choose_for
+from perceivers.autoconfig.choose import choose, choose_for
 from perceivers.autoconfig.findings import FolderContents, Sample
+from perceivers.autoconfig.size import BUDGET, SIZES, SPEED
 from perceivers.modalities import (
     FILE_MODALITIES,
     FusionConfig,

@@ -6,12 +6,12 @@ rt-polarity, digits, cifar10); nothing about it is published:
 
 1. The modality determines the input of the model: a few hundred elements M per example
    (`FileModality.choose`).
-2. The number of training examples determines the size of the model (`SIZES`): few examples can
-   train only a small model.
-3. The number of epochs is chosen for about `STEPS` training steps, but between 10 and 60. It is
-   reduced if training would take longer than `BUDGET` on a reference machine. An epoch costs
-   3 · FLOPs of a forward pass (`models.cost`, linear in M) · examples; the reference machine
-   does `SPEED` FLOPs per second.
+2. The number of training examples determines the size of the model (`size.SIZES`): few examples
+   can train only a small model.
+3. The number of epochs is chosen for about `size.STEPS` training steps, but between 10 and 60. It
+   is reduced if training would take longer than `size.BUDGET` on a reference machine. An epoch
+   costs 3 · FLOPs of a forward pass (`models.cost`, linear in M) · examples; the reference machine
+   does `size.SPEED` FLOPs per second.
 4. Training stops early, and the weights with the best macro F1 on the validation examples are kept
    (for classes; else those with the lowest loss).
 5. Fewer than `FEW` training examples that are augmented are all trained on, for all epochs, and
@@ -34,47 +34,13 @@ from ..models.config import EncoderConfig, with_changes
 from ..recipes.folder import folder
 from ..training.recipe import Recipe
 from .findings import FolderContents, TableContents
+from .size import batch_size_for, describe_size, epochs_for, size_for, sized_model
 from .starting_point import StartingPoint, choose_input
 from .table_inputs import choose_table_input
 
-BUDGET = 30 * 60  # seconds of training on the reference machine
-STEPS = 2500  # training steps; the recipes above have 800 (digits) to 5,900 (cifar10)
 FEW = 2_000  # examples that can be trained on
-# FLOPs per second during training on the reference machine, which the recipes were measured on:
-# 2 cores of an AMD EPYC. Its float32 matrix product runs at 2**37 = 137 GFLOP/s, of which training
-# reaches 40% (digits) to 80% (images) (docs/log.md, 2026-11-21).
-SPEED = 0.5 * 2**37
-
 
 Contents = TypeVar("Contents", FolderContents, TableContents)
-
-
-@dataclass(frozen=True)
-class Size:
-    """A size of the latent array and of the blocks applied to it."""
-
-    examples: int
-    """Smallest number of training examples for which this size is used."""
-    num_latents: int
-    """Number of latents."""
-    latent_dim: int
-    """Channels of each latent."""
-    num_blocks: int
-    """Number of cross-attends, each followed by a block of self-attends."""
-    num_layers: int
-    """Number of self-attends in each block."""
-    shared: bool
-    """Whether all blocks share their weights; all cross-attends after the first share theirs for
-    every size, as in the paper."""
-
-
-SIZES = (
-    Size(0, 32, 64, 2, 2, True),
-    Size(1_000, 32, 128, 2, 2, True),
-    Size(20_000, 64, 128, 4, 2, False),
-    Size(200_000, 128, 256, 4, 3, False),
-    Size(1_000_000, 256, 512, 6, 4, True),
-)
 
 
 @dataclass(frozen=True)
@@ -176,19 +142,18 @@ def choose(contents: FolderContents | TableContents, init: str | None = None) ->
         start = choose_input(contents.modality, contents.sample.measures)
     validation = _validation(start, contents)
     examples = _num_training_examples(contents, validation, base.data.test)
-    size = [size for size in SIZES if size.examples <= examples][-1]
-    model = _model(start, size, len(contents.classes))
+    size = size_for(examples)
+    model = sized_model(start, size, len(contents.classes))
     reads = [f"reads: {line}" for line in start.lines]
-    sizes = [_describe_size(size)]
+    sizes = [describe_size(size)]
     if init is not None:
         chosen, model = model, started(Recipe(name="", model=model), init).model
         sizes = [
             f"model: that of {init}, {model.num_latents} latents of {model.latent_dim} channels"
         ]
         reads = reads if model.input == chosen.input else [f"reads: as {init} does"]
-    batch_size = _batch_size(examples)
-    wanted = min(60, max(10, math.ceil(STEPS * batch_size / max(1, examples))))
-    epochs = min(wanted, max(1, int(BUDGET / _epoch_seconds(model, examples))))
+    batch_size = batch_size_for(examples)
+    epochs, wanted = epochs_for(model, examples, batch_size)
     recipe = _recipe(start, model, examples, batch_size, epochs)
     recipe = replace(recipe, data=replace(recipe.data, validation=validation))
     if init is not None:
@@ -220,20 +185,6 @@ def _augmentation_words(inputs: InputConfig, data: DataConfig) -> str:
     words += ["mixup"] * bool(data.mixup)
     *first, last = words or [""]
     return f"{', '.join(first)} and {last}" if first else last
-
-
-def _describe_size(size: Size) -> str:
-    """Describe the latent array and the blocks of a size."""
-    shared = " with shared weights" if size.shared else ""
-    if size.examples:
-        examples = f"{size.examples:,} training examples or more"
-    else:
-        examples = f"fewer than {SIZES[1].examples:,} training examples"
-    return (
-        f"model: {size.num_latents} latents of {size.latent_dim} channels, {size.num_blocks} "
-        f"cross-attends, each followed by {size.num_layers} self-attends{shared}; the size for "
-        f"{examples}"
-    )
 
 
 def started(recipe: Recipe, init: str | None) -> Recipe:
@@ -293,38 +244,6 @@ def _num_training_examples(
         if split not in contents.splits:
             count *= 1 - share
     return round(count)
-
-
-def _batch_size(examples: int) -> int:
-    """Return 8 to 64, for at least 30 steps per epoch; 128 for large data sets."""
-    if examples >= 20_000:
-        return 128
-    return next((size for size in (64, 32, 16) if examples >= 30 * size), 8)
-
-
-def _model(start: StartingPoint, size: Size, classes: int) -> EncoderConfig:
-    """Return the model of the starting recipe with the chosen input and size."""
-    base = start.recipe.model
-    later = range(1, size.num_blocks)
-    sized = replace(
-        base,
-        input=start.input,
-        num_latents=size.num_latents,
-        latent_dim=size.latent_dim,
-        cross_order=(0, *(1 for _ in later)),
-        block_order=(0, *(0 if size.shared else index for index in later)),
-        num_layers_per_block=size.num_layers,
-        num_self_heads=max(4, size.latent_dim // 32),
-        qk_dim=None if base.qk_dim is None else size.latent_dim,
-    )
-    return sized.for_labels("classification", classes)  # the data decides, once it is read
-
-
-def _epoch_seconds(model: EncoderConfig, examples: int) -> float:
-    """Estimate the seconds of an epoch on the reference machine; backward costs twice forward."""
-    from ..models.cost import cost
-
-    return 3 * cost(model).flops * examples / SPEED
 
 
 def _recipe(
