@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from PIL import Image
+from tiny import FILES, tiny_classifier
 
+import perceivers
 from perceivers.data import cifar
 
 # Hypothesis draws the same examples in every run, so that failures can be reproduced.
@@ -248,3 +250,12 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def file_models(tmp_path_factory):
+    """Return the directory of a saved tiny model of each modality of files."""
+    root = tmp_path_factory.mktemp("models")
+    for name, config in FILES.items():
+        perceivers.save(tiny_classifier(config), root / name)
+    return root

@@ -2,7 +2,14 @@
 
 import torch
 
-from perceivers.modalities import AudioConfig, FusionConfig, VideoConfig
+from perceivers.modalities import (
+    AudioConfig,
+    FusionConfig,
+    ImageConfig,
+    PointsConfig,
+    TextConfig,
+    VideoConfig,
+)
 from perceivers.modalities.fusion.adapter import FusionAdapter
 from perceivers.modalities.sound.adapter import AudioAdapter
 from perceivers.modalities.video.adapter import VideoAdapter
@@ -12,6 +19,14 @@ from perceivers.models.config import ModelConfig
 AUDIO = {"num_samples": 12, "patch_size": 4, "num_bands": 2}
 VIDEO = {"num_frames": 2, "image_size": 4, "patch_size": 2, "num_bands": 2}
 M_AUDIO, M_VIDEO = 3, 4
+FILES = {
+    "image": ImageConfig(image_size=8, num_bands=2),
+    "sound": AudioConfig(num_samples=800, sample_rate=8000, patch_size=80, num_bands=2),
+    "video": VideoConfig(num_frames=2, image_size=8, num_bands=2),
+    "points": PointsConfig(num_points=16, num_bands=2),
+    "text": TextConfig(max_length=32, embedding_dim=8),
+}
+"""Inputs of models that read files, by modality."""
 
 
 def fusion(**options):
