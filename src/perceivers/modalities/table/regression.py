@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 FOLDS = 5
 PENALTIES = (0.1, 1.0, 10.0, 100.0)  # of half the squared weights; the loss is a sum over rows
-MAX_ROWS = 20_000  # rows that the model is fitted to, evenly spaced
+MAX_ROWS = 5_000  # rows that the model is fitted to, evenly spaced
 MAX_DEVIATIONS = 10.0  # numbers are limited to so many standard deviations
 ITERATIONS = 200
 LOSSES: dict[str, Callable[..., Tensor]] = {
