@@ -2,7 +2,8 @@
 
     python examples/all_modalities.py --data DIR [--seeds 0 1 2] [--only fsdd kicad] [--out OUT]
 
-Model, optimiser and training loop are those of the recipe cifar10. What reads the input, its
+Model, optimiser and training loop are those of the recipe cifar10, but that four heads instead of
+one read the input. What reads the input, its
 augmentation, the batches and the number of epochs are those of each recipe, and the average of the
 weights is shorter, as the runs are. DIR contains free-spoken-digit-dataset and rt-polaritydata as
 published, and grid, kicad, furniture and drums as `grid_clips.py`, `kicad_ply.py`,
@@ -42,7 +43,7 @@ EMA_DECAY = 0.99  # of runs of 400 to 5,000 steps; cifar10 has 12,600 steps and 
 
 
 def one_architecture(name: str, data: Path, seed: int) -> Recipe:
-    """Return a recipe with the shared model and settings, those of cifar10.
+    """Return a recipe with the shared model and settings.
 
     Args:
         name: name of the recipe, a key of `PLACES`.
@@ -53,7 +54,12 @@ def one_architecture(name: str, data: Path, seed: int) -> Recipe:
     place = PLACES[name]
     return replace(
         recipe,
-        model=replace(shared.model, input=recipe.model.input, num_classes=recipe.model.num_classes),
+        model=replace(
+            shared.model,
+            input=recipe.model.input,
+            num_classes=recipe.model.num_classes,
+            num_cross_heads=4,
+        ),
         data=replace(recipe.data, path=str(data / place) if place else None),
         optimizer=shared.optimizer,
         trainer=replace(
