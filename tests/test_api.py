@@ -51,16 +51,19 @@ def test_a_folder_is_looked_at(tmp_path, image_folder):
     assert "found: 24 png files in 2 classes" in (tmp_path / "run" / "log.txt").read_text()
 
 
-def test_warm_up_and_patience_follow_the_number_of_epochs(tmp_path, image_folder):
+def test_warm_up_and_patience_follow_the_number_of_epochs(tmp_path):
     """As on the command line, unless they are given."""
+    for label in ("good", "bad"):
+        (tmp_path / "texts" / label).mkdir(parents=True)
+        for number in range(12):
+            (tmp_path / "texts" / label / f"{number}.txt").write_text(f"{label} film {number}")
+    texts = tmp_path / "texts"
     trainer = {"max_epochs": 1}
-    run = perceivers.train("folder", data=image_folder, out=tmp_path / "a", trainer=trainer)
+    run = perceivers.train("folder", data=texts, out=tmp_path / "a", trainer=trainer)
     recipe = json.loads((run.directory / "config.json").read_text())["recipe"]
     assert (recipe["optimizer"]["warmup_epochs"], recipe["trainer"]["patience"]) == (0.1, 3)
     trainer = {"max_epochs": 1, "patience": 7}
-    run = perceivers.train(
-        "folder", data=image_folder, out=tmp_path / "b", **FAST | {"trainer": trainer}
-    )
+    run = perceivers.train("folder", data=texts, out=tmp_path / "b", **FAST | {"trainer": trainer})
     recipe = json.loads((run.directory / "config.json").read_text())["recipe"]
     assert (recipe["optimizer"]["warmup_epochs"], recipe["trainer"]["patience"]) == (0, 7)
 

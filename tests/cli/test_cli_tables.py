@@ -21,7 +21,7 @@ def test_dry_run(capsys, mixed_table):
     assert "changed: --data.label price [CHF] --data.ignore tags,label" in out
     assert "reads: age [years], town: one element per column" in out
     assert re.search(
-        r"data: 130 train, .*; 1 number per example \(price \[CHF\]\): regression", out
+        r"data: 144 train, 16 test; 1 number per example \(price \[CHF\]\): regression", out
     )
 
 

@@ -44,6 +44,7 @@ def unequal(tmp_path_factory):
     (root / "photos" / "dark" / "broken.png").write_bytes(b"no image")
     Image.fromarray(pixels).save(root / "photos" / "cover.png")
     options = ["--out", root / "run", "--trainer.max_epochs", "3", *SMALL, "--data.mixup", "0.2"]
+    options += ["--data.validation", "0.1"]
     command = [sys.executable, "-c", WITHOUT_REPORT]
     command += ["train", "folder", "--data", root / "photos", *options]
     ran = subprocess.run(command, capture_output=True)  # bytes: text mode would hide "\r"
@@ -129,6 +130,7 @@ def test_dry_run_and_run_print_the_same_plan_apart_from_times(unequal, capsys):
     """What is trained follows from the data, not from the load of the machine."""
     run, _, err = unequal
     options = ["--trainer.max_epochs", "3", *SMALL, "--data.mixup", "0.2"]
+    options += ["--data.validation", "0.1"]
     command = ["train", "folder", "--data", run.parent / "photos", *options, "--dry-run"]
     status, out, _ = command_line(capsys, *command)
     assert status == 0

@@ -86,6 +86,7 @@ def test_the_dry_run_and_the_run_name_the_classes_of_each_split(capsys, image_fo
     directory = tmp_path / "run"
     command = ["train", "folder", "--data", image_folder, "--out", directory]
     command += ["--model.num_latents", 4, "--model.num_layers_per_block", 1]
+    command += ["--data.validation", 0.1]
     _, out, _ = run(capsys, *command, "--dry-run")
     counts = ["train: bright 10, dark 10", "validation: bright 1, dark 1", "test: bright 1, dark 1"]
     assert [line for line in out.splitlines() if "bright" in line] == counts

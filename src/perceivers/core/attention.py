@@ -52,7 +52,7 @@ def _kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float
         rows = max(1, MAX_EXPORTED_LOGITS // k.shape[-2])
         parts = [F.scaled_dot_product_attention(part, k, v) for part in q.split(rows, dim=-2)]
         return torch.cat(parts, dim=-2)
-    if not _products_are_faster(q, k, v):
+    if not _products_are_faster(q, k, v, dropout):
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
     logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
     if mask is not None:
@@ -60,19 +60,19 @@ def _kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float
     return drop(logits.softmax(dim=-1), dropout) @ v
 
 
-def _products_are_faster(q: Tensor, k: Tensor, v: Tensor) -> bool:
+def _products_are_faster(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> bool:
     """Return whether a softmax between two matrix products is faster than torch's kernel.
 
-    On CPU that kernel has no fused form for values that are wider or narrower than keys: it also
-    stores the logits, and looks for rows without keys, of which there are none here. In half
-    precision its backward pass is 2 to 5 times slower (docs/log.md, 2026-11-21), as long as the N×M
-    logits of a head stay small.
+    On CPU that kernel has no fused form for values that are wider or narrower than keys, nor for
+    dropout, whose random numbers it draws slowly: it also stores the logits, and looks for rows
+    without keys, of which there are none here. In half precision its backward pass is 2 to 5 times
+    slower (docs/log.md, 2026-11-21), as long as the N×M logits of a head stay small.
     """
     if q.device.type != "cpu":
         return False
     unequal = q.shape[-1] != v.shape[-1] and not torch.compiler.is_exporting()
     small = q.shape[-2] * k.shape[-2] <= MAX_PLAIN_LOGITS
-    return unequal or (q.dtype == torch.bfloat16 and small)
+    return unequal or bool(dropout) or (q.dtype == torch.bfloat16 and small)
 
 
 def _is_large(q: Tensor, k: Tensor) -> bool:
