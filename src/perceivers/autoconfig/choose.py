@@ -38,7 +38,7 @@ from .size import batch_size_for, describe_size, epochs_for, size_for, sized_mod
 from .starting_point import StartingPoint, choose_input
 from .table_inputs import choose_table_input
 
-FEW = 2_000  # examples that can be trained on
+FEW = 2_000  # augmented examples; of fewer, none are held out for validation
 
 Contents = TypeVar("Contents", FolderContents, TableContents)
 

@@ -28,7 +28,7 @@ from .findings import TableContents
 from .starting_point import StartingPoint, choose_input
 
 DROPOUT = 0.1  # fraction of the training examples in which a part is masked
-MAX_LINEAR = 500  # numbers and categories from which on no linear model of them is fitted
+MAX_LINEAR = 500  # numbers and categories; no linear model is fitted to more
 
 
 def choose_table_input(contents: TableContents) -> StartingPoint:
