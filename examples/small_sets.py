@@ -1,14 +1,15 @@
 """Train `train folder` with its defaults on small real sets, and simple rivals beside it.
 
     pip install perceivers[all,examples]
-    python examples/small_sets.py --data DIR [--seeds 0 1 2] [--only wine digits] [--out OUT]
+    python examples/small_sets.py --data DIR [--folds 0 1] [--only wine digits] [--out OUT]
 
 DIR holds what other recipes read: fsdd/recordings/*.wav, grid/ and kicad/ (as for `grid_clips.py`
 and `kicad_ply.py`), text/rt-polarity.{neg,pos} and cifar-100-python; nothing is taken from the
-test splits of these recipes. The digits and the tables come with scikit-learn and statsmodels. A
-fifth of the examples are for testing, chosen by a hash of their names. Each score is written to
-OUT, and those that are there already are not computed again. The table is printed and written to
-OUT/table.md.
+test splits of these recipes. The digits and the tables come with scikit-learn and statsmodels. The
+examples are divided into five folds by a hash of their names. Each fold is the test split once,
+with its number as the seed, so that every example is tested once: a test split of 30 to 400
+examples says little. Each score is written to OUT, and those that are there already are not
+computed again. The table is printed and written to OUT/table.md.
 """
 
 import argparse
@@ -34,23 +35,23 @@ from perceivers.cli import main as command
 from perceivers.data.cifar import read_cifar
 
 RATE = 8_000  # Hz, of both sets of sounds
-TEST = 0.2  # share of the test examples
+FOLDS = 5
 
 
 class Example(NamedTuple):
     """An example of a set."""
 
     name: str
-    """Name that decides the split; examples of one name are in the same split."""
+    """Name that decides the fold; examples of one name are in the same fold."""
     label: str
     """Its class."""
     value: Any
     """An image (H, W[, 3]) uint8, a sound (S,) int16, a cloud (M, 3), a text, or a row of cells."""
 
 
-def is_test(name: str) -> bool:
-    """Return whether the examples of a name are for testing."""
-    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) < TEST * 2**32
+def fold_of(name: str) -> int:
+    """Return the fold of the examples of a name, below `FOLDS`."""
+    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) * FOLDS // 2**32
 
 
 def digits(_: Path) -> Iterator[Example]:
@@ -180,22 +181,23 @@ SETS = {
 }
 
 
-def write(examples: list[Example], kind: str, dest: Path) -> Path:
+def write(examples: list[Example], kind: str, dest: Path, fold: int) -> Path:
     """Write DEST/{train,test}/LABEL/FILE, or a table; return the path that `--data` takes."""
+    splits = ["test" if fold_of(e.name) == fold else "train" for e in examples]
     if kind == "table":
         import pandas
 
         rows = [
-            {**e.value, "label": e.label, "split": "test" if is_test(e.name) else "train"}
-            for e in examples
+            {**e.value, "label": e.label, "split": split}
+            for e, split in zip(examples, splits, strict=True)
         ]
         dest.mkdir(parents=True, exist_ok=True)
         pandas.DataFrame(rows).to_csv(dest / "rows.csv", index=False)
         return dest / "rows.csv"
-    for i, (name, label, value) in enumerate(examples):
-        folder = dest / ("test" if is_test(name) else "train") / label
+    for i, (example, split) in enumerate(zip(examples, splits, strict=True)):
+        folder = dest / split / example.label
         folder.mkdir(parents=True, exist_ok=True)
-        write_file(folder / f"{i:05d}", kind, value)
+        write_file(folder / f"{i:05d}", kind, example.value)
     return dest
 
 
@@ -234,22 +236,22 @@ def timed(path: Path, score: Callable[[], float]) -> dict[str, float]:
 
 
 def scores_of(name: str, options: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
-    """Return the scores of each seed of `train folder` and of each rival on a set."""
+    """Return the scores on each fold of `train folder` and of each rival on a set."""
     from small_rivals import RIVALS
 
     kind = SETS[name].kind
     examples = list(SETS[name].examples(options.data))
-    data = write(examples, kind, options.out / "data" / name)
-    train = [(e.value, e.label) for e in examples if not is_test(e.name)]
-    test = [(e.value, e.label) for e in examples if is_test(e.name)]
-    print(f"{name}: {len(train)} training and {len(test)} test examples", flush=True)
     results: dict[str, list[dict[str, float]]] = {}
-    for seed in options.seeds:
-        jobs = {rival: partial(score, train, test, seed) for rival, score in RIVALS[kind].items()}
+    for fold in options.folds:
+        train = [(e.value, e.label) for e in examples if fold_of(e.name) != fold]
+        test = [(e.value, e.label) for e in examples if fold_of(e.name) == fold]
+        print(f"{name}, fold {fold}: {len(train)} training and {len(test)} test examples")
+        jobs = {rival: partial(score, train, test, fold) for rival, score in RIVALS[kind].items()}
         if not options.rivals_only:
-            jobs["train folder"] = partial(perceiver, data, options.out / f"{name}-{seed}", seed)
+            data = write(examples, kind, options.out / "data" / f"{name}-{fold}", fold)
+            jobs["train folder"] = partial(perceiver, data, options.out / f"{name}-{fold}", fold)
         for model, job in jobs.items():
-            path = options.out / f"{name}-{model.replace(' ', '-')}-{seed}.json"
+            path = options.out / f"{name}-{model.replace(' ', '-')}-{fold}.json"
             results.setdefault(model, []).append(timed(path, job))
     return results
 
@@ -258,18 +260,18 @@ def main() -> None:
     """Compute the scores that are missing; print the table and write it to a file."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", required=True, type=Path, help="the folder DIR with all data")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="random seeds")
+    parser.add_argument("--folds", type=int, nargs="+", default=range(FOLDS), help="test splits")
     parser.add_argument("--only", nargs="+", choices=SETS, default=list(SETS), help="sets to use")
     parser.add_argument("--out", type=Path, default=Path("runs/small-sets"), help="where scores go")
     parser.add_argument("--rivals-only", action="store_true", help="leave out `train folder`")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    table = ["| set | model | test top-1 % | seconds |", "|---|---|---|---|"]
+    table = ["| set | kind | model | test top-1 % | seconds |", "|---|---|---|---|---|"]
     for name in options.only:
         for model, results in scores_of(name, options).items():
             seconds = statistics.median(result["seconds"] for result in results)
             shown = format_scores([result["top1"] for result in results])
-            table.append(f"| {name} | {model} | {shown} | {seconds:.1f} |")
+            table.append(f"| {name} | {SETS[name].kind} | {model} | {shown} | {seconds:.1f} |")
             print(table[-1], flush=True)
     (options.out / "table.md").write_text("\n".join(table) + "\n")
 

@@ -25,10 +25,11 @@ def script(monkeypatch):
             sys.modules.pop(name)
 
 
-def test_a_fifth_of_the_names_are_for_testing(script):
-    chosen = [script.is_test(f"example {n}") for n in range(2_000)]
-    assert 340 < sum(chosen) < 460
-    assert chosen == [script.is_test(f"example {n}") for n in range(2_000)]
+def test_each_fold_has_a_fifth_of_the_names(script):
+    folds = [script.fold_of(f"example {n}") for n in range(2_000)]
+    assert sorted(set(folds)) == [0, 1, 2, 3, 4]
+    assert all(340 < folds.count(fold) < 460 for fold in range(5))
+    assert folds == [script.fold_of(f"example {n}") for n in range(2_000)]
 
 
 VALUES = {
@@ -42,10 +43,10 @@ VALUES = {
 @pytest.mark.parametrize("kind", VALUES)
 def test_files_are_read_as_what_they_are(script, tmp_path, kind):
     examples = [script.Example(f"{n}", "ab"[n % 2], VALUES[kind]) for n in range(60)]
-    data = script.write(examples, kind, tmp_path / "set")
+    data = script.write(examples, kind, tmp_path / "set", fold=2)
     files = [file.parent for file in data.glob("*/*/*")]
     assert len(files) == 60
-    tests = sum(script.is_test(example.name) for example in examples)
+    tests = sum(script.fold_of(example.name) == 2 for example in examples)
     assert sum(folder.parent.name == "test" for folder in files) == tests
     reads = {"image": "ImageConfig", "sound": "MelConfig", "cloud": "PointsConfig"}
     chosen = choose_for(str(data)).recipe.model.input
@@ -54,11 +55,12 @@ def test_files_are_read_as_what_they_are(script, tmp_path, kind):
 
 def test_a_table_has_its_labels_and_splits(script, tmp_path):
     examples = [script.Example(f"{n}", "ab"[n % 2], {"x": n, "y": 0.5}) for n in range(60)]
-    data = script.write(examples, "table", tmp_path / "set")
+    data = script.write(examples, "table", tmp_path / "set", fold=4)
     with data.open() as file:
         rows = list(csv.DictReader(file))
     assert [row["label"] for row in rows] == [example.label for example in examples]
-    assert [row["split"] == "test" for row in rows] == [script.is_test(e.name) for e in examples]
+    tests = [script.fold_of(example.name) == 4 for example in examples]
+    assert [row["split"] == "test" for row in rows] == tests
 
 
 def test_rivals_learn_what_is_easy(script):
