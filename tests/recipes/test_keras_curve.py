@@ -23,5 +23,6 @@ def test_the_printed_log_is_compared_epoch_by_epoch(tmp_path, monkeypatch, capsy
     keras_curve.main()
     lines = capsys.readouterr().out.splitlines()
     assert lines[2:] == ["| 1 | 9.00 | 8.02 | +0.98 |", "| 2 | 10.00 | 12.72 | -2.72 |"]
-    assert Image.open(picture).width > 500
+    with Image.open(picture) as image:
+        assert image.width > 500
     sys.modules.pop("keras_curve")
