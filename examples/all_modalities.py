@@ -2,14 +2,15 @@
 
     python examples/all_modalities.py --data DIR [--seeds 0 1 2] [--only fsdd kicad] [--out OUT]
 
-Model, optimiser and training loop are those of the recipe cifar10, but that four heads instead of
-one read the input. What reads the input, its
-augmentation, the batches and the number of epochs are those of each recipe, and the average of the
-weights is shorter, as the runs are. DIR contains free-spoken-digit-dataset and rt-polaritydata as
-published, and grid, kicad, furniture and drums as `grid_clips.py`, `kicad_ply.py`,
-`furniture_ply.py` and `drum_kits.py` write them; the package contains the digits. Each run is
-written to OUT/RECIPE-SEED. Completed runs are not repeated, so the table can be computed in several
-sessions. The table is printed and written to OUT/table.md.
+Model, optimiser and training loop are those of the recipe cifar10, but the input is read by four
+heads instead of one, and the average of the weights is shorter, as the runs are. What reads the
+input, its augmentation, the batches and the number of epochs are those of each recipe.
+
+DIR contains free-spoken-digit-dataset and rt-polaritydata as published, and grid, kicad, furniture
+and drums as `grid_clips.py`, `kicad_ply.py`, `furniture_ply.py` and `drum_kits.py` write them; the
+package contains the digits. Each run is written to OUT/RECIPE-SEED. Completed runs are not
+repeated, so the table can be computed in several sessions. The table is printed and written to
+OUT/table.md.
 """
 
 import argparse
