@@ -6,11 +6,11 @@ Model, optimiser and training loop are those of the recipe cifar10, but the inpu
 heads instead of one, and the average of the weights is shorter, as the runs are. What reads the
 input, its augmentation, the batches and the number of epochs are those of each recipe.
 
-DIR contains free-spoken-digit-dataset and rt-polaritydata as published, and grid, kicad, furniture
-and drums as `grid_clips.py`, `kicad_ply.py`, `furniture_ply.py` and `drum_kits.py` write them; the
-package contains the digits. Each run is written to OUT/RECIPE-SEED. Completed runs are not
-repeated, so the table can be computed in several sessions. The table is printed and written to
-OUT/table.md.
+DIR contains cifar-10-batches-bin, cifar-100-python, free-spoken-digit-dataset and rt-polaritydata
+as published, and grid, kicad, furniture and drums as `grid_clips.py`, `kicad_ply.py`,
+`furniture_ply.py` and `drum_kits.py` write them; the package contains the digits. Each run is
+written to OUT/RECIPE-SEED. Completed runs are not repeated, so the table can be computed in several
+sessions. The table is printed and written to OUT/table.md.
 """
 
 import argparse
@@ -26,6 +26,8 @@ from perceivers.training import engine
 from perceivers.training.recipe import Recipe
 
 PLACES = {
+    "cifar10": "cifar-10-batches-bin",
+    "cifar100-small": "cifar-100-python",
     "digits": None,
     "fsdd": "free-spoken-digit-dataset",
     "fsdd-raw": "free-spoken-digit-dataset",
@@ -40,7 +42,7 @@ PLACES = {
 """Folder of each recipe's data in DIR; None: the data is in the package."""
 
 
-EMA_DECAY = 0.99  # of runs of 400 to 5,000 steps; cifar10 has 12,600 steps and 0.999
+EMA_DECAY = 0.99  # of runs of 400 to 32,000 steps; the recipe cifar10 has 0.999
 
 
 def one_architecture(name: str, data: Path, seed: int) -> Recipe:

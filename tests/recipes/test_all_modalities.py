@@ -48,7 +48,7 @@ def test_recipes_of_small_sets_have_one_architecture_and_one_optimiser(scripts):
     """But for digits (a smaller model), rt-polarity (smaller steps), and grid-video and kicad (four
     heads read the input)."""
     fsdd = get_recipe("fsdd")
-    for name in scripts[0].PLACES:
+    for name in scripts[0].PLACES.keys() - {"cifar10", "cifar100-small"}:
         own = get_recipe(name)
         assert (own.trainer.monitor == "last") == (own.data.validation == 0)
         assert (own.optimizer == fsdd.optimizer) == (name != "rt-polarity"), name
