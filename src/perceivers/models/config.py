@@ -184,3 +184,6 @@ class KerasExampleConfig(ModelConfig):
     latent_std: float = 0.05
     head_dim: Count = 256
     """Width of the hidden layer of the head."""
+    attention_fans: Literal["dense", "convolution"] = "dense"
+    """How the fans of the matrices of self-attends are counted when they are initialised: those of
+    all heads together, as in Keras 3.15, or those of a convolution, as in Keras 2 to 3.3."""

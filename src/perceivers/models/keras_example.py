@@ -108,9 +108,9 @@ class KerasExample(PerceiverClassifier):
 
     Weights are initialised as in the example: latents normal with standard deviation 0.05,
     positions uniform in ±0.05, matrices Glorot-uniform, biases 0. As in Keras 3.15 the fans of a
-    matrix are those of all its heads together; older versions (3.3 for one) counted them as those
-    of a convolution, so that queries, keys and values of self-attends started within ±0.0094
-    instead of ±0.0510.
+    matrix are those of all its heads together. Older versions (3.3 for one, and those of 2021)
+    counted them as those of a convolution, so that queries, keys and values of self-attends started
+    within ±0.0094 instead of ±0.0510, and their outputs within ±0.0383: `attention_fans`.
 
     Args:
         config: configuration of the model.
@@ -166,6 +166,10 @@ class KerasExample(PerceiverClassifier):
         for module in self._example_modules():
             if isinstance(module, nn.Linear):
                 init_dense(module)
+        if self.config.attention_fans == "convolution":
+            for module in self.perceiver.blocks.modules():
+                if isinstance(module, MultiHeadAttention):
+                    init_as_convolution(module)
         nn.init.normal_(self.perceiver.latents, std=self.config.latent_std)
         position = getattr(self.adapter, "position", None)
         if isinstance(position, LearnedPosition) and not self._own_adapter:
@@ -183,3 +187,18 @@ def init_dense(linear: nn.Linear) -> None:
     nn.init.xavier_uniform_(linear.weight)
     if linear.bias is not None:
         nn.init.zeros_(linear.bias)
+
+
+def init_as_convolution(attention: MultiHeadAttention) -> None:
+    """Initialise an attention as Keras' `MultiHeadAttention` before its version 3.15.
+
+    Its kernels are (D, H, K) for queries, keys and values and (H, K, D) for outputs. The axes
+    before the last two were taken for those of a convolution, whose size multiplies both fans.
+    """
+    heads = attention.num_heads
+    for linear in (attention.to_q, attention.to_k, attention.to_v):
+        limit = math.sqrt(6 / (linear.in_features * (heads + linear.out_features // heads)))
+        nn.init.uniform_(linear.weight, -limit, limit)
+    out = attention.to_out
+    limit = math.sqrt(6 / (out.in_features + heads * out.out_features))
+    nn.init.uniform_(out.weight, -limit, limit)
