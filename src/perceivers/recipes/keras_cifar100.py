@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from ..data.config import DataConfig
+from ..models.config import KerasExampleConfig
 from ..models.presets import keras_cifar100 as model_config
 from ..training.recipe import OptimizerConfig, Recipe, TrainerConfig
 
@@ -65,6 +66,6 @@ def keras_cifar100_lamb() -> Recipe:
     return replace(
         recipe,
         name="keras-cifar100-lamb",
-        model=replace(model_config(), attention_fans="convolution"),
+        model=KerasExampleConfig(attention_fans="convolution"),
         optimizer=replace(recipe.optimizer, name="lamb", weight_decay=1e-4, decay_all=True),
     )
