@@ -260,7 +260,8 @@ def main() -> None:
     """Compute the scores that are missing; print the table and write it to a file."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", required=True, type=Path, help="the folder DIR with all data")
-    parser.add_argument("--folds", type=int, nargs="+", default=range(FOLDS), help="test splits")
+    folds = range(FOLDS)
+    parser.add_argument("--folds", type=int, nargs="+", choices=folds, default=folds, help="tests")
     parser.add_argument("--only", nargs="+", choices=SETS, default=list(SETS), help="sets to use")
     parser.add_argument("--out", type=Path, default=Path("runs/small-sets"), help="where scores go")
     parser.add_argument("--rivals-only", action="store_true", help="leave out `train folder`")

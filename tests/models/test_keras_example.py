@@ -134,7 +134,7 @@ def test_cost_equals_the_arithmetic():
 
 @pytest.mark.parametrize("fans", ["convolution", "dense"])
 def test_initial_weights_of_attention(fans):
-    """±0.0510 for queries, keys and values in Keras 3.15, ±0.0094 in the versions before."""
+    """±0.0510 for queries, keys and values in Keras 3.15, ±0.0094 in older versions."""
     torch.manual_seed(0)
     model = build(KerasExampleConfig(attention_fans=fans))
     attention = model.perceiver.blocks[0][0].attention

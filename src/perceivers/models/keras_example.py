@@ -190,7 +190,7 @@ def init_dense(linear: nn.Linear) -> None:
 
 
 def init_as_convolution(attention: MultiHeadAttention) -> None:
-    """Initialise an attention as Keras' `MultiHeadAttention` before its version 3.15.
+    """Initialise an attention as `MultiHeadAttention` of older versions of Keras does.
 
     Its kernels are (D, H, K) for queries, keys and values and (H, K, D) for outputs. The axes
     before the last two were taken for those of a convolution, whose size multiplies both fans.
