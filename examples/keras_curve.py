@@ -3,26 +3,20 @@
     perceivers train keras-cifar100-lamb --data cifar-100-python.tar.gz --out RUN
     python examples/keras_curve.py RUN [--out curve.png]
 
-The printed log has 45 epochs, which are in docs/results/keras-cifar100-lamb/printed.csv. Its page
+The printed log has 45 epochs (docs/results/keras-cifar100-lamb/printed/metrics.csv). Its page
 is https://keras.io/examples/vision/perceiver_image_classification/ in the version of 2021. The
 validation top-1 of both is printed for each epoch of RUN.
 """
 
 import argparse
-import csv
 from pathlib import Path
 
-from perceivers.training.curves import Row, curves
+from perceivers.report.figures import read_curves
+from perceivers.training.curves import curves
 from perceivers.training.scores import LOSS, Score
 
-PRINTED = Path(__file__).parents[1] / "docs/results/keras-cifar100-lamb/printed.csv"
+PRINTED = Path(__file__).parents[1] / "docs/results/keras-cifar100-lamb/printed"
 TOP1 = Score("top1", "top-1", ".2%")
-
-
-def read(path: Path) -> list[Row]:
-    """Return the rows of a `metrics.csv`."""
-    with path.open(encoding="utf-8") as file:
-        return [{name: float(x) for name, x in row.items() if x} for row in csv.DictReader(file)]
 
 
 def main() -> None:
@@ -31,7 +25,9 @@ def main() -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="run directory")
     parser.add_argument("--out", type=Path, default=Path("curve.png"), help="picture to write")
     options = parser.parse_args()
-    ours, printed = read(options.run / "metrics.csv"), read(PRINTED)
+    ours, printed = read_curves(options.run), read_curves(PRINTED)
+    if not ours:
+        parser.error(f"{options.run} has no metrics.csv with an epoch; expected a run directory")
     print("| epoch | ours | printed | difference |\n|---|---|---|---|")
     for mine, theirs in zip(ours, printed, strict=False):
         top1, other = 100 * mine["val_top1"], 100 * theirs["val_top1"]
