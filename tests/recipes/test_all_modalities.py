@@ -27,21 +27,25 @@ def scripts(monkeypatch):
         sys.modules.pop(name)
 
 
-def test_the_shared_model_is_that_of_cifar10_with_four_heads(scripts):
+def test_model_and_settings_are_those_of_kicad(scripts):
     script, _ = scripts
-    cifar10 = get_recipe("cifar10")
+    kicad = get_recipe("kicad")
     for name, place in script.PLACES.items():
         shared, own = script.one_architecture(name, Path("/data"), 3), get_recipe(name)
-        model = dataclasses.replace(
-            cifar10.model, input=own.model.input, num_classes=own.model.num_classes
+        assert shared.model == dataclasses.replace(
+            kicad.model, input=own.model.input, num_classes=own.model.num_classes
         )
-        assert shared.model == dataclasses.replace(model, num_cross_heads=4)
-        assert shared.optimizer == cifar10.optimizer
+        assert shared.optimizer == kicad.optimizer
+        assert shared.trainer == dataclasses.replace(
+            kicad.trainer,
+            max_epochs=own.trainer.max_epochs,
+            monitor=own.trainer.monitor,
+            precision=own.trainer.precision,
+            seed=3,
+        )
         assert shared.data == dataclasses.replace(
             own.data, path=f"/data/{place}" if place else None
         )
-        assert (shared.trainer.seed, shared.trainer.max_epochs) == (3, own.trainer.max_epochs)
-        assert shared.trainer.monitor == own.trainer.monitor
 
 
 def test_recipes_of_small_sets_have_one_architecture_and_one_optimiser(scripts):
