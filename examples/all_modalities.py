@@ -4,7 +4,7 @@
 
 Model, optimiser and training loop are those of the recipe kicad: 32 latents of 96 channels, which
 four heads read the input into. What reads the input, its augmentation, the batches, the number of
-epochs and which epoch's weights are kept are those of each recipe.
+epochs, the precision and which epoch's weights are kept are those of each recipe.
 
 DIR contains cifar-10-batches-bin, cifar-100-python, free-spoken-digit-dataset and rt-polaritydata
 as published, and grid, kicad, furniture and drums as `grid_clips.py`, `kicad_ply.py`,
@@ -54,11 +54,7 @@ def one_architecture(name: str, data: Path, seed: int) -> Recipe:
     place = PLACES[name]
     return replace(
         recipe,
-        model=replace(
-            shared.model,
-            input=recipe.model.input,
-            num_classes=recipe.model.num_classes,
-        ),
+        model=replace(shared.model, input=recipe.model.input, num_classes=recipe.model.num_classes),
         data=replace(recipe.data, path=str(data / place) if place else None),
         optimizer=shared.optimizer,
         trainer=replace(
