@@ -54,7 +54,12 @@ def _kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float
         return torch.cat(parts, dim=-2)
     if not _products_are_faster(q, k, v, dropout):
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
-    logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+    scale = q.shape[-1] ** -0.5
+    if q.shape[-2] <= k.shape[-2]:  # scale those of which there are fewer
+        q = q * scale
+    else:
+        k = k * scale
+    logits = q @ k.transpose(-1, -2)
     if mask is not None:
         logits = logits.masked_fill(~mask, -math.inf)
     return drop(logits.softmax(dim=-1), dropout) @ v

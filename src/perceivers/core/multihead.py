@@ -144,6 +144,7 @@ class MultiHeadAttention(nn.Module):
         w_q, w_k, w_v = (
             part.weight.unflatten(0, (heads, -1)) for part in (self.to_q, self.to_k, self.to_v)
         )
+        w_k = w_k * (channels / w_q.shape[1]) ** 0.5  # attention divides by √C instead of √K
         w_out = self.to_out.weight.unflatten(1, (heads, -1)).transpose(0, 1)  # H D V
         query_weight, query_bias = (w_k.mT @ w_q).flatten(0, 1), None
         dropout = self.dropout if self.training else 0.0
@@ -160,7 +161,7 @@ class MultiHeadAttention(nn.Module):
             else:
                 out_bias = out_bias + self.to_out.weight @ self.to_v.bias
         out_weight = (w_out @ w_v).transpose(0, 1).flatten(1)
-        queries = linear(x, query_weight, query_bias) * (channels / w_q.shape[1]) ** 0.5
+        queries = linear(x, query_weight, query_bias)
         batch = x.shape[0]
         one_head = batch >= torch.get_num_threads() and not torch.compiler.is_exporting()
         if x.device.type == "cpu" and one_head:
