@@ -1,13 +1,11 @@
 """Configuration of the data of a training run, as plain data. Imports no torch."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 from ..modalities.augmentation import AugmentationConfig
-from ..modalities.config import Count, Range
+from ..modalities.config import Count, Part
 from ..modalities.config import Task as Task
-
-Share = Annotated[float, Range(0, 0.99)]  # of the training examples, of which some must remain
 
 EXAMPLE_TASKS: tuple[Task, ...] = ("classification", "multilabel", "regression")
 """The tasks with one row of labels, and of outputs, for each example."""
@@ -53,11 +51,11 @@ class DataConfig(AugmentationConfig):
     """Series: steps from one window of a long series to the next."""
     batch_size: Count = 128
     """Number of examples in a batch."""
-    validation: Share = 0.1
+    validation: Part = 0.1
     """Fraction of the training examples to hold out for validation, if the data has no validation
     split of its own; 0: none, so that all are trained on and the weights of the last epoch are
     kept."""
-    test: Share = 0.1
+    test: Part = 0.1
     """Fraction of the training examples to hold out for testing, if the data has no test split of
     its own."""
     strict: bool = False

@@ -27,6 +27,8 @@ class Range:
     high: float
 
 
+Proportion = Annotated[float, Range(0, 1)]
+Part = Annotated[float, Range(0, 0.99)]  # of something of which a part must remain
 Count = Annotated[int, Range(1, 2**31 - 1)]
 Signed = Annotated[float, Range(-1e30, 1e30)]  # plain numbers are at least 0
 Bands = Annotated[int, Range(0, 2**16)]  # of a Fourier position, which makes all of them at once

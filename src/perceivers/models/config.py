@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from ..data.config import EXAMPLE_TASKS, Task
 from ..modalities import ImageConfig, InputConfig, OutputConfig
-from ..modalities.config import Count, Range
+from ..modalities.config import Count, Proportion, Range
 from .encoder_config import EncoderConfig, Layers, Order, task_of
 from .perceiver_ar_config import PerceiverARConfig, PerceiverARForecastConfig
 from .plain import DEFAULTS, check, from_dict, to_dict, with_changes, with_value
@@ -178,8 +178,8 @@ class KerasExampleConfig(ModelConfig):
     block_order: Order = (0, 0)
     num_layers_per_block: Layers = 4
     self_qk_dim: Count | None = 2048
-    attention_dropout: float = 0.1
-    dropout: float = 0.2
+    attention_dropout: Proportion = 0.1
+    dropout: Proportion = 0.2
     """Probability of dropping an output of a feed-forward layer, and a logit, in training."""
     latent_std: float = 0.05
     head_dim: Count = 256

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from ..data.config import Task
 from ..modalities import ImageConfig, InputConfig, modality_of
-from ..modalities.config import Count, Range
+from ..modalities.config import Count, Proportion, Range
 from .plain import DEFAULTS
 
 Layers = Annotated[int, Range(0, 1000)]  # layers are built one by one
@@ -54,14 +54,14 @@ class EncoderConfig:
     attention: Literal["content", "position", "both"] = "both"
     """Term of the attention logits that cross-attends use: the keys' content, their position, or
     the sum of both (the papers)."""
-    attention_dropout: float = 0.0
+    attention_dropout: Proportion = 0.0
     """Probability of dropping an attention weight in training (the papers: 0)."""
     widening_factor: Count = 1
     """Hidden width of each feed-forward layer, as a multiple of latent_dim."""
     activation: Literal["gelu", "geglu"] = "gelu"
     """Activation of each feed-forward layer; geglu is gated: its first linear map is twice as
     wide."""
-    dropout: float = 0.0
+    dropout: Proportion = 0.0
     """Probability of dropping an output of a feed-forward layer in training (the papers: 0)."""
     latent_std: float = 0.02
     """Standard deviation of the initial latents."""

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from ..data.config import Task
 from ..modalities import ForecastConfig, InputConfig, SeriesTokensConfig, TextStreamConfig
-from ..modalities.config import Count, Range
+from ..modalities.config import Count, Proportion, Range
 from .encoder_config import EncoderConfig, Layers, Order
 
 
@@ -33,11 +33,11 @@ class PerceiverARConfig(EncoderConfig):
     """Attention heads of the cross-attend and of each self-attend."""
     widening_factor: Count = 4
     """Hidden width of each feed-forward layer, as a multiple of latent_dim."""
-    rotary_fraction: Annotated[float, Range(0, 1)] = 0.5
+    rotary_fraction: Proportion = 0.5
     """Share of the channels of a head that rotary positions turn."""
     output_norm: bool = True
     """Whether a LayerNorm precedes the logits."""
-    prefix_dropout: Annotated[float, Range(0, 1)] = 0.0
+    prefix_dropout: Proportion = 0.0
     """Share of the prefix that is left out in training, at random for each example."""
 
     cross_order: ClassVar[Order] = (0,)  # type: ignore[misc]

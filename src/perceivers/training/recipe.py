@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from ..data.config import DataConfig
-from ..modalities.config import Range
+from ..modalities.config import Count, Part, Range
 from ..models.config import EncoderConfig, ModelConfig
 from ..reading import Limits
+
+Decay = Annotated[float, Range(0, 0.999999)]  # a factor applied repeatedly; from 1 on, sums grow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +24,11 @@ class OptimizerConfig:
     """Weight decay; part of the gradient for adam and sgd, decoupled for adamw, lamb and muon."""
     decay_all: bool = False
     """Apply weight decay to biases and norms too."""
-    momentum: float = 0.9
+    momentum: Decay = 0.9
     """Momentum of sgd and muon."""
-    beta1: float = 0.9
+    beta1: Decay = 0.9
     """Decay of the first moment; for adamw, lamb, adam, and the adamw of muon."""
-    beta2: float = 0.999
+    beta2: Decay = 0.999
     """Decay of the second moment; for adamw, lamb, adam, and the adamw of muon."""
     schedule: Literal["constant", "cosine", "multistep", "plateau"] = "cosine"
     """Learning-rate schedule after the warm-up."""
@@ -37,7 +39,7 @@ class OptimizerConfig:
     """Epochs after which multistep multiplies the learning rate by gamma."""
     gamma: float = 0.1
     """Factor by which multistep multiplies the learning rate at each milestone."""
-    plateau_factor: float = 0.2
+    plateau_factor: Decay = 0.2
     """Factor by which plateau lowers the learning rate when the validation loss stops falling."""
     plateau_patience: int = 3
     """Number of epochs without a lower validation loss that plateau tolerates."""
@@ -52,7 +54,7 @@ class OptimizerConfig:
 class TrainerConfig:
     """Configuration of the training loop."""
 
-    max_epochs: int = 30
+    max_epochs: Count = 30
     """Passes over the training examples."""
     init: str | None = None
     """Model whose weights the training starts from: a run, a saved model or hf://owner/name; its
@@ -60,7 +62,7 @@ class TrainerConfig:
     freeze: Literal["none", "encoder"] = "none"
     """Which weights stay as they are: none, or those of the encoder (the inputs and the Perceiver),
     so that what follows the latents alone is trained, the head or the decoder."""
-    label_smoothing: float = 0.0
+    label_smoothing: Part = 0.0
     """Share of each target that is spread evenly over all classes; for classification only."""
     patience: int = 15
     """Epochs without a better score `monitor` or a lower validation loss after which training
@@ -92,7 +94,7 @@ class TrainerConfig:
     the one with the lower loss is better. It must be a score of the task; last: none, the weights
     of the last epoch are kept; auto: val_macro_f1 for classification, val_miou for segmentation,
     val_iou for occupancy, else val_loss, and last if there are no validation examples."""
-    ema_decay: float = 0.0
+    ema_decay: Decay = 0.0
     """Decay per step of a running average of the weights, which is then scored and saved instead
     of them; 0: no average."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from ..config import Count, InputConfig, OutputConfig, Task
+from ..config import Count, InputConfig, OutputConfig, Proportion, Task
 from ..sound.config import AudioConfig
 from ..video.config import VideoConfig
 
@@ -23,7 +23,7 @@ class FusionConfig(InputConfig):
     min_embedding_dim: Count = 4
     """Number of channels of the learned embedding that identifies the widest modality; narrower
     modalities get more, so that the elements of all modalities are equally wide."""
-    dropout: dict[str, float] = field(default_factory=dict)
+    dropout: dict[str, Proportion] = field(default_factory=dict)
     """Probability that a modality is masked in a training example, by the name of the modality
     (Perceiver paper: video=0.3); modalities that are not named are not masked."""
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from ..config import Count, InputConfig, OutputConfig, Range, Task
+from ..config import Count, InputConfig, OutputConfig, Proportion, Range, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class TextConfig(InputConfig):
     rows. None: 262,144, or as many as 34 MB hold if there are many classes."""
     ratio_classes: int = 2
     """Number of classes or labels that are counted; training takes it from the data."""
-    dropout: float = 0.0
+    dropout: Proportion = 0.0
     """Fraction of the embedding channels of each byte that are dropped at random in training."""
 
 
