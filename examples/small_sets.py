@@ -76,6 +76,9 @@ def spoken(source: Path) -> Iterator[Example]:
     """320 training recordings of FSDD (CC BY-SA 4.0): 32 of each digit, of all six speakers."""
     files = sorted((source / "fsdd" / "recordings").glob("*.wav"))
     files = [file for file in files if int(file.stem.split("_")[2]) >= 5]
+    if len(files) < 320:
+        folder = source / "fsdd" / "recordings"
+        raise ValueError(f"{folder} has {len(files)} training recordings (*.wav); expected 2,700")
     for digit in "0123456789":
         mine = [file for file in files if file.name[0] == digit]
         for file in mine[:: len(mine) // 32][:32]:
@@ -257,7 +260,7 @@ def scores_of(name: str, options: argparse.Namespace) -> dict[str, list[dict[str
 
 
 def main() -> None:
-    """Compute the scores that are missing; print the table and write it to a file."""
+    """Read the options and compute the scores."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", required=True, type=Path, help="the folder DIR with all data")
     folds = range(FOLDS)
@@ -266,6 +269,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/small-sets"), help="where scores go")
     parser.add_argument("--rivals-only", action="store_true", help="leave out `train folder`")
     options = parser.parse_args()
+    try:
+        run(options)
+    except (OSError, ValueError) as error:  # data that is missing or damaged
+        parser.exit(1, f"error: {error}\n")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Compute the scores that are missing; print the table and write it to a file."""
     options.out.mkdir(parents=True, exist_ok=True)
     table = ["| set | kind | model | test top-1 % | seconds |", "|---|---|---|---|---|"]
     for name in options.only:

@@ -38,7 +38,7 @@ def test_model_and_settings_are_those_of_kicad(scripts):
         assert shared.optimizer == kicad.optimizer
         assert shared.trainer == dataclasses.replace(
             kicad.trainer,
-            max_epochs=own.trainer.max_epochs,
+            max_epochs=30 if name == "cifar100-small" else own.trainer.max_epochs,
             monitor=own.trainer.monitor,
             precision=own.trainer.precision,
             seed=3,
@@ -90,6 +90,18 @@ def test_finished_runs_are_not_repeated(scripts, tmp_path, monkeypatch, capsys):
     assert "| `digits` | 91.00 ± 1.41 (90.00, 92.00) |  |  |" in table
     assert "| conv net on mels | 80.00 ± 0.00 (80.00, 80.00) |" in table
     assert table.splitlines()[-1] in capsys.readouterr().out
+
+
+def test_missing_data_is_one_line(scripts, tmp_path, monkeypatch, capsys):
+    script, _ = scripts
+    arguments = f"all --data {tmp_path} --out {tmp_path}/runs --only kicad".split()
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as stop:
+        script.main()
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert stop.value.code == 1
+    assert last.startswith("error: ")
+    assert f"{tmp_path}/kicad" in last
 
 
 def write_sounds(folder):

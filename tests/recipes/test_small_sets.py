@@ -32,6 +32,19 @@ def test_each_fold_has_a_fifth_of_the_names(script):
     assert folds == [script.fold_of(f"example {n}") for n in range(2_000)]
 
 
+@pytest.mark.parametrize("name", ["spoken", "grid", "kicad", "cifar", "reviews"])
+def test_missing_data_is_one_line(script, tmp_path, monkeypatch, capsys, name):
+    arguments = f"small --data {tmp_path} --out {tmp_path}/scores --only {name}".split()
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as stop:
+        script.main()
+    shown = capsys.readouterr().err
+    assert stop.value.code == 1
+    assert shown.startswith("error: ")
+    assert shown.count("\n") == 1
+    assert str(tmp_path) in shown
+
+
 VALUES = {
     "image": np.arange(192, dtype=np.uint8).reshape(8, 8, 3),
     "sound": np.arange(-2_000, 2_000, dtype=np.int16),
