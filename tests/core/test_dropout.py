@@ -41,6 +41,28 @@ def test_the_same_seed_drops_the_same_elements_and_another_draw_others():
     assert not torch.equal(first, second)
 
 
+def test_neither_dtype_nor_parts_change_which_elements_are_dropped(monkeypatch):
+    x = torch.ones(1001)
+    outs = []
+    for dtype, part in ((torch.float32, 2**17), (torch.bfloat16, 2**17), (torch.float64, 16)):
+        monkeypatch.setattr(room, "PART", part)
+        torch.manual_seed(3)
+        outs.append(dropout(x.to(dtype), 0.3) == 0)
+    assert torch.equal(outs[0], outs[1])
+    assert torch.equal(outs[0], outs[2])
+
+
+@pytest.mark.parametrize("dropped", [2**7, 2**14, 2**15 - 1])
+def test_a_number_drops_an_element_if_it_is_small_enough(monkeypatch, dropped):
+    numbers = torch.arange(2**16).to(torch.int16)  # its highest bit is not used
+    monkeypatch.setattr(
+        torch.Tensor, "random_", lambda part, *_: part.copy_(numbers.view(part.dtype))
+    )
+    monkeypatch.setattr(room, "PART", len(numbers))
+    kept = room._kept(len(numbers), dropped, 3)
+    assert torch.equal(kept, 3 * (numbers & 2**15 - 1 >= dropped).to(torch.int16))
+
+
 def test_the_gradient_is_scaled_and_dropped_as_the_output_is():
     x = torch.ones(50, 60, requires_grad=True)
     out = dropout(x, 0.3)

@@ -22,7 +22,7 @@ def dropout(x: Tensor, p: float) -> Tensor:
     """Set elements to zero at random and scale the others, so that the mean stays: (…) → (…).
 
     torch draws a random number for each element on CPU, one after the other. Here four elements
-    share one of 64 bits, which is about seven times faster (docs/log.md, 2026-11-28). The
+    share one of 64 bits, which is three to five times faster (docs/log.md, 2026-11-28). The
     probability is rounded to a multiple of 2⁻¹⁵, and the scale belongs to the rounded one.
     Probabilities below 2⁻⁸, other devices and compiled programs use torch's dropout.
 
