@@ -59,7 +59,12 @@ def one_architecture(name: str, data: Path, seed: int) -> Recipe:
     place = PLACES[name]
     return replace(
         recipe,
-        model=replace(shared.model, input=recipe.model.input, num_classes=recipe.model.num_classes),
+        model=replace(
+            shared.model,
+            input=recipe.model.input,
+            num_classes=recipe.model.num_classes,
+            qk_dim=shared.model.latent_dim,  # what kicad has; inputs of few channels have less
+        ),
         data=replace(recipe.data, path=str(data / place) if place else None),
         optimizer=shared.optimizer,
         trainer=replace(

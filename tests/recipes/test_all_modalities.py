@@ -10,6 +10,7 @@ import pytest
 import trimesh
 from media_files import wav
 
+from perceivers.models.build import build_on_meta
 from perceivers.recipes import get_recipe
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -33,8 +34,9 @@ def test_model_and_settings_are_those_of_kicad(scripts):
     for name, place in script.PLACES.items():
         shared, own = script.one_architecture(name, Path("/data"), 3), get_recipe(name)
         assert shared.model == dataclasses.replace(
-            kicad.model, input=own.model.input, num_classes=own.model.num_classes
+            kicad.model, input=own.model.input, num_classes=own.model.num_classes, qk_dim=96
         )
+        assert build_on_meta(shared.model).adapter.dim == build_on_meta(own.model).adapter.dim
         assert shared.optimizer == kicad.optimizer
         assert shared.trainer == dataclasses.replace(
             kicad.trainer,
