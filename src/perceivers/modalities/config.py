@@ -19,6 +19,10 @@ Task = Literal[
 """What the outputs of a model are compared with: see `training.targets`."""
 
 
+LinearModel = Literal["none", "logistic", "squares"]
+"""A linear model of an example that is fitted before training: none, or by its loss."""
+
+
 @dataclass(frozen=True)
 class Range:
     """The smallest and the largest value of a number, as in `Annotated[int, Range(1, 8)]`."""

@@ -12,6 +12,7 @@ from ..modalities.adapter import Adapter
 from ..modalities.fusion.adapter import FusionAdapter
 from ..modalities.table.regression import RowRegression
 from ..modalities.text.ratios import LogCountRatios
+from ..modalities.text.regression import NgramRegression
 from .batches import batches
 
 # Few examples are measured at once: a video of the paper's size is 39 MB in float64.
@@ -87,7 +88,7 @@ def count_labels(
         config: batch size and number of decoding processes.
         as_floats: turns the labels of a batch into targets (B, labels).
     """
-    kinds = LogCountRatios, RowRegression
+    kinds = LogCountRatios, NgramRegression, RowRegression
     counting = [module for module in adapter.modules() if isinstance(module, kinds)]
     if not counting:
         return

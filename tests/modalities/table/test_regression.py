@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from perceivers.modalities.regression import cross_fit
 from perceivers.modalities.table import regression
 from perceivers.modalities.table.adapter import TabularAdapter
 from perceivers.modalities.table.regression import RowRegression, _hash
@@ -83,9 +84,9 @@ def test_the_penalty_is_chosen_on_rows_that_were_left_out():
     for penalty in regression.PENALTIES:
         features = torch.from_numpy(features_of(*rows))
         folds = _hash(*rows) % regression.FOLDS
-        chosen[penalty] = model._fit_folds(features, folds, noise, penalty)
-    best = min(chosen.values(), key=lambda fitted: fitted[2])
-    ratio = model.weight / best[0][-1]
+        chosen[penalty] = cross_fit(features, folds, noise, (penalty,), "logistic")
+    best = min(chosen.values(), key=lambda fit: fit.loss)
+    ratio = model.weight / best.weights[-1]
     assert torch.allclose(ratio, ratio[0, 0].expand_as(ratio))
 
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from ..config import LinearModel
 from ..modality import Modality
-from .config import LinearModel, TabularConfig
+from .config import TabularConfig
 
 if TYPE_CHECKING:
     from .adapter import TabularAdapter

@@ -10,7 +10,7 @@ from typing_extensions import override
 from ...core import Inputs, LearnedPosition
 from ...core.init import trunc_normal
 from ..adapter import Adapter
-from .config import LinearModel
+from ..config import LinearModel
 from .regression import RowRegression
 
 # B batch · n numeric, k categorical columns · M = n + k elements · W embedding_dim · K num_bands

@@ -1,11 +1,9 @@
 """Configuration of numbers and categories, as plain data."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from ..config import Bands, Count, InputConfig
-
-LinearModel = Literal["none", "logistic", "squares"]
+from ..config import Bands, Count, InputConfig, LinearModel
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
 

@@ -1,31 +1,22 @@
 """A linear model of the cells of a row, fitted to the labels of the training rows."""
 
 import logging
-from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
 from ...core.init import trunc_normal
-from .config import LinearModel
+from ..config import LinearModel
+from ..regression import FOLDS, cross_fit, judge
 
 log = logging.getLogger(__name__)
 
 # B rows · n numbers · k categorical columns · F = n + all categories · K outputs · W channels
 
-FOLDS = 5
 PENALTIES = (0.1, 1.0, 10.0, 100.0)  # of half the squared weights; the loss is a sum over rows
 MAX_ROWS = 5_000  # rows that the model is fitted to, evenly spaced
 MAX_DEVIATIONS = 10.0  # numbers are limited to so many standard deviations
-ITERATIONS = 200
-LOSSES: dict[str, Callable[..., Tensor]] = {
-    "logistic": F.binary_cross_entropy_with_logits,
-    "squares": lambda outputs, targets, reduction: F.mse_loss(
-        outputs, targets, reduction=reduction
-    ).div(2),
-}
 
 
 class RowRegression(nn.Module):
@@ -100,32 +91,15 @@ class RowRegression(nn.Module):
         features, folds, targets = features[::step], folds[::step], targets[::step]
         if self.kind == "squares":
             targets = (targets - targets.mean(0)) / targets.std(0, correction=0).clamp(min=1e-12)
-        fits = [self._fit_folds(features, folds, targets, penalty) for penalty in PENALTIES]
-        weights, biases, _ = min(fits, key=lambda fit: fit[2])
-        outputs = _outside(features, folds, weights, biases)
+        fit = cross_fit(features, folds, targets, PENALTIES, self.kind)
         log.info(
             "a linear model of the cells alone %s of rows that it was not fitted to",
-            _judge(outputs, targets, self.kind),
+            judge(fit.outputs, targets, self.kind),
         )
-        scale = outputs.std(0, correction=0).clamp(min=1e-12)
-        self._folds = weights[:-1] / scale, biases[:-1] / scale
-        self.weight.copy_(weights[-1] / scale)
-        self.bias.copy_(biases[-1] / scale)
-
-    def _fit_folds(
-        self, features: Tensor, folds: Tensor, targets: Tensor, penalty: float
-    ) -> tuple[Tensor, Tensor, float]:
-        """Return the weights and biases without each fold and of all rows, and the loss outside."""
-        start = features.new_zeros(features.shape[1] + 1, targets.shape[1])
-        everything = _fit(features, targets, penalty, LOSSES[self.kind], start)
-        fits = []
-        for fold in range(FOLDS):
-            rest = folds != fold
-            fits.append(_fit(features[rest], targets[rest], penalty, LOSSES[self.kind], everything))
-        stacked = torch.stack([*fits, everything])
-        weights, biases = stacked[:, 1:], stacked[:, 0]
-        outputs = _outside(features, folds, weights, biases)
-        return weights, biases, float(LOSSES[self.kind](outputs, targets, reduction="sum"))
+        scale = fit.outputs.std(0, correction=0).clamp(min=1e-12)
+        self._folds = fit.weights[:-1] / scale, fit.biases[:-1] / scale
+        self.weight.copy_(fit.weights[-1] / scale)
+        self.bias.copy_(fit.biases[-1] / scale)
 
     @override
     def forward(self, numbers: Tensor, rows: Tensor, known: Tensor) -> Tensor:
@@ -147,48 +121,6 @@ class RowRegression(nn.Module):
 
 def _limited(numbers: Tensor) -> Tensor:
     return numbers.clamp(-MAX_DEVIATIONS, MAX_DEVIATIONS)
-
-
-def _fit(
-    features: Tensor,
-    targets: Tensor,
-    penalty: float,
-    loss: Callable[..., Tensor],
-    start: Tensor,
-) -> Tensor:
-    """Minimise a convex loss and the penalty; return biases and weights, (1 + F, K)."""
-    parameters = start.clone().requires_grad_()
-    search = torch.optim.LBFGS(
-        [parameters], max_iter=ITERATIONS, history_size=20, line_search_fn="strong_wolfe"
-    )
-
-    def evaluate() -> Tensor:
-        search.zero_grad()
-        outputs = features @ parameters[1:] + parameters[0]
-        total = loss(outputs, targets, reduction="sum")
-        total = total + penalty / 2 * parameters[1:].square().sum()
-        total.backward()
-        return total
-
-    with torch.enable_grad():
-        search.step(evaluate)
-    return parameters.detach()
-
-
-def _outside(features: Tensor, folds: Tensor, weights: Tensor, biases: Tensor) -> Tensor:
-    """Return the outputs of each row by the model that was fitted without its fold, (B, K)."""
-    outputs = torch.einsum("bf,pfk->bpk", features, weights) + biases
-    return outputs[torch.arange(len(folds)), folds]
-
-
-def _judge(outputs: Tensor, targets: Tensor, kind: LinearModel) -> str:
-    """Describe how good outputs are: "finds the class of 97.6%"."""
-    if kind == "squares":
-        explained = 1 - (outputs - targets).square().mean() / targets.square().mean()
-        return f"explains {explained:.1%} of the variance"
-    if (targets.sum(1) == 1).all():
-        return f"finds the class of {(outputs.argmax(1) == targets.argmax(1)).double().mean():.1%}"
-    return f"is right about {((outputs > 0) == (targets > 0)).double().mean():.1%} of the labels"
 
 
 def _hash(numbers: Tensor, rows: Tensor, known: Tensor) -> Tensor:

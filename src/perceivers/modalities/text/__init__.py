@@ -109,7 +109,7 @@ class Text(FileModality):
         if task not in ("classification", "multilabel"):
             log.info("ratios are of classes of texts; n-grams of bytes have embeddings instead")
             ngrams = config.ngrams or tuple(n for n in config.ratio_ngrams if n > 1)
-            return replace(config, ngrams=ngrams, ratio_ngrams=(), ratio_words=())
+            return replace(config, ngrams=ngrams, ratio_ngrams=(), ratio_words=(), linear="none")
         return replace(config, ratio_classes=count)
 
     @override
@@ -171,6 +171,8 @@ class Text(FileModality):
         line = f"up to {length:,} bytes of each text, one element per byte"
         if base.ratio_ngrams or base.ratio_words:
             line += ", with what the words and n-grams of the training texts say of their classes"
+            line += " and a linear model of them"
+            base = replace(base, linear="logistic")
         if length < longest:
             line += f"; longer texts are cut (the longest has {longest:,.0f} bytes)"
         return InputChoice(replace(base, max_length=length), (line,))

@@ -15,6 +15,7 @@ from ..adapter import Adapter, check_examples
 from .decode import NUM_IDS, PAD
 from .ngrams import NgramEmbedding
 from .ratios import LogCountRatios
+from .regression import NgramRegression
 
 # B batch · L bytes of the longest text · C content channels · P position channels
 
@@ -48,10 +49,12 @@ class TextAdapter(Adapter):
         ratio_rows: number of rows of the counts of each of these kinds of n-grams; None: 262,144,
             or as many as 34 MB hold if there are many classes.
         ratio_classes: number of classes that are counted.
+        linear: "logistic": a linear model of the same n-grams is read too; see `NgramRegression`.
         dropout: fraction of the channels of the embeddings that are dropped in training.
 
     Raises:
-        ValueError: a size below 1, different C and P with fusion "add", or invalid n-grams.
+        ValueError: a size below 1, different C and P with fusion "add", invalid n-grams, or a
+            linear model of none.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class TextAdapter(Adapter):
         ratio_words: Sequence[int] = (),
         ratio_rows: int | None = None,
         ratio_classes: int = 2,
+        linear: Literal["none", "logistic"] = "none",
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -96,6 +100,16 @@ class TextAdapter(Adapter):
                 rows=ratio_rows,
                 num_classes=ratio_classes,
                 dim=embedding_dim,
+            )
+        self.regression: NgramRegression | None = None
+        if linear == "logistic":
+            if self.ratios is None:
+                raise ValueError(
+                    "linear='logistic' is a model of the n-grams that ratio_ngrams and ratio_words "
+                    "name, and both are empty"
+                )
+            self.regression = NgramRegression(
+                ratio_ngrams, ratio_words, num_classes=ratio_classes, dim=embedding_dim
             )
         self.dropout = Dropout(dropout)
         self.position = LearnedPosition(max_length, position_dim)
@@ -139,6 +153,8 @@ class TextAdapter(Adapter):
     def count(self, batch: Tensor, targets: Tensor) -> None:
         if self.ratios is not None:
             self.ratios.count(batch, targets)
+        if self.regression is not None:
+            self.regression.count(batch, targets)
 
     @override
     def set_normalisation(self, mean: Any, std: Any) -> None:
@@ -167,6 +183,8 @@ class TextAdapter(Adapter):
             content = content + self.ngrams(ids)
         if self.ratios is not None:
             content = content + self.ratios(ids)
+        if self.regression is not None:
+            content = content + self.regression(ids)
         position = self.position()[:, : ids.shape[1]]
         return Inputs(self.dropout(content), position, ids != PAD, fusion=self.fusion)
 

@@ -37,6 +37,9 @@ class TextConfig(InputConfig):
     rows. None: 262,144, or as many as 34 MB hold if there are many classes."""
     ratio_classes: int = 2
     """Number of classes or labels that are counted; training takes it from the data."""
+    linear: Literal["none", "logistic"] = "none"
+    """A logistic regression of the classes on these n-grams that is fitted before the training, and
+    whose outputs each byte of a text gets; see `NgramRegression`. None: there is none."""
     dropout: Proportion = 0.0
     """Fraction of the embedding channels of each byte that are dropped at random in training."""
 
