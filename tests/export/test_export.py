@@ -19,6 +19,7 @@ from perceivers.modalities.sound.config import AudioConfig, MelConfig
 from perceivers.modalities.table.config import TabularConfig
 from perceivers.modalities.text.config import TextConfig
 from perceivers.modalities.text.ratios import LogCountRatios
+from perceivers.modalities.text.regression import NgramRegression
 from perceivers.modalities.video.config import VideoConfig
 from perceivers.models.build import build
 from perceivers.models.config import ModelConfig, PerceiverIOClassifierConfig
@@ -30,10 +31,18 @@ MEL = MelConfig(num_samples=4000, n_mels=20, num_bands=4)
 VIDEO = VideoConfig(num_frames=4, image_size=16, num_bands=4)
 POINTS = PointsConfig(num_points=64, num_bands=4)
 TEXT = TextConfig(
-    max_length=64, embedding_dim=8, ngrams=(2,), ngram_rows=64, ratio_words=(1,), ratio_rows=64
+    max_length=64,
+    embedding_dim=8,
+    ngrams=(2,),
+    ngram_rows=64,
+    ratio_words=(1,),
+    ratio_rows=64,
+    linear="logistic",
 )
 TABLE = TabularConfig(numeric=("a", "b"), categorical=("c",), categories=(("x", "y"),))
-NOTE = replace(TEXT, ratio_words=())  # see `test_every_modality_is_exported` for all of TEXT
+NOTE = replace(
+    TEXT, ratio_words=(), linear="none"
+)  # see `test_every_modality_is_exported` for all of TEXT
 ROWS = RowsConfig(
     parts={"photo": IMAGE, "noise": WAVE, "note": NOTE, "cells": TABLE},
     files={"photo": "photo", "noise": "noise"},
@@ -49,9 +58,10 @@ def model_of(config, task="classification", **options):
     model = build(ModelConfig(input=config, task=task, **{**sizes, **order, **options})).eval()
     torch.nn.init.normal_(model.head.weight, std=0.3)
     for module in model.modules():
-        if isinstance(module, LogCountRatios):
+        if isinstance(module, LogCountRatios | NgramRegression):
             module.start_counting()
             module.count(torch.randint(38, 42, (50, 9)), torch.eye(2)[torch.arange(50) % 2])
+            module.finish_counting()
     return model
 
 

@@ -92,14 +92,16 @@ class NgramRegression(nn.Module):
         for i in range(len(ids)):
             if self._count % self._step == 0:
                 self._seen.append(_Text(rows[i][present[i]], folds[i], targets[i]))
+                self._thin()
             self._count += 1
-            while self._too_many():
-                self._seen = self._seen[::2]
-                self._step *= 2
 
-    def _too_many(self) -> bool:
-        ngrams = sum(len(text.rows) for text in self._seen)
-        return len(self._seen) > MAX_TEXTS or (ngrams > MAX_NGRAMS and len(self._seen) > 1)
+    def _thin(self) -> None:
+        """Leave out every second text while there are too many."""
+        while len(self._seen) > MAX_TEXTS or (
+            len(self._seen) > 1 and sum(len(text.rows) for text in self._seen) > MAX_NGRAMS
+        ):
+            self._seen = self._seen[::2]
+            self._step *= 2
 
     def finish_counting(self) -> None:
         """Fit the linear model, and those without a fold each, to the texts that were collected."""
