@@ -12,7 +12,8 @@ from perceivers import checkpoint
 from perceivers.modalities import FusionConfig, TextConfig, build_adapter, modality_of
 from perceivers.modalities.text.adapter import TextAdapter
 from perceivers.modalities.text.decode import encode
-from perceivers.modalities.text.ratios import FOLDS, LogCountRatios, _folds
+from perceivers.modalities.text.hashing import text_folds
+from perceivers.modalities.text.ratios import FOLDS, LogCountRatios
 from perceivers.recipes import get_recipe
 from perceivers.training import engine
 from perceivers.training.recipe_data import read_recipe
@@ -43,7 +44,7 @@ def test_ratios_are_those_of_counted_words(training):
     ratios = counted().train(training)
     ids = encode(TEXTS, 30)
     result = features(ratios, ids)
-    folds = _folds(ids).tolist()
+    folds = text_folds(ids, FOLDS).tolist()
     for i, text in enumerate(TEXTS):
         used = [j for j in range(len(TEXTS)) if not training or folds[j] != folds[i]]
         totals = Counter(int(LABELS[j]) for j in used)
@@ -83,8 +84,8 @@ def test_a_training_text_does_not_tell_its_own_label():
 
 def test_folds_do_not_depend_on_padding_and_are_of_similar_size():
     texts = [f"text number {n}" for n in range(1_000)]
-    folds = _folds(encode(texts, 30))
-    assert torch.equal(folds, torch.cat([_folds(encode([text], 30)) for text in texts]))
+    folds = text_folds(encode(texts, 30), FOLDS)
+    assert torch.equal(folds, torch.cat([text_folds(encode([text], 30), FOLDS) for text in texts]))
     counts = folds.bincount(minlength=FOLDS)
     assert len(counts) == FOLDS
     assert counts.min() > 50

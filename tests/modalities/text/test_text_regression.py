@@ -14,7 +14,8 @@ from perceivers.modalities.regression import FOLDS
 from perceivers.modalities.text import regression
 from perceivers.modalities.text.adapter import TextAdapter
 from perceivers.modalities.text.decode import encode
-from perceivers.modalities.text.regression import NgramRegression, _folds
+from perceivers.modalities.text.hashing import text_folds
+from perceivers.modalities.text.regression import NgramRegression
 
 GOOD, BAD = ["fine", "witty", "warm", "bright"], ["dull", "tired", "cold", "flat"]
 OTHERS = ["film", "plot", "actor", "scene", "music", "story", "ending", "camera"]
@@ -112,7 +113,7 @@ def test_in_training_a_text_does_not_tell_its_own_label(monkeypatch):
     texts, labels = make_texts()
     changed = labels.clone()
     changed[7] = 1 - changed[7]
-    fold = int(_folds(encode(texts[7:8], max_length=200)))
+    fold = int(text_folds(encode(texts[7:8], max_length=200), FOLDS))
     directions = []
     for each in (labels, changed):
         model = make()

@@ -1,4 +1,4 @@
-"""Hashes of the n-grams that end at each byte of a text: of bytes, and of whole words."""
+"""Hashes of the n-grams that end at each byte of a text, of bytes and of words, and of texts."""
 
 from collections.abc import Sequence
 
@@ -64,6 +64,17 @@ def word_ngrams(ids: Tensor, sizes: Sequence[int]) -> Hashes:
         code = (before * BASE + word) % PRIME
         by_size[size] = code, ends
     return [by_size[size] for size in sizes]
+
+
+def text_folds(ids: Tensor, count: int) -> Tensor:
+    """Return the fold of each text, (B,) below `count`, which depends on its bytes alone.
+
+    Args:
+        ids: as in `byte_ngrams`.
+        count: number of folds.
+    """
+    weights = torch.arange(1, ids.shape[1] + 1, device=ids.device) * 7_919 % 10_007
+    return (ids.long() * weights * (ids != PAD)).sum(dim=1) % count
 
 
 def _letters(ids: Tensor) -> tuple[Tensor, Tensor]:

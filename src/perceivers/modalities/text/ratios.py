@@ -7,8 +7,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from ...core.init import trunc_normal
-from .decode import PAD
-from .hashing import Hashes, byte_ngrams, word_ngrams
+from .hashing import Hashes, byte_ngrams, text_folds, word_ngrams
 
 # B batch · L bytes · G kinds of n-grams · R rows · K classes · F folds · C channels
 
@@ -103,7 +102,7 @@ class LogCountRatios(nn.Module):
         """
         assert self._fold_counts is not None, "start_counting comes first"
         targets = torch.cat([targets, targets.new_ones(len(ids), 1)], dim=1)
-        folds = _folds(ids)
+        folds = text_folds(ids, FOLDS)
         self._fold_texts.index_add_(0, folds, targets)
         if self._fold_texts.max() > torch.iinfo(self._fold_counts.dtype).max:
             self._fold_counts = self._fold_counts.int()
@@ -128,7 +127,7 @@ class LogCountRatios(nn.Module):
         kinds = torch.arange(len(hashes), device=ids.device)
         counts, texts = self.counts[kinds, rows], self.texts
         if self.training and self._fold_counts is not None:
-            folds = _folds(ids)
+            folds = text_folds(ids, FOLDS)
             own = self._fold_counts = self._fold_counts.to(ids.device)
             counts = counts - own[folds[:, None, None], kinds, rows]
             texts = (texts - self._fold_texts.to(ids.device)[folds])[:, None, None]
@@ -158,9 +157,3 @@ def log_count_ratios(counts: Tensor, texts: Tensor) -> Tensor:
     with_class = (inside + SMOOTHING) / (of_class + 2 * SMOOTHING)
     without = (all_inside - inside + SMOOTHING) / (all_texts - of_class + 2 * SMOOTHING)
     return (with_class / without).log() * (all_inside >= MIN_TEXTS)
-
-
-def _folds(ids: Tensor) -> Tensor:
-    """Return the fold of each text (B,), which depends on its bytes alone."""
-    weights = torch.arange(1, ids.shape[1] + 1, device=ids.device) * 7_919 % 10_007
-    return (ids.long() * weights * (ids != PAD)).sum(dim=1) % FOLDS

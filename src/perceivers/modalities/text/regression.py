@@ -11,8 +11,7 @@ from typing_extensions import override
 
 from ...core.init import trunc_normal
 from ..regression import FOLDS, cross_fit, judge
-from .decode import PAD
-from .hashing import byte_ngrams, word_ngrams
+from .hashing import byte_ngrams, text_folds, word_ngrams
 
 log = logging.getLogger(__name__)
 
@@ -72,13 +71,13 @@ class NgramRegression(nn.Module):
         self.register_buffer("bias", torch.zeros(num_classes))
         self.projection = nn.Linear(num_classes, dim, bias=False)
         trunc_normal(self.projection.weight, 1.0)
-        self._folds: tuple[Tensor, Tensor] | None = None  # weights (folds, G·R, K), biases
-        self._seen: list[_Text] = []
-        self._step = self._count = 0
+        self.start_counting()
 
     def start_counting(self) -> None:
         """Forget the texts of a fit before."""
-        self._folds, self._seen, self._step, self._count = None, [], 1, 0
+        self._folds: tuple[Tensor, Tensor] | None = None  # weights (folds, G·R, K), biases
+        self._seen: list[_Text] = []
+        self._step, self._count = 1, 0
 
     def count(self, ids: Tensor, targets: Tensor) -> None:
         """Collect training texts.
@@ -88,7 +87,7 @@ class NgramRegression(nn.Module):
             targets: 1 for the class, or for each label, of a text, else 0; (B, K).
         """
         rows, present = self._rows(ids)
-        folds = _folds(ids)
+        folds = text_folds(ids, FOLDS)
         for i in range(len(ids)):
             if self._count % self._step == 0:
                 self._seen.append(_Text(rows[i][present[i]], folds[i], targets[i]))
@@ -173,7 +172,7 @@ class NgramRegression(nn.Module):
                 self._folds[0].to(ids.device),
                 self._folds[1].to(ids.device),
             )
-            folds = _folds(ids)
+            folds = text_folds(ids, FOLDS)
             weight, bias = weights[folds[:, None, None], rows], biases[folds]
         else:
             weight, bias = self.weight[rows], self.bias
@@ -185,9 +184,3 @@ class NgramRegression(nn.Module):
         hashes = [*byte_ngrams(ids, self.sizes), *word_ngrams(ids, self.words)]
         codes, present = (torch.stack(parts, dim=-1) for parts in zip(*hashes, strict=True))
         return codes % self.rows + self.rows * torch.arange(len(hashes), device=ids.device), present
-
-
-def _folds(ids: Tensor) -> Tensor:
-    """Return the fold of each text (B,), which depends on its bytes alone."""
-    weights = torch.arange(1, ids.shape[1] + 1, device=ids.device) * 7_919 % 10_007
-    return (ids.long() * weights * (ids != PAD)).sum(dim=1) % FOLDS
