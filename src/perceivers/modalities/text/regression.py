@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 ROWS = 2**17  # of each kind
 MAX_WEIGHTS = 2**22  # of all kinds and classes
 MAX_TEXTS = 3_000  # that the model is fitted to; of more, every second one is left out
-MAX_NGRAMS = 2**21  # of these texts, likewise
+MAX_NGRAMS = 2**23  # of these texts, likewise
 JITTER = 1e-9  # relative to the squared norms, so that equal texts can be factored
 PENALTIES = (0.1, 0.3, 1.0)  # of half the squared weights; the loss is a sum over texts
 
