@@ -56,8 +56,11 @@ class NgramRegression(nn.Module):
     """
 
     frequencies: Tensor
+    """Inverse document frequency of each row of each kind, (G·R,)."""
     weight: Tensor
+    """(G·R, K)."""
     bias: Tensor
+    """(K,)."""
 
     def __init__(
         self, sizes: Sequence[int], words: Sequence[int], *, num_classes: int, dim: int
@@ -66,7 +69,7 @@ class NgramRegression(nn.Module):
         self.sizes, self.words = tuple(sizes), tuple(words)
         kinds = len(self.sizes) + len(self.words)
         self.rows = max(1, min(ROWS, MAX_WEIGHTS // (kinds * num_classes)))
-        self.register_buffer("frequencies", torch.zeros(kinds * self.rows))  # inverse
+        self.register_buffer("frequencies", torch.zeros(kinds * self.rows))
         self.register_buffer("weight", torch.zeros(kinds * self.rows, num_classes))
         self.register_buffer("bias", torch.zeros(num_classes))
         self.projection = nn.Linear(num_classes, dim, bias=False)
