@@ -15,9 +15,9 @@ def kicad() -> Recipe:
     DEST`, then `perceivers train kicad --data DEST`: test top-1 84.54 ± 0.46% on 582 parts of
     families that are not trained on (mean and standard deviation of 3 seeds), 12 to 25 minutes of
     training on one of two very busy cores (AMD EPYC, torch 2.13.0, float32), 2026-11-28;
-    docs/results.md. PointNet on the same channels and examples, with as many epochs: 80.41% (seed 0;
-    the Perceiver 84.88%). All other parts are trained on, and the weights of the last epoch are kept. Other
-    settings that were tried: docs/log.md.
+    docs/results.md. PointNet on the same channels and examples, with as many epochs: 80.41% (seed
+    0; the Perceiver 84.88%). All other parts are trained on, and the weights of the last epoch are
+    kept. Other settings that were tried: docs/log.md.
     """
     recipe = small(
         "kicad",
