@@ -40,9 +40,8 @@ TEXT = TextConfig(
     linear="logistic",
 )
 TABLE = TabularConfig(numeric=("a", "b"), categorical=("c",), categories=(("x", "y"),))
-NOTE = replace(
-    TEXT, ratio_words=(), linear="none"
-)  # see `test_every_modality_is_exported` for all of TEXT
+# `test_every_modality_is_exported` has all of TEXT.
+NOTE = replace(TEXT, ratio_words=(), linear="none")
 ROWS = RowsConfig(
     parts={"photo": IMAGE, "noise": WAVE, "note": NOTE, "cells": TABLE},
     files={"photo": "photo", "noise": "noise"},

@@ -38,7 +38,7 @@ def dropout(x: Tensor, p: float) -> Tensor:
     scale = STEPS / (STEPS - dropped)
     if x.dtype != torch.bfloat16:
         return x * _kept(x.numel(), dropped).view(x.shape).to(x.dtype).mul_(scale)
-    # The bits of a number are a product too: those of the scale, or of zero.
+    # The factor of an element is the scale or 0; its bits are 1 or 0 times the bits of the scale.
     bits = int(torch.tensor(scale, dtype=x.dtype).view(torch.int16))
     return x * _kept(x.numel(), dropped, bits).view(x.dtype).view(x.shape)
 

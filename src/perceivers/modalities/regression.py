@@ -31,6 +31,11 @@ class LinearFit(NamedTuple):
     loss: float
     """Sum of the losses of these outputs."""
 
+    def scaled(self) -> tuple[Tensor, Tensor]:
+        """Return the weights and biases with which these outputs have standard deviation 1."""
+        scale = self.outputs.std(0, correction=0).clamp(min=1e-12)
+        return self.weights / scale, self.biases / scale
+
 
 def cross_fit(
     features: Tensor, folds: Tensor, targets: Tensor, penalties: tuple[float, ...], kind: str

@@ -1,6 +1,7 @@
 """What is measured in the training examples before training: normalising constants and counts."""
 
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -10,14 +11,25 @@ from ..data.examples import ExampleSet
 from ..data.file_examples import FileExamples
 from ..modalities.adapter import Adapter
 from ..modalities.fusion.adapter import FusionAdapter
-from ..modalities.table.regression import RowRegression
-from ..modalities.text.ratios import LogCountRatios
-from ..modalities.text.regression import NgramRegression
 from .batches import batches
 
 # Few examples are measured at once: a video of the paper's size is 39 MB in float64.
 EXAMPLES_PER_MEASUREMENT = 16
 IDENTITY = {"mean": 0.0, "std": 1.0}  # normalising constants that are not set
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A part of an adapter that counts training examples by label, or fits a model to them.
+
+    `Adapter.count` hands it the batches between the two calls.
+    """
+
+    def start_counting(self) -> None:
+        """Forget what was counted before."""
+
+    def finish_counting(self) -> None:
+        """Compute what follows from all training examples."""
 
 
 def is_normalised(adapter: Adapter) -> bool:
@@ -88,8 +100,7 @@ def count_labels(
         config: batch size and number of decoding processes.
         as_floats: turns the labels of a batch into targets (B, labels).
     """
-    kinds = LogCountRatios, NgramRegression, RowRegression
-    counting = [module for module in adapter.modules() if isinstance(module, kinds)]
+    counting = [module for module in adapter.modules() if isinstance(module, Counting)]
     if not counting:
         return
     for module in counting:

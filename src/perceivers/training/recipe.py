@@ -8,7 +8,7 @@ from ..modalities.config import Count, Part, Range
 from ..models.config import EncoderConfig, ModelConfig
 from ..reading import Limits
 
-Decay = Annotated[float, Range(0, 0.999999)]  # a factor applied repeatedly; from 1 on, sums grow
+Decay = Annotated[float, Range(0, 0.999999)]  # a factor below 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -96,10 +96,10 @@ class RowRegression(nn.Module):
             "a linear model of the cells alone %s of rows that it was not fitted to",
             judge(fit.outputs, targets, self.kind),
         )
-        scale = fit.outputs.std(0, correction=0).clamp(min=1e-12)
-        self._folds = fit.weights[:-1] / scale, fit.biases[:-1] / scale
-        self.weight.copy_(fit.weights[-1] / scale)
-        self.bias.copy_(fit.biases[-1] / scale)
+        weights, biases = fit.scaled()
+        self._folds = weights[:-1], biases[:-1]
+        self.weight.copy_(weights[-1])
+        self.bias.copy_(biases[-1])
 
     @override
     def forward(self, numbers: Tensor, rows: Tensor, known: Tensor) -> Tensor:

@@ -66,6 +66,17 @@ def word_ngrams(ids: Tensor, sizes: Sequence[int]) -> Hashes:
     return [by_size[size] for size in sizes]
 
 
+def ngrams(ids: Tensor, sizes: Sequence[int], words: Sequence[int]) -> Hashes:
+    """Hash the n-grams of bytes, then those of words, that end at each byte.
+
+    Args:
+        ids: as in `byte_ngrams`.
+        sizes: sizes of the n-grams of bytes.
+        words: sizes of the n-grams of words.
+    """
+    return [*byte_ngrams(ids, sizes), *word_ngrams(ids, words)]
+
+
 def text_folds(ids: Tensor, count: int) -> Tensor:
     """Return the fold of each text, (B,) below `count`, which depends on its bytes alone.
 

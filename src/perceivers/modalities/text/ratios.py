@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from ...core.init import trunc_normal
-from .hashing import Hashes, byte_ngrams, text_folds, word_ngrams
+from .hashing import ngrams, text_folds
 
 # B batch · L bytes · G kinds of n-grams · R rows · K classes · F folds · C channels
 
@@ -107,7 +107,7 @@ class LogCountRatios(nn.Module):
         if self._fold_texts.max() > torch.iinfo(self._fold_counts.dtype).max:
             self._fold_counts = self._fold_counts.int()
         self.texts += targets.sum(0)
-        for kind, (code, present) in enumerate(self._hashes(ids)):
+        for kind, (code, present) in enumerate(ngrams(ids, self.sizes, self.words)):
             rows = torch.where(present, code % self.rows, self.rows)  # the last row is left out
             of_text = torch.arange(len(ids))[:, None] * (self.rows + 1) + rows
             text_row = of_text.unique()
@@ -121,7 +121,7 @@ class LogCountRatios(nn.Module):
     @override
     def forward(self, ids: Tensor) -> Tensor:
         """Return the mapped ratios (B, L, C) for ids of bytes (B, L)."""
-        hashes = self._hashes(ids)
+        hashes = ngrams(ids, self.sizes, self.words)
         rows = torch.stack([code % self.rows for code, _ in hashes], dim=-1)  # B L G
         present = torch.stack([present for _, present in hashes], dim=-1)
         kinds = torch.arange(len(hashes), device=ids.device)
@@ -135,9 +135,6 @@ class LogCountRatios(nn.Module):
         amounts = COUNT_SCALE * counts[..., -1:].log1p()
         features = torch.cat([ratios, amounts], dim=-1) * present[..., None]
         return self.projection(features.flatten(2))
-
-    def _hashes(self, ids: Tensor) -> Hashes:
-        return [*byte_ngrams(ids, self.sizes), *word_ngrams(ids, self.words)]
 
 
 def log_count_ratios(counts: Tensor, texts: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from ...core.init import trunc_normal
 from ..regression import FOLDS, cross_fit, judge
-from .hashing import byte_ngrams, text_folds, word_ngrams
+from .hashing import ngrams, text_folds
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +28,12 @@ PENALTIES = (0.1, 0.3, 1.0)  # of half the squared weights; the loss is a sum ov
 class _Text(NamedTuple):
     """What is kept of a training text until the model is fitted."""
 
-    rows: Tensor  # of the n-grams, below G·R
+    rows: Tensor
+    """Row of each of its n-grams, below G·R."""
     fold: Tensor
+    """Its fold, ()."""
     targets: Tensor
+    """Its targets, (K,)."""
 
 
 class NgramRegression(nn.Module):
@@ -135,13 +138,13 @@ class NgramRegression(nn.Module):
             "a linear model of the n-grams alone %s of texts that it was not fitted to",
             judge(fit.outputs, targets, "logistic"),
         )
-        scale = fit.outputs.std(0, correction=0).clamp(min=1e-12)
-        of_texts = torch.linalg.solve_triangular(points.mT, fit.weights / scale, upper=True)
+        of_points, biases = fit.scaled()
+        of_texts = torch.linalg.solve_triangular(points.mT, of_points, upper=True)
         weights = torch.zeros(FOLDS + 1, *self.weight.shape)
         weights[:, used] = torch.stack([by_ngram @ part for part in of_texts]).float()
-        self._folds = weights[:-1], (fit.biases[:-1] / scale).float()
+        self._folds = weights[:-1], biases[:-1].float()
         self.weight.copy_(weights[-1])
-        self.bias.copy_(fit.biases[-1] / scale)
+        self.bias.copy_(biases[-1])
 
     def _set_frequencies(self, text: Tensor, rows: Tensor, count: int) -> None:
         """Set the inverse document frequency of each row, also of those in no text.
@@ -184,6 +187,6 @@ class NgramRegression(nn.Module):
 
     def _rows(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Return the row of the n-gram of each kind that ends at a byte, and whether one does."""
-        hashes = [*byte_ngrams(ids, self.sizes), *word_ngrams(ids, self.words)]
+        hashes = ngrams(ids, self.sizes, self.words)
         codes, present = (torch.stack(parts, dim=-1) for parts in zip(*hashes, strict=True))
         return codes % self.rows + self.rows * torch.arange(len(hashes), device=ids.device), present
