@@ -51,6 +51,10 @@ class NgramRegression(nn.Module):
     those of a model that was fitted without its fold. These models are not saved: without them, as
     in a model that was loaded, training uses the model of all texts.
 
+    Each byte tells the outputs for the whole text. Maps of attention therefore say less about which
+    words decide, and the deletion test, which masks bytes after this, hardly changes the prediction
+    until all are masked.
+
     Args:
         sizes: sizes of the n-grams of bytes, see `byte_ngrams`.
         words: sizes of the n-grams of words, see `word_ngrams`.
