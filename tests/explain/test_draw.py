@@ -157,3 +157,19 @@ def test_row_without_values_has_no_axis_of_lengths():
     draw_row(figure, row, None, config)
     assert not len(figure.axes[0].get_xticks())
     assert [text.get_text() for text in figure.axes[0].texts] == ["a = 1.5", "c = x"]
+
+
+def test_what_a_linear_model_finds_is_drawn_and_tested():
+    config = TextConfig(
+        max_length=16, embedding_dim=8, ratio_words=(1,), ratio_classes=3, linear="logistic"
+    )
+    model = tiny_classifier(config)
+    torch.nn.init.normal_(model.adapter.regression.weight)
+    torch.nn.init.ones_(model.adapter.regression.frequencies)
+    explained = draw(model, IDS)
+    assert list(explained.deletions)[-1] == "linear model"
+    higher = Image.open(io.BytesIO(explained.png)).height
+    model.adapter.regression = None
+    without = draw(model, IDS)
+    assert "linear model" not in without.deletions
+    assert higher > Image.open(io.BytesIO(without.png)).height + 200

@@ -10,10 +10,25 @@ from tests.tiny import tiny_classifier
 from perceivers.core.layers import SelfAttend
 from perceivers.explain import deletion_test, explain_maps, record_attention
 from perceivers.explain.maps import k_means, self_attention
+from perceivers.modalities.fusion.config import FusionConfig
 from perceivers.modalities.image.config import ImageConfig
+from perceivers.modalities.table.config import TabularConfig
 from perceivers.modalities.text.config import TextConfig
 from perceivers.models.build import build
 from perceivers.models.config import ModelConfig
+
+LINEAR_TEXT = TextConfig(
+    max_length=9, embedding_dim=8, ratio_ngrams=(2,), ratio_words=(1,), ratio_classes=3,
+    linear="logistic",
+)  # fmt: skip
+LINEAR_TABLE = TabularConfig(numeric=("age", "size"), linear="logistic", linear_outputs=3)
+
+
+def some_linear_model(adapter):
+    """Give the linear model of an adapter random weights in place of a fit."""
+    torch.nn.init.normal_(adapter.regression.weight)
+    if hasattr(adapter.regression, "frequencies"):
+        torch.nn.init.ones_(adapter.regression.frequencies)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +116,7 @@ def test_k_means_separates_groups():
 
 def test_deletion_begins_with_the_output_and_ends_with_all_masked(model, image):
     maps = explain_maps(model, image)
-    deletion = deletion_test(model, maps.inputs, maps.saliency.values, 2)
+    deletion = deletion_test(model, image, maps.saliency.values, 2)
     with torch.no_grad():
         logits = model(image)
         nothing = model(image, torch.zeros(1, 36, dtype=torch.bool))
@@ -111,15 +126,14 @@ def test_deletion_begins_with_the_output_and_ends_with_all_masked(model, image):
 
 
 def test_deletion_prefers_a_map_that_points_at_what_matters(model, image):
-    inputs = explain_maps(model, image).inputs
     with torch.no_grad():
         full = model(image).softmax(-1)[0]
         output = int(full.argmax())
         alone = ~torch.eye(36, dtype=torch.bool)
         without = torch.stack([model(image, mask[None]).softmax(-1)[0, output] for mask in alone])
     matters = (full[output] - without).clamp(min=0)
-    good = deletion_test(model, inputs, matters, output)
-    bad = deletion_test(model, inputs, matters.max() - matters, output)
+    good = deletion_test(model, image, matters, output)
+    bad = deletion_test(model, image, matters.max() - matters, output)
     assert good.area < bad.area
     assert good.random_area == bad.random_area
 
@@ -128,7 +142,7 @@ def test_deletion_counts_only_elements_that_are_there():
     model = tiny_classifier(TextConfig(max_length=9, embedding_dim=8))
     ids = torch.tensor([[70, 71, 72, 0, 0]])
     maps = explain_maps(model, ids)
-    deletion = deletion_test(model, maps.inputs, maps.rollout.values, 0)
+    deletion = deletion_test(model, ids, maps.rollout.values, 0)
     with torch.no_grad():
         torch.testing.assert_close(deletion.by_map[0], model(ids).softmax(-1)[0, 0])
 
@@ -166,3 +180,56 @@ def test_an_explanation_leaves_no_hook_on_the_model(model, image):
 def test_several_examples_are_refused(model, image):
     with pytest.raises(ValueError, match="2 examples; expected one"):
         explain_maps(model, image.expand(2, -1, -1, -1))
+
+
+def test_the_linear_model_of_texts_and_tables_gives_a_map_of_its_own(model, image):
+    assert explain_maps(model, image).evidence is None
+    text = tiny_classifier(LINEAR_TEXT)
+    some_linear_model(text.adapter)
+    ids = torch.tensor([[70, 71, 72, 40, 75, 0]])
+    for output in range(3):
+        shown = explain_maps(text, ids, output).evidence.values
+        expected = text.adapter.evidence(ids)[0, :, output].clamp(min=0)
+        torch.testing.assert_close(shown, expected / expected.sum())
+    parts = tiny_classifier(FusionConfig(parts={"cells": LINEAR_TABLE, "words": LINEAR_TEXT}))
+    for part in parts.adapter.parts.values():
+        some_linear_model(part)
+    row = torch.tensor([[1.0, 2.0]], dtype=torch.float64)
+    evidence = parts.adapter.evidence({"cells": row, "words": ids})
+    assert evidence.shape == (1, 3 + 6, 3)
+    cells, words = (parts.adapter.parts[part] for part in ("cells", "words"))
+    torch.testing.assert_close(evidence[:, :3].float(), cells.evidence(row).float())
+    torch.testing.assert_close(evidence[:, 3:].float(), words.evidence(ids))
+    without = explain_maps(parts, {"cells": row, "words": None}, 0).evidence
+    assert without.values.shape == (3 + 9,)
+    assert not without.values[3:].any()
+
+
+def test_deletion_hides_bytes_from_the_linear_model():
+    model = tiny_classifier(LINEAR_TEXT)
+    some_linear_model(model.adapter)
+    ids = torch.tensor([[70, 71, 72, 40, 75]])
+    order = torch.tensor([5.0, 4, 3, 2, 1])
+    deletion = deletion_test(model, ids, order, 1)
+    with torch.no_grad():
+        for step, count in enumerate((5 * deletion.fractions).round().int()):
+            masked = ids.clone()
+            masked[:, :count] = 0
+            expected = model(masked).softmax(-1)[0, 1]
+            torch.testing.assert_close(deletion.by_map[step], expected)
+
+
+def test_deletion_hides_the_parts_of_a_mix():
+    model = tiny_classifier(FusionConfig(parts={"cells": LINEAR_TABLE, "words": LINEAR_TEXT}))
+    for part in model.adapter.parts.values():
+        some_linear_model(part)
+    row, ids = torch.tensor([[1.0, 2.0]], dtype=torch.float64), torch.tensor([[70, 71, 72]])
+    masks = torch.ones(2, 6, dtype=torch.bool)
+    masks[1, [0, 3]] = False
+    batch = {"cells": row, "words": ids, "words.present": torch.tensor([True])}
+    with torch.no_grad():
+        got = model.classify(model.adapter.mask_elements(batch, masks))
+        nan = row.new_tensor([[torch.nan, 2.0]])
+        hidden = {"cells": nan, "words": torch.tensor([[0, 71, 72]])}
+        torch.testing.assert_close(got[0], model(batch)[0])
+        torch.testing.assert_close(got[1], model(hidden)[0])

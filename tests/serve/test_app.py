@@ -155,11 +155,20 @@ def test_a_row_cannot_name_a_file_of_the_server(rows, tmp_path):
     assert form.status_code == 422
 
 
+def test_explain_gives_a_picture_of_a_linear_model():
+    linear = TabularConfig(numeric=("age",), linear="logistic", linear_outputs=3)
+    with client_of(RowsConfig(parts={"cells": linear})) as client:
+        answer = client.post("/v1/explain", json={"rows": [{"age": 1}]})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["evidence"].startswith("data:image/png;base64,")
+
+
 def test_explain_gives_pictures_of_each_cross_attend(images):
     answer = images.post("/v1/explain", files={"file": ("x.png", png())})
     assert answer.status_code == 200
     explained = answer.json()
     assert [step["step"] for step in explained["steps"]] == [1, 2]
+    assert explained["evidence"] is None
     for picture in (explained["example"], explained["rollout"], explained["steps"][0]["content"]):
         assert picture.startswith("data:image/png;base64,")
     whole = images.post(

@@ -1,12 +1,11 @@
 """Does a map mean anything? Mask elements in its order, and watch the output fall."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..core import Inputs
 from ..models.classifier import PerceiverClassifier
 from ..models.outputs import values_of
 
@@ -41,13 +40,13 @@ class Deletion:
 
 @torch.inference_mode()
 def deletion_test(
-    model: PerceiverClassifier, inputs: Inputs, values: Tensor, output: int, *, seed: int = 0
+    model: PerceiverClassifier, batch: Any, values: Tensor, output: int, *, seed: int = 0
 ) -> Deletion:
     """Mask elements in the order of a map and in random orders (arXiv 1806.07421).
 
     Args:
         model: the model, in eval mode.
-        inputs: the elements of one example, (1, M, …).
+        batch: raw batch of one example.
         values: the map, (M,).
         output: index of the output that is watched: the probability of a class or label; of a
             number how near it stays to the number without masks, from 1 (the same) to 0 (at least
@@ -55,9 +54,8 @@ def deletion_test(
         seed: seed of the random orders.
     """
     values = values.cpu()  # orders and masks are made there, the same for all devices
-    mask = (
-        torch.ones(len(values), dtype=torch.bool) if inputs.mask is None else inputs.mask[0].cpu()
-    )
+    mask = model.elements(batch).mask
+    mask = torch.ones(len(values), dtype=torch.bool) if mask is None else mask[0].cpu()
     present = mask.nonzero()[:, 0]
     generator = torch.Generator().manual_seed(seed)
     orders = [present[values[present].argsort(descending=True, stable=True)]]
@@ -65,33 +63,22 @@ def deletion_test(
         orders.append(present[torch.randperm(len(present), generator=generator)])
     fractions = torch.linspace(0, 1, STEPS)
     counts = (fractions * len(present)).round().long()
-    curves = [_watch(model, inputs, order, counts, output) for order in orders]
+    curves = []
+    for order in orders:
+        rank = torch.full((len(values),), -1)  # elements without a rank stay masked
+        rank[order] = torch.arange(len(order))
+        curves.append(_watch(model, batch, rank[None] >= counts[:, None], output))
     return Deletion(fractions, curves[0], torch.stack(curves[1:]).mean(0))
 
 
-def _watch(
-    model: PerceiverClassifier, inputs: Inputs, order: Tensor, counts: Tensor, output: int
-) -> Tensor:
-    """Return the output after the first elements of an order are masked, one for each count."""
-    rank = torch.full((inputs.content.shape[1],), -1)  # elements without a rank stay masked
-    rank[order] = torch.arange(len(order))
-    masks = rank[None] >= counts[:, None]  # (S, M)
-    size = max(1, MAX_ELEMENTS // inputs.content.shape[1])
-    outputs = torch.cat([_classify(model, inputs, part).cpu() for part in masks.split(size)])
+def _watch(model: PerceiverClassifier, batch: Any, masks: Tensor, output: int) -> Tensor:
+    """Return the output, as `deletion_test` has it, for an example under each of S masks (S, M)."""
+    masks = masks.to(next(model.parameters()).device)
+    parts = masks.split(max(1, MAX_ELEMENTS // masks.shape[1]))
+    copies = (model.adapter.mask_elements(batch, part) for part in parts)
+    outputs = torch.cat([model.classify(inputs).cpu() for inputs in copies])
     if model.config.task != "regression":
         return values_of(outputs, model.config.task)[:, output]
     std: Any = model.target_scale.std
     scale = std[output].cpu()
     return (1 - (outputs[:, output] - outputs[0, output]).abs() / scale).clamp(min=0)
-
-
-def _classify(model: PerceiverClassifier, inputs: Inputs, masks: Tensor) -> Tensor:
-    """Return the outputs of copies of an example under masks (S, M)."""
-    count = len(masks)
-    copies = replace(
-        inputs,
-        content=inputs.content.expand(count, -1, -1),
-        position=inputs.dense_position,  # of one example: shared by its copies
-        mask=masks.to(inputs.content.device),
-    )
-    return model.classify(copies)

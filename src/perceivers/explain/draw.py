@@ -30,6 +30,10 @@ FOOT = (
     "Deletion test: elements are masked until none is left. The smaller the area is beside that of "
     "the random order, the more the map says about what the model uses."
 )
+FOOT_OF_EVIDENCE = (
+    "Linear model: what the linear model of n-grams or cells, whose outputs the model reads, finds "
+    "in an element for the output."
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Explanation:
     """What a model looked at in one example."""
 
     maps: Maps
-    """Attention, roll-out and saliency of each element."""
+    """Attention, roll-out, saliency and evidence of each element."""
     output: int
     """Index of the output that is explained."""
     outcome: str
@@ -72,8 +76,9 @@ def draw(
     maps = explain_maps(model, batch, output)
     chosen = int(maps.outputs.argmax()) if output is None else output
     tested = [maps.attention[-1].mean, maps.rollout, maps.saliency]
+    tested += [] if maps.evidence is None else [maps.evidence]
     deletions = {
-        tested_map.title: deletion_test(model, maps.inputs, tested_map.values, chosen)
+        tested_map.title: deletion_test(model, batch, tested_map.values, chosen)
         for tested_map in tested
     }
     modality = modality_of(config)
@@ -82,12 +87,15 @@ def draw(
         values = None if shown is None else element_values(model, shown.values, batch)
         modality.draw(figure, example, values, config)
 
-    figure = _figure(maps, modality.aspect(example, config) * WIDTH + TITLE, panel)
-    for place, (name, deletion) in zip(figure.subfigs[-COLUMNS:], deletions.items(), strict=True):
+    test_rows = -(-len(tested) // COLUMNS)
+    figure = _figure(maps, modality.aspect(example, config) * WIDTH + TITLE, panel, test_rows)
+    places = figure.subfigs[-COLUMNS * test_rows :]
+    for place, (name, deletion) in zip(places, deletions.items(), strict=False):
         _titled(place, f"deletion test of {name}", partial(_draw_deletion, deletion, model, chosen))
     outcome = _outcome(model, maps.outputs, chosen)
     figure.suptitle(f"{title}\n{outcome}".strip(), parse_math=False)
-    figure.supxlabel(f"{modality.shading(config)} {FOOT}", fontsize=8, x=0.01, ha="left")
+    foot = FOOT if maps.evidence is None else f"{FOOT}\n{FOOT_OF_EVIDENCE}"
+    figure.supxlabel(f"{modality.shading(config)} {foot}", fontsize=8, x=0.01, ha="left")
     file = io.BytesIO()
     with quiet_fonts():
         figure.savefig(file, format="png", dpi=100)
@@ -95,18 +103,20 @@ def draw(
     return Explanation(maps, chosen, outcome, deletions, file.getvalue(), moving)
 
 
-def _figure(maps: Maps, height: float, panel: Any) -> Any:
+def _figure(maps: Maps, height: float, panel: Any, test_rows: int) -> Any:
     """Lay out the example and its maps in rows of three panels, above empty ones for the tests.
 
     Args:
         maps: the maps.
         height: height of a panel in inches.
         panel: function that draws the example with a map over it, or alone.
+        test_rows: number of rows of empty panels.
     """
-    rows: list[list[ElementMap]] = [[a.mean, a.content, a.position] for a in maps.attention]
+    rows: list[list[ElementMap]] = [] if maps.evidence is None else [[maps.evidence]]
+    rows += [[a.mean, a.content, a.position] for a in maps.attention]
     if maps.clusters:
         rows.append(list(maps.clusters))
-    heights = [height] * (len(rows) + 1) + [TEST]
+    heights = [height] * (len(rows) + 1) + [TEST] * test_rows
     figure = new_figure(COLUMNS * WIDTH, sum(heights) + MARGIN)
     subfigures = figure.subfigures(len(heights), COLUMNS, height_ratios=heights)
     _titled(subfigures[0, 0], "the example", partial(panel, shown=None))

@@ -63,6 +63,9 @@ class Maps:
     saliency: ElementMap
     """Length of the gradient of the predicted output with respect to the content of an element
     (arXiv 1312.6034)."""
+    evidence: ElementMap | None
+    """What a linear model in the adapter finds in an element for the class or label; for a number,
+    how much the element changes it. None: the adapter has no linear model."""
 
 
 def explain_maps(model: PerceiverClassifier, batch: Any, output: int | None = None) -> Maps:
@@ -73,7 +76,7 @@ def explain_maps(model: PerceiverClassifier, batch: Any, output: int | None = No
     Args:
         model: the model, in eval mode.
         batch: raw batch of one example.
-        output: index of the output that the saliency is of; None: the largest one.
+        output: index of the output that saliency and evidence are of; None: the largest one.
 
     Raises:
         ValueError: the batch holds several examples.
@@ -101,6 +104,7 @@ def explain_maps(model: PerceiverClassifier, batch: Any, output: int | None = No
         clusters=_clusters(maps[-1], len(maps)),
         rollout=_element_map("roll-out", rollout.mean(0)),
         saliency=_saliency(model, inputs, index),
+        evidence=_evidence(model, batch, inputs.mask, index),
     )
 
 
@@ -200,6 +204,18 @@ def _saliency(model: PerceiverClassifier, inputs: Inputs, output: int) -> Elemen
     if inputs.mask is not None:
         values = values * inputs.mask[0]
     return _element_map("saliency", values)
+
+
+@torch.no_grad()
+def _evidence(
+    model: PerceiverClassifier, batch: Any, mask: Tensor | None, output: int
+) -> ElementMap | None:
+    evidence = model.adapter.evidence(batch)
+    if evidence is None:
+        return None
+    values = evidence[0, :, output]
+    values = values.abs() if model.config.task == "regression" else values.clamp(min=0)
+    return _element_map("linear model", values if mask is None else values * mask[0])
 
 
 @contextmanager

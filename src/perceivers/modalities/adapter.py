@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -114,6 +115,36 @@ class Adapter(nn.Module, ABC):
             batch: raw batch, as in `forward`.
             targets: 1 for each label that an example has, else 0; (B, labels), floats.
         """
+
+    def evidence(self, batch: Any) -> Tensor | None:
+        """Return what the elements of a batch add to the outputs of a linear model in the adapter.
+
+        Args:
+            batch: raw batch, as in `forward`.
+
+        Returns:
+            (B, M, outputs of the model). None: there is no linear model.
+        """
+        return None
+
+    def mask_elements(self, batch: Any, masks: Tensor) -> Inputs:
+        """Return copies of one example, in each of which other elements are masked.
+
+        The values of masked elements are unknown to the other elements too, so that an element
+        that is computed from several values, such as the last byte of a word or the outputs of a
+        linear model, is computed without them.
+
+        Args:
+            batch: raw batch of one example.
+            masks: boolean (copies, M), False where an element is masked.
+        """
+        inputs = self(batch)
+        return replace(
+            inputs,
+            content=inputs.content.expand(len(masks), -1, -1),
+            position=inputs.dense_position,  # of one example: shared by its copies
+            mask=masks if inputs.mask is None else masks & inputs.mask,
+        )
 
     def forward(self, batch: Any) -> Inputs:
         """Turn a raw batch into elements.

@@ -109,6 +109,8 @@ class Pictures:
     def explain(self, index: int, name: str) -> Safe:
         """Return the example, its attention roll-out and its saliency side by side.
 
+        A fourth picture shows what a linear model in the adapter finds, if there is one.
+
         Args:
             index: index of the example in the split.
             name: its name.
@@ -124,9 +126,10 @@ class Pictures:
         maps = explain_maps(self.model, batch)
         width = self._width(example)
         height = width * self.modality.aspect(example, self.config) + TITLE
-        figure = new_figure(3 * width, height)
         shown = [("example", None), ("attention roll-out", maps.rollout)]
         shown.append(("saliency", maps.saliency))
+        shown += [] if maps.evidence is None else [("linear model", maps.evidence)]
+        figure = new_figure(len(shown) * width, height)
         panels = np.atleast_1d(figure.subfigures(1, len(shown)))
         with quiet_fonts():
             for panel, (title, element_map) in zip(panels, shown, strict=True):

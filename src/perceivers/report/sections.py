@@ -329,7 +329,9 @@ def attention(subject: Subject) -> Safe:
         cards.append(card(maps, said, file, kind="card maps"))
     note = paragraph(
         "Attention roll-out follows the attention weights through all layers; saliency is the "
-        f"gradient of the output with respect to each element. {subject.pictures.shading} "
+        "gradient of the output with respect to each element. A linear model, if the model reads "
+        "the outputs of one, has a map of what it finds for the output. "
+        f"{subject.pictures.shading} "
         "perceivers explain draws all maps of one file, and tests whether they mean anything.",
         dim=True,
     )

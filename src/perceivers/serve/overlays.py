@@ -32,7 +32,7 @@ def overlays(predictor: Predictor, example: Any, output: int | None) -> dict[str
 
     Returns:
         The label of the output, what the colours mean, and PNG pictures as data URLs: the example,
-        the maps of each step, roll-out and saliency.
+        the maps of each step, roll-out and saliency, and that of the linear model or None.
     """
     model = predictor.trained
     reader: Any = without_clips(predictor.reader)
@@ -59,6 +59,7 @@ def overlays(predictor: Predictor, example: Any, output: int | None) -> dict[str
         ],
         "rollout": picture(maps.rollout),
         "saliency": picture(maps.saliency),
+        "evidence": None if maps.evidence is None else picture(maps.evidence),
     }
 
 

@@ -182,3 +182,29 @@ def test_it_is_said_how_good_the_linear_model_is(caplog):
         said, ["finds the class", "of the labels", "of the variance"], strict=True
     ):
         assert words in line
+
+
+def test_what_cells_add_sums_to_the_outputs():
+    adapter = table().eval()
+    adapter.regression.weight.normal_()
+    rows = torch.tensor([[1.0, 2, 0], [3, torch.nan, 1], [torch.nan, torch.nan, -1]]).double()
+    adapter.regression.projection.weight = torch.nn.Parameter(torch.eye(2))
+    evidence = adapter.evidence(rows)
+    assert evidence.shape == (3, 4, 2)
+    assert not evidence[:, 3].any()
+    x, _, ids, known = adapter._cells(rows)
+    outputs = adapter.regression(x, ids, known)[:, 0]
+    torch.testing.assert_close((evidence.sum(1) + adapter.regression.bias).float(), outputs)
+
+
+def test_masked_cells_do_not_count_in_the_linear_model():
+    adapter = table().eval()
+    adapter.regression.weight.normal_()
+    row = torch.tensor([[1.0, 2, 0]]).double()
+    masks = torch.tensor([[True, True, True, True], [True, False, True, True], [False] * 4])
+    inputs = adapter.mask_elements(row, masks)
+    assert torch.equal(inputs.mask, masks)
+    without = adapter(torch.tensor([[1.0, torch.nan, 0]]).double())
+    torch.testing.assert_close(inputs.content[0], adapter(row).content[0])
+    torch.testing.assert_close(inputs.content[1], without.content[0])
+    assert not torch.equal(inputs.content[0, 3], inputs.content[1, 3])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perceivers.modalities.text.decode import OFFSET, encode
-from perceivers.modalities.text.hashing import BASE, PRIME, word_ngrams
+from perceivers.modalities.text.hashing import BASE, PRIME, ngrams, spread, word_ngrams
 
 WORD = re.compile(rb"[A-Za-z0-9'\-\x80-\xff]+")
 
@@ -55,3 +55,25 @@ def test_padding_and_other_texts_change_nothing():
         torch.testing.assert_close(codes[0, :7], code[0])
         assert torch.equal(ends[0, :7], present[0])
         assert not ends[0, 7:].any()
+
+
+@given(st.text("ab -é", max_size=30), st.sampled_from([((1, 3), ()), ((), (1, 2)), ((2,), (3, 1))]))
+def test_values_are_divided_among_the_bytes_of_n_grams(text, kinds):
+    ids = encode([text + "zz"], max_length=99)
+    present = torch.stack([present for _, present in ngrams(ids, *kinds)], dim=-1)
+    torch.manual_seed(0)
+    values = torch.rand(*present.shape, 2, dtype=torch.float64) * present[..., None]
+    expected = torch.zeros(ids.shape[1], 2, dtype=torch.float64)
+    sizes, words = kinds
+    raw = (text + "zz").encode()
+    spans = [m.span() for m in re.finditer(rb"[a-z0-9'\x80-\xff-]+", raw)]
+    for end in range(len(raw)):
+        for kind, size in enumerate(sizes):
+            if end + 1 >= size:
+                expected[end + 1 - size : end + 1] += values[0, end, kind] / size
+        for kind, size in enumerate(words, len(sizes)):
+            before = [span for span in spans if span[1] <= end + 1]
+            if before and before[-1][1] == end + 1:
+                own = [place for span in before[-size:] for place in range(*span)]
+                expected[own] += values[0, end, kind] / len(own)
+    torch.testing.assert_close(spread(values, ids, *kinds)[0], expected)

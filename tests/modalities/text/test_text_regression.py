@@ -190,3 +190,42 @@ def test_all_bytes_of_a_text_get_the_outputs():
 def test_a_linear_model_needs_n_grams():
     with pytest.raises(ValueError, match="linear='logistic' .* both are empty"):
         TextAdapter(linear="logistic")
+
+
+def test_what_bytes_add_sums_to_the_outputs():
+    texts, labels = make_texts()
+    model = make(sizes=(2, 4), words=(1, 2)).eval()
+    fit(model, texts, one_hot(labels))
+    new = ["A dull film, isn't it?", "witty", "a warm story", "", "!?"]
+    evidence = model.evidence(encode(new, max_length=200))
+    assert evidence.shape == (5, 22, 2)
+    total = evidence.sum(1) + model.bias
+    assert torch.allclose(total.double(), outputs_of(model, new), atol=1e-5)
+    assert not evidence[1, 5:].any()  # padding
+
+
+def test_the_words_that_decide_add_most():
+    texts, labels = make_texts()
+    model = make(sizes=(), words=(1,)).eval()
+    fit(model, texts, one_hot(labels))
+    evidence = model.evidence(encode(["the witty film"], max_length=200))[0, :, 1]
+    assert torch.allclose(evidence[4:9], evidence[4].expand(5))
+    assert evidence[4] > 2 * evidence[10:].abs().max()
+
+
+def test_masked_bytes_do_not_count_in_the_linear_model():
+    adapter = TextAdapter(
+        max_length=64, embedding_dim=4, ratio_ngrams=(3,), ratio_words=(1,), linear="logistic"
+    ).eval()
+    texts, labels = make_texts(60)
+    fit(adapter.regression, texts, one_hot(labels))
+    ids = encode(["a witty film"], max_length=64)
+    masks = torch.ones(2, 12, dtype=torch.bool)
+    masks[1, 2:7] = False
+    for batch in (ids, [ids[0]]):
+        inputs = adapter.mask_elements(batch, masks)
+        assert torch.equal(inputs.mask, masks)
+        torch.testing.assert_close(inputs.content[:1], adapter(ids).content)
+        without = adapter(encode(["a \0\0\0\0\0 film"], max_length=64).masked_fill(~masks[1], 0))
+        torch.testing.assert_close(inputs.content[1:], without.content)
+    assert not torch.equal(inputs.content[0, 0], inputs.content[1, 0])

@@ -1,7 +1,7 @@
 """The adapter of several modalities in one input, identified by learned embeddings."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -214,16 +214,8 @@ class FusionAdapter(Adapter):
         first = next(iter(sizes.values()))
         if any(size != first for size in sizes.values()):
             raise ValueError(f"batch sizes disagree: {sizes}; expected the same number of each")
-        content = next(iter(inputs.values())).content
         present = self._drop_parts(inputs, present_masks(inputs, batch))
-        return concatenate(
-            [
-                mask_missing(self._widen(name, inputs[name]), present.get(name))
-                if name in inputs
-                else self._absent(name, content)
-                for name in self.parts
-            ]
-        )
+        return self._join({n: mask_missing(part, present.get(n)) for n, part in inputs.items()})
 
     @override
     def stream(self, example: Any, *, elements: int = CHUNK_ELEMENTS) -> Iterable[Inputs]:
@@ -247,13 +239,44 @@ class FusionAdapter(Adapter):
             values: one value for each element that `elements` returns.
             batch: the raw batch.
         """
-        sizes = [
-            adapter(batch[name]).content.shape[1]
+        sizes = list(self._sizes(batch).values())
+        return dict(zip(self.parts, values.split(sizes, dim=-1), strict=True))
+
+    def _sizes(self, batch: Mapping[str, Any]) -> dict[str, int]:
+        """Return the number of elements of each part of a raw batch."""
+        return {
+            name: adapter(batch[name]).content.shape[1]
             if batch.get(name) is not None
             else adapter.num_inputs
             for name, adapter in self._adapters().items()
-        ]
-        return dict(zip(self.parts, values.split(sizes, dim=-1), strict=True))
+        }
+
+    @override
+    def evidence(self, batch: Mapping[str, Any]) -> Tensor | None:
+        """Return that of the parts with a linear model; the elements of others add nothing."""
+        found = {
+            name: evidence
+            for name, adapter in self._adapters().items()
+            if batch.get(name) is not None
+            and (evidence := adapter.evidence(batch[name])) is not None
+        }
+        if not found:
+            return None
+        some = next(iter(found.values()))
+        sizes = self._sizes(batch).items()
+        nothing = {n: some.new_zeros(len(some), size, some.shape[2]) for n, size in sizes}
+        return torch.cat(list({**nothing, **found}.values()), dim=1)
+
+    @override
+    def mask_elements(self, batch: Mapping[str, Any], masks: Tensor) -> Inputs:
+        """Return copies of one example, with the elements of each part masked as the part does."""
+        inputs = {
+            name: self._adapters()[name].mask_elements(batch[name], part_masks)
+            for name, part_masks in self.by_part(masks, batch).items()
+            if batch.get(name) is not None
+        }
+        joined = self._join(inputs)
+        return replace(joined, mask=masks if joined.mask is None else masks & joined.mask)
 
     def _drop_parts(
         self, inputs: Mapping[str, Inputs], present: dict[str, Tensor]
@@ -285,6 +308,16 @@ class FusionAdapter(Adapter):
     def _check_name(self, name: str) -> None:
         if name not in self.parts:
             raise unknown("modality", name, self.parts)
+
+    def _join(self, inputs: Mapping[str, Inputs]) -> Inputs:
+        """Return the elements of all parts one after another."""
+        content = next(iter(inputs.values())).content
+        return concatenate(
+            [
+                self._widen(name, inputs[name]) if name in inputs else self._absent(name, content)
+                for name in self.parts
+            ]
+        )
 
     def _absent(self, name: str, like: Tensor) -> Inputs:
         """Return the elements of a part that no example has: masked, unless it says otherwise.

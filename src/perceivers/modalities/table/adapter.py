@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -162,6 +164,21 @@ class TabularAdapter(Adapter):
         if self.regression is not None:
             x, _, ids, known = self._cells(batch)
             self.regression.count(x, ids, known, targets)
+
+    @override
+    def evidence(self, batch: Tensor) -> Tensor | None:
+        """Return what each column adds to the linear model; its own element adds nothing."""
+        if self.regression is None:
+            return None
+        x, _, ids, known = self._cells(batch)
+        return F.pad(self.regression.evidence(x, ids, known), (0, 0, 0, 1))
+
+    @override
+    def mask_elements(self, batch: Tensor, masks: Tensor) -> Inputs:
+        """Return copies of a row, in each of which other cells are missing."""
+        inputs = self.elements(torch.where(masks[:, : len(self.names)], batch, math.nan))
+        assert inputs.mask is not None  # `elements` masks missing cells
+        return replace(inputs, mask=masks & inputs.mask)
 
     @override
     def elements(self, rows: Tensor) -> Inputs:

@@ -118,6 +118,13 @@ class RowRegression(nn.Module):
         total = of_numbers + (of_categories * known[..., None]).sum(1) + bias
         return self.projection(total.to(self.projection.weight.dtype))[:, None]
 
+    def evidence(self, numbers: Tensor, rows: Tensor, known: Tensor) -> Tensor:
+        """Return what each cell adds to the outputs, (B, n + k, K); the arguments as in `count`."""
+        n = self.num_numeric
+        of_numbers = _limited(numbers).double()[..., None] * self.weight[:n]
+        of_categories = self.weight[rows + n] * known[..., None]
+        return torch.cat([of_numbers, of_categories], dim=1)
+
 
 def _limited(numbers: Tensor) -> Tensor:
     return numbers.clamp(-MAX_DEVIATIONS, MAX_DEVIATIONS)

@@ -157,6 +157,15 @@ class TextAdapter(Adapter):
             self.regression.count(batch, targets)
 
     @override
+    def evidence(self, batch: Tensor | Sequence[Tensor]) -> Tensor | None:
+        return None if self.regression is None else self.regression.evidence(_side_by_side(batch))
+
+    @override
+    def mask_elements(self, batch: Tensor | Sequence[Tensor], masks: Tensor) -> Inputs:
+        """Return copies of a text, in each of which other bytes are replaced by padding."""
+        return self.elements(torch.where(masks, _side_by_side(batch), PAD))
+
+    @override
     def set_normalisation(self, mean: Any, std: Any) -> None:
         """Raise a `ValueError`: ids are looked up in a table and need no normalisation."""
         raise ValueError("text has no normalising constants; do not set them")
@@ -201,7 +210,7 @@ class TextAdapter(Adapter):
         check_examples(examples)
         if shape := next((tuple(ids.shape) for ids in examples if ids.ndim != 1), None):
             raise ValueError(f"a text in the list has shape {shape}; expected ids (bytes,)")
-        return self.elements(pad_sequence(list(examples), batch_first=True, padding_value=PAD))
+        return self.elements(_side_by_side(examples))
 
     def _check_ids(self, ids: Tensor) -> None:
         """Raise a `ValueError` unless `elements` can embed the ids."""
@@ -222,3 +231,10 @@ class TextAdapter(Adapter):
                 raise ValueError(
                     f"text batch has ids from {low} to {high}; expected {PAD} to {NUM_IDS - 1}"
                 )
+
+
+def _side_by_side(texts: Tensor | Sequence[Tensor]) -> Tensor:
+    """Return ids (B, L) of texts, padded to the longest if they are a list."""
+    if isinstance(texts, Tensor):
+        return texts
+    return pad_sequence(list(texts), batch_first=True, padding_value=PAD)

@@ -77,6 +77,44 @@ def ngrams(ids: Tensor, sizes: Sequence[int], words: Sequence[int]) -> Hashes:
     return [*byte_ngrams(ids, sizes), *word_ngrams(ids, words)]
 
 
+def spread(values: Tensor, ids: Tensor, sizes: Sequence[int], words: Sequence[int]) -> Tensor:
+    """Divide a value of each n-gram evenly among its bytes, or among those of its words.
+
+    Args:
+        values: value of the n-gram of each kind that ends at a byte, 0 if there is none;
+            (B, L, kinds, K), with the kinds in the order of `ngrams`.
+        ids: as in `byte_ngrams`.
+        sizes: sizes of the n-grams of bytes.
+        words: sizes of the n-grams of words.
+
+    Returns:
+        The sum of its shares for each byte, (B, L, K).
+    """
+    of_bytes, of_words = values.split([len(sizes), len(words)], dim=2)
+    total = torch.zeros_like(values[:, :, 0])
+    for kind, size in enumerate(sizes):
+        total += _over_the_last(of_bytes[:, :, kind] / size, size)
+    in_word, _ = _letters(ids)
+    ends = in_word & ~F.pad(in_word, (0, 1))[:, 1:]
+    word = (ends.cumsum(1) - ends.long())[..., None]  # index of the word of each byte, or the next
+    count = ids.shape[1] + 1
+    lengths = values.new_zeros(len(ids), count, 1)
+    lengths.scatter_add_(1, word, in_word[..., None].to(values.dtype))
+    for kind, size in enumerate(words):
+        of_word = values.new_zeros(len(ids), count, values.shape[3])
+        of_word.scatter_add_(1, word.expand_as(total), of_words[:, :, kind])
+        earlier = [F.pad(lengths, (0, 0, n, 0))[:, :count] for n in range(size)]
+        shares = _over_the_last(of_word / torch.stack(earlier).sum(0).clamp(min=1), size)
+        total += shares.gather(1, word.expand_as(total)) * in_word[..., None]
+    return total
+
+
+def _over_the_last(values: Tensor, count: int) -> Tensor:
+    """Return for each place (B, L, K) the sum of the values there and at the count - 1 after it."""
+    later = [F.pad(values, (0, 0, 0, n))[:, n:] for n in range(count)]
+    return torch.stack(later).sum(0)
+
+
 def text_folds(ids: Tensor, count: int) -> Tensor:
     """Return the fold of each text, (B,) below `count`, which depends on its bytes alone.
 

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from ...core.init import trunc_normal
 from ..regression import FOLDS, cross_fit, judge
-from .hashing import ngrams, text_folds
+from .hashing import ngrams, spread, text_folds
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +51,8 @@ class NgramRegression(nn.Module):
     those of a model that was fitted without its fold. These models are not saved: without them, as
     in a model that was loaded, training uses the model of all texts.
 
-    Each byte tells the outputs for the whole text. Maps of attention therefore say less about which
-    words decide, and the deletion test, which masks bytes after this, hardly changes the prediction
-    until all are masked.
+    Each byte tells the outputs for the whole text, so that maps of attention and saliency say less
+    about which words decide; `evidence` says which of them the linear model counts.
 
     Args:
         sizes: sizes of the n-grams of bytes, see `byte_ngrams`.
@@ -170,13 +169,7 @@ class NgramRegression(nn.Module):
     @override
     def forward(self, ids: Tensor) -> Tensor:
         """Return the mapped outputs (B, 1, C) for ids of bytes (B, L)."""
-        rows, present = self._rows(ids)
-        amounts = self.frequencies[rows] * present
-        groups = amounts.split([len(self.sizes), len(self.words)], dim=-1)
-        norms = [group.square().sum((1, 2), keepdim=True).clamp(min=1e-24) for group in groups]
-        amounts = torch.cat(
-            [group / norm.sqrt() for group, norm in zip(groups, norms, strict=True)], dim=-1
-        )
+        rows, amounts = self._rows_and_amounts(ids)
         if self.training and self._folds is not None:
             weights, biases = self._folds = (
                 self._folds[0].to(ids.device),
@@ -188,6 +181,24 @@ class NgramRegression(nn.Module):
             weight, bias = self.weight[rows], self.bias
         outputs = (amounts[..., None] * weight).sum((1, 2)) + bias
         return self.projection(outputs)[:, None]
+
+    def evidence(self, ids: Tensor) -> Tensor:
+        """Return what each byte adds to the outputs of the model of all texts, (B, L, K).
+
+        The term of an n-gram is divided evenly among its bytes, or among those of its words. The
+        sum over a text and the bias are its outputs.
+        """
+        rows, amounts = self._rows_and_amounts(ids)
+        return spread(amounts[..., None] * self.weight[rows], ids, self.sizes, self.words)
+
+    def _rows_and_amounts(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the row of the n-gram of each kind that ends at a byte, and its amount or 0."""
+        rows, present = self._rows(ids)
+        amounts = self.frequencies[rows] * present
+        groups = amounts.split([len(self.sizes), len(self.words)], dim=-1)
+        norms = [group.square().sum((1, 2), keepdim=True).clamp(min=1e-24) for group in groups]
+        shares = [group / norm.sqrt() for group, norm in zip(groups, norms, strict=True)]
+        return rows, torch.cat(shares, dim=-1)
 
     def _rows(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Return the row of the n-gram of each kind that ends at a byte, and whether one does."""

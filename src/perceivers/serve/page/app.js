@@ -134,6 +134,8 @@ async function explain() {
   byId("step").max = maps.steps.length - 1;
   byId("step").value = 0;
   for (const name of ["rollout", "saliency"]) byId(name).src = maps[name];
+  byId("evidence").parentElement.hidden = !maps.evidence;
+  if (maps.evidence) byId("evidence").src = maps.evidence;
   byId("original").onload = layOut;
   byId("original").src = maps.example;
   showMap();
