@@ -128,11 +128,11 @@ class Adapter(nn.Module, ABC):
         return None
 
     def mask_elements(self, batch: Any, masks: Tensor) -> Inputs:
-        """Return copies of one example, in each of which other elements are masked.
+        """Return copies of one example, each with some of its elements masked.
 
-        The values of masked elements are unknown to the other elements too, so that an element
-        that is computed from several values, such as the last byte of a word or the outputs of a
-        linear model, is computed without them.
+        Some elements are computed from the values of others too, such as the outputs of a linear
+        model. Adapters of texts and tables, whose values can be missing, compute them without the
+        values of masked elements; those of other adapters are the same in all copies.
 
         Args:
             batch: raw batch of one example.

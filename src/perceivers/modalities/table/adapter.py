@@ -175,7 +175,7 @@ class TabularAdapter(Adapter):
 
     @override
     def mask_elements(self, batch: Tensor, masks: Tensor) -> Inputs:
-        """Return copies of a row, in each of which other cells are missing."""
+        """Return copies of a row, each without some of its cells."""
         inputs = self.elements(torch.where(masks[:, : len(self.names)], batch, math.nan))
         assert inputs.mask is not None  # `elements` masks missing cells
         return replace(inputs, mask=masks & inputs.mask)

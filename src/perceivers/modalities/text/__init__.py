@@ -170,8 +170,8 @@ class Text(FileModality):
         length = min(MAX_BYTES, max(32, math.ceil(longest / 32) * 32))
         line = f"up to {length:,} bytes of each text, one element per byte"
         if base.ratio_ngrams or base.ratio_words:
-            line += ", with what the words and n-grams of the training texts say of their classes"
-            line += " and a linear model of them"
+            line += "; if the labels are classes, with what words and n-grams say of them in the"
+            line += " training texts, and the outputs of a linear model of words and n-grams"
             base = replace(base, linear="logistic")
         if length < longest:
             line += f"; longer texts are cut (the longest has {longest:,.0f} bytes)"

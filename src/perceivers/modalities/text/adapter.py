@@ -162,7 +162,7 @@ class TextAdapter(Adapter):
 
     @override
     def mask_elements(self, batch: Tensor | Sequence[Tensor], masks: Tensor) -> Inputs:
-        """Return copies of a text, in each of which other bytes are replaced by padding."""
+        """Return copies of a text, each with some of its bytes replaced by padding."""
         return self.elements(torch.where(masks, _side_by_side(batch), PAD))
 
     @override
