@@ -17,7 +17,7 @@ from ..errors import listed, missing_extra, weight_mismatches
 from ..files import read_json
 from ..hub import download
 from ..modalities import ConvImageConfig, FusionConfig, ImageConfig, TextConfig
-from ..modalities.adapter import ChannelsLastAdapter
+from ..modalities.channels_last import ChannelsLastAdapter
 from ..modalities.flow.adapter import FramePairAdapter
 from ..models.base import PerceiverModel
 from ..models.build import build

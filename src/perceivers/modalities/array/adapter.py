@@ -12,7 +12,8 @@ from typing_extensions import override
 
 from ...core import AxialPosition, FourierPosition, Inputs, LearnedPosition
 from ...core.positions import Spacing, resize_positions
-from ..adapter import CHUNK_ELEMENTS, Adapter, ChannelsLastAdapter, channels_hint
+from ..adapter import CHUNK_ELEMENTS, Adapter
+from ..channels_last import ChannelsLastAdapter, channels_hint
 from .chunks import GridChunks
 from .patches import (
     build_projection,

@@ -7,7 +7,7 @@ from typing_extensions import override
 
 from ...core import FourierPosition, Inputs
 from ...core.init import init_linear
-from ..adapter import ChannelsLastAdapter, channels_hint
+from ..channels_last import ChannelsLastAdapter, channels_hint
 
 # B batch · H, W pixels · C channels · S patch_size · E projection_dim
 

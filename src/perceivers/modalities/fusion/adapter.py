@@ -13,7 +13,7 @@ from ...core.init import trunc_normal
 from ...errors import unknown
 from ..adapter import CHUNK_ELEMENTS, Adapter
 from .joining import concatenate, masked, widen
-from .presence import PRESENT, mask_missing, present_masks, select_present
+from .presence import PRESENT, drop_parts, mask_missing, present_masks, select_present
 
 # B batch · M elements · W common width
 
@@ -214,7 +214,9 @@ class FusionAdapter(Adapter):
         first = next(iter(sizes.values()))
         if any(size != first for size in sizes.values()):
             raise ValueError(f"batch sizes disagree: {sizes}; expected the same number of each")
-        present = self._drop_parts(inputs, present_masks(inputs, batch))
+        present = present_masks(inputs, batch)
+        if self.training:
+            present = drop_parts(inputs, present, self.dropout)
         return self._join({n: mask_missing(part, present.get(n)) for n, part in inputs.items()})
 
     @override
@@ -277,29 +279,6 @@ class FusionAdapter(Adapter):
         }
         joined = self._join(inputs)
         return replace(joined, mask=masks if joined.mask is None else masks & joined.mask)
-
-    def _drop_parts(
-        self, inputs: Mapping[str, Inputs], present: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
-        """Return the masks of the parts that are present, some of them dropped in training.
-
-        Args:
-            inputs: the inputs of each part of the batch.
-            present: the masks (B,) of the parts that have one, True for examples with the part.
-        """
-        dropout = {name: p for name, p in self.dropout.items() if name in inputs and p}
-        if not (self.training and dropout):
-            return present
-        content = next(iter(inputs.values())).content
-        batch, device = content.shape[0], content.device
-        all_present = torch.ones(batch, dtype=torch.bool, device=device)
-        before = {name: present.get(name, all_present) for name in inputs}
-        after = {
-            name: mask & (torch.rand(batch, device=device) >= dropout.get(name, 0.0))
-            for name, mask in before.items()
-        }
-        any_left = torch.stack(list(after.values())).any(dim=0)
-        return {name: torch.where(any_left, after[name], mask) for name, mask in before.items()}
 
     def _adapters(self) -> dict[str, Adapter]:
         """Return the parts, typed as adapters."""

@@ -99,6 +99,32 @@ def present_masks(inputs: Mapping[str, Inputs], batch: Mapping[str, Any]) -> dic
     return masks
 
 
+def drop_parts(
+    inputs: Mapping[str, Inputs], present: dict[str, Tensor], dropout: Mapping[str, float]
+) -> dict[str, Tensor]:
+    """Return the masks of the modalities that are present, some of them dropped for training.
+
+    Args:
+        inputs: the inputs of each modality that some example has, by name.
+        present: their masks, as `present_masks` returns them.
+        dropout: for each modality, the probability that it is masked in an example. An example that
+            would lose all its modalities keeps all of them.
+    """
+    dropout = {name: p for name, p in dropout.items() if name in inputs and p}
+    if not dropout:
+        return present
+    content = next(iter(inputs.values())).content
+    batch, device = content.shape[0], content.device
+    all_present = torch.ones(batch, dtype=torch.bool, device=device)
+    before = {name: present.get(name, all_present) for name in inputs}
+    after = {
+        name: mask & (torch.rand(batch, device=device) >= dropout.get(name, 0.0))
+        for name, mask in before.items()
+    }
+    any_left = torch.stack(list(after.values())).any(dim=0)
+    return {name: torch.where(any_left, after[name], mask) for name, mask in before.items()}
+
+
 def select_present(x: Any, present: Tensor) -> Any:
     """Return the examples of a batch that are present.
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from ...core import FourierPosition, Inputs
-from ..adapter import ChannelsLastAdapter, channels_hint
+from ..channels_last import ChannelsLastAdapter, channels_hint
 
 KERNEL, POOL = 7, 3  # pixels; both layers have a stride of 2
 

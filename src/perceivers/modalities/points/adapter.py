@@ -9,7 +9,8 @@ from torch import Tensor
 from typing_extensions import override
 
 from ...core import FourierPosition, Inputs
-from ..adapter import CHUNK_ELEMENTS, ChannelsLastAdapter, channels_hint
+from ..adapter import CHUNK_ELEMENTS
+from ..channels_last import ChannelsLastAdapter, channels_hint
 from ..files import as_tensor
 
 # B batch · M points · C channels · P position channels

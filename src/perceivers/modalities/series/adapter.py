@@ -5,7 +5,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from ...core import FourierPosition, Inputs
-from ..adapter import ChannelsLastAdapter
+from ..channels_last import ChannelsLastAdapter
 from .scaling import future_times, standardised, window_moments
 
 # B batch · T length · H horizon · C channels · S patch_size · P position channels

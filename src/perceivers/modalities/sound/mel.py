@@ -10,8 +10,9 @@ from torch import Tensor
 from typing_extensions import override
 
 from ...core import Inputs
-from ..adapter import CHUNK_ELEMENTS, channels_hint
+from ..adapter import CHUNK_ELEMENTS
 from ..array.adapter import ArrayAdapter, ArrayOptions
+from ..channels_last import channels_hint
 from ..files import as_tensor
 from .spectrogram import MelScale, mel_filter_bank, mel_power
 
