@@ -50,12 +50,12 @@ def keras_cifar100_lamb() -> Recipe:
     """Train the Keras example as its first version does: LAMB, weight decay; 52.64% reported.
 
     `perceivers train keras-cifar100-lamb --data cifar-100-python.tar.gz`. Not trained to its end
-    here: no GPU was available. On 2 CPU cores an epoch takes 87 minutes (AMD EPYC, torch 2.13.0,
-    `--trainer.precision bfloat16`, 2026-11-28), and the first one gave validation top-1 9.12% where
-    the page has 8.02% (one run, seed 0; docs/results/keras-cifar100-lamb). The page of that version
-    (same address, of 2021) reports test top-1 52.64% and top-5 80.87%, from a log of 45 epochs at
-    about 283 s each, stopped early; its text says "around 200 seconds" on a V100. Its code says 50
-    epochs, its log 100.
+    here: no GPU was available. On 2 CPU cores an epoch takes 58 minutes (Intel Xeon with
+    AMX; 87 on an AMD EPYC; torch 2.13.0, `--trainer.precision bfloat16`, 2026-11-28), and the first
+    two gave validation top-1 8.68 and 13.26% where the page has 8.02 and 12.72% (one run, seed
+    0; docs/results/keras-cifar100-lamb). The page of that version (same address, of 2021) reports
+    test top-1 52.64% and top-5 80.87%, from a log of 45 epochs at about 283 s each, stopped early;
+    its text says "around 200 seconds" on a V100. Its code says 50 epochs, its log 100.
 
     The same as `keras-cifar100`, except for the initial weights of self-attends
     (`KerasExampleConfig.attention_fans`), and for LAMB with learning rate 1e-3 and a weight decay
