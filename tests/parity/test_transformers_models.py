@@ -7,7 +7,16 @@ import torch.nn.functional as F
 import transformers
 from PIL import Image
 from transformers.models.perceiver.modeling_perceiver import generate_fourier_features
-from transformers_models import CLASSES, TEXT, VISION, batches, flat, their_inputs, theirs_of
+from transformers_models import (
+    CLASSES,
+    TEXT,
+    VISION,
+    assert_close,
+    batches,
+    flat,
+    their_inputs,
+    theirs_of,
+)
 
 import perceivers
 from perceivers.interop import from_transformers, to_transformers
@@ -27,7 +36,7 @@ def test_outputs_and_gradients(name):
     assert set(names.values()) == set(split_state(trained))
     for x in batches(name, ours):
         result = flat(theirs(**their_inputs(ours, x)).logits)
-        torch.testing.assert_close(flat(ours(x)), result, atol=1e-4, rtol=1e-4)
+        assert_close(flat(ours(x)), result)
         hidden = theirs.perceiver(**their_inputs(ours, x)).last_hidden_state
         torch.testing.assert_close(ours.encode(x), hidden, atol=1e-4, rtol=1e-4)
         weights = torch.randn(result.shape) / result[0].numel() ** 0.5
@@ -42,6 +51,17 @@ def test_outputs_and_gradients(name):
             torch.testing.assert_close(
                 parameter.grad, got, atol=1e-3, rtol=1e-3, msg=lambda m, n=own: f"{n}: {m}"
             )
+
+
+def test_multimodal_outputs_in_float64():
+    theirs = theirs_of("MultimodalAutoencoding")
+    ours = from_transformers(theirs).double()
+    x = {
+        name: part.double() for name, part in next(batches("MultimodalAutoencoding", ours)).items()
+    }
+    with torch.no_grad():
+        result = flat(theirs.double()(**their_inputs(ours, x)).logits)
+        torch.testing.assert_close(flat(ours(x)), result, atol=1e-9, rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["OpticalFlow", "ImageClassificationFourier"])

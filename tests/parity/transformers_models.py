@@ -104,3 +104,9 @@ def flat(outputs):
     video = outputs["image"] if "image" in outputs else outputs["video"]
     parts = (outputs["audio"], video, outputs["label"])
     return torch.cat([part.flatten(1) for part in parts], dim=1)
+
+
+def assert_close(got, expected):
+    """Assert that two tensors (B, …) are equal up to rounding, which follows the largest values."""
+    largest = float(expected.detach().abs().max())
+    torch.testing.assert_close(got, expected, atol=max(1e-4, 1e-6 * largest), rtol=1e-4)
