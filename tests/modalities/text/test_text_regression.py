@@ -54,6 +54,15 @@ def one_hot(labels):
     return torch.nn.functional.one_hot(labels, 2).float()
 
 
+def fitted_adapter():
+    adapter = TextAdapter(
+        max_length=64, embedding_dim=4, ratio_ngrams=(3,), ratio_words=(1,), linear="logistic"
+    ).eval()
+    texts, labels = make_texts(60)
+    fit(adapter.regression, texts, one_hot(labels))
+    return adapter
+
+
 def outputs_of(model, texts):
     return model(encode(texts, max_length=200))[:, 0].double()
 
@@ -174,11 +183,7 @@ def test_labels_that_are_not_exclusive():
 
 
 def test_all_bytes_of_a_text_get_the_outputs():
-    adapter = TextAdapter(
-        max_length=64, embedding_dim=4, ratio_ngrams=(3,), ratio_words=(1,), linear="logistic"
-    ).eval()
-    texts, labels = make_texts(60)
-    fit(adapter.regression, texts, one_hot(labels))
+    adapter = fitted_adapter()
     ids = encode(["a witty film"], max_length=64)
     content = adapter(ids).content
     adapter.regression = None
@@ -214,11 +219,7 @@ def test_the_words_that_decide_add_most():
 
 
 def test_masked_bytes_do_not_count_in_the_linear_model():
-    adapter = TextAdapter(
-        max_length=64, embedding_dim=4, ratio_ngrams=(3,), ratio_words=(1,), linear="logistic"
-    ).eval()
-    texts, labels = make_texts(60)
-    fit(adapter.regression, texts, one_hot(labels))
+    adapter = fitted_adapter()
     ids = encode(["a witty film"], max_length=64)
     masks = torch.ones(2, 12, dtype=torch.bool)
     masks[1, 2:7] = False

@@ -56,7 +56,7 @@ def word_ngrams(ids: Tensor, sizes: Sequence[int]) -> Hashes:
         last byte of each word.
     """
     in_word, letters = _letters(ids)
-    ends = in_word & ~F.pad(in_word, (0, 1))[:, 1:]
+    ends = _ends(in_word)
     word = _hash_runs(letters, in_word)
     code, by_size = word, {1: (word, ends)}
     for size in range(2, max(sizes, default=0) + 1):
@@ -95,7 +95,7 @@ def spread(values: Tensor, ids: Tensor, sizes: Sequence[int], words: Sequence[in
     for kind, size in enumerate(sizes):
         total += _over_the_last(of_bytes[:, :, kind] / size, size)
     in_word, _ = _letters(ids)
-    ends = in_word & ~F.pad(in_word, (0, 1))[:, 1:]
+    ends = _ends(in_word)
     word = (ends.cumsum(1) - ends.long())[..., None]  # index of the word of each byte, or the next
     count = ids.shape[1] + 1
     lengths = values.new_zeros(len(ids), count, 1)
@@ -134,6 +134,11 @@ def _letters(ids: Tensor) -> tuple[Tensor, Tensor]:
     in_word = (byte >= ord("a")) & (byte <= ord("z")) | (byte >= ord("0")) & (byte <= ord("9"))
     in_word = in_word | (byte >= 128) | (byte == ord("'")) | (byte == ord("-"))
     return in_word, byte + OFFSET
+
+
+def _ends(in_word: Tensor) -> Tensor:
+    """Return where the words (B, L) end."""
+    return in_word & ~F.pad(in_word, (0, 1))[:, 1:]
 
 
 def _hash_runs(ids: Tensor, inside: Tensor) -> Tensor:
